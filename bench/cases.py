@@ -1,0 +1,144 @@
+"""A case: one point of the benchmark, a frozen value with a readable id.
+
+The id and the case say the same thing: ``Case.from_id(kind, case.id) == case``. Settings that hold for a whole grid
+(learning rates, seeds, budget) are not part of a case's name; they travel beside it as `Training`.
+"""
+
+import re
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, Self
+
+from bench.regimes import REGIMES
+
+Kind = Literal["convergence", "time", "memory"]
+
+KINDS: tuple[str, ...] = ("convergence", "time", "memory")
+CELLS: tuple[str, ...] = ("lstm", "gru", "gru_reset_before", "simple_rnn")
+KERNELS: tuple[str, ...] = ("replicated", "loop", "unrolled", "xla", "cudnn")
+DEVICES: tuple[str, ...] = ("cpu", "gpu")
+DTYPES: tuple[str, ...] = ("float32", "float64")
+
+_DEFAULTS = {"kernel": "replicated", "engine": "tensorflow", "device": "cpu", "dtype": "float32"}
+
+
+def _any_of(names: tuple[str, ...]) -> str:
+    # Longest first, so that `stateless-ordered` is not read as `stateless`.
+    return "|".join(sorted(map(re.escape, names), key=len, reverse=True))
+
+
+_ID = re.compile(
+    rf"(?P<task>\w+?)(?:@(?P<dial>\d+))?-(?P<cell>{_any_of(CELLS)})-(?P<regime>{_any_of(tuple(REGIMES))})"
+    rf"(?:-l(?P<layers>\d+))?-u(?P<units>\d+)-L(?P<window>\d+)-b(?P<batch_size>\d+)"
+    rf"(?:-(?P<kernel>{_any_of(KERNELS)}))?(?:-on_(?P<engine>\w+))?"
+    rf"(?:-(?P<device>{_any_of(DEVICES)}))?(?:-(?P<dtype>{_any_of(DTYPES)}))?(?:#(?P<repetition>\d+))?"
+)
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a case is trained and judged; the same for every arm of a comparison.
+
+    Attributes
+    ----------
+    learning_rates
+        The common grid. Each arm's rate is chosen from it on the tuning seeds.
+    tuning_seeds, evaluation_seeds
+        Number of seeds of each role. No seed has both roles.
+    epochs
+        Budget: passes over the training targets.
+    stop
+        ``"target"``: a replicate ends at the first evaluation that reaches the target. ``"budget"``: every
+        replicate uses its whole budget.
+    scored_targets
+        How many held-out targets an evaluation scores; evenly spaced, the same for every arm.
+    evaluations_per_epoch
+        Cadence of evaluation, in processed targets: one every ``training targets / evaluations_per_epoch``.
+    burn_in
+        Steps without loss before each window of `stateless-burnin`, as a multiple of the window.
+    dropout
+        Rate of the dropout layer after each recurrent layer.
+    """
+
+    learning_rates: tuple[float, ...] = (0.003, 0.01, 0.03)
+    tuning_seeds: int = 3
+    evaluation_seeds: int = 10
+    epochs: int = 50
+    stop: Literal["target", "budget"] = "budget"
+    scored_targets: int = 256
+    evaluations_per_epoch: int = 1
+    burn_in: float = 1.0
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """One point of the benchmark."""
+
+    kind: Kind
+    task: str
+    dial: int | None
+    cell: str
+    regime: str
+    layers: int
+    units: int
+    window: int
+    batch_size: int
+    kernel: str = "replicated"
+    engine: str = "tensorflow"
+    device: str = "cpu"
+    dtype: str = "float32"
+    repetition: int = 0
+
+    @property
+    def id(self) -> str:
+        """Readable name, unique within a kind: what equals its default is left out."""
+        dial = "" if self.dial is None else f"@{self.dial}"
+        layers = "" if self.layers == 1 else f"-l{self.layers}"
+        rest = "".join(
+            f"-{'on_' if name == 'engine' else ''}{value}"
+            for name, default in _DEFAULTS.items()
+            if (value := getattr(self, name)) != default
+        )
+        repetition = f"#{self.repetition}" if self.repetition else ""
+        return (
+            f"{self.task}{dial}-{self.cell}-{self.regime}{layers}"
+            f"-u{self.units}-L{self.window}-b{self.batch_size}{rest}{repetition}"
+        )
+
+    @property
+    def key(self) -> str:
+        """Unique name within a run."""
+        return f"{self.kind}/{self.id}"
+
+    @classmethod
+    def from_id(cls, kind: Kind, text: str) -> Self:
+        """Rebuild a case from its kind and id.
+
+        Raises
+        ------
+        ValueError
+            If the text is no case id.
+        """
+        match = _ID.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text!r} is no case id; one looks like electricity-lstm-stateful-u16-L48-b1")
+        found = {name: value for name, value in match.groupdict().items() if value is not None}
+        numbers = {"dial", "layers", "units", "window", "batch_size", "repetition"}
+        values: dict[str, Any] = {
+            name: int(value) if name in numbers else value for name, value in found.items()
+        }
+        return cls(**({"kind": kind, "dial": None, "layers": 1} | values))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The case as JSON holds it."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Rebuild a case from JSON; fields of a later schema are left aside."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in known})
+
+    def but(self, **changes: Any) -> Self:
+        """The same case with some fields changed."""
+        return replace(self, **changes)
