@@ -1,0 +1,188 @@
+"""What the suite asks of a framework: a few methods, so that a second framework is one more package beside this file."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+Predicts = Literal["sliding", "carried", "positions"]
+"""Ways of predicting: the last step of a sliding window from a zero state; a state carried along the held-out series;
+every step of a window from a zero state, averaged."""
+
+Weights = list[Array]
+"""One model's weights in Keras' order: kernel, recurrent kernel and bias of each layer, then the dense head's two."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A stack of equal recurrent layers and a dense head, applied at every step."""
+
+    cell: str
+    layers: int
+    units: int
+    inputs: int
+    outputs: int
+    dropout: float = 0.0
+    dtype: str = "float32"
+
+    @property
+    def weight_shapes(self) -> list[tuple[int, ...]]:
+        """Shapes in Keras' order."""
+        gates = {"lstm": 4, "gru": 3, "gru_reset_before": 3, "simple_rnn": 1}[self.cell]
+        width = gates * self.units
+        # Keras gives the cuDNN-compatible GRU two biases, one on each side of the reset gate.
+        bias = (2, width) if self.cell == "gru" else (width,)
+        shapes: list[tuple[int, ...]] = []
+        for layer in range(self.layers):
+            shapes += [(self.units if layer else self.inputs, width), (self.units, width), bias]
+        return [*shapes, (self.units, self.outputs), (self.outputs,)]
+
+    @property
+    def parameters(self) -> int:
+        """Number of trainable parameters."""
+        return sum(int(np.prod(shape)) for shape in self.weight_shapes)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The shapes of one compiled computation; cases that agree in network and layout share it.
+
+    Attributes
+    ----------
+    steps
+        Steps of a training window, burn-in included.
+    batch_size
+        Windows in one update.
+    max_updates
+        Most updates one call makes.
+    replicates
+        Models trained side by side.
+    """
+
+    steps: int
+    batch_size: int
+    max_updates: int
+    replicates: int = 1
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What an evaluation scores.
+
+    Attributes
+    ----------
+    start
+        First held-out row: a carried state starts here, from zero.
+    positions
+        Rows whose targets are scored, shape (targets,).
+    steps
+        Steps of a sliding window that ends at a scored row.
+    """
+
+    start: int
+    positions: Array
+    steps: int
+
+
+@dataclass(frozen=True)
+class Feed:
+    """How windows are fed: the part of a regime that the engine needs, as data, so that regimes share a computation.
+
+    Attributes
+    ----------
+    step_weights
+        Weight of each step's mean squared error in the loss, shape (steps,); they add up to 1.
+    carried
+        The state passes from update to update.
+    """
+
+    step_weights: Array
+    carried: bool
+
+
+@dataclass(frozen=True)
+class Work:
+    """All that a trainer needs to know.
+
+    Attributes
+    ----------
+    inputs, targets
+        The whole series, shapes (rows, features) and (rows, outputs).
+    """
+
+    network: Network
+    layout: Layout
+    feed: Feed
+    inputs: Array
+    targets: Array
+    held_out: HeldOut
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What one call of `Trainer.train` found.
+
+    Attributes
+    ----------
+    loss
+        Training loss of each update, shape (updates, replicates).
+    squared_errors
+        Squared error of each scored target, mean over outputs, shape (replicates, targets); None without evaluation.
+    """
+
+    loss: Array
+    squared_errors: Array | None
+
+
+class Trainer(Protocol):
+    """Trains a block of replicates of one network on one series."""
+
+    def place(self, slot: int, weights: Weights, learning_rate: float, seed: int) -> None:
+        """Put a fresh model into a slot: weights, optimiser at step 0, zero state, its own dropout stream."""
+
+    def weights(self, slot: int) -> Weights:
+        """The weights of the model in a slot."""
+
+    def train(self, starts: Array, *, reset: bool, evaluate: Predicts | None = None) -> Progress:
+        """Make one update for each row of `starts`, then evaluate.
+
+        Parameters
+        ----------
+        starts
+            First row of each window, shape (updates, replicates, batch_size); no updates is allowed.
+        reset
+            Begin from a zero state (a new epoch); otherwise from the state of the last call.
+        evaluate
+            The way of predicting to score, or None. Evaluation starts from a state of its own and leaves weights and
+            training state alone.
+        """
+
+
+class Engine(Protocol):
+    """One framework."""
+
+    name: str
+    kernels: tuple[str, ...]
+
+    def versions(self) -> dict[str, str]:
+        """Versions of the framework and what it stands on."""
+
+    def accelerators(self) -> list[str]:
+        """Names of the GPUs that the framework can use."""
+
+    def configure(self, *, threads: int | None, device: str) -> None:
+        """Set threads and device before anything is computed."""
+
+    def trainer(self, work: Work, kernel: str) -> Trainer:
+        """Build a trainer; nothing is compiled before its first call."""
+
+    def kernel_seen(self, trainer: Trainer) -> tuple[str, dict[str, int]]:
+        """The kernel that really runs and the op counts it was read from."""
+
+    def reset_memory_peak(self) -> None:
+        """Start a new measurement of the allocator's peak."""
+
+    def memory_peak(self) -> int:
+        """Peak of the allocator since the last reset, in bytes."""

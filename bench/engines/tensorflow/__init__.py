@@ -1,0 +1,69 @@
+"""The TensorFlow engine: Keras layers for every kernel, and a trainer with a replicate axis."""
+
+import os
+
+# TensorFlow's start-up notices would bury a case's last words.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import tensorflow as tf
+
+from bench.engines.base import Trainer, Work
+from bench.engines.tensorflow import kernels, layers
+from bench.engines.tensorflow.replicated import ReplicatedTrainer
+
+
+class TensorFlowEngine:
+    """See `bench.engines.base.Engine` for the methods."""
+
+    name = "tensorflow"
+    kernels = ("replicated", *layers.KERNELS)
+
+    def __init__(self) -> None:
+        self._device = "CPU:0"
+
+    def versions(self) -> dict[str, str]:
+        """Versions of the framework and what it stands on."""
+        build = tf.sysconfig.get_build_info()
+        cuda = {name: str(build[name]) for name in ("cuda_version", "cudnn_version") if name in build}
+        return {"tensorflow": tf.__version__, "keras": keras.__version__, **cuda}
+
+    def accelerators(self) -> list[str]:
+        """Names of the GPUs that TensorFlow can use."""
+        found = tf.config.list_physical_devices("GPU")
+        return [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in found]
+
+    def configure(self, *, threads: int | None, device: str) -> None:
+        """Set threads and device; must come before the first computation."""
+        if threads is not None:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
+        if device == "cpu":
+            tf.config.set_visible_devices([], "GPU")
+        else:
+            # One case must not take the whole card from the next.
+            for gpu in tf.config.list_physical_devices("GPU"):
+                tf.config.experimental.set_memory_growth(gpu, enable=True)
+            self._device = "GPU:0"
+
+    def trainer(self, work: Work, kernel: str) -> Trainer:
+        """Build a trainer; nothing is compiled before its first call."""
+        if kernel == "replicated":
+            return ReplicatedTrainer(work)
+        return layers.LayerTrainer(work, kernel)
+
+    def kernel_seen(self, trainer: Trainer) -> tuple[str, dict[str, int]]:
+        """Read the kernel from the traced training function."""
+        assert isinstance(trainer, ReplicatedTrainer | layers.LayerTrainer)
+        return kernels.kernel_seen(trainer.concrete())
+
+    def reset_memory_peak(self) -> None:
+        """Start a new measurement of the allocator's peak."""
+        tf.config.experimental.reset_memory_stats(self._device)
+
+    def memory_peak(self) -> int:
+        """Peak of the allocator since the last reset, in bytes."""
+        return int(tf.config.experimental.get_memory_info(self._device)["peak"])
+
+
+ENGINE = TensorFlowEngine()

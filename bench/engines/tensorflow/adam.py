@@ -1,0 +1,42 @@
+"""Adam with one learning rate and one step count for each replicate; the update of ``keras.optimizers.Adam``."""
+
+import numpy as np
+import tensorflow as tf
+
+from bench.engines.tensorflow.cells import Tensor
+
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
+"""Keras' defaults."""
+
+POWER_1, POWER_2 = float(np.float32(BETA_1)), float(np.float32(BETA_2))
+"""The bases of the bias correction. Keras rounds them to float32 whatever the dtype of the weights, which in float64
+changes an update by 1e-5; we do the same, so as to be Keras."""
+
+Moments = tuple[list[Tensor], list[Tensor]]
+
+
+def adam(
+    weights: list[Tensor], gradients: list[Tensor], moments: Moments, step: Tensor, rates: Tensor
+) -> tuple[list[Tensor], Moments]:
+    """Make one update.
+
+    Parameters
+    ----------
+    weights, gradients
+        Each (R, ...).
+    moments
+        First and second moments, shaped like the weights.
+    step
+        Updates made, this one included, shape (R,).
+    rates
+        Learning rates, shape (R,).
+    """
+    # D. P. Kingma and J. Ba, Adam, ICLR 2015, end of section 2: the order of computation that Keras uses as well.
+    alpha = rates * tf.sqrt(1 - POWER_2**step) / (1 - POWER_1**step)
+    first = [m + (g - m) * (1 - BETA_1) for m, g in zip(moments[0], gradients, strict=True)]
+    second = [v + (g * g - v) * (1 - BETA_2) for v, g in zip(moments[1], gradients, strict=True)]
+    updated = [
+        w - m * tf.reshape(alpha, [-1] + [1] * (len(w.shape) - 1)) / (tf.sqrt(v) + EPSILON)
+        for w, m, v in zip(weights, first, second, strict=True)
+    ]
+    return updated, (first, second)

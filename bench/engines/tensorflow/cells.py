@@ -1,0 +1,91 @@
+"""The recurrent cells of Keras, each as its forward equations, with a leading replicate axis.
+
+A cell is written once. `ops` decides what its products and squashing functions do: in the forward pass they compute and
+keep what the backward pass will need; in the backward pass they hand out what was kept, so that nothing is computed
+twice (see `recurrence`). Gate order, biases and update rules are those of ``keras.layers.LSTM``, ``GRU`` and
+``SimpleRNN``; R is replicates, B batch size, U units.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+Tensor = Any
+State = tuple[Tensor, ...]
+
+SIGMOID, TANH = 0.5, 1.0
+"""A squashing function by its scale s: ``s tanh(s z) + 1 - s`` is the sigmoid at s = 1/2 and tanh at s = 1."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One kind of recurrent cell.
+
+    Attributes
+    ----------
+    gates
+        Columns of the kernels, in multiples of the units.
+    blocks
+        How the recurrent kernel's gates are split over the products that `step` makes, in order.
+    states
+        Number of state tensors; the first is the output.
+    recurrent_bias
+        The layer has a second bias, added to the recurrent product.
+    kept
+        Widths, in multiples of the units, of the values that `step` keeps for the backward pass, in order.
+    step
+        ``step(x, state, ops) -> state``: x (R, B, gates U) is the input's part with its bias, a state (R, B, U).
+    """
+
+    gates: int
+    blocks: tuple[int, ...]
+    states: int
+    recurrent_bias: bool
+    kept: tuple[int, ...]
+    step: Callable[[Tensor, State, Any], State]
+
+
+def _lstm(x: Tensor, state: State, ops: Any) -> State:
+    h, c = state
+    gates = ops.squash(x + ops.product(0, h), (SIGMOID, SIGMOID, TANH, SIGMOID))
+    i, f, g, o = tf.split(gates, 4, axis=-1)
+    c = f * c + i * g
+    return o * ops.squash(c, (TANH,)), c
+
+
+def _gru(x: Tensor, state: State, ops: Any) -> State:
+    """GRU(reset_after=True): the reset gate acts on the recurrent product; the form that cuDNN has."""
+    (h,) = state
+    units = h.shape[-1]
+    product = ops.product(0, h, keep=True)
+    gates = ops.squash(x[..., : 2 * units] + product[..., : 2 * units], (SIGMOID, SIGMOID))
+    z, r = tf.split(gates, 2, axis=-1)
+    candidate = ops.squash(x[..., 2 * units :] + r * product[..., 2 * units :], (TANH,))
+    return (z * h + (1 - z) * candidate,)
+
+
+def _gru_reset_before(x: Tensor, state: State, ops: Any) -> State:
+    """GRU(reset_after=False): the reset gate acts on the state before the recurrent product."""
+    (h,) = state
+    units = h.shape[-1]
+    gates = ops.squash(x[..., : 2 * units] + ops.product(0, h), (SIGMOID, SIGMOID))
+    z, r = tf.split(gates, 2, axis=-1)
+    candidate = ops.squash(x[..., 2 * units :] + ops.product(1, r * h), (TANH,))
+    return (z * h + (1 - z) * candidate,)
+
+
+def _simple_rnn(x: Tensor, state: State, ops: Any) -> State:
+    (h,) = state
+    return (ops.squash(x + ops.product(0, h), (TANH,)),)
+
+
+CELLS = {
+    "lstm": Cell(gates=4, blocks=(4,), states=2, recurrent_bias=False, kept=(4, 1), step=_lstm),
+    "gru": Cell(gates=3, blocks=(3,), states=1, recurrent_bias=True, kept=(3, 2, 1), step=_gru),
+    "gru_reset_before": Cell(
+        gates=3, blocks=(2, 1), states=1, recurrent_bias=False, kept=(2, 1), step=_gru_reset_before
+    ),
+    "simple_rnn": Cell(gates=1, blocks=(1,), states=1, recurrent_bias=False, kept=(1,), step=_simple_rnn),
+}

@@ -1,0 +1,207 @@
+"""A recurrent layer over time with a replicate axis, and its gradient.
+
+The gradient is derived by hand where that saves work and left to TensorFlow elsewhere. The backward pass replays a
+cell's step with the values kept in the forward pass, so no product and no tanh is computed again; what is left of the
+step is cheap and differentiated by a tape. The gradients of the weights are not added up step by step: the scan only
+collects the gradient of every recurrent product, and one matrix product per replicate after it does the rest.
+
+Shapes: T steps, R replicates, B batch size, F inputs, U units, G gates.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+from bench.engines.tensorflow.cells import Cell, State, Tensor
+
+
+class Forward:
+    """Operations of the forward pass: compute, and keep what `Replay` will need."""
+
+    def __init__(self, kernels: list[Tensor], bias: Tensor | None) -> None:
+        self._kernels = kernels
+        self._bias = bias
+        self.kept: list[Tensor] = []
+
+    def product(self, block: int, v: Tensor, *, keep: bool = False) -> Tensor:
+        """Recurrent product of v (R, B, U) with one block of the recurrent kernel (R, U, J)."""
+        product = tf.matmul(v, self._kernels[block])
+        if self._bias is not None:
+            product += self._bias[:, None]
+        if keep:
+            self.kept.append(product)
+        return product
+
+    def squash(self, z: Tensor, scales: tuple[float, ...]) -> Tensor:
+        """Squash z (R, B, len(scales) U), each U columns with their own function, in one pass."""
+        scale = _columns(scales, z)
+        squashed = scale * tf.tanh(scale * z) + (1 - scale)
+        self.kept.append(squashed)
+        return squashed
+
+
+class Replay:
+    """The same operations in the backward pass, with the kept values and hand-derived gradients."""
+
+    def __init__(self, kernels: list[Tensor], kept: list[Tensor]) -> None:
+        self._kernels = kernels
+        self._kept = iter(kept)
+        self.factors: list[Tensor] = [None] * len(kernels)
+        self.gradients: list[Tensor] = [None] * len(kernels)
+
+    def product(self, block: int, v: Tensor, *, keep: bool = False) -> Tensor:
+        """Hand out the product; its gradient goes back through the kernel and is noted for the kernel's own."""
+        kernel = self._kernels[block]
+        # Where the forward pass kept nothing, only the gradient of the product matters, not its value.
+        value = next(self._kept) if keep else tf.zeros([*v.shape[:-1], kernel.shape[-1]], v.dtype)
+
+        @tf.custom_gradient
+        def product(v: Tensor) -> tuple[Tensor, Any]:
+            def back(upstream: Tensor) -> Tensor:
+                self.factors[block], self.gradients[block] = v, upstream
+                return tf.matmul(upstream, kernel, transpose_b=True)
+
+            return value, back
+
+        self.factors[block] = v
+        return product(v)
+
+    def squash(self, z: Tensor, scales: tuple[float, ...]) -> Tensor:
+        """Hand out the squashed value y; dy/dz = s^2 - (y - (1 - s))^2, which needs y alone."""
+        value = next(self._kept)
+        scale = _columns(scales, z)
+
+        @tf.custom_gradient
+        def squash(_z: Tensor) -> tuple[Tensor, Any]:
+            return value, lambda upstream: upstream * (scale * scale - (value - (1 - scale)) ** 2)
+
+        return squash(z)
+
+
+def _columns(scales: tuple[float, ...], like: Tensor) -> Tensor:
+    units = like.shape[-1] // len(scales)
+    return tf.constant([scale for scale in scales for _ in range(units)], like.dtype)
+
+
+def split_kernel(cell: Cell, kernel: Tensor) -> list[Tensor]:
+    """Split a recurrent kernel (R, U, G U) into the blocks that the cell multiplies by."""
+    units = kernel.shape[1]
+    return tf.split(kernel, [gates * units for gates in cell.blocks], axis=-1)
+
+
+def scan(cell: Cell, x: Tensor, kernel: Tensor, bias: Tensor | None, state: State) -> tuple[Tensor, State]:
+    """Run a cell over time.
+
+    Parameters
+    ----------
+    cell
+        The kind of cell.
+    x
+        The inputs' part of every step, bias included, shape (T, R, B, G U).
+    kernel
+        Recurrent kernel, shape (R, U, G U).
+    bias
+        Recurrent bias, shape (R, G U), for a cell that has one.
+    state
+        State before the first step, each (R, B, U). No gradient passes into it, as none does in Keras.
+
+    Returns
+    -------
+    outputs
+        Output of every step, shape (T, R, B, U).
+    state
+        State after the last step; no gradient passes out of it either.
+    """
+    weights = [kernel] if bias is None else [kernel, bias]
+
+    @tf.custom_gradient
+    def run(x: Tensor, kernel: Tensor, *bias: Tensor) -> tuple[Any, Any]:
+        blocks = split_kernel(cell, kernel)
+        before, kept, last = _forward(cell, x, blocks, bias[0] if bias else None, state)
+        outputs = tf.concat([before[0][1:], last[0][None]], axis=0)
+
+        def back(d_outputs: Tensor, *_: Tensor) -> list[Tensor]:
+            d_x, factors, d_products = _backward(cell, x, blocks, before, kept, d_outputs)
+            d_blocks = [
+                tf.einsum("trbu,trbj->ruj", v, d) for v, d in zip(factors, d_products, strict=True)
+            ]
+            d_bias = [tf.reduce_sum(d_products[0], axis=(0, 2))] if bias else []
+            return [d_x, tf.concat(d_blocks, axis=-1), *d_bias]
+
+        return (outputs, *last), back
+
+    outputs, *last = run(x, *weights)
+    return outputs, tuple(tf.stop_gradient(s) for s in last)
+
+
+def _forward(cell: Cell, x: Tensor, blocks: list[Tensor], bias: Tensor | None, state: State) -> Any:
+    """States before every step and values kept for the backward pass, each (T, R, B, ...), and the last state."""
+    steps = x.shape[0]
+    width = state[0].shape[-1]
+
+    def body(t: Tensor, state: State, before: Any, kept: Any) -> Any:
+        ops = Forward(blocks, bias)
+        after = cell.step(x[t], state, ops)
+        return t + 1, after, _write(before, t, state), _write(kept, t, ops.kept)
+
+    arrays = (_arrays(x, [width] * cell.states), _arrays(x, [width * units for units in cell.kept]))
+    _, last, before, kept = _loop(steps, body, (tf.constant(0), state, *arrays))
+    return _stack(before), _stack(kept), last
+
+
+def _backward(
+    cell: Cell, x: Tensor, blocks: list[Tensor], before: list[Tensor], kept: list[Tensor], d_outputs: Tensor
+) -> Any:
+    """Gradients of the inputs' part and of every recurrent product, and the products' other factors, each (T, ...)."""
+    steps, width = x.shape[0], before[0].shape[-1]
+    # A product of the state itself needs no second copy of the state, and where the input's part is merely added to
+    # the product, their gradients are one and the same: such a cell has one block as wide as its gates.
+    plain = cell.blocks == (cell.gates,)
+    shared = plain and not cell.recurrent_bias
+
+    def body(k: Tensor, d_state: State, d_x: Any, factors: Any, d_products: Any) -> Any:
+        t = steps - 1 - k
+        state = tuple(s[t] for s in before)
+        x_t = x[t]
+        replay = Replay(blocks, [value[t] for value in kept])
+        with tf.GradientTape() as tape:
+            tape.watch([x_t, *state])
+            after = cell.step(x_t, state, replay)
+        d_after = (d_state[0] + d_outputs[t], *d_state[1:])
+        d_x_t, *d_before = tape.gradient(after, [x_t, *state], d_after)
+        return (
+            k + 1,
+            tuple(d_before),
+            _write(d_x, t, [d_x_t]),
+            _write(factors, t, [] if plain else replay.factors),
+            _write(d_products, t, [] if shared else replay.gradients),
+        )
+
+    zero = tuple(tf.zeros_like(s[0]) for s in before)
+    block_widths = [width * gates for gates in cell.blocks]
+    arrays = (
+        _arrays(x, [x.shape[-1]]),
+        _arrays(x, [] if plain else [width] * len(blocks)),
+        _arrays(x, [] if shared else block_widths),
+    )
+    _, _, d_x, factors, d_products = _loop(steps, body, (tf.constant(0), zero, *arrays))
+    (d_x,) = _stack(d_x)
+    return d_x, [before[0]] if plain else _stack(factors), [d_x] if shared else _stack(d_products)
+
+
+def _loop(steps: int, body: Any, variables: Any) -> Any:
+    return tf.while_loop(lambda t, *_: t < steps, body, variables, maximum_iterations=steps)
+
+
+def _arrays(like: Tensor, widths: list[int]) -> list[Any]:
+    """One array over the steps of `like` (T, R, B, ...) for each width."""
+    steps, *rows = like.shape[:-1]
+    return [tf.TensorArray(like.dtype, steps, element_shape=(*rows, width)) for width in widths]
+
+
+def _write(arrays: list[Any], t: Tensor, values: Any) -> list[Any]:
+    return [array.write(t, value) for array, value in zip(arrays, values, strict=True)]
+
+
+def _stack(arrays: list[Any]) -> list[Tensor]:
+    return [array.stack() for array in arrays]

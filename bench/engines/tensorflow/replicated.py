@@ -1,0 +1,146 @@
+"""The trainer with a replicate axis: one compiled computation trains and scores a block of models side by side.
+
+Everything that differs between replicates or between regimes is data: weights, learning rates, step counts, dropout
+keys, the order of windows, the loss of each step, whether the state is carried, how to predict. So the computation is
+compiled once for a network and a layout, and cases that agree in both share it.
+"""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from bench.engines.base import Array, Predicts, Progress, Weights, Work
+from bench.engines.tensorflow.adam import adam
+from bench.engines.tensorflow.cells import Tensor
+from bench.engines.tensorflow.dropout import mix
+from bench.engines.tensorflow.evaluation import MODES, NO_EVALUATION, Evaluation
+from bench.engines.tensorflow.network import States, forward, zero_states
+
+
+class ReplicatedTrainer:
+    """Trains a block of replicates; see `bench.engines.base.Trainer` for the methods."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        network, layout = work.network, work.layout
+        self._inputs = tf.constant(work.inputs, network.dtype)
+        self._targets = tf.constant(work.targets, network.dtype)
+        self._evaluation = Evaluation(network, work.held_out, self._inputs, self._targets)
+        self._step_weights = tf.constant(work.feed.step_weights, network.dtype)
+        self._carried = tf.constant(work.feed.carried)
+        self._rates = np.zeros(layout.replicates, network.dtype)
+        self._keys = np.zeros(layout.replicates, np.uint32)
+        shapes = [(layout.replicates, *shape) for shape in network.weight_shapes]
+        # An empty slot trains a model of zeros at a rate of zero.
+        zeros = [tf.zeros(shape, network.dtype) for shape in shapes]
+        self._weights, self._first, self._second = zeros, list(zeros), list(zeros)
+        self._step = tf.zeros(layout.replicates, network.dtype)
+        self._states = zero_states(network, layout.replicates, layout.batch_size)
+        self.compiled = tf.function(self._segment, jit_compile=True, autograph=False)
+
+    def place(self, slot: int, weights: Weights, learning_rate: float, seed: int) -> None:
+        """Put a fresh model into a slot."""
+        for i, weight in enumerate(weights):
+            self._weights[i] = _with_slot(self._weights[i], slot, weight)
+            self._first[i] = _with_slot(self._first[i], slot, 0)
+            self._second[i] = _with_slot(self._second[i], slot, 0)
+        self._step = _with_slot(self._step, slot, 0)
+        self._states = tf.nest.map_structure(lambda state: _with_slot(state, slot, 0), self._states)
+        self._rates[slot] = learning_rate
+        self._keys[slot] = seed
+
+    def weights(self, slot: int) -> Weights:
+        """Copy the weights of the model in a slot."""
+        return [weight[slot].numpy() for weight in self._weights]
+
+    def train(self, starts: Array, *, reset: bool, evaluate: Predicts | None = None) -> Progress:
+        """Make one update for each row of `starts`, then evaluate."""
+        if reset:
+            self._states = tf.nest.map_structure(tf.zeros_like, self._states)
+        (
+            (self._weights, self._first, self._second, self._step, self._states),
+            loss,
+            squared_errors,
+        ) = self.compiled(*self.arguments(starts, evaluate))
+        return Progress(
+            loss=loss.numpy()[: len(starts)],
+            squared_errors=None if evaluate is None else squared_errors.numpy(),
+        )
+
+    def arguments(self, starts: Array, evaluate: Predicts | None) -> tuple[Any, ...]:
+        """Arguments of the compiled computation for one call."""
+        layout = self.work.layout
+        padded = np.zeros((layout.max_updates, layout.replicates, layout.batch_size), np.int32)
+        padded[: len(starts)] = starts
+        mode = NO_EVALUATION if evaluate is None else MODES.index(evaluate)
+        model = (self._weights, self._first, self._second, self._step, self._states)
+        return (
+            model,
+            tf.constant(self._rates),
+            tf.constant(self._keys),
+            tf.constant(padded),
+            tf.constant(len(starts)),
+            self._step_weights,
+            self._carried,
+            tf.constant(mode),
+        )
+
+    def concrete(self) -> Any:
+        """Return the traced training function; tracing it first where it has not run yet."""
+        layout = self.work.layout
+        nothing = np.zeros((0, layout.replicates, layout.batch_size))
+        return self.compiled.get_concrete_function(*self.arguments(nothing, None))
+
+    def _segment(
+        self,
+        model: Any,
+        rates: Tensor,
+        keys: Tensor,
+        starts: Tensor,
+        updates: Tensor,
+        step_weights: Tensor,
+        carried: Tensor,
+        mode: Tensor,
+    ) -> Any:
+        """Make `updates` updates, then score; all of it one computation under XLA."""
+        layout = self.work.layout
+        losses = tf.TensorArray(
+            self.work.network.dtype, layout.max_updates, element_shape=(layout.replicates,)
+        )
+
+        def body(i: Tensor, model: Any, losses: Any) -> Any:
+            model, loss = self._update(model, rates, keys, starts[i], step_weights, carried)
+            return i + 1, model, losses.write(i, loss)
+
+        _, model, losses = tf.while_loop(
+            lambda i, *_: i < updates, body, (tf.constant(0), model, losses)
+        )
+        return model, losses.stack(), self._evaluation.squared_errors(model[0], mode)
+
+    def _update(
+        self, model: Any, rates: Tensor, keys: Tensor, starts: Tensor, step_weights: Tensor, carried: Tensor
+    ) -> tuple[Any, Tensor]:
+        """One weight update of every replicate; starts (R, B). Returns the model and the loss before it, (R,)."""
+        weights, first, second, step, states = model
+        rows = starts[None] + tf.range(self.work.layout.steps)[:, None, None]
+        x, y = tf.gather(self._inputs, rows), tf.gather(self._targets, rows)
+        before: States = tf.nest.map_structure(lambda s: tf.where(carried, s, tf.zeros_like(s)), states)
+        # Keys differ between updates; `forward` tells layers apart by adding their index.
+        dropout_keys = mix(keys + mix(tf.cast(step, tf.uint32)))
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            predictions, after = forward(self.work.network, weights, x, before, dropout_keys)
+            errors = tf.reduce_mean((predictions - y) ** 2, axis=(2, 3))
+            loss = tf.reduce_sum(errors * step_weights[:, None], axis=0)
+        # The replicates share no weight, so the gradient of a tensor of losses is each replicate's own.
+        gradients = tape.gradient(loss, weights)
+        step += 1
+        weights, (first, second) = adam(weights, gradients, (first, second), step, rates)
+        return (weights, first, second, step, after), loss
+
+
+def _with_slot(tensor: Tensor, slot: int, value: Any) -> Tensor:
+    array = tensor.numpy()
+    array[slot] = value
+    return tf.constant(array)
