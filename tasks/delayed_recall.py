@@ -1,0 +1,86 @@
+"""Recall of the input k steps ago: nothing is known of it until the window reaches that far."""
+
+from typing import ClassVar
+
+import numpy as np
+
+from tasks import noise
+from tasks.base import FloatArray, Series, Task, check_window
+from tasks.linear import linear_error, mean_squared_error
+
+
+def delayed(values: FloatArray, delay: int) -> FloatArray:
+    """Return the values ``delay`` steps earlier.
+
+    Parameters
+    ----------
+    values : array, shape (n,)
+    delay : int
+        k, from 1 upward.
+
+    Returns
+    -------
+    array, shape (n - delay,)
+        Element i belongs to ``values[i + delay]`` and equals ``values[i]``.
+    """
+    return values[:-delay]
+
+
+class DelayedRecall(Task):
+    """Delayed recall by k steps.
+
+    Derivation of the floor. A window of L steps shows the inputs 0 to L - 1 steps ago. While k >= L the
+    target is independent of all of them, so the best prediction is its mean and the error its variance, 1.
+    From L = k + 1 on the target is in view and the error is 0, which is also the optimum.
+    """
+
+    name: ClassVar[str] = "delayed_recall"
+    dial_name: ClassVar[str | None] = "k"
+    default_dial: ClassVar[int | None] = 8
+    unit: ClassVar[str] = "share of the target's variance"
+    trivial = 1.0  # always predict the mean, 0: the error is the variance
+    optimum = 0.0
+
+    @property
+    def _delay(self) -> int:
+        assert self.dial is not None
+        return self.dial
+
+    @property
+    def reach(self) -> int:
+        """Steps k + 1: the current input and the k before it."""
+        return self._delay + 1
+
+    @property
+    def title(self) -> str:
+        """A name for people."""
+        return f"delayed recall by {self._delay}"
+
+    @property
+    def description(self) -> str:
+        """One sentence for the report."""
+        return f"Independent uniform inputs with variance 1; the target is the input {self._delay} steps ago."
+
+    def build(self) -> Series:
+        """Make the series; nothing is fitted, since mean and variance are known."""
+        values = noise.stream(self.reach)
+        return Series(
+            inputs=values[self._delay :, None],
+            targets=delayed(values, self._delay)[:, None],
+            train_rows=noise.TRAIN_ROWS,
+            warm_up=noise.warm_up_for(self.reach),
+        )
+
+    def stateless_floor(self, window: int) -> float:
+        """Return the trivial error while the window does not show the target's input (k >= L), else 0."""
+        return self.trivial if self._delay >= check_window(window) else self.optimum
+
+    def baselines(self) -> dict[str, float]:
+        """Errors on the scored rows: of the mean 0, and of linear maps just short of and at full reach."""
+        series = self.series()
+        rows = series.scored_rows
+        targets = series.targets[rows.start :]
+        errors = {"mean": mean_squared_error(np.zeros_like(targets), targets)}
+        for lags in (self._delay, self.reach):
+            errors[f"linear regression ({lags} lags)"] = linear_error(series, lags)
+        return errors

@@ -1,0 +1,120 @@
+"""Electricity demand, half-hourly: a real series with two seasons, a day and a week."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from tasks.base import FloatArray, Series, Task, check_window
+from tasks.errors import SeriesError
+from tasks.forecast import next_value_series, seasonal_naive_error
+from tasks.linear import linear_error
+
+DATA_FILE = Path(__file__).parent / "data" / "gb_electricity_demand.csv"
+DAY = 48
+WEEK = 7 * DAY
+TRAIN_VALUES = 8 * WEEK
+# Five days: longer than any daily pattern, and it leaves 23 whole days to score.
+WARM_UP = 5 * DAY
+AUTOREGRESSION_LAGS = (2, 24, DAY, 2 * DAY, WEEK)
+
+
+def read_demand(path: Path = DATA_FILE) -> FloatArray:
+    """Return the demand in megawatts, shape (4032,), in the order of time.
+
+    numpy reads it, since importing pandas would take ten times as long as the file.
+    """
+    demand: FloatArray = np.loadtxt(path, delimiter=",", skiprows=1, usecols=1, dtype=np.float64)
+    return demand
+
+
+def standardise(values: FloatArray, train_values: int) -> FloatArray:
+    """Subtract the mean of the first ``train_values`` values and divide by their standard deviation.
+
+    Parameters
+    ----------
+    values : array, shape (n,)
+    train_values : int
+        How many values may be looked at: held-out ones must not move the scale.
+
+    Returns
+    -------
+    array, shape (n,)
+        In standard deviations (divisor n, not n - 1) of the training values.
+
+    Raises
+    ------
+    SeriesError
+        If the training values are all equal.
+    """
+    known = values[:train_values]
+    spread = known.std()
+    if spread == 0:
+        raise SeriesError(f"all {train_values} training values are {known[0]}; no scale follows from them.")
+    scaled: FloatArray = (values - known.mean()) / spread
+    return scaled
+
+
+class Electricity(Task):
+    """Next half-hour of electricity demand in England and Wales.
+
+    The 4032 values give 4031 rows. The first 2688 values (eight weeks) are for training. The last of them
+    predicts a held-out value, so there are 2687 training rows; then 240 rows (five days) of warm-up, and 1104
+    scored rows (23 days).
+
+    No floor or optimum is known: how far back demand depends on itself is what one would like to know.
+    """
+
+    name: ClassVar[str] = "electricity"
+    unit: ClassVar[str] = "squared standard deviations of demand"
+    target_rule: ClassVar[str] = "as good as a linear autoregression over one season (48 half-hours)"
+    reach = None
+    optimum = None
+    title = "electricity demand, England and Wales"
+    description = (
+        "Half-hourly electricity demand from 5 June to 27 August 2000 in standard deviations; "
+        "the target is the next half-hour."
+    )
+
+    def build(self) -> Series:
+        """Read the file and scale it with the training values."""
+        return next_value_series(standardise(read_demand(), TRAIN_VALUES), TRAIN_VALUES, WARM_UP)
+
+    @property
+    def trivial(self) -> float:
+        """Error of persistence on the scored rows."""
+        return self._baselines["persistence"]
+
+    def stateless_floor(self, window: int) -> None:
+        """Return None: unknown for a real series."""
+        check_window(window)
+
+    def baselines(self) -> dict[str, float]:
+        """Errors on the scored rows: persistence, seasonal naive, linear autoregressions."""
+        return dict(self._baselines)
+
+    def target(self, window: int) -> float:
+        """Return the error of the linear autoregression with 48 lags, the same for each window.
+
+        Raises
+        ------
+        WindowError
+            If the window is no positive whole number.
+        """
+        check_window(window)
+        return self._baselines[_autoregression(DAY)]
+
+    @cached_property
+    def _baselines(self) -> dict[str, float]:
+        series = self.series()
+        errors = {"persistence": seasonal_naive_error(series, 1)}
+        for period in (DAY, WEEK):
+            errors[f"seasonal naive ({period})"] = seasonal_naive_error(series, period)
+        for lags in AUTOREGRESSION_LAGS:
+            errors[_autoregression(lags)] = linear_error(series, lags)
+        return errors
+
+
+def _autoregression(lags: int) -> str:
+    return f"linear autoregression ({lags} lags)"

@@ -1,0 +1,107 @@
+"""Finds tasks: those of this package and those that installed packages offer."""
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint, entry_points
+
+import tasks
+from tasks.base import Task
+from tasks.errors import DuplicateTaskError, InvalidTaskError, UnknownTaskError
+
+ENTRY_POINT_GROUP = "statebench.tasks"
+# No hyphen: it separates the parts of a case id.
+NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def names() -> list[str]:
+    """Return the names of all tasks, sorted."""
+    return sorted(discover())
+
+
+def create(name: str, dial: int | None = None) -> Task:
+    """Return the task of this name at this dial (default: the task's own default).
+
+    Raises
+    ------
+    UnknownTaskError
+        If there is no such task.
+    DialError
+        If the dial does not fit the task.
+    """
+    found = discover()
+    if name not in found:
+        near = difflib.get_close_matches(name, found, n=1, cutoff=0.4)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise UnknownTaskError(f"there is no task {name!r}.{hint} Valid tasks: {', '.join(sorted(found))}.")
+    return found[name](dial)
+
+
+def discover() -> dict[str, type[Task]]:
+    """Return every task by its name.
+
+    Nothing is kept between calls: modules are imported once anyhow, and a task added meanwhile is seen.
+
+    Raises
+    ------
+    DuplicateTaskError
+        If two classes claim one name.
+    InvalidTaskError
+        If an entry point does not load to a task, or a task's name cannot be part of a case id.
+    """
+    found: dict[str, type[Task]] = {}
+    for task in (*_own(), *_installed()):
+        name = _name_of(task)
+        if found.setdefault(name, task) is not task:
+            raise DuplicateTaskError(
+                f"two tasks are named {name!r}: {_where(found[name])} and {_where(task)}; rename one."
+            )
+    return found
+
+
+def _own() -> Iterator[type[Task]]:
+    """Every concrete task that a module of this package defines; imported ones are their own module's."""
+    for module_info in pkgutil.iter_modules(tasks.__path__, prefix=f"{tasks.__name__}."):
+        module = importlib.import_module(module_info.name)
+        for value in vars(module).values():
+            if _is_task(value) and value.__module__ == module.__name__:
+                yield value
+
+
+def _installed() -> Iterator[type[Task]]:
+    for entry_point in entry_points(group=ENTRY_POINT_GROUP):
+        yield _load(entry_point)
+
+
+def _load(entry_point: EntryPoint) -> type[Task]:
+    where = f"entry point {entry_point.name!r} ({entry_point.value}) of group {ENTRY_POINT_GROUP!r}"
+    try:
+        value = entry_point.load()
+    except Exception as error:
+        raise InvalidTaskError(
+            f"{where} cannot be loaded: {error}; mend or uninstall its package."
+        ) from error
+    if not _is_task(value):
+        raise InvalidTaskError(f"{where} is {value!r}; it must be a concrete subclass of tasks.base.Task.")
+    task: type[Task] = value
+    return task
+
+
+def _is_task(value: object) -> bool:
+    return inspect.isclass(value) and issubclass(value, Task) and not inspect.isabstract(value)
+
+
+def _name_of(task: type[Task]) -> str:
+    name = getattr(task, "name", None)
+    if not isinstance(name, str) or not NAME_PATTERN.fullmatch(name):
+        raise InvalidTaskError(
+            f"{_where(task)} has the name {name!r}; set `name` to lower case letters, digits and underscores."
+        )
+    return name
+
+
+def _where(task: type[Task]) -> str:
+    return f"{task.__module__}.{task.__qualname__}"
