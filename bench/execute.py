@@ -1,0 +1,37 @@
+"""Run one case: a pure function from a job to what it found, in whatever process it is called."""
+
+import os
+from typing import Any
+
+from bench import convergence, engines, memory, timing, workload
+from bench.plan import Job
+
+MEASURES = {"convergence": convergence.measure, "time": timing.measure, "memory": memory.measure}
+
+
+def execute(job: Job, *, threads: int | None = None) -> dict[str, Any]:
+    """Measure a case.
+
+    Parameters
+    ----------
+    job
+        The case and its settings.
+    threads
+        Threads that the engine may use; None for its own default.
+
+    Returns
+    -------
+    dict
+        The parts of a record that a measurement decides: `seconds`, `warnings`, and the one named by the case's kind.
+    """
+    case = job.case
+    engine = engines.create(case.engine)
+    engine.configure(threads=threads, device=case.device)
+    result, seconds, warnings = MEASURES[case.kind](workload.build(case, job.training), engine)
+    return {"seconds": seconds, "warnings": [str(code) for code in warnings], case.kind: result}
+
+
+def one_core(core: int) -> None:
+    """Keep this process on one core, so that cases side by side do not wander over each other's caches."""
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[core % len(cores)]})

@@ -1,0 +1,42 @@
+"""Initial weights as Keras draws them, from NumPy, so that a seed means the same in every engine and process."""
+
+import numpy as np
+
+from bench.engines.base import Array, Network, Weights
+
+
+def initial_weights(network: Network, seed: int) -> Weights:
+    """Weights of one model in Keras' order.
+
+    Kernels are Glorot-uniform (X. Glorot and Y. Bengio, AISTATS 2010), recurrent kernels orthogonal (A. M. Saxe et
+    al., ICLR 2014), biases zero but for the LSTM's forget gate, whose bias is one (R. Jozefowicz et al., ICML 2015):
+    the defaults of Keras' layers.
+    """
+    rng = np.random.default_rng([seed, 0x57A7E])
+    weights: Weights = []
+    for index, shape in enumerate(network.weight_shapes):
+        head = index >= 3 * network.layers
+        part = (0 if len(shape) == 2 else 2) if head else index % 3
+        if part == 0:
+            weights.append(_glorot_uniform(rng, shape))
+        elif part == 1:
+            weights.append(_orthogonal(rng, shape))
+        else:
+            bias = np.zeros(shape)
+            if network.cell == "lstm" and not head:
+                bias[network.units : 2 * network.units] = 1.0
+            weights.append(bias)
+    return [weight.astype(network.dtype) for weight in weights]
+
+
+def _glorot_uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    limit = np.sqrt(6.0 / sum(shape))
+    return rng.uniform(-limit, limit, shape)
+
+
+def _orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    rows, columns = shape
+    q, r = np.linalg.qr(rng.standard_normal((max(shape), min(shape))))
+    # Without the sign, LAPACK's convention would favour some rotations.
+    q = q * np.sign(np.diag(r))
+    return q.T if rows < columns else q

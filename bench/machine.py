@@ -1,0 +1,125 @@
+"""What machine and what software a run stands on."""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "pytest", "pytest-benchmark", "statebench")
+
+FIXED = ("cpu", "cores", "architecture", "system", "accelerators")
+"""Parts that may not change within a run: figures from two machines must never be mixed."""
+
+
+def fingerprint(accelerators: list[str]) -> dict[str, Any]:
+    """Describe this machine; sizes in bytes."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": psutil.cpu_count(logical=False) or os.cpu_count(),
+        "threads": os.cpu_count(),
+        "affinity": sorted(os.sched_getaffinity(0)),
+        "architecture": platform.machine(),
+        "instruction_sets": _instruction_sets(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "accelerators": accelerators,
+    }
+
+
+def fixed_sha256(machine: dict[str, Any]) -> str:
+    """Fingerprint of the parts that may not change within a run."""
+    text = json.dumps({name: machine[name] for name in FIXED}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions of what is installed, read without importing it."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def git_state(folder: Path) -> dict[str, Any] | None:
+    """Commit and whether the working tree differs from it; None outside a repository."""
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        return {"commit": commit, "dirty": bool(_git(folder, "status", "--porcelain"))}
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def accelerators(engine: str) -> list[str]:
+    """GPUs that an engine can use, asked in a process of its own: a framework that has looked for GPUs keeps them."""
+    done = _ask(engine, "import json; print(json.dumps(engine.accelerators()))")
+    return list(json.loads(done.stdout.strip().splitlines()[-1])) if done.returncode == 0 else []
+
+
+def why_no_gpu(engine: str) -> str:
+    """What the engine and the system see, for the error that no GPU is usable."""
+    done = _ask(engine, "print(engine.versions())")
+    said = done.stdout.strip().splitlines()[-1:] or done.stderr.strip().splitlines()[-1:]
+    smi = shutil.which("nvidia-smi")
+    missing = (
+        "nvidia-smi is there, so the driver is; the CUDA libraries that the engine needs are missing: install with "
+        f"`make bench DEVICE=gpu`, which takes {engine}'s CUDA build"
+        if smi
+        else "there is no nvidia-smi either: no NVIDIA driver is installed, or this container was not given the GPU"
+    )
+    return f"DEVICE=gpu, but {engine} sees no GPU. It says of itself: {' '.join(said)}. {missing}."
+
+
+def _ask(engine: str, code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-c", f"from bench import engines; engine = engines.create({engine!r}); {code}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(  # noqa: S603 - fixed arguments
+        ["git", "-C", str(folder), *arguments],  # noqa: S607 - whichever git the user has
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def _cpu_info(field: str) -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith(field):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return ""
+
+
+def _cpu_model() -> str:
+    return _cpu_info("model name") or platform.processor() or "unknown"
+
+
+def _instruction_sets() -> list[str]:
+    """Vector extensions that decide how fast a matrix product can be."""
+    wanted = {"sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_bf16", "amx_tile", "asimd", "sve"}
+    return sorted(wanted & set((_cpu_info("flags") or _cpu_info("Features")).split()))

@@ -1,0 +1,59 @@
+"""What training a case takes in memory, in a process that times nothing."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from bench.engines.base import Engine
+from bench.initial_weights import initial_weights
+from bench.warnings import Warn
+from bench.workload import Workload
+
+UPDATES = 8
+"""Updates whose allocations are watched; every update allocates the same."""
+
+
+def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[str, float], list[Warn]]:
+    """Measure a case; the record's ``memory`` part, where the time went, and warnings (docs/records.md)."""
+    begin = time.perf_counter()
+    # The peak so far is the framework's import; what follows is the case's own.
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    before = psutil.Process().memory_info().rss
+    engine.reset_memory_peak()
+    trainer = engine.trainer(workload.work(1, UPDATES), workload.case.kernel)
+    trainer.place(0, initial_weights(workload.network, 0), workload.training.learning_rates[0], 0)
+    starts = np.resize(workload.schedule.epoch(0, 0), (UPDATES, workload.case.batch_size))[:, None]
+    prepared = time.perf_counter()
+    trainer.train(starts[:1], reset=True)
+    compile_peak = engine.memory_peak()
+    compiled = time.perf_counter()
+    engine.reset_memory_peak()
+    trainer.train(starts, reset=True)
+    result = {
+        "allocator_peak_bytes": engine.memory_peak(),
+        "compile_peak_bytes": compile_peak,
+        "resident_peak_bytes": resident_peak(),
+        "resident_before_bytes": before,
+        "parameters": workload.network.parameters,
+    }
+    seconds = {
+        "prepare": prepared - begin,
+        "compile": compiled - prepared,
+        "train": time.perf_counter() - compiled,
+        "evaluate": 0.0,
+    }
+    return result, seconds, []
+
+
+def resident_peak() -> int:
+    """Peak resident memory of this process since the last reset, in bytes.
+
+    From /proc, because ``ru_maxrss`` is inherited over fork and exec and would show the parent's.
+    """
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError("/proc/self/status has no VmHWM; resident memory is measured on Linux alone")

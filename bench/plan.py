@@ -1,0 +1,104 @@
+"""The plan of a run: every case in order, with what cannot be run refused and what makes no sense left out, with reasons."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bench import workload
+from bench.cases import Case, Training
+from bench.errors import PlanError
+from bench.presets import Preset
+
+LONGEST_UNROLL = 256
+"""Unrolled steps beyond which a graph takes minutes and gigabytes to compile; Keras' own advice is short sequences."""
+
+CUDNN_CELLS = ("lstm", "gru")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A case and the settings it runs under."""
+
+    case: Case
+    training: Training
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do.
+
+    Attributes
+    ----------
+    jobs
+        In the order in which they run: convergence first, then what must run alone.
+    left_out
+        Combinations of a grid that mean nothing, each with its reason; they are no errors, since a grid is a product.
+    """
+
+    jobs: list[Job]
+    left_out: list[tuple[Case, str]]
+
+    @property
+    def sha256(self) -> str:
+        """Fingerprint of the cases and their settings."""
+        text = json.dumps([[job.case.to_dict(), asdict(job.training)] for job in self.jobs], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def make(preset: Preset) -> Plan:
+    """Make a plan from a preset.
+
+    Raises
+    ------
+    PlanError
+        Listing every case that cannot be run, with its reason.
+    """
+    jobs: dict[str, Job] = {}
+    left_out: dict[str, tuple[Case, str]] = {}
+    refused: dict[str, str] = {}
+    for case, training in preset.grids:
+        if reason := _means_nothing(case):
+            left_out[case.key] = (case, reason)
+        elif reason := _cannot_run(case, training):
+            refused.setdefault(reason, case.key)
+        elif case.key in jobs and jobs[case.key].training != training:
+            refused.setdefault("named by two grids with different training settings; keep one of them", case.key)
+        else:
+            jobs[case.key] = Job(case, training)
+    if refused:
+        lines = "\n".join(f"  {key}: {reason}" for reason, key in refused.items())
+        raise PlanError(f"{preset.path.name} asks for cases that cannot be run; nothing was trained:\n{lines}")
+    order = {"convergence": 0, "time": 1, "memory": 2}
+    # Stable: within a kind the order of the preset; repetitions of a kind after one another.
+    ordered = sorted(jobs.values(), key=lambda job: (order[job.case.kind], job.case.repetition))
+    return Plan(ordered, list(left_out.values()))
+
+
+def _means_nothing(case: Case) -> str | None:
+    if case.kernel == "cudnn" and case.device != "gpu":
+        return "cuDNN needs a GPU: run with DEVICE=gpu"
+    if case.kernel == "cudnn" and case.cell not in CUDNN_CELLS:
+        return f"cuDNN has no {case.cell}: it knows {' and '.join(CUDNN_CELLS)} (with reset_after)"
+    return None
+
+
+def _cannot_run(case: Case, training: Training) -> str | None:
+    if case.kernel == "unrolled" and case.window > LONGEST_UNROLL:
+        return f"unrolling {case.window} steps is beyond {LONGEST_UNROLL}: use kernel loop or xla, or a shorter window"
+    if training.stop == "target" and not training.learning_rates:
+        return "no learning rate to choose from"
+    try:
+        workload.build(case, training)
+    except PlanError as error:
+        return str(error)
+    return None
+
+
+def describe(plan: Plan) -> dict[str, Any]:
+    """The plan as ``run.json`` holds it."""
+    return {
+        "plan": [job.case.to_dict() for job in plan.jobs],
+        "plan_sha256": plan.sha256,
+        "refused": [{"case": case.to_dict(), "reason": reason} for case, reason in plan.left_out],
+    }

@@ -1,0 +1,248 @@
+"""Presets: what to run, read from TOML and checked, every mistake named before anything is trained."""
+
+import hashlib
+import tomllib
+from dataclasses import dataclass, field, fields, replace
+from importlib import resources
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import tasks
+from bench import engines
+from bench.cases import CELLS, DEVICES, DTYPES, KERNELS, KINDS, Case, Training
+from bench.errors import PlanError, unknown
+from bench.regimes import REGIMES
+
+GRID_DEFAULTS: dict[str, Any] = {
+    "layers": 1,
+    "units": 16,
+    "window": 16,
+    "batch_size": 8,
+    "kernel": "replicated",
+    "dtype": "float32",
+}
+NAMES: dict[str, tuple[str, ...]] = {
+    "cell": CELLS,
+    "regime": tuple(REGIMES),
+    "kernel": KERNELS,
+    "dtype": DTYPES,
+}
+"""Dimensions of a grid whose values are names, and those names."""
+
+NUMBERS = ("layers", "units", "window", "batch_size")
+MOST_LAYERS = 3
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one case may take.
+
+    Attributes
+    ----------
+    seconds
+        Wall time of a case's process.
+    memory_mib
+        Resident memory of a case's process, in MiB.
+    workers
+        Convergence cases that run at the same time, each on a core of its own; 0 for one on every core.
+        Time and memory cases always run alone.
+    """
+
+    seconds: float = 300.0
+    memory_mib: int = 6144
+    workers: int = 0
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A preset as read: its grids are made into cases by `bench.plan`."""
+
+    name: str
+    description: str
+    path: Path
+    sha256: str
+    settings: dict[str, Any]
+    limits: Limits
+    grids: list[tuple[Case, Training]] = field(default_factory=list)
+
+
+def available() -> dict[str, Path]:
+    """Presets that come with the suite."""
+    folder = Path(str(resources.files("bench") / "presets"))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def find(name: str) -> Path:
+    """Find a preset by name, or take the path of a user's own.
+
+    Raises
+    ------
+    PlanError
+        If there is no such preset or file.
+    """
+    known = available()
+    if name in known:
+        return known[name]
+    path = Path(name)
+    if path.is_file():
+        return path
+    if name.endswith(".toml") or "/" in name:
+        raise PlanError(f"no preset file at {name!r}. Give the path of a TOML file, or one of: {', '.join(known)}.")
+    raise unknown("preset", name, known)
+
+
+def load(name: str, *, engine: str = "tensorflow", device: str = "cpu") -> Preset:
+    """Read and check a preset.
+
+    Parameters
+    ----------
+    name
+        Name of a preset that comes with the suite, or path of a TOML file.
+    engine, device
+        Run all its cases with this engine on this device.
+
+    Raises
+    ------
+    PlanError
+        Naming every unknown name, wrong value or unreadable file.
+    """
+    if engine not in engines.ENGINES:
+        raise unknown("engine", engine, engines.ENGINES)
+    if device not in DEVICES:
+        raise unknown("device", device, DEVICES)
+    path = find(name)
+    raw = path.read_bytes()
+    try:
+        settings = tomllib.loads(raw.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PlanError(f"{path} is not valid TOML: {error}") from error
+    where = path.name
+    _keys(settings, {"name", "description", "training", "limits", *KINDS}, where)
+    limits = _settings(Limits(), settings.get("limits", {}), f"[limits] of {where}")
+    training = _settings(Training(), settings.get("training", {}), f"[training] of {where}")
+    preset = Preset(
+        name=str(settings.get("name", path.stem)),
+        description=str(settings.get("description", "")),
+        path=path,
+        sha256=hashlib.sha256(raw).hexdigest(),
+        settings=settings,
+        limits=limits,
+    )
+    for kind in KINDS:
+        grids = settings.get(kind, [])
+        if not isinstance(grids, list):
+            raise PlanError(f"[{kind}] of {where} must be written [[{kind}]]: a preset may have several grids")
+        for number, grid in enumerate(grids, 1):
+            place = f"[[{kind}]] number {number} of {where}"
+            preset.grids.extend(_expand(kind, grid, training, place, engine=engine, device=device))
+    if not preset.grids:
+        raise PlanError(f"{where} names no cases: add a [[convergence]], [[time]] or [[memory]] grid")
+    return preset
+
+
+def _expand(
+    kind: str, grid: dict[str, Any], training: Training, where: str, *, engine: str, device: str
+) -> list[tuple[Case, Training]]:
+    """All cases of a grid: the product of its lists, in the order in which they are written."""
+    own = {item.name for item in fields(Training)}
+    dimensions = {"task", "cell", "regime", *GRID_DEFAULTS}
+    _keys(grid, dimensions | own | {"repetitions"}, where)
+    training = _settings(training, {key: value for key, value in grid.items() if key in own}, where)
+    for needed in ("task", "cell", "regime"):
+        if needed not in grid:
+            raise PlanError(f"{where} lacks {needed!r}: name one or several, as in {needed} = [...]")
+    lists: dict[str, list[Any]] = {
+        key: _list(grid.get(key, default))
+        for key, default in {"task": None, "cell": None, "regime": None, **GRID_DEFAULTS}.items()
+    }
+    for key, names in NAMES.items():
+        for value in lists[key]:
+            if value not in names:
+                raise unknown(key, value, names, where)
+    for key in NUMBERS:
+        for value in lists[key]:
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise PlanError(f"{key} {value!r} in {where} must be a whole number of at least 1")
+    for value in lists["layers"]:
+        if value > MOST_LAYERS:
+            raise PlanError(f"layers {value} in {where} must be between 1 and {MOST_LAYERS}")
+    repetitions = grid.get("repetitions", 2 if kind == "time" else 1)
+    if not isinstance(repetitions, int) or repetitions < 1:
+        raise PlanError(f"repetitions {repetitions!r} in {where} must be a whole number of at least 1")
+    lists["task"] = [_task(value, where) for value in lists["task"]]
+    # Repetitions come outermost, so that compared cases are interleaved: A B A B, not A A B B.
+    return [
+        (
+            Case(
+                kind=kind,  # type: ignore[arg-type]
+                engine=engine,
+                device=device,
+                repetition=repetition,
+                task=values["task"][0],
+                dial=values["task"][1],
+                **{key: value for key, value in values.items() if key != "task"},
+            ),
+            training,
+        )
+        for repetition in range(repetitions)
+        for values in (dict(zip(lists, point, strict=True)) for point in product(*lists.values()))
+    ]
+
+
+def _task(text: Any, where: str) -> tuple[str, int | None]:
+    """Split ``name@dial``; the task's own default dial where none is given."""
+    name, at, dial = str(text).partition("@")
+    if at and not dial.isdecimal():
+        raise PlanError(f"task {text!r} in {where}: write a dial as a whole number, as in lagged_mean@16")
+    try:
+        task = tasks.create(name, int(dial) if at else None)
+    except ValueError as error:
+        raise PlanError(f"{where}: {error}") from error
+    return name, task.dial
+
+
+def _settings(base: Any, values: Any, where: str) -> Any:
+    """Replace fields of a settings object, checking names, types and signs."""
+    if not isinstance(values, dict):
+        raise PlanError(f"{where} must be a table of settings")
+    known = {item.name: getattr(base, item.name) for item in fields(base)}
+    _keys(values, set(known), where)
+    changes = {}
+    for key, value in values.items():
+        default = known[key]
+        if isinstance(default, tuple):
+            value = tuple(float(v) for v in _list(value) if _is_number(v, key, where))  # noqa: PLW2901
+            if not value or min(value) <= 0:
+                raise PlanError(f"{key} {list(value)!r} in {where} must be numbers above 0")
+        elif isinstance(default, str):
+            if value not in {"target", "budget"}:
+                raise unknown(key, value, ("target", "budget"), where)
+        else:
+            _is_number(value, key, where)
+            if isinstance(default, int) and not isinstance(value, int):
+                raise PlanError(f"{key} {value!r} in {where} must be a whole number")
+            least = 0 if key in {"dropout", "workers", "burn_in"} else 1
+            if value < least or (key == "dropout" and value >= 1):
+                raise PlanError(
+                    f"{key} {value!r} in {where} must be "
+                    + ("at least 0 and below 1" if key == "dropout" else f"at least {least}")
+                )
+        changes[key] = value
+    return replace(base, **changes)
+
+
+def _is_number(value: Any, key: str, where: str) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise PlanError(f"{key} {value!r} in {where} must be a number")
+    return True
+
+
+def _keys(values: dict[str, Any], valid: set[str], where: str) -> None:
+    for key in values:
+        if key not in valid:
+            raise unknown("key", key, valid, where)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

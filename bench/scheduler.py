@@ -1,0 +1,80 @@
+"""Which case runs when: convergence cases side by side, one on each core; time and memory cases alone."""
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from bench.plan import Job
+from bench.presets import Limits
+from bench.worker import Worker
+
+POLL_S = 0.02
+"""How often the running cases are looked at: a hundredth of the shortest case."""
+
+
+class Scheduler:
+    """Runs jobs in order and hands their records to `done`, one at a time, as they end."""
+
+    def __init__(
+        self, jobs: Iterable[Job], limits: Limits, folder: Path, done: Callable[[dict[str, Any]], None]
+    ) -> None:
+        self._waiting = deque(jobs)
+        self._limits = limits
+        self._logs = folder / "logs"
+        self._cache = folder / "xla-cache"
+        self._done = done
+        self._slots = limits.workers or len(os.sched_getaffinity(0))
+        self._running: dict[int, Worker] = {}
+        self._finished: set[str] = set()
+        if self._waiting:
+            self._logs.mkdir(parents=True, exist_ok=True)
+            self._cache.mkdir(parents=True, exist_ok=True)
+
+    def run_until(self, key: str) -> None:
+        """Run until the case with this key has its record, starting later ones meanwhile."""
+        while key not in self._finished:
+            self._start()
+            if not self._running:
+                raise KeyError(f"no case {key!r} was scheduled")
+            self._collect()
+
+    def stop(self) -> None:
+        """End what is running; its cases have no record and run again next time."""
+        for worker in self._running.values():
+            worker.kill()
+        self._running.clear()
+        if not self._waiting and self._cache.exists():
+            for file in self._cache.iterdir():
+                file.unlink()
+            self._cache.rmdir()
+            if not any(self._logs.iterdir()):
+                self._logs.rmdir()
+
+    def _start(self) -> None:
+        while self._waiting:
+            alone = self._waiting[0].case.kind != "convergence"
+            limit = 1 if alone else self._slots
+            runs_alone = any(worker.job.case.kind != "convergence" for worker in self._running.values())
+            if len(self._running) >= limit or runs_alone:
+                return
+            job = self._waiting.popleft()
+            slot = next(i for i in range(self._slots) if i not in self._running)
+            log = self._logs / (job.case.key.replace("/", "-") + ".log")
+            if alone:
+                # Compile time is part of what these cases measure, so they take nothing from the cache.
+                self._running[slot] = Worker(job, self._limits, log)
+            else:
+                core = slot if job.case.device == "cpu" else None
+                self._running[slot] = Worker(job, self._limits, log, core, self._cache)
+
+    def _collect(self) -> None:
+        time.sleep(POLL_S)
+        for slot, worker in list(self._running.items()):
+            record = worker.poll()
+            if record is not None:
+                del self._running[slot]
+                self._finished.add(record["key"])
+                self._done(record)

@@ -1,0 +1,154 @@
+"""The folder of a run: what is on disk, and whether this run may go on in it."""
+
+import json
+import os
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench import machine as machines
+from bench.cases import Training
+from bench.errors import RunFolderError
+from bench.plan import Plan, describe
+from bench.presets import Preset
+
+SCHEMA = 1
+"""Version of everything that a run writes; docs/records.md says what it holds and when it changes."""
+
+
+class RunFolder:
+    """``results/<run>/``: opened for one plan on one machine, appended to a record at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.records: dict[str, dict[str, Any]] = {}
+        self.torn: list[str] = []
+        self.about: dict[str, Any] = {}
+
+    def open(self, preset: Preset, plan: Plan, machine: dict[str, Any], root: Path, command: str) -> None:
+        """Begin the run, or continue it where it stopped.
+
+        Raises
+        ------
+        RunFolderError
+            If the folder belongs to another plan or another machine, or is not a run's folder.
+        """
+        file = self.path / "run.json"
+        fresh = {
+            "schema": SCHEMA,
+            "run": self.path.name,
+            "preset": {
+                "name": preset.name,
+                "path": preset.path.name,
+                "sha256": preset.sha256,
+                "description": preset.description,
+                "settings": preset.settings,
+                "limits": asdict(preset.limits),
+            },
+            **describe(plan),
+            "machine": machine,
+            "machine_sha256": machines.fixed_sha256(machine),
+            "versions": machines.versions(),
+            "invocations": [],
+        }
+        if file.exists():
+            self.about = self._check(file, fresh)
+        else:
+            if self.path.exists() and any(self.path.iterdir()):
+                raise RunFolderError(
+                    f"{self.path} holds files but no run.json, so it is no run's folder. "
+                    "Choose another name with RUN=..., or empty it."
+                )
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.about = fresh
+        self._read_records()
+        self.about["invocations"].append(
+            {
+                "started": now(),
+                "finished": None,
+                "command": command,
+                "git": machines.git_state(root),
+                "workers": preset.limits.workers or os.cpu_count(),
+                "load_before": os.getloadavg()[0],
+                "wall_seconds": None,
+                "cases_run": 0,
+            }
+        )
+        self._write_about()
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Put a record on disk, whole, before anything else happens."""
+        with (self.path / "records.jsonl").open("ab") as file:
+            file.write((json.dumps(record, allow_nan=True) + "\n").encode())
+            file.flush()
+            os.fsync(file.fileno())
+        self.records[record["key"]] = record
+        self.about["invocations"][-1]["cases_run"] += 1
+
+    def close(self, wall_seconds: float) -> None:
+        """Note when this invocation ended and how long it took."""
+        self.about["invocations"][-1] |= {"finished": now(), "wall_seconds": wall_seconds}
+        self._write_about()
+
+    def _check(self, file: Path, fresh: dict[str, Any]) -> dict[str, Any]:
+        try:
+            about: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise RunFolderError(f"{file} cannot be read ({error}). Choose another name with RUN=...") from error
+        remedy = f"Choose another name with RUN=..., or remove {self.path}."
+        if about.get("schema") != SCHEMA:
+            raise RunFolderError(f"{file} has schema {about.get('schema')!r}, this version writes {SCHEMA}. {remedy}")
+        if about["plan_sha256"] != fresh["plan_sha256"]:
+            raise RunFolderError(
+                f"{self.path} belongs to another plan: preset {about['preset']['name']!r} with {len(about['plan'])} "
+                f"cases, not {fresh['preset']['name']!r} with {len(fresh['plan'])} (or other settings). {remedy}"
+            )
+        if about["machine_sha256"] != fresh["machine_sha256"]:
+            differ = [
+                f"{name} was {about['machine'].get(name)!r} and is {fresh['machine'][name]!r}"
+                for name in machines.FIXED
+                if about["machine"].get(name) != fresh["machine"][name]
+            ]
+            raise RunFolderError(
+                f"{self.path} belongs to another machine: {'; '.join(differ)}. Figures of two machines are never "
+                f"mixed. {remedy}"
+            )
+        return about
+
+    def _read_records(self) -> None:
+        file = self.path / "records.jsonl"
+        if not file.exists():
+            return
+        raw = file.read_bytes()
+        for number, line in enumerate(raw.split(b"\n"), 1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+                self.records[record["key"]] = record
+            except (ValueError, KeyError, TypeError) as error:
+                self.torn.append(f"{file}:{number}: unreadable line skipped ({error}); its case runs again")
+        if raw and not raw.endswith(b"\n"):
+            # A torn last line would swallow the next record.
+            with file.open("ab") as end:
+                end.write(b"\n")
+
+    def _write_about(self) -> None:
+        file = self.path / "run.json"
+        draft = file.with_suffix(".json.part")
+        with draft.open("w", encoding="utf-8") as stream:
+            json.dump(self.about, stream, indent=1)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(file)
+
+
+def training_dict(training: Training) -> dict[str, Any]:
+    """Training settings as a record holds them."""
+    return asdict(training)
+
+
+def now() -> str:
+    """The time as records hold it: ISO 8601, UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

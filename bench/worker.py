@@ -1,0 +1,181 @@
+"""A case's own process: started fresh, watched from outside, its last words kept."""
+
+import ctypes
+import faulthandler
+import os
+import signal
+import sys
+import time
+import traceback
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bench.plan import Job
+from bench.presets import Limits
+from bench.store import SCHEMA, now, training_dict
+
+LAST_WORDS = 4000
+"""Characters of a failed case's output that its record keeps."""
+
+STARTED_BY_FORKSERVER = ("tensorflow", "keras", "bench.execute")
+"""Imported once; a process forked from there starts in a fraction of a second instead of several."""
+
+ALLOCATOR_COUNTS_ALL = "TF_CPU_ALLOCATOR_USE_BFC"
+"""TensorFlow's plain CPU allocator counts large blocks only; this one counts all, but must be chosen before import."""
+
+
+def prepare_forkserver() -> None:
+    """Tell multiprocessing what to import before the first worker."""
+    get_context("forkserver").set_forkserver_preload(list(STARTED_BY_FORKSERVER))
+
+
+@dataclass
+class Worker:
+    """One running case."""
+
+    job: Job
+    limits: Limits
+    log: Path
+    core: int | None = None
+    cache: Path | None = None
+    started: str = field(default_factory=now)
+    begin: float = field(default_factory=time.perf_counter)
+    peak_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        memory = self.job.case.kind == "memory"
+        context = get_context("spawn" if memory else "forkserver")
+        self._receiver, sender = context.Pipe(duplex=False)
+        self._process = context.Process(
+            target=_main, args=(sender, self.job, self.log, self.core, self.cache), daemon=True
+        )
+        if memory:
+            os.environ[ALLOCATOR_COUNTS_ALL] = "true"
+        try:
+            self._process.start()
+        finally:
+            os.environ.pop(ALLOCATOR_COUNTS_ALL, None)
+        sender.close()
+        self._message: dict[str, Any] | None = None
+
+    def poll(self) -> dict[str, Any] | None:
+        """Return the record once the case has ended, in whatever way; None while it runs."""
+        try:
+            if self._message is None and self._receiver.poll():
+                self._message = self._receiver.recv()
+        except (EOFError, OSError):
+            # The process died; its exit code tells how.
+            self._process.join()
+        if self._message is not None:
+            self._process.join(timeout=5)
+            self.kill()
+            return self._record(self._message.pop("outcome"), self._message.pop("message"), self._message)
+        if not self._process.is_alive():
+            code = self._process.exitcode or 0
+            name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+            return self._record("crashed", f"ended by {name}{self._last_words()}")
+        return self._over_limit()
+
+    def kill(self) -> None:
+        """End the process if it still runs."""
+        if self._process.is_alive():
+            self._process.kill()
+        self._process.join()
+        self._receiver.close()
+
+    def _over_limit(self) -> dict[str, Any] | None:
+        elapsed = time.perf_counter() - self.begin
+        if elapsed > self.limits.seconds:
+            self.kill()
+            return self._record(
+                "timed-out", f"ran longer than the limit of {self.limits.seconds:g} s{self._last_words()}"
+            )
+        try:
+            resident = psutil.Process(self._process.pid).memory_info().rss
+        except psutil.Error:
+            return None
+        if resident > self.limits.memory_mib * 2**20:
+            self.kill()
+            return self._record(
+                "out-of-memory",
+                f"took {resident / 2**20:.0f} MiB, more than the limit of {self.limits.memory_mib} MiB"
+                f"{self._last_words()}",
+            )
+        return None
+
+    def _last_words(self) -> str:
+        try:
+            text = self.log.read_text(encoding="utf-8", errors="replace").strip()
+        except OSError:
+            text = ""
+        return f"; last words:\n{text[-LAST_WORDS:]}" if text else "; it said nothing"
+
+    def _record(
+        self, outcome: str, message: str | None, found: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        found = found or {"seconds": {}, "warnings": []}
+        total = time.perf_counter() - self.begin
+        if outcome == "ok":
+            self.log.unlink(missing_ok=True)
+        known = sum(found["seconds"].values())
+        return {
+            "schema": SCHEMA,
+            "key": self.job.case.key,
+            "case": self.job.case.to_dict(),
+            "training": training_dict(self.job.training),
+            "outcome": outcome,
+            "message": message,
+            "started": self.started,
+            **found,
+            "seconds": {"total": total, "start": max(0.0, total - known), **found["seconds"]},
+        }
+
+
+def _main(sender: Connection, job: Job, log: Path, core: int | None, cache: Path | None) -> None:
+    """Run in the new process: measure, and send what was found or what went wrong."""
+    _die_with_parent()
+    _talk_to(log)
+    faulthandler.enable()
+    # If memory runs out, the kernel shall take this process and not the one that writes the records.
+    Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    if cache is not None:
+        os.environ["TF_XLA_FLAGS"] = (
+            f"--tf_xla_persistent_cache_directory={cache} --tf_xla_persistent_cache_device_types=XLA_CPU_JIT"
+        )
+    # After the environment: this import brings the framework, unless the forkserver already has it.
+    from bench.execute import execute, one_core  # noqa: PLC0415
+
+    try:
+        if core is not None:
+            one_core(core)
+        found = execute(job, threads=None if core is None else 1)
+        sender.send({"outcome": "ok", "message": None, **found})
+    except MemoryError as error:
+        sender.send({"outcome": "out-of-memory", "message": repr(error), "seconds": {}, "warnings": []})
+    except Exception as error:  # noqa: BLE001 - whatever it is becomes a record
+        traceback.print_exc()
+        outcome = "out-of-memory" if type(error).__name__ == "ResourceExhaustedError" else "failed"
+        words = "".join(traceback.format_exception(error))[-LAST_WORDS:]
+        sender.send({"outcome": outcome, "message": words, "seconds": {}, "warnings": []})
+    finally:
+        sender.close()
+
+
+def _talk_to(log: Path) -> None:
+    """Send everything that this process prints, the framework's C++ included, to a file."""
+    file = os.open(log, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o644)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to kill this process when the one that started it is gone, however that ended."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

@@ -1,0 +1,104 @@
+"""From a case to what an engine needs: the series, the schedule, the network, the scored targets."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import tasks
+from bench.batching import Schedule
+from bench.cases import Case, Training
+from bench.engines.base import Array, HeldOut, Layout, Network, Work
+from bench.regimes import REGIMES
+
+BLOCK_BYTES = 256 * 2**20
+"""Most memory that the replicates of a block may take together."""
+
+MOST_REPLICATES = 32
+"""Beyond this the time per replicate no longer falls (see docs/speed.md)."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A case made concrete."""
+
+    case: Case
+    training: Training
+    task: tasks.Task
+    schedule: Schedule
+    network: Network
+    positions: Array
+
+    @property
+    def updates_between_evaluations(self) -> int:
+        """Updates after which every arm has processed about the same number of targets."""
+        return max(1, round(self.schedule.updates_per_epoch / self.training.evaluations_per_epoch))
+
+    def work(self, replicates: int, max_updates: int | None = None) -> Work:
+        """What the engine gets, for a block of replicates."""
+        series = self.task.series()
+        return Work(
+            network=self.network,
+            layout=Layout(
+                steps=self.schedule.steps,
+                batch_size=self.case.batch_size,
+                max_updates=max_updates or self.updates_between_evaluations,
+                replicates=replicates,
+            ),
+            feed=self.schedule.feed(),
+            inputs=series.inputs,
+            targets=series.targets,
+            held_out=HeldOut(
+                start=series.train_rows,
+                positions=self.positions,
+                # Used as it was trained: a net that had a burn-in gets one for every prediction too.
+                steps=self.schedule.steps,
+            ),
+        )
+
+    def replicates_in_block(self, wanted: int) -> int:
+        """How many replicates to train side by side: as many as wanted, within the memory bound."""
+        return max(1, min(wanted, MOST_REPLICATES, BLOCK_BYTES // self.bytes_per_replicate))
+
+    @property
+    def bytes_per_replicate(self) -> int:
+        """Memory that one more replicate takes in a block, counted from the arrays that exist at once."""
+        network = self.network
+        # Weights, two moments, gradients.
+        model = 4 * network.parameters
+        # Per step, row and layer: the inputs' part, gates and their gradient (4 units each), states, kept values.
+        activations = 18 * network.units * network.layers * self.schedule.steps * self.case.batch_size
+        # A window's evaluation holds the gates and states of all scored targets.
+        scored = 8 * network.units * network.layers * len(self.positions)
+        return int(np.dtype(network.dtype).itemsize) * (model + activations + scored)
+
+
+def build(case: Case, training: Training) -> Workload:
+    """Make a case concrete.
+
+    Raises
+    ------
+    bench.errors.PlanError
+        If the case cannot be run on its task's series.
+    """
+    task = tasks.create(case.task, case.dial)
+    series = task.series()
+    burn_in = round(training.burn_in * case.window) if REGIMES[case.regime].burn_in else 0
+    schedule = Schedule(case.regime, series.train_rows, case.window, case.batch_size, burn_in)
+    schedule.check()
+    network = Network(
+        cell=case.cell,
+        layers=case.layers,
+        units=case.units,
+        inputs=series.inputs.shape[1],
+        outputs=series.targets.shape[1],
+        dropout=training.dropout,
+        dtype=case.dtype,
+    )
+    return Workload(case, training, task, schedule, network, scored_positions(series, training.scored_targets))
+
+
+def scored_positions(series: Any, count: int) -> Array:
+    """Rows of the held-out targets that count, evenly spaced over those after the warm-up, shape (targets,)."""
+    rows = np.asarray(series.scored_rows)
+    return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]
