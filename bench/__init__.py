@@ -1,0 +1,1 @@
+"""How it is run: presets, cases, engines, measurement, records."""

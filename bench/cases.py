@@ -124,9 +124,7 @@ class Case:
             raise ValueError(f"{text!r} is no case id; one looks like electricity-lstm-stateful-u16-L48-b1")
         found = {name: value for name, value in match.groupdict().items() if value is not None}
         numbers = {"dial", "layers", "units", "window", "batch_size", "repetition"}
-        values: dict[str, Any] = {
-            name: int(value) if name in numbers else value for name, value in found.items()
-        }
+        values: dict[str, Any] = {name: int(value) if name in numbers else value for name, value in found.items()}
         return cls(**({"kind": kind, "dial": None, "layers": 1} | values))
 
     def to_dict(self) -> dict[str, Any]:

@@ -34,7 +34,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make the plan before anything is collected, so that a mistake costs nothing."""
     try:
         preset = presets.load(
-            config.getoption("--preset"), engine=config.getoption("--engine"), device=config.getoption("--device")
+            config.getoption("--preset"),
+            engine=config.getoption("--engine"),
+            device=config.getoption("--device"),
         )
         config.stash[SESSION] = Session(config, preset, plan.make(preset))
     except PlanError as error:
@@ -133,18 +135,14 @@ class Session:
         for line in self.folder.torn:
             self._say(line)
         retry = self._config.getoption("--retry")
-        finished = {
-            key
-            for key, record in self.folder.records.items()
-            if record["outcome"] == "ok" or not retry
-        }
+        finished = {key for key, record in self.folder.records.items() if record["outcome"] == "ok" or not retry}
         todo = [job for job in jobs if job.case.key not in finished]
         workers = self._preset.limits.workers or machine.usable_cores()
         self._progress = progress.Progress(todo, len(jobs) - len(todo), workers)
         self._say(
             f"{self.folder.path}: {len(jobs)} cases, {len(jobs) - len(todo)} already there, {len(todo)} to run, "
             f"{len(self.plan.left_out)} left out with a reason; "
-            f"{workers} side by side for convergence, one at a time for time and memory"
+            f"{workers} side by side, but for time cases, which run alone"
         )
         if todo:
             prepare_forkserver()
@@ -173,7 +171,6 @@ class Session:
         reporter = self._config.pluginmanager.getplugin("terminalreporter")
         capture = self._config.pluginmanager.getplugin("capturemanager")
         with capture.global_and_fixture_disabled():
-            reporter.ensure_newline()
             reporter.write_line(text)
 
 

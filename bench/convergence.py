@@ -131,9 +131,7 @@ class Block:
         done = [s for s, replicate in enumerate(self._slots) if replicate and self._finished(replicate)]
         if any(self._slots[slot].role == "evaluation" for slot in done):  # type: ignore[union-attr]
             nothing = self._starts(0)[:0]
-            errors = {
-                way: self._call("evaluate", nothing, reset=False, evaluate=way).squared_errors for way in WAYS
-            }
+            errors = {way: self._call("evaluate", nothing, reset=False, evaluate=way).squared_errors for way in WAYS}
             for slot in done:
                 replicate = self._slots[slot]
                 assert replicate is not None

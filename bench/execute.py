@@ -1,6 +1,7 @@
 """Run one case: a pure function from a job to what it found, in whatever process it is called."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 from bench import convergence, engines, memory, timing, workload
@@ -9,7 +10,7 @@ from bench.plan import Job
 MEASURES = {"convergence": convergence.measure, "time": timing.measure, "memory": memory.measure}
 
 
-def execute(job: Job, *, threads: int | None = None) -> dict[str, Any]:
+def execute(job: Job, *, threads: int | None = None, cache: Path | None = None) -> dict[str, Any]:
     """Measure a case.
 
     Parameters
@@ -18,6 +19,8 @@ def execute(job: Job, *, threads: int | None = None) -> dict[str, Any]:
         The case and its settings.
     threads
         Threads that the engine may use; None for its own default.
+    cache
+        Folder through which processes share what they have compiled; None for none.
 
     Returns
     -------
@@ -26,7 +29,7 @@ def execute(job: Job, *, threads: int | None = None) -> dict[str, Any]:
     """
     case = job.case
     engine = engines.create(case.engine)
-    engine.configure(threads=threads, device=case.device)
+    engine.configure(threads=threads, device=case.device, cache=cache)
     result, seconds, warnings = MEASURES[case.kind](workload.build(case, job.training), engine)
     return {"seconds": seconds, "warnings": [str(code) for code in warnings], case.kind: result}
 

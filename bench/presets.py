@@ -45,8 +45,8 @@ class Limits:
     memory_mib
         Resident memory of a case's process, in MiB.
     workers
-        Convergence cases that run at the same time, each on a core of its own; 0 for one on every core.
-        Time and memory cases always run alone.
+        Cases that run at the same time, each convergence case on a core of its own; 0 for one on every core.
+        Time cases always run alone.
     """
 
     seconds: float = 300.0

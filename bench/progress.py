@@ -25,10 +25,7 @@ class Progress:
         total = record["seconds"]["total"]
         self._seconds.setdefault(kind, []).append(total)
         width = len(str(self._total))
-        return (
-            f"[{self._count:>{width}}/{self._total}] {record['key']:<60} {found(record)}"
-            f" · {total:.1f} s{self._left()}"
-        )
+        return f"[{self._count:>{width}}/{self._total}] {record['key']}: {found(record)} · {total:.1f} s{self._left()}"
 
     def _left(self) -> str:
         if not self._todo:
@@ -38,7 +35,7 @@ class Progress:
         for kind in set(self._todo.values()):
             count = sum(k == kind for k in self._todo.values())
             mean = statistics.fmean(self._seconds.get(kind, known))
-            left += count * mean / (self._workers if kind == "convergence" else 1)
+            left += count * mean / (1 if kind == "time" else self._workers)
         return f" · about {duration(left)} left"
 
 
@@ -58,7 +55,9 @@ def found(record: dict[str, Any]) -> str:
         )
     if result := record.get("time"):
         seconds = statistics.median(result["seconds_per_update"])
-        return f"{1e3 * seconds:.4g} ms an update, compile {result['compile_seconds']:.2g} s, ran {result['kernel_seen']}"
+        return (
+            f"{1e3 * seconds:.4g} ms an update, compile {result['compile_seconds']:.2g} s, ran {result['kernel_seen']}"
+        )
     result = record["memory"]
     return (
         f"allocator {result['allocator_peak_bytes'] / 2**20:.3g} MiB, "

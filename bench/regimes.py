@@ -35,7 +35,12 @@ class Regime:
 
 REGIMES: dict[str, Regime] = {
     "stateless": Regime(
-        carried=False, shuffled=True, stride_one=False, burn_in=False, predicts="sliding", why="Keras' default"
+        carried=False,
+        shuffled=True,
+        stride_one=False,
+        burn_in=False,
+        predicts="sliding",
+        why="Keras' default",
     ),
     "stateless-ordered": Regime(
         carried=False,

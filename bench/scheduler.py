@@ -1,4 +1,4 @@
-"""Which case runs when: convergence cases side by side, one on each core; time and memory cases alone."""
+"""Which case runs when: time cases alone on the machine, all others side by side, one on each core."""
 
 import os
 import time
@@ -55,20 +55,19 @@ class Scheduler:
 
     def _start(self) -> None:
         while self._waiting:
-            alone = self._waiting[0].case.kind != "convergence"
-            limit = 1 if alone else self._slots
-            runs_alone = any(worker.job.case.kind != "convergence" for worker in self._running.values())
-            if len(self._running) >= limit or runs_alone:
+            kind = self._waiting[0].case.kind
+            alone = kind == "time" or any(worker.job.case.kind == "time" for worker in self._running.values())
+            if len(self._running) >= (1 if alone else self._slots):
                 return
             job = self._waiting.popleft()
             slot = next(i for i in range(self._slots) if i not in self._running)
             log = self._logs / (job.case.key.replace("/", "-") + ".log")
-            if alone:
-                # Compile time is part of what these cases measure, so they take nothing from the cache.
-                self._running[slot] = Worker(job, self._limits, log)
-            else:
+            if kind == "convergence":
                 core = slot if job.case.device == "cpu" else None
                 self._running[slot] = Worker(job, self._limits, log, core, self._cache)
+            else:
+                # What compiling costs is part of these measurements, so they take nothing from the cache.
+                self._running[slot] = Worker(job, self._limits, log)
 
     def _collect(self) -> None:
         time.sleep(POLL_S)

@@ -33,9 +33,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
     begin = time.perf_counter()
     trainer = engine.trainer(workload.work(1, MOST_UPDATES), workload.case.kernel)
     trainer.place(0, initial_weights(workload.network, 0), workload.training.learning_rates[0], 0)
-    starts = np.resize(
-        workload.schedule.epoch(0, 0), (MOST_UPDATES, workload.case.batch_size)
-    )[:, None]
+    starts = np.resize(workload.schedule.epoch(0, 0), (MOST_UPDATES, workload.case.batch_size))[:, None]
     prepare = time.perf_counter() - begin
 
     def timed(updates: int) -> float:

@@ -31,6 +31,8 @@ ALLOCATOR_COUNTS_ALL = "TF_CPU_ALLOCATOR_USE_BFC"
 
 def prepare_forkserver() -> None:
     """Tell multiprocessing what to import before the first worker."""
+    # A worker has one core; NumPy's threads would wait for each other on it.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     get_context("forkserver").set_forkserver_preload(list(STARTED_BY_FORKSERVER))
 
 
@@ -49,7 +51,7 @@ class Worker:
 
     def __post_init__(self) -> None:
         memory = self.job.case.kind == "memory"
-        context = get_context("spawn" if memory else "forkserver")
+        context = get_context("spawn") if memory else get_context("forkserver")
         self._receiver, sender = context.Pipe(duplex=False)
         self._process = context.Process(
             target=_main, args=(sender, self.job, self.log, self.core, self.cache), daemon=True
@@ -115,9 +117,7 @@ class Worker:
             text = ""
         return f"; last words:\n{text[-LAST_WORDS:]}" if text else "; it said nothing"
 
-    def _record(
-        self, outcome: str, message: str | None, found: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
+    def _record(self, outcome: str, message: str | None, found: dict[str, Any] | None = None) -> dict[str, Any]:
         found = found or {"seconds": {}, "warnings": []}
         total = time.perf_counter() - self.begin
         if outcome == "ok":
@@ -143,17 +143,13 @@ def _main(sender: Connection, job: Job, log: Path, core: int | None, cache: Path
     faulthandler.enable()
     # If memory runs out, the kernel shall take this process and not the one that writes the records.
     Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-    if cache is not None:
-        os.environ["TF_XLA_FLAGS"] = (
-            f"--tf_xla_persistent_cache_directory={cache} --tf_xla_persistent_cache_device_types=XLA_CPU_JIT"
-        )
-    # After the environment: this import brings the framework, unless the forkserver already has it.
+    # Not at the top: this import brings the framework, which the process that watches must not load.
     from bench.execute import execute, one_core  # noqa: PLC0415
 
     try:
         if core is not None:
             one_core(core)
-        found = execute(job, threads=None if core is None else 1)
+        found = execute(job, threads=None if core is None else 1, cache=cache)
         sender.send({"outcome": "ok", "message": None, **found})
     except MemoryError as error:
         sender.send({"outcome": "out-of-memory", "message": repr(error), "seconds": {}, "warnings": []})

@@ -100,5 +100,6 @@ def build(case: Case, training: Training) -> Workload:
 
 def scored_positions(series: Any, count: int) -> Array:
     """Rows of the held-out targets that count, evenly spaced over those after the warm-up, shape (targets,)."""
-    rows = np.asarray(series.scored_rows)
-    return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]
+    rows: Array = np.asarray(series.scored_rows)
+    chosen: Array = rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]
+    return chosen

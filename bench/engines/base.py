@@ -1,6 +1,7 @@
 """What the suite asks of a framework: a few methods, so that a second framework is one more package beside this file."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -172,8 +173,19 @@ class Engine(Protocol):
     def accelerators(self) -> list[str]:
         """Names of the GPUs that the framework can use."""
 
-    def configure(self, *, threads: int | None, device: str) -> None:
-        """Set threads and device before anything is computed."""
+    def configure(self, *, threads: int | None, device: str, cache: Path | None) -> None:
+        """Prepare this process; must come before the first computation.
+
+        Parameters
+        ----------
+        threads
+            Threads to use; None for the framework's own default.
+        device
+            "cpu" or "gpu".
+        cache
+            Folder through which processes share what they have compiled; None to compile everything here, with the
+            framework's own defaults, as a user's program would.
+        """
 
     def trainer(self, work: Work, kernel: str) -> Trainer:
         """Build a trainer; nothing is compiled before its first call."""

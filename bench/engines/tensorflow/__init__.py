@@ -1,6 +1,7 @@
 """The TensorFlow engine: Keras layers for every kernel, and a trainer with a replicate axis."""
 
 import os
+from pathlib import Path
 
 # TensorFlow's start-up notices would bury a case's last words.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -11,6 +12,10 @@ import tensorflow as tf
 from bench.engines.base import Trainer, Work
 from bench.engines.tensorflow import kernels, layers
 from bench.engines.tensorflow.replicated import ReplicatedTrainer
+
+SHORT_LOOPS = "--xla_backend_optimization_level=1"
+"""LLVM's highest level unrolls loops that are only a few vectors long here, which costs compile and run time alike: an
+update of 16 units at batch size 8 took 0.054 ms with this and 0.074 ms without, on two AVX2 cores."""
 
 
 class TensorFlowEngine:
@@ -33,8 +38,12 @@ class TensorFlowEngine:
         found = tf.config.list_physical_devices("GPU")
         return [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in found]
 
-    def configure(self, *, threads: int | None, device: str) -> None:
-        """Set threads and device; must come before the first computation."""
+    def configure(self, *, threads: int | None, device: str, cache: Path | None) -> None:
+        """Prepare this process; must come before the first computation."""
+        if cache is not None:
+            # Both are read when XLA compiles for the first time, so that they work after the import.
+            os.environ["XLA_FLAGS"] = SHORT_LOOPS
+            os.environ["TF_XLA_FLAGS"] = f"--tf_xla_persistent_cache_directory={cache}"
         if threads is not None:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(threads)

@@ -122,9 +122,7 @@ def scan(cell: Cell, x: Tensor, kernel: Tensor, bias: Tensor | None, state: Stat
 
         def back(d_outputs: Tensor, *_: Tensor) -> list[Tensor]:
             d_x, factors, d_products = _backward(cell, x, blocks, before, kept, d_outputs)
-            d_blocks = [
-                tf.einsum("trbu,trbj->ruj", v, d) for v, d in zip(factors, d_products, strict=True)
-            ]
+            d_blocks = [tf.einsum("trbu,trbj->ruj", v, d) for v, d in zip(factors, d_products, strict=True)]
             d_bias = [tf.reduce_sum(d_products[0], axis=(0, 2))] if bias else []
             return [d_x, tf.concat(d_blocks, axis=-1), *d_bias]
 

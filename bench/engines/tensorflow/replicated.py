@@ -105,17 +105,13 @@ class ReplicatedTrainer:
     ) -> Any:
         """Make `updates` updates, then score; all of it one computation under XLA."""
         layout = self.work.layout
-        losses = tf.TensorArray(
-            self.work.network.dtype, layout.max_updates, element_shape=(layout.replicates,)
-        )
+        losses = tf.TensorArray(self.work.network.dtype, layout.max_updates, element_shape=(layout.replicates,))
 
         def body(i: Tensor, model: Any, losses: Any) -> Any:
             model, loss = self._update(model, rates, keys, starts[i], step_weights, carried)
             return i + 1, model, losses.write(i, loss)
 
-        _, model, losses = tf.while_loop(
-            lambda i, *_: i < updates, body, (tf.constant(0), model, losses)
-        )
+        _, model, losses = tf.while_loop(lambda i, *_: i < updates, body, (tf.constant(0), model, losses))
         return model, losses.stack(), self._evaluation.squared_errors(model[0], mode)
 
     def _update(
