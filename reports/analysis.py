@@ -1,0 +1,70 @@
+"""Everything that a report says of a run, computed once for the text, the figures and the machines."""
+
+from dataclasses import dataclass
+
+from reports.advice import Advice, advice
+from reports.attribution import Control, Otherwise, controls, predicted_otherwise
+from reports.compare import Comparison, against_itself, comparisons
+from reports.costs import Memory, TimeRatio, Timing, memories, time_ratios, timings
+from reports.effort import Effort, effort
+from reports.headline import headline
+from reports.narrowest import WidthComparison, width_comparisons
+from reports.read import Run
+from reports.sensitivity import Sensitivity, sensitivity
+from reports.statistics.verdict import Verdict
+from reports.warnings import Noted, collect
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A run and all that follows from it."""
+
+    run: Run
+    headline: list[str]
+    compared: list[Comparison]
+    itself: list[Comparison]
+    widths: list[WidthComparison]
+    advice: list[Advice]
+    controls: list[Control]
+    otherwise: list[Otherwise]
+    sensitivity: list[Sensitivity]
+    timings: list[Timing]
+    time_ratios: list[TimeRatio]
+    memories: list[Memory]
+    warnings: list[Noted]
+    effort: Effort
+
+    @property
+    def false_calls(self) -> list[Comparison]:
+        """Comparisons of an arm with itself that came out as a difference."""
+        return [one for one in self.itself if one.updates.verdict in {Verdict.HOLDS, Verdict.REVERSED}]
+
+    @property
+    def disagreeing(self) -> list[Comparison]:
+        """Comparisons whose verdict depends on what is counted."""
+        return [one for one in self.compared if one.disagree]
+
+
+def analyse(run: Run) -> Analysis:
+    """Compute it. Settings whose arms had different targets get no verdict, but a warning."""
+    every = comparisons(run)
+    compared = [one for one in every if one.same_target and one.a.n]
+    itself = against_itself(run)
+    widths = width_comparisons(run)
+    measured = timings(run)
+    return Analysis(
+        run=run,
+        headline=headline(compared, widths),
+        compared=compared,
+        itself=itself,
+        widths=widths,
+        advice=advice(compared),
+        controls=controls(run),
+        otherwise=predicted_otherwise(run),
+        sensitivity=[sensitivity(one) for one in compared],
+        timings=measured,
+        time_ratios=time_ratios(measured),
+        memories=memories(run),
+        warnings=collect(run, every, itself),
+        effort=effort(run),
+    )

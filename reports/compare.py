@@ -1,0 +1,201 @@
+"""Less training: two arms of a setting, paired by seed, judged in updates, cell steps and seconds."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from reports.read import Run
+from reports.records import Convergence, Record
+from reports.settings import Setting, arms_by_setting, body
+from reports.statistics.intervals import (
+    clopper_pearson,
+    relative_variance_of_median,
+    rounding_variance,
+    running_time_interval,
+)
+from reports.statistics.permutation import holm, sign_flip_p
+from reports.statistics.running_time import BoolArray, FloatArray, expected_running_time, restricted_mean
+from reports.statistics.verdict import Judgement, judge
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One arm over the paired seeds; `cost` in updates, shape (n,), as `reached`."""
+
+    record: Record
+    cost: FloatArray
+    reached: BoolArray
+
+    @property
+    def convergence(self) -> Convergence:
+        """What was measured."""
+        return body(self.record)
+
+    @property
+    def n(self) -> int:
+        """Number of replicates."""
+        return self.cost.size
+
+    @property
+    def hits(self) -> int:
+        """How many reached the target."""
+        return int(self.reached.sum())
+
+    @property
+    def success(self) -> tuple[float, float]:
+        """Exact interval of the success rate."""
+        return clopper_pearson(self.hits, self.n)
+
+    @property
+    def rounding_variance(self) -> float:
+        """Variance of the log of `ert` because evaluations are apart."""
+        return rounding_variance(self.cost, self.reached, self.convergence.evaluate_every)
+
+    @property
+    def ert(self) -> float:
+        """Expected running time in updates."""
+        return expected_running_time(self.cost, self.reached)
+
+    @property
+    def ert_interval(self) -> tuple[float, float]:
+        """Interval of the expected running time, updates."""
+        return running_time_interval(self.cost, self.reached, self.rounding_variance)
+
+    @property
+    def budget(self) -> float:
+        """Updates that a censored replicate spent, or the most that any spent."""
+        spent = [r.updates[-1] for r in self.convergence.evaluation if r.updates.size]
+        return float(max([*spent, *self.cost], default=0.0))
+
+    @property
+    def restricted_mean(self) -> float:
+        """Mean of min(cost, budget) in updates."""
+        return restricted_mean(self.cost, self.budget)
+
+    @property
+    def coarse(self) -> bool:
+        """Whether one evaluation is more than the margin of 10 % of the time to target."""
+        return self.hits > 0 and self.ert < 10 * self.convergence.evaluate_every
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Arm `a` against arm `b`; every ratio is a / b."""
+
+    setting: Setting
+    a: Arm
+    b: Arm
+    unpaired: int
+    p_holm: float = float("nan")
+
+    @cached_property
+    def updates(self) -> Judgement:
+        """Verdict in weight updates."""
+        return self._judge()
+
+    @cached_property
+    def cell_steps(self) -> Judgement:
+        """Verdict in processed cell steps."""
+        return self._judge(self.a.convergence.cell_steps_per_update, self.b.convergence.cell_steps_per_update)
+
+    @cached_property
+    def seconds(self) -> Judgement | None:
+        """Verdict in seconds: updates x the arm's own median seconds per update; None where not measured."""
+        a, b = self.a.convergence.median_seconds_per_update, self.b.convergence.median_seconds_per_update
+        if a is None or b is None:
+            return None
+        samples = self.a.convergence.seconds_per_update, self.b.convergence.seconds_per_update
+        return self._judge(a, b, sum(map(relative_variance_of_median, samples)))
+
+    @cached_property
+    def p(self) -> float:
+        """Paired permutation test of the ratio in updates."""
+        return sign_flip_p(self.a.cost, self.a.reached, self.b.cost, self.b.reached)
+
+    def _judge(self, unit_a: float = 1.0, unit_b: float = 1.0, variance_of_units: float = 0.0) -> Judgement:
+        variance = self.a.rounding_variance + self.b.rounding_variance + variance_of_units
+        costs = (self.a.cost * unit_a, self.a.reached), (self.b.cost * unit_b, self.b.reached)
+        return judge(*costs, extra_variance=variance)
+
+    @property
+    def same_target(self) -> bool:
+        """Whether both arms were asked for the same error."""
+        return self.a.convergence.target == self.b.convergence.target
+
+    @property
+    def disagree(self) -> bool:
+        """Whether the cost that is counted changes the verdict."""
+        verdicts = {one.verdict for one in (self.updates, self.cell_steps, self.seconds) if one is not None}
+        return len(verdicts) > 1
+
+
+def compare(setting: Setting, first: Record, second: Record, *, by_position: bool = False) -> Comparison:
+    """Compare two convergence records.
+
+    Parameters
+    ----------
+    by_position
+        Pair the k-th replicates instead of equal seeds: for an arm against itself on other seeds.
+    """
+    ours, theirs = body(first).evaluation, body(second).evaluation
+    if by_position:
+        pairs = list(zip(ours, theirs, strict=False))
+    else:
+        by_seed = {one.seed: one for one in theirs}
+        pairs = [(one, by_seed[one.seed]) for one in ours if one.seed in by_seed]
+    a, b = (
+        Arm(
+            record,
+            np.array([pair[side].spent for pair in pairs], dtype=float),
+            np.array([pair[side].reached for pair in pairs], dtype=bool),
+        )
+        for side, record in enumerate((first, second))
+    )
+    return Comparison(
+        setting=setting,
+        a=a,
+        b=b,
+        unpaired=len(ours) + len(theirs) - 2 * len(pairs),
+    )
+
+
+def comparisons(run: Run) -> list[Comparison]:
+    """Stateful against stateless at every setting that has both arms; Holm over all of them."""
+    found = [
+        compare(setting, arms["stateful"], arms["stateless"])
+        for setting, arms in arms_by_setting(run).items()
+        if {"stateful", "stateless"} <= arms.keys()
+    ]
+    adjusted = holm(np.array([one.p for one in found], dtype=float))
+    return [replace(one, p_holm=float(p)) for one, p in zip(found, adjusted, strict=True)]
+
+
+def against_itself(run: Run) -> list[Comparison]:
+    """A/A: every arm against itself on other seeds, where a verdict can only be false.
+
+    Where the run repeated an arm on other seeds, the repetition; else the odd-numbered evaluation replicates
+    against the even-numbered ones, which has half the pairs.
+    """
+    repeated = {
+        (setting, regime): record
+        for repetition in sorted({r.case.repetition for r in run.records} - {0})
+        for setting, arms in arms_by_setting(run, repetition).items()
+        for regime, record in arms.items()
+    }
+    found = []
+    for setting, arms in arms_by_setting(run).items():
+        for regime, record in arms.items():
+            other = repeated.get((setting, regime))
+            first, second = (record, other) if other is not None else _halves(record)
+            if len(body(first).evaluation) and len(body(second).evaluation):
+                found.append(compare(setting, first, second, by_position=True))
+    return found
+
+
+def _halves(record: Record) -> tuple[Record, Record]:
+    whole = body(record)
+    return (
+        replace(record, convergence=replace(whole, replicates=whole.evaluation[0::2])),
+        replace(record, convergence=replace(whole, replicates=whole.evaluation[1::2])),
+    )

@@ -1,0 +1,63 @@
+"""Seconds of one update by regime, kernel and batch size, compile time apart."""
+
+import math
+
+from reports.costs import Timing
+from reports.figures.style import FONT, REGIME_STYLES, Drawing, log_ticks, new_figure, tidy
+from reports.settings import Setting
+from reports.words import seconds
+
+MOST_ROWS = 24
+
+
+def draw(measured: list[Timing]) -> Drawing | None:
+    """Draw a row a setting; left the steady state, right the first call's extra."""
+    if not measured:
+        return None
+    settings = sorted({one.setting for one in measured}, key=_order)
+    shown = settings[:MOST_ROWS]
+    height = 1.2 + 0.3 * len(shown)
+    figure = new_figure(9.0, height)
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    figure.subplots_adjust(left=0.31, right=0.98, wspace=0.05, bottom=0.5 / height, top=1 - 0.5 / height)
+    kept = [one for one in measured if one.setting in shown]
+    regimes = [name for name in REGIME_STYLES if any(one.regime == name for one in kept)]
+    for place, regime in enumerate(regimes):
+        colour, marker = REGIME_STYLES[regime]
+        here = [one for one in kept if one.regime == regime]
+        rows = [shown.index(one.setting) + (place - (len(regimes) - 1) / 2) * 0.7 / len(regimes) for one in here]
+        left.hlines(rows, [one.low for one in here], [one.high for one in here], color=colour, lw=1.5)
+        left.plot([one.median for one in here], rows, marker, color=colour, ms=5, ls="none", label=regime)
+        right.plot([one.compile_seconds for one in here], rows, marker, color=colour, ms=5, ls="none")
+    for axes, values, label in (
+        (left, [v for one in kept for v in (one.low, one.high)], "seconds per update, steady state"),
+        (right, [one.compile_seconds for one in kept], "compile, once"),
+    ):
+        tidy(axes)
+        axes.grid(axis="x", color="#E5E5E5", lw=0.6)
+        axes.set_xlabel(label, fontsize=FONT)
+        finite = [v for v in values if math.isfinite(v) and v > 0]
+        if finite:
+            log_ticks(axes, "x", min(finite) / 1.2, max(finite) * 1.2)
+            axes.xaxis.set_major_formatter(lambda value, _: seconds(value))
+    left.set_yticks(range(len(shown)), _labels(shown))
+    left.set_ylim(len(shown) - 0.4, -0.6)
+    right.tick_params(axis="y", left=False)
+    figure.legend(*left.get_legend_handles_labels(), loc="upper center", ncol=5, fontsize=FONT - 0.5, frameon=False)
+    more = "" if len(shown) == len(settings) else f" The first {MOST_ROWS} of {len(settings)}; the table has all."
+    caption = f"Seconds of one weight update. Markers: median; lines: the middle half of all samples.{more}"
+    return Drawing("seconds", figure, caption)
+
+
+def _order(setting: Setting) -> tuple[str, int, int, int, str, str]:
+    return setting.cell, setting.units, setting.window, setting.batch_size, setting.device, setting.kernel
+
+
+def _labels(shown: list[Setting]) -> list[str]:
+    several = len({setting.task_name for setting in shown}) > 1
+    return [f"{setting.task_name} {_label(setting)}" if several else _label(setting) for setting in shown]
+
+
+def _label(setting: Setting) -> str:
+    ran = setting.kernel if setting.device == "cpu" else f"{setting.kernel} {setting.device}"
+    return f"{setting.cell_name} u{setting.units} L{setting.window} B{setting.batch_size} {ran}"

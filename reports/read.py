@@ -1,0 +1,161 @@
+"""Reads results/<run>/ whole or in part: what cannot be read is named and skipped, the rest is used."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.cases import Case
+from reports.records import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA = 1
+
+
+class RunNotReadableError(RuntimeError):
+    """A run folder is missing, or was written by a version this one does not know."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A line that was not used as it stood."""
+
+    file: str
+    line: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.file}, line {self.line}: {self.why}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as it lies on disk.
+
+    Attributes
+    ----------
+    about
+        run.json; {} where it is missing or torn.
+    records
+        One a key, the last written wins.
+    unreadable, repeated
+        Lines that were skipped, and keys that came more than once.
+    """
+
+    folder: Path
+    about: dict[str, Any]
+    records: tuple[Record, ...]
+    unreadable: tuple[Problem, ...] = ()
+    repeated: tuple[Problem, ...] = ()
+    plan: tuple[Case, ...] = field(default=())
+
+    @property
+    def name(self) -> str:
+        """Name of the run."""
+        return str(self.about.get("run") or self.folder.name)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Keys of the plan without a record."""
+        there = {record.key for record in self.records}
+        return tuple(case.key for case in self.plan if case.key not in there)
+
+    def of_kind(self, kind: str) -> list[Record]:
+        """Return the records of one kind that ended well, in order of key."""
+        return sorted((r for r in self.records if r.case.kind == kind and r.body), key=lambda r: r.key)
+
+    def frame(self, kind: str) -> "pd.DataFrame":
+        """One row a record of that kind: the case's fields, the outcome, and the body's plain values."""
+        import pandas as pd  # noqa: PLC0415  (rendering needs no frame, and the import takes half a second)
+
+        plain = (int, float, str, bool, type(None))
+        return pd.DataFrame(
+            [
+                r.case.to_dict()
+                | {"outcome": r.outcome}
+                | {name: value for name, value in r.body.items() if isinstance(value, plain)}
+                for r in self.records
+                if r.case.kind == kind
+            ]
+        )
+
+
+def read(folder: Path) -> Run:
+    """Read a run.
+
+    Raises
+    ------
+    RunNotReadableError
+        If the folder holds no records, or records of another schema.
+    """
+    records_file = folder / "records.jsonl"
+    if not records_file.is_file():
+        raise RunNotReadableError(_no_run(folder))
+    problems: list[Problem] = []
+    repeated: list[Problem] = []
+    about = _read_about(folder / "run.json", problems)
+    records: dict[str, Record] = {}
+    for number, line in enumerate(records_file.read_bytes().split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line.decode("utf-8"))
+            if not isinstance(values, dict):
+                raise TypeError(f"a {type(values).__name__} where a record was expected")  # noqa: TRY301
+            _check_schema(values, records_file, number)
+            record = Record.from_dict(values)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            problems.append(Problem(records_file.name, number, _why(error)))
+            continue
+        if record.key in records:
+            repeated.append(Problem(records_file.name, number, f"{record.key} again; this line is used"))
+        records[record.key] = record
+    return Run(folder, about, tuple(records.values()), tuple(problems), tuple(repeated), _plan(about))
+
+
+def _read_about(file: Path, problems: list[Problem]) -> dict[str, Any]:
+    try:
+        about = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        problems.append(Problem(file.name, 0, "missing, so plan, machine and versions are unknown"))
+        return {}
+    except ValueError as error:
+        problems.append(Problem(file.name, getattr(error, "lineno", 0), _why(error)))
+        return {}
+    if not isinstance(about, dict):
+        problems.append(Problem(file.name, 1, f"a {type(about).__name__} where an object was expected"))
+        return {}
+    _check_schema(about, file, 1)
+    return about
+
+
+def _check_schema(values: dict[str, Any], file: Path, line: int) -> None:
+    if values.get("schema") != SCHEMA:
+        raise RunNotReadableError(
+            f"{file}, line {line}: schema {values.get('schema')!r}, but this version reads {SCHEMA} only. "
+            "Render the run with the version that wrote it (run.json: versions), or run it again."
+        )
+
+
+def _plan(about: dict[str, Any]) -> tuple[Case, ...]:
+    return tuple(Case.from_dict(one) for one in about.get("plan") or ())
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return f"no UTF-8 text (byte {error.start})"
+    if isinstance(error, json.JSONDecodeError):
+        return f"no whole JSON object ({error.msg.lower()}, column {error.colno}); perhaps cut off in writing"
+    if isinstance(error, KeyError):
+        return f"field {error.args[0]!r} is missing"
+    return str(error)
+
+
+def _no_run(folder: Path) -> str:
+    near = sorted(
+        file.parent.name for root in {folder, folder.parent} if root.is_dir() for file in root.glob("*/records.jsonl")
+    )
+    known = f"Runs nearby: {', '.join(near)}." if near else "There is no run nearby; `make bench` makes one."
+    return f"{folder} holds no records.jsonl. {known}"

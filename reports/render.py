@@ -1,0 +1,94 @@
+"""Writes report.md, figures/ and summary.json of a run."""
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from reports import words
+from reports.analysis import Analysis, analyse
+from reports.figures.drawn import drawings
+from reports.figures.widths import interval_text
+from reports.read import Run
+from reports.statistics.intervals import LEVEL, clopper_pearson
+from reports.statistics.permutation import smallest_p
+from reports.statistics.verdict import MARGIN
+from reports.summary import write_summary
+from reports.tables import overview
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write_report(run: Run, folder: Path | None = None) -> Path:
+    """Analyse a run and write its report; returns the path of report.md.
+
+    Parameters
+    ----------
+    folder
+        Where to write; the run's own folder if None. Figures of an earlier report there are replaced.
+    """
+    folder = folder or run.folder
+    figures = folder / "figures"
+    figures.mkdir(parents=True, exist_ok=True)
+    found = analyse(run)
+    drawn = drawings(found)
+    for drawing in drawn.values():
+        drawing.save(figures)
+    captions = {name: drawing.caption for name, drawing in drawn.items()}
+    report = folder / "report.md"
+    report.write_text(render(found, captions), encoding="utf-8")
+    write_summary(found, folder / "summary.json")
+    return report
+
+
+def render(found: Analysis, captions: dict[str, str]) -> str:
+    """Fill the template; `captions` holds those of the figures that were drawn, by name."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701  (Markdown, not HTML; `cell` below keeps text inside its table cell)
+    )
+    environment.filters |= {
+        "number": words.number,
+        "seconds": words.seconds,
+        "size": words.size,
+        "percent": words.percent,
+        "ratio": words.ratio,
+        "mark": words.mark,
+        "listing": words.listing,
+        "interval_text": interval_text,
+        "cell": words.table_cell,
+        "plain": words.plain,
+    }
+    environment.globals |= {"count": words.count, "span": words.span, "limited": words.limited}
+    return environment.get_template("report.md.j2").render(**_values(found, captions))
+
+
+def _values(found: Analysis, captions: dict[str, str]) -> dict[str, Any]:
+    sizes = sorted({one.a.n for one in found.compared})
+    about = found.run.about
+    return {
+        "run": found.run,
+        "about": about,
+        "found": found,
+        "captions": captions,
+        "overview": overview(found),
+        "margin": MARGIN,
+        "level": LEVEL,
+        "family": len(found.compared),
+        "sizes": sizes,
+        "least_p": smallest_p(sizes[-1]) if sizes else None,
+        "significant": sum(one.p_holm < 1 - LEVEL for one in found.compared),
+        "false_call_rate": clopper_pearson(len(found.false_calls), len(found.itself)),
+        "failed": [record for record in found.run.records if record.outcome != "ok"],
+        "loud": [one for one in found.warnings if one.code in _loud(found)],
+    }
+
+
+def _loud(found: Analysis) -> set[str]:
+    # By chance, up to 5 % of the comparisons of an arm with itself may differ: only more of them is alarming.
+    rate_at_least = clopper_pearson(len(found.false_calls), len(found.itself))[0]
+    return {"below-floor", "different-targets"} | ({"false-call"} if rate_at_least > 1 - LEVEL else set())

@@ -1,0 +1,1 @@
+"""Pure functions on arrays. No file, no record and no task is known here."""

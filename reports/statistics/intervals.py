@@ -1,0 +1,175 @@
+"""Intervals: exact for a success rate, jackknife-t for the ratio of two arms."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy import special
+
+from reports.statistics.running_time import BoolArray, FloatArray, expected_running_time
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Ratio a / b with its interval.
+
+    Attributes
+    ----------
+    value
+        Infinite where only b succeeded, 0 where only a did, nan where it cannot be formed.
+    low, high
+        Limits; 0 and inf where nothing bounds them.
+    standard_error
+        Of log(value); nan unless `method` is ``"jackknife"``.
+    method
+        ``"jackknife"``; ``"bound"`` from the exact success rates, where deleting one pair could leave an arm
+        without a success; ``"none"`` where there is nothing to form.
+    n
+        Number of pairs.
+    """
+
+    value: float
+    low: float
+    high: float
+    standard_error: float
+    method: Literal["jackknife", "bound", "none"]
+    n: int
+
+
+def clopper_pearson(successes: int, n: int, level: float = LEVEL) -> tuple[float, float]:
+    """Exact two-sided interval of a success rate; (0, 1) for n = 0.
+
+    References
+    ----------
+    C. J. Clopper and E. S. Pearson, Biometrika 26 (1934) 404-413; as quantiles of the beta distribution.
+    """
+    tail = (1 - level) / 2
+    low = float(special.betaincinv(successes, n - successes + 1, tail)) if successes else 0.0
+    high = float(special.betaincinv(successes + 1, n - successes, 1 - tail)) if successes < n else 1.0
+    return low, high
+
+
+def t_quantile(n: int, level: float = LEVEL) -> float:
+    """Two-sided quantile of Student's t for n values (n - 1 degrees of freedom)."""
+    return float(special.stdtrit(n - 1, 1 - (1 - level) / 2))
+
+
+def running_time_ratio(
+    cost_a: FloatArray,
+    reached_a: BoolArray,
+    cost_b: FloatArray,
+    reached_b: BoolArray,
+    *,
+    level: float = LEVEL,
+    extra_variance: float = 0.0,
+) -> Ratio:
+    """Ratio of two arms' expected running times, pairs in the same order in all four arrays of shape (n,).
+
+    On the log scale: estimate +- t(n - 1) x the standard error, which is the jackknife's (deleting one pair
+    at a time) and `extra_variance`, the variance of the log ratio that the pairs cannot show (see
+    `rounding_variance`). Where an arm has fewer than two successes, or there is one pair only, the limits
+    come from the arms' exact success rates instead (each at the level that makes both hold together); these
+    take the mean cost of a replicate as known, which is close where most replicates used the whole budget.
+
+    References
+    ----------
+    B. Efron, "The Jackknife, the Bootstrap and Other Resampling Plans", SIAM (1982), chapter 3.
+    """
+    n = cost_a.size
+    value = _quotient(expected_running_time(cost_a, reached_a), expected_running_time(cost_b, reached_b))
+    if n == 0 or math.isnan(value):
+        return Ratio(value, 0.0, math.inf, math.nan, "none", n)
+    if n < 2 or min(reached_a.sum(), reached_b.sum()) < 2:
+        low, high = _bound(cost_a, reached_a, cost_b, reached_b, level)
+        return Ratio(value, low, high, math.nan, "bound", n)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        without_one = np.log(_ert_without_one(cost_a, reached_a)) - np.log(_ert_without_one(cost_b, reached_b))
+    if not (np.isfinite(without_one).all() and 0 < value < math.inf):
+        return Ratio(value, 0.0, math.inf, math.nan, "none", n)
+    jackknife = (n - 1) / n * float(np.sum((without_one - without_one.mean()) ** 2))
+    error = math.sqrt(jackknife + extra_variance)
+    half = t_quantile(n, level) * error
+    # exp overflows past 709; an interval that wide bounds nothing.
+    return Ratio(value, value * math.exp(-min(half, 700)), value * math.exp(min(half, 700)), error, "jackknife", n)
+
+
+def geometric_ratio(a: FloatArray, b: FloatArray, level: float = LEVEL) -> Ratio:
+    """Geometric mean of a / b over pairs of positive numbers, shape (n,), with its t interval."""
+    use = np.isfinite(a) & np.isfinite(b) & (a > 0) & (b > 0)
+    n = int(use.sum())
+    if n == 0:
+        return Ratio(math.nan, 0.0, math.inf, math.nan, "none", 0)
+    logs = np.log(a[use] / b[use])
+    value = math.exp(float(logs.mean()))
+    if n == 1:
+        return Ratio(value, 0.0, math.inf, math.nan, "none", 1)
+    error = float(logs.std(ddof=1)) / math.sqrt(n)
+    half = min(t_quantile(n, level) * error, 700.0)
+    return Ratio(value, value * math.exp(-half), value * math.exp(half), error, "jackknife", n)
+
+
+def running_time_interval(
+    cost: FloatArray, reached: BoolArray, extra_variance: float = 0.0, level: float = LEVEL
+) -> tuple[float, float]:
+    """Interval of one arm's expected running time, the same way; the upper limit is inf without a success."""
+    hits = int(reached.sum())
+    if hits < 2:
+        low, high = clopper_pearson(hits, reached.size, level)
+        mean = float(cost.mean()) if cost.size else math.nan
+        return mean / high, mean / low if low else math.inf
+    certain = np.ones_like(reached, dtype=bool)
+    ratio = running_time_ratio(cost, reached, np.ones_like(cost), certain, level=level, extra_variance=extra_variance)
+    return ratio.low, ratio.high
+
+
+def rounding_variance(cost: FloatArray, reached: BoolArray, every: float) -> float:
+    """Variance of log(expected running time) because each success is known to one evaluation only.
+
+    A success seen at t fell anywhere in (t - every, t]: a variance of every^2 / 12 each. Without it, arms
+    whose replicates all succeed at the same evaluation would seem to be known exactly. `every` has the unit
+    of `cost`.
+
+    References
+    ----------
+    W. F. Sheppard, Proceedings of the London Mathematical Society s1-29 (1898) 353-380.
+    """
+    total = float(cost.sum())
+    return float(reached.sum()) * every**2 / 12 / total**2 if total else 0.0
+
+
+def relative_variance_of_median(samples: FloatArray) -> float:
+    """Variance of log(median) of shape (m,) samples, from their median absolute deviation.
+
+    The asymptotic pi / 2 x s^2 / m, s = 1.4826 MAD; 0 for one sample. It takes samples as independent.
+    """
+    if samples.size < 2:
+        return 0.0
+    median = float(np.median(samples))
+    spread = 1.4826 * float(np.median(np.abs(samples - median)))
+    return math.pi / 2 * (spread / median) ** 2 / samples.size if median else 0.0
+
+
+def _ert_without_one(cost: FloatArray, reached: BoolArray) -> FloatArray:
+    return np.asarray((cost.sum() - cost) / (reached.sum() - reached), dtype=float)
+
+
+def _quotient(a: float, b: float) -> float:
+    if (math.isinf(a) and math.isinf(b)) or a == b == 0:
+        return math.nan
+    return math.inf if math.isinf(a) or b == 0 else a / b
+
+
+def _bound(
+    cost_a: FloatArray, reached_a: BoolArray, cost_b: FloatArray, reached_b: BoolArray, level: float
+) -> tuple[float, float]:
+    each = 1 - (1 - level) / 2
+    low_a, high_a = clopper_pearson(int(reached_a.sum()), reached_a.size, each)
+    low_b, high_b = clopper_pearson(int(reached_b.sum()), reached_b.size, each)
+    mean_a, mean_b = float(cost_a.mean()), float(cost_b.mean())
+    if mean_a == 0 or mean_b == 0:
+        return 0.0, math.inf
+    ratio = mean_a / mean_b
+    return ratio * low_b / high_a, ratio * high_b / low_a if low_a else math.inf

@@ -1,0 +1,104 @@
+"""summary.json: the report's verdicts for machines."""
+
+import json
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from reports.analysis import Analysis
+from reports.compare import Arm, Comparison
+from reports.narrowest import WidthArm, WidthComparison
+from reports.statistics.intervals import LEVEL
+from reports.statistics.verdict import MARGIN, Judgement
+
+SCHEMA = 1
+
+
+def summary(found: Analysis) -> dict[str, Any]:
+    """All verdicts of a run; numbers that are infinite or cannot be formed are null."""
+    return {
+        "schema": SCHEMA,
+        "run": found.run.name,
+        "headline": found.headline,
+        "margin": MARGIN,
+        "level": LEVEL,
+        "family": len(found.compared),
+        "counts": dict(Counter(str(one.updates.verdict) for one in found.compared)),
+        "training": [_comparison(one) for one in found.compared],
+        "network": [_widths(one) for one in found.widths],
+        "against_itself": {"comparisons": len(found.itself), "false_calls": len(found.false_calls)},
+        "warnings": [
+            {"code": one.code, "meaning": one.meaning, "remedy": one.remedy, "where": one.where}
+            for one in found.warnings
+        ],
+    }
+
+
+def write_summary(found: Analysis, file: Path) -> None:
+    """Write `summary` as JSON that any parser reads (no NaN, no Infinity)."""
+    file.write_text(json.dumps(summary(found), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _comparison(one: Comparison) -> dict[str, Any]:
+    return {
+        "stateful": one.a.record.case.id,
+        "stateless": one.b.record.case.id,
+        "n": one.a.n,
+        "target": one.a.convergence.target,
+        "reach_in_windows": one.setting.reach_in_windows,
+        "updates": _judgement(one.updates),
+        "cell_steps": _judgement(one.cell_steps),
+        "seconds": None if one.seconds is None else _judgement(one.seconds),
+        "p": one.p,
+        "p_holm": one.p_holm,
+        "arms": {"stateful": _arm(one.a), "stateless": _arm(one.b)},
+    }
+
+
+def _judgement(one: Judgement) -> dict[str, Any]:
+    return {
+        "verdict": str(one.verdict),
+        "ratio": _plain(one.ratio.value),
+        "interval": [_plain(one.ratio.low), _plain(one.ratio.high)],
+        "method": one.ratio.method,
+        "seeds_needed": one.seeds_needed,
+    }
+
+
+def _arm(arm: Arm) -> dict[str, Any]:
+    return {
+        "reached": arm.hits,
+        "success_interval": list(arm.success),
+        "expected_updates": _plain(arm.ert),
+        "expected_updates_interval": [_plain(limit) for limit in arm.ert_interval],
+        "restricted_mean_updates": _plain(arm.restricted_mean),
+        "parameters": arm.convergence.parameters,
+    }
+
+
+def _widths(one: WidthComparison) -> dict[str, Any]:
+    return {
+        "task": one.setting.task_name,
+        "cell": one.setting.cell,
+        "layers": one.setting.layers,
+        "window": one.setting.window,
+        "batch_size": one.setting.batch_size,
+        "verdict": str(one.verdict),
+        "stateful": _width_arm(one.stateful),
+        "stateless": _width_arm(one.stateless),
+    }
+
+
+def _width_arm(arm: WidthArm) -> dict[str, Any]:
+    return {
+        "above": arm.interval.above,
+        "up_to": arm.interval.up_to,
+        "grid": arm.interval.grid,
+        "parameters": arm.parameters,
+        "reached_of": {str(width): list(counts) for width, counts in arm.counts.items()},
+    }
+
+
+def _plain(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,76 @@
+import json
+
+import pytest
+import synthetic
+
+from reports.read import RunNotReadableError, read
+
+
+def test_a_torn_last_line_and_garbage_are_named_and_the_rest_is_used(tmp_path):
+    folder = synthetic.write(tmp_path / "run", synthetic.pair([100] * 10, [200] * 10))
+    with (folder / "records.jsonl").open("ab") as file:
+        file.write(b"\xff\xfe\x00garbage\n[1, 2]\n" + b'{"schema": 1, "key": "convergence/made')
+    run = read(folder)
+    assert len(run.records) == 2
+    assert [(p.file, p.line) for p in run.unreadable] == [("records.jsonl", line) for line in (3, 4, 5)]
+    assert "UTF-8" in run.unreadable[0].why
+    assert "cut off" in run.unreadable[2].why
+
+
+def test_a_record_without_a_field_is_skipped_and_the_field_named(tmp_path):
+    good, bad = synthetic.pair([100], [200])
+    del bad["convergence"]["target"]
+    run = read(synthetic.write(tmp_path / "run", [good, bad]))
+    assert len(run.records) == 1
+    assert "'target'" in run.unreadable[0].why
+
+
+def test_the_last_of_a_repeated_key_wins(tmp_path):
+    first, second = synthetic.convergence([100]), synthetic.convergence([300])
+    run = read(synthetic.write(tmp_path / "run", [first, second]))
+    assert [one.convergence.evaluation[0].spent for one in run.records] == [300]
+    assert run.repeated[0].line == 2
+
+
+@pytest.mark.parametrize("file", ["run.json", "records.jsonl"])
+def test_an_unknown_schema_is_refused(tmp_path, file):
+    folder = synthetic.write(tmp_path / "run", [synthetic.convergence([100])])
+    values = json.loads((folder / file).read_text())
+    (folder / file).write_text(json.dumps(values | {"schema": 99}))
+    with pytest.raises(RunNotReadableError, match=r"schema 99.*reads 1"):
+        read(folder)
+
+
+def test_unknown_fields_are_accepted(tmp_path):
+    record = synthetic.convergence([100], later=1)
+    record["case"]["later"] = record["later"] = 2
+    assert len(read(synthetic.write(tmp_path / "run", [record], later=3)).records) == 1
+
+
+def test_a_missing_run_names_those_nearby(tmp_path):
+    synthetic.write(tmp_path / "quick", [synthetic.convergence([100])])
+    with pytest.raises(RunNotReadableError, match="nearby: quick"):
+        read(tmp_path / "quik")
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]"])
+def test_a_missing_or_torn_run_json_is_a_warning(tmp_path, text):
+    folder = synthetic.write(tmp_path / "run", [synthetic.convergence([100])])
+    (folder / "run.json").unlink() if text is None else (folder / "run.json").write_text(text)
+    run = read(folder)
+    assert len(run.records) == 1
+    assert run.unreadable[0].file == "run.json"
+
+
+def test_cases_without_a_record_are_missing(tmp_path):
+    records = synthetic.pair([100], [200])
+    run = read(synthetic.write(tmp_path / "run", records[:1], plan=[one["case"] for one in records]))
+    assert run.missing == (records[1]["key"],)
+
+
+def test_a_frame_has_a_row_per_record(tmp_path):
+    run = read(synthetic.write(tmp_path / "run", synthetic.pair([100], [200])))
+    frame = run.frame("convergence")
+    assert frame.shape[0] == 2
+    assert {"regime", "window", "parameters", "target"} <= set(frame.columns)
+    assert run.frame("time").empty

@@ -1,0 +1,155 @@
+import json
+import subprocess
+import sys
+
+import pytest
+import synthetic
+from matplotlib.image import imread
+
+from reports.__main__ import main
+from reports.read import read
+from reports.render import write_report
+
+BLOCKED = """
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"tensorflow", "keras"}:
+            raise ImportError(f"{name} must not be imported")
+
+sys.meta_path.insert(0, Blocker())
+from reports.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    """A small run with something of everything."""
+    records = [
+        record
+        for task, dial in (("lagged_mean", 16), ("electricity", None))
+        for units, found in ((4, (None, None)), (8, (200, None)), (16, (200, 400)))
+        for record in synthetic.pair(*([one] * 10 for one in found), task=task, dial=dial, units=units)
+    ]
+    control = synthetic.case(task="electricity", units=16, regime="stateless-burnin")
+    records.append(synthetic.convergence([300] * 10, case_=control))
+    for regime, seconds in (("stateful", 1e-3), ("stateless", 2e-3)):
+        for repetition in (0, 1):
+            timed = synthetic.case("time", regime=regime, repetition=repetition)
+            records.append(synthetic.time([seconds, seconds * 1.01, seconds * 1.02], case_=timed))
+    records.append(synthetic.memory())
+    records[0]["warnings"] = ["rate-at-edge"]
+    crash = synthetic.case(task="electricity", window=32, regime="stateful")
+    records.append(synthetic.record(crash, {}, "crashed", message="killed by <script> | signal 9"))
+    absent = synthetic.case(task="electricity", window=48)
+    plan = [one["case"] for one in records] + [absent.to_dict()]
+    folder = synthetic.write(tmp_path_factory.mktemp("results") / "quick", records, plan=plan)
+    with (folder / "records.jsonl").open("ab") as file:
+        file.write(b'{"torn')
+    return write_report(read(folder)).parent
+
+
+def test_the_answer_stands_first(full):
+    text = (full / "report.md").read_text()
+    answer = text.split("\n\n")[1]
+    assert "of 6 settings with both arms" in answer
+    assert "carrying state took fewer updates in 2" in answer
+    assert "only the stateful arm reached the target in 2" in answer
+    assert "neither arm reached the target in 2" in answer
+    assert "a smaller network sufficed in 2" in answer
+    assert "D/L > 1" in answer
+    assert text.index("| task | cell |") < text.index("figures/map.png")
+
+
+def test_advice_can_be_acted_on(full):
+    text = (full / "report.md").read_text()
+    assert "With LSTM, 16 units and batch size 8: carry state at a window of 4 (updates × 0.5" in text
+    assert "carry state at a window of 4, where only the stateful arm reached the target" in text
+
+
+def test_what_is_missing_and_what_failed_is_said(full):
+    text = (full / "report.md").read_text()
+    assert "This run is not complete:** 1 case of its plan has no record, 1 case did not end well" in text
+    assert "convergence/electricity-lstm-stateless-u8-L48-b8" in text
+    assert "killed by &lt;script&gt; \\| signal 9" in text
+    assert "records.jsonl, line 20" in text
+    assert "**rate-at-edge**" in text
+    assert "make bench PRESET=quick" in text
+
+
+def test_tables_are_whole(full):
+    lines = (full / "report.md").read_text().split("\n")
+    for number, line in enumerate(lines):
+        if line.startswith("|---"):
+            width = lines[number - 1].replace("\\|", "").count("|")
+            rows = [number]
+            while lines[rows[-1] + 1].startswith("|"):
+                rows.append(rows[-1] + 1)
+            assert len(rows) > 1, lines[number - 1]
+            assert all(lines[row].replace("\\|", "").count("|") == width for row in rows), lines[number - 1]
+
+
+def test_every_figure_exists_and_shows_something(full):
+    text = (full / "report.md").read_text()
+    names = {"map", "time-to-target", "widths", "curves", "targets", "seconds", "memory"}
+    assert {file.stem for file in (full / "figures").iterdir()} == names
+    for name in names:
+        assert f"(figures/{name}.png)" in text
+        pixels = imread(full / "figures" / f"{name}.png")
+        assert min(pixels.shape[:2]) > 150
+        assert 0.005 < (pixels[..., :3].mean(axis=-1) < 0.98).mean() < 0.9
+
+
+def test_the_summary_says_the_same(full):
+    summary = json.loads((full / "summary.json").read_text())
+    assert summary["counts"] == {"holds": 2, "only stateful reaches it": 2, "neither": 2}
+    assert summary["family"] == 6
+    assert {one["verdict"] for one in summary["network"]} == {"holds"}
+    assert "failed" in [one["code"] for one in summary["warnings"]]
+
+
+def test_below_the_floor_is_loud(tmp_path):
+    records = synthetic.pair([100] * 10, [100] * 10)
+    records[1]["convergence"]["stateless_floor"] = 0.25
+    text = write_report(read(synthetic.write(tmp_path / "run", records))).read_text()
+    assert "> **BELOW-FLOOR" in text
+    assert "bug in the suite" in text
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [synthetic.time()],
+        [synthetic.memory()],
+        [synthetic.convergence([100] * 3)],
+        [synthetic.record(synthetic.case(), {}, "timed-out", message=None)],
+        synthetic.pair([100], [None]),
+        synthetic.pair([], []),
+        synthetic.pair([0] * 4, [0] * 4),
+    ],
+    ids=["time", "memory", "one-arm", "failed", "one-seed", "no-seed", "no-cost"],
+)
+def test_partial_runs_still_have_a_report(tmp_path, records):
+    text = write_report(read(synthetic.write(tmp_path / "run", records))).read_text()
+    assert "# Should I carry state?" in text
+    assert "nan" not in text.lower()
+
+
+def test_an_empty_run_has_a_report(tmp_path):
+    folder = synthetic.write(tmp_path / "run", [], plan=[synthetic.case().to_dict()])
+    assert "1 case of its plan has no record" in write_report(read(folder)).read_text()
+
+
+def test_the_command_prints_the_path_and_needs_no_tensorflow(tmp_path):
+    synthetic.write(tmp_path / "quick", synthetic.pair([100] * 10, [200] * 10))
+    arguments = [sys.executable, "-c", BLOCKED, "--results", str(tmp_path), "quick"]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(tmp_path / "quick" / "report.md")
+
+
+def test_the_command_names_the_runs_there_are(tmp_path, capsys):
+    synthetic.write(tmp_path / "quick", [synthetic.time()])
+    assert main(["--results", str(tmp_path), "quik"]) == 1
+    assert "Runs nearby: quick" in capsys.readouterr().err

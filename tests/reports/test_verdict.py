@@ -1,0 +1,137 @@
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from reports.statistics.intervals import Ratio
+from reports.statistics.targets import cost_arrays, first_reached, ladder
+from reports.statistics.verdict import Verdict, all_or_none_p, by_margin, judge, seeds_to_decide
+from reports.statistics.widths import WidthInterval, compare_widths, shown_above_half, width_interval
+
+
+def interval(low, high, value=None, error=0.1, n=10):
+    return Ratio(value or math.sqrt(low * high), low, high, error, "jackknife", n)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.4, 0.89, Verdict.HOLDS),
+        (0.4, 0.95, Verdict.UNDECIDED),
+        (0.92, 1.08, Verdict.SAME),
+        (0.9, 1.1, Verdict.SAME),
+        (1.11, 3, Verdict.REVERSED),
+        (1.05, 3, Verdict.UNDECIDED),
+        (0.5, 2, Verdict.UNDECIDED),
+    ],
+)
+def test_margin(low, high, verdict):
+    assert by_margin(interval(low, high)) is verdict
+
+
+def test_seeds_to_decide_is_the_first_that_clears_the_margin():
+    ratio = interval(0.5, 1.1, value=0.75, error=0.15)
+    m = seeds_to_decide(ratio)
+    spread, distance = 0.15 * math.sqrt(10), math.log(0.9 / 0.75)
+
+    def half(n):
+        return stats.t.ppf(0.975, n - 1) * spread / math.sqrt(n)
+
+    assert half(m) < distance <= half(m - 1)
+
+
+def test_seeds_to_decide_is_none_at_the_margin_itself():
+    assert seeds_to_decide(interval(0.8, 1.0, value=0.9)) is None
+
+
+def arm(hits, n=10, cost=10.0, budget=100.0):
+    reached = np.arange(n) < hits
+    return np.where(reached, cost, budget), reached
+
+
+@pytest.mark.parametrize(
+    ("stateful", "stateless", "verdict"),
+    [
+        ((10, 10), (10, 20), Verdict.HOLDS),
+        ((10, 20), (10, 10), Verdict.REVERSED),
+        ((10, 10), (10, 10), Verdict.SAME),
+        ((10, 10), (0, 10), Verdict.ONLY_STATEFUL),
+        ((0, 10), (10, 10), Verdict.ONLY_STATELESS),
+        ((0, 10), (0, 10), Verdict.NEITHER),
+        ((2, 10), (0, 10), Verdict.UNDECIDED),
+    ],
+)
+def test_verdicts(stateful, stateless, verdict):
+    (hits_a, cost_a), (hits_b, cost_b) = stateful, stateless
+    assert judge(arm(hits_a, cost=cost_a), arm(hits_b, cost=cost_b)).verdict is verdict
+
+
+def test_undecided_carries_the_number_of_seeds():
+    assert judge(arm(3), arm(0)).seeds_needed > 10
+    one_seed = judge(arm(1, n=1), arm(1, n=1))
+    assert (one_seed.verdict, one_seed.seeds_needed) == (Verdict.UNDECIDED, None)
+
+
+def test_no_cost_at_all_is_undecided():
+    assert judge(arm(10, cost=0.0), arm(10, cost=0.0)).verdict is Verdict.UNDECIDED
+
+
+@pytest.mark.parametrize(("hits", "n"), [(1, 3), (4, 10), (10, 10), (5, 6)])
+def test_all_or_none_is_fishers_exact(hits, n):
+    assert all_or_none_p(hits, n) == pytest.approx(stats.fisher_exact([[hits, n - hits], [0, n]]).pvalue)
+
+
+def test_nine_of_ten_show_more_than_half_and_eight_do_not():
+    assert shown_above_half(9, 10)
+    assert not shown_above_half(8, 10)
+    assert not shown_above_half(0, 0)
+
+
+def test_width_interval_by_hand():
+    assert width_interval([16, 4, 8, 2], [10, 5, 9, 0], [10] * 4) == WidthInterval(2, 8, (2, 4, 8, 16))
+
+
+def test_width_sequence_stops_at_the_first_failure():
+    # 4 succeeds, but 8 does not: 4 is no longer reached from above.
+    assert width_interval([4, 8, 16], [10, 5, 10], [10] * 3).up_to == 16
+    assert width_interval([4, 8], [10, 5], [10] * 2) == WidthInterval(None, None, (4, 8))
+
+
+@pytest.mark.parametrize(
+    ("stateful", "stateless", "verdict"),
+    [
+        ((2, 4), (8, 16), Verdict.HOLDS),
+        ((2, 4), (4, 8), Verdict.HOLDS),
+        ((8, 16), (2, 4), Verdict.REVERSED),
+        ((2, 4), (2, 4), Verdict.SAME),
+        ((2, 8), (2, 8), Verdict.UNDECIDED),
+        ((2, 8), (4, 16), Verdict.UNDECIDED),
+        ((None, 2), (None, 2), Verdict.UNDECIDED),
+        ((2, 4), (16, None), Verdict.ONLY_STATEFUL),
+        ((16, None), (2, 4), Verdict.ONLY_STATELESS),
+        ((16, None), (16, None), Verdict.NEITHER),
+        ((2, 4), (8, None), Verdict.UNDECIDED),
+    ],
+)
+def test_width_verdicts(stateful, stateless, verdict):
+    grid = (2, 4, 8, 16)
+    assert compare_widths(WidthInterval(*stateful, grid), WidthInterval(*stateless, grid)) is verdict
+
+
+def test_targets_are_reached_at_the_first_evaluation_below():
+    updates, error = np.array([10.0, 20, 30]), np.array([0.5, np.nan, 0.1])
+    assert first_reached(updates, error, 0.5) == (10, True)
+    assert first_reached(updates, error, 0.2) == (30, True)
+    assert first_reached(updates, error, 0.01) == (30, False)
+    cost, reached = cost_arrays([(updates, error), (updates, error * 0.1)], 0.05)
+    assert (cost.tolist(), reached.tolist()) == ([30, 10], [False, True])
+
+
+def test_ladder_is_log_spaced_and_ends_at_the_hardest():
+    steps = ladder(0.01, 1.0)
+    assert steps.size == 12
+    assert steps[0] < 1
+    assert steps[-1] == pytest.approx(0.01)
+    with pytest.raises(ValueError, match="0 < hardest"):
+        ladder(1.0, 0.5)
