@@ -1,4 +1,4 @@
-"""The plan of a run: every case in order, with what cannot be run refused and what makes no sense left out, with reasons."""
+"""The plan of a run: every case in order; what cannot be run is refused and what means nothing left out, with reasons."""
 
 import hashlib
 import json
@@ -34,15 +34,19 @@ class Plan:
         In the order in which they run: convergence first, then what must run alone.
     left_out
         Combinations of a grid that mean nothing, each with its reason; they are no errors, since a grid is a product.
+    family
+        Comparisons declared before the run: keys of a stateful case and of the stateless one it is compared with.
     """
 
     jobs: list[Job]
     left_out: list[tuple[Case, str]]
+    family: list[tuple[str, str]]
 
     @property
     def sha256(self) -> str:
         """Fingerprint of the cases and their settings."""
-        text = json.dumps([[job.case.to_dict(), asdict(job.training)] for job in self.jobs], sort_keys=True)
+        cases = [[job.case.to_dict(), asdict(job.training)] for job in self.jobs]
+        text = json.dumps([cases, self.family], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -72,7 +76,18 @@ def make(preset: Preset) -> Plan:
     order = {"convergence": 0, "time": 1, "memory": 2}
     # Stable: within a kind the order of the preset; repetitions of a kind after one another.
     ordered = sorted(jobs.values(), key=lambda job: (order[job.case.kind], job.case.repetition))
-    return Plan(ordered, list(left_out.values()))
+    return Plan(ordered, list(left_out.values()), _family([job.case for job in ordered], preset.family))
+
+
+def _family(cases: list[Case], declared: set[Case]) -> list[tuple[str, str]]:
+    """Pair each declared stateful case with the stateless one that differs in nothing else."""
+    planned = set(cases)
+    pairs = [
+        (case, case.but(regime="stateless"))
+        for case in cases
+        if case in declared and case.kind == "convergence" and case.regime == "stateful"
+    ]
+    return [(stateful.key, stateless.key) for stateful, stateless in pairs if stateless in planned]
 
 
 def _means_nothing(case: Case) -> str | None:
@@ -100,5 +115,6 @@ def describe(plan: Plan) -> dict[str, Any]:
     return {
         "plan": [job.case.to_dict() for job in plan.jobs],
         "plan_sha256": plan.sha256,
+        "family": plan.family,
         "refused": [{"case": case.to_dict(), "reason": reason} for case, reason in plan.left_out],
     }

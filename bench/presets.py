@@ -56,7 +56,16 @@ class Limits:
 
 @dataclass(frozen=True)
 class Preset:
-    """A preset as read: its grids are made into cases by `bench.plan`."""
+    """A preset as read: its grids are made into cases by `bench.plan`.
+
+    Attributes
+    ----------
+    grids
+        Every case with its settings, in order; a case may come twice.
+    family
+        Cases of the grids with ``family = true``: their comparisons are the ones that the run is to decide, declared
+        before it begins. All others are exploratory.
+    """
 
     name: str
     description: str
@@ -65,6 +74,7 @@ class Preset:
     settings: dict[str, Any]
     limits: Limits
     grids: list[tuple[Case, Training]] = field(default_factory=list)
+    family: set[Case] = field(default_factory=set)
 
 
 def available() -> dict[str, Path]:
@@ -135,19 +145,24 @@ def load(name: str, *, engine: str = "tensorflow", device: str = "cpu") -> Prese
             raise PlanError(f"[{kind}] of {where} must be written [[{kind}]]: a preset may have several grids")
         for number, grid in enumerate(grids, 1):
             place = f"[[{kind}]] number {number} of {where}"
-            preset.grids.extend(_expand(kind, grid, training, place, engine=engine, device=device))
+            cases = _expand(kind, grid, training, place, engine=engine, device=device)
+            preset.grids.extend(cases)
+            if grid.get("family", False):
+                preset.family.update(case for case, _ in cases)
     if not preset.grids:
         raise PlanError(f"{where} names no cases: add a [[convergence]], [[time]] or [[memory]] grid")
     return preset
 
 
-def _expand(
+def _expand(  # noqa: C901 - one check after another
     kind: str, grid: dict[str, Any], training: Training, where: str, *, engine: str, device: str
 ) -> list[tuple[Case, Training]]:
     """All cases of a grid: the product of its lists, in the order in which they are written."""
     own = {item.name for item in fields(Training)}
     dimensions = {"task", "cell", "regime", *GRID_DEFAULTS}
-    _keys(grid, dimensions | own | {"repetitions"}, where)
+    _keys(grid, dimensions | own | {"repetitions", "family"}, where)
+    if not isinstance(grid.get("family", False), bool):
+        raise PlanError(f"family {grid['family']!r} in {where} must be true or false")
     training = _settings(training, {key: value for key, value in grid.items() if key in own}, where)
     for needed in ("task", "cell", "regime"):
         if needed not in grid:

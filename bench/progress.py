@@ -1,4 +1,4 @@
-"""One line a case: which, how many of how many, what it found, how long is left; the same in a terminal and in a log."""
+"""One line a case: which, how many of how many, what it found, time left; the same in a terminal and in a log."""
 
 import statistics
 import time

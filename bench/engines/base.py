@@ -1,4 +1,4 @@
-"""What the suite asks of a framework: a few methods, so that a second framework is one more package beside this file."""
+"""What the suite asks of a framework: a few methods, so that a second one is one more package beside this file."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -55,7 +55,7 @@ def forward(
 
 
 def advance(network: Network, weights: list[Tensor], x: Tensor, states: States) -> tuple[Tensor, States]:
-    """One step without dropout and without a gradient: x (B, F), the same for every replicate -> predictions (R, B, O)."""
+    """One step without dropout or gradient: x (B, F), the same for all replicates -> predictions (R, B, O)."""
     cell = CELLS[network.cell]
     after = []
     h = x[None]
