@@ -1,4 +1,4 @@
-"""The plan of a run: every case in order; what cannot be run is refused and what means nothing left out, with reasons."""
+"""The plan of a run: every case in order; what cannot run is refused and what means nothing left out, with reasons."""
 
 import hashlib
 import json

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from bench.engines.base import Feed, HeldOut, Layout, Network, Work
 from bench.engines.tensorflow import layers
@@ -29,8 +30,6 @@ def work(cell="lstm", layer_count=1, replicates=2, dtype="float64", weights=None
 
 def with_feed(trainer, weights, *, carried):
     """The same compiled trainer under another regime: only data changes."""
-    import tensorflow as tf
-
     trainer.work = replace(trainer.work, feed=Feed(np.asarray(weights), carried))
     trainer._step_weights = tf.constant(weights, trainer.work.network.dtype)
     trainer._carried = tf.constant(carried)

@@ -35,4 +35,4 @@ def keep_mask(keys: Tensor, shape: tuple[int, ...], rate: float, dtype: Tensor) 
     bits = mix(mix(tf.reshape(keys, (1, replicates, 1, 1))) + tf.cast(position, tf.uint32))
     # The upper 24 bits are a whole number that float32 holds exactly.
     uniform = tf.cast(tf.bitwise.right_shift(bits, tf.constant(8, tf.uint32)), dtype) * (1.0 / (1 << 24))
-    return tf.where(uniform >= rate, tf.cast(1.0 / (1.0 - rate), dtype), tf.cast(0.0, dtype))
+    return tf.where(uniform >= rate, tf.constant(1.0 / (1.0 - rate), dtype), tf.constant(0.0, dtype))
