@@ -14,8 +14,9 @@ from bench.regimes import REGIMES
 BLOCK_BYTES = 256 * 2**20
 """Most memory that the replicates of a block may take together."""
 
-MOST_REPLICATES = 32
-"""Beyond this the time per replicate no longer falls (see docs/speed.md)."""
+MOST_REPLICATES = 16
+"""Beyond this a block's weights and moments leave the second-level cache and the time per replicate rises again
+(`make speed` prints the curve)."""
 
 
 @dataclass(frozen=True)
