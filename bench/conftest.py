@@ -146,7 +146,9 @@ class Session:
         )
         if todo:
             prepare_forkserver()
-        self._scheduler = Scheduler(todo, self._preset.limits, self.folder.path, self._ended)
+        # Shared by all runs on this machine: what was compiled for one case serves every case of the same shapes.
+        cache = self.folder.path.parent / ".compiled" / self.folder.compiler_key
+        self._scheduler = Scheduler(todo, self._preset.limits, self.folder.path / "logs", cache, self._ended)
         self._waiting = {job.case.key for job in todo}
 
     def record(self, key: str) -> dict[str, Any]:

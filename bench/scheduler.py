@@ -19,12 +19,17 @@ class Scheduler:
     """Runs jobs in order and hands their records to `done`, one at a time, as they end."""
 
     def __init__(
-        self, jobs: Iterable[Job], limits: Limits, folder: Path, done: Callable[[dict[str, Any]], None]
+        self,
+        jobs: Iterable[Job],
+        limits: Limits,
+        logs: Path,
+        cache: Path,
+        done: Callable[[dict[str, Any]], None],
     ) -> None:
         self._waiting = deque(jobs)
         self._limits = limits
-        self._logs = folder / "logs"
-        self._cache = folder / "xla-cache"
+        self._logs = logs
+        self._cache = cache
         self._done = done
         self._slots = limits.workers or len(os.sched_getaffinity(0))
         self._running: dict[int, Worker] = {}
@@ -46,12 +51,8 @@ class Scheduler:
         for worker in self._running.values():
             worker.kill()
         self._running.clear()
-        if not self._waiting and self._cache.exists():
-            for file in self._cache.iterdir():
-                file.unlink()
-            self._cache.rmdir()
-            if not any(self._logs.iterdir()):
-                self._logs.rmdir()
+        if self._logs.exists() and not any(self._logs.iterdir()):
+            self._logs.rmdir()
 
     def _start(self) -> None:
         while self._waiting:

@@ -77,6 +77,11 @@ class RunFolder:
         )
         self._write_about()
 
+    @property
+    def compiler_key(self) -> str:
+        """Name for what was compiled here: code for one machine and one version of the framework fits no other."""
+        return f"{self.about['machine_sha256'][:12]}-{self.about['versions'].get('tensorflow', 'none')}"
+
     def append(self, record: dict[str, Any]) -> None:
         """Put a record on disk, whole, before anything else happens."""
         with (self.path / "records.jsonl").open("ab") as file:
