@@ -82,9 +82,7 @@ def _checked(label: str, values: FloatArray) -> FloatArray:
     """Copy ``values`` as a read-only 2-D float64 array of finite numbers."""
     array = np.array(values, dtype=np.float64)
     if array.ndim != 2 or array.shape[1] == 0:
-        raise SeriesError(
-            f"{label} has shape {array.shape}; it must be (rows, columns), e.g. values[:, None]."
-        )
+        raise SeriesError(f"{label} has shape {array.shape}; it must be (rows, columns), e.g. values[:, None].")
     bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
     if bad.size:
         raise SeriesError(f"{label} row {bad[0]} is {array[bad[0]]}; fill or drop what is not finite.")

@@ -7,9 +7,9 @@ from typing import ClassVar
 import numpy as np
 
 from tasks.base import FloatArray, Series, Task, check_window
-from tasks.errors import SeriesError
 from tasks.forecast import next_value_series, seasonal_naive_error
 from tasks.linear import linear_error
+from tasks.scaling import standardise
 
 DATA_FILE = Path(__file__).parent / "data" / "gb_electricity_demand.csv"
 DAY = 48
@@ -28,33 +28,6 @@ def read_demand(path: Path = DATA_FILE) -> FloatArray:
     """
     demand: FloatArray = np.loadtxt(path, delimiter=",", skiprows=1, usecols=1, dtype=np.float64)
     return demand
-
-
-def standardise(values: FloatArray, train_values: int) -> FloatArray:
-    """Subtract the mean of the first ``train_values`` values and divide by their standard deviation.
-
-    Parameters
-    ----------
-    values : array, shape (n,)
-    train_values : int
-        How many values may be looked at: held-out ones must not move the scale.
-
-    Returns
-    -------
-    array, shape (n,)
-        In standard deviations (divisor n, not n - 1) of the training values.
-
-    Raises
-    ------
-    SeriesError
-        If the training values are all equal.
-    """
-    known = values[:train_values]
-    spread = known.std()
-    if spread == 0:
-        raise SeriesError(f"all {train_values} training values are {known[0]}; no scale follows from them.")
-    scaled: FloatArray = (values - known.mean()) / spread
-    return scaled
 
 
 class Electricity(Task):

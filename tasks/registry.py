@@ -81,9 +81,7 @@ def _load(entry_point: EntryPoint) -> type[Task]:
     try:
         value = entry_point.load()
     except Exception as error:
-        raise InvalidTaskError(
-            f"{where} cannot be loaded: {error}; mend or uninstall its package."
-        ) from error
+        raise InvalidTaskError(f"{where} cannot be loaded: {error}; mend or uninstall its package.") from error
     if not _is_task(value):
         raise InvalidTaskError(f"{where} is {value!r}; it must be a concrete subclass of tasks.base.Task.")
     task: type[Task] = value

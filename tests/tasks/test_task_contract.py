@@ -112,8 +112,26 @@ def test_an_impossible_dial_is_named_with_a_remedy(task, dial):
         tasks.create(task.name, dial)
 
 
-def test_a_dial_moves_the_reach_and_its_default_is_the_default(task):
+def test_a_longer_dial_reaches_further_and_its_default_is_the_default(task):
     if task.dial_name is not None:
         assert tasks.create(task.name, task.default_dial).reach == task.reach
-        assert tasks.create(task.name, task.default_dial + 5).reach == task.reach + 5
+        assert tasks.create(task.name, task.default_dial + 5).reach >= task.reach + 5
         assert tasks.create(task.name, np.int64(3)).dial == 3
+
+
+@pytest.mark.parametrize("dial", [2, 3, 7, 64, 1024])
+def test_the_floor_falls_from_trivial_to_optimum_at_every_dial(task, dial):
+    if task.dial_name is not None:
+        at = tasks.create(task.name, dial)
+        floors = [at.stateless_floor(window) for window in range(1, at.reach + 2)]
+        assert floors == sorted(floors, reverse=True)
+        assert floors[0] <= at.trivial
+        assert floors[-3] > floors[-2] == floors[-1] == at.optimum
+
+
+@pytest.mark.parametrize("dial", [1, 2, 40])
+def test_a_series_can_be_built_at_every_dial(task, dial):
+    if task.dial_name is not None:
+        at = tasks.create(task.name, dial)
+        assert at.series().warm_up >= at.reach
+        assert len(at.series().scored_rows) == len(task.series().scored_rows)

@@ -49,9 +49,7 @@ def test_a_long_reach_gets_a_warm_up_that_covers_it():
     assert len(LaggedMean(500).series().scored_rows) == 1024
 
 
-@pytest.mark.parametrize(
-    ("dial", "window"), [*itertools.product([4, 16], [1, 2, 3, 4, 12]), (16, 16), (1, 1)]
-)
+@pytest.mark.parametrize(("dial", "window"), [*itertools.product([4, 16], [1, 2, 3, 4, 12]), (16, 16), (1, 1)])
 def test_the_floor_of_the_lagged_mean_is_what_least_squares_reaches(many_values, dial, window):
     error = linear_error(long_series(many_values, scaled_lagged_mean, dial), window)
     assert LaggedMean(dial).stateless_floor(window) == pytest.approx(error, rel=0.05, abs=1e-12)
