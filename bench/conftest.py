@@ -2,21 +2,17 @@
 
 import shlex
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench import machine, plan, presets, progress
+from bench import plan, presets
 from bench.errors import PlanError, RunFolderError
-from bench.plan import Job
 from bench.replay import nothing, replay_timer
-from bench.scheduler import Scheduler
-from bench.store import RunFolder
-from bench.worker import prepare_forkserver
+from bench.session import Session
 
-ROOT = Path(__file__).parent.parent
+SESSION: pytest.StashKey[Session] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,7 +34,17 @@ def pytest_configure(config: pytest.Config) -> None:
             engine=config.getoption("--engine"),
             device=config.getoption("--device"),
         )
-        config.stash[SESSION] = Session(config, preset, plan.make(preset))
+        name = config.getoption("--run") or preset.name
+        config.stash[SESSION] = Session(
+            preset=preset,
+            plan=plan.make(preset),
+            folder=config.getoption("--results") / name,
+            engine=config.getoption("--engine"),
+            device=config.getoption("--device"),
+            retry=config.getoption("--retry"),
+            command=shlex.join(["python", "-m", "pytest", *sys.argv[1:]]),
+            say=lambda text: _say(config, text),
+        )
     except PlanError as error:
         raise pytest.UsageError(str(error)) from error
 
@@ -88,6 +94,12 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
     return None
 
 
+def _say(config: pytest.Config, text: str) -> None:
+    """Print a line at once, whatever pytest captures."""
+    with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        config.pluginmanager.getplugin("terminalreporter").write_line(text)
+
+
 @pytest.fixture
 def result(case_id: str, request: pytest.FixtureRequest) -> dict[str, Any]:
     """Return what was found about this test's case, from disk or from running it now.
@@ -108,72 +120,3 @@ def result(case_id: str, request: pytest.FixtureRequest) -> dict[str, Any]:
         benchmark.extra_info.update(case)
         benchmark.pedantic(nothing, rounds=len(durations), iterations=1)
     return result
-
-
-class Session:
-    """One invocation: the cases that it runs and the folder that it writes."""
-
-    def __init__(self, config: pytest.Config, preset: presets.Preset, the_plan: plan.Plan) -> None:
-        self._config = config
-        self._preset = preset
-        self.plan = the_plan
-        self._scheduler: Scheduler | None = None
-        self._begin = time.perf_counter()
-
-    def open(self, jobs: list[Job]) -> None:
-        """Open the run's folder and see what is left to do."""
-        if self._config.getoption("--device") == "gpu":
-            accelerators = machine.accelerators(self._config.getoption("--engine"))
-            if not accelerators:
-                raise PlanError(machine.why_no_gpu(self._config.getoption("--engine")))
-        else:
-            accelerators = []
-        name = self._config.getoption("--run") or self._preset.name
-        self.folder = RunFolder(self._config.getoption("--results") / name)
-        command = shlex.join(["python", "-m", "pytest", *sys.argv[1:]])
-        self.folder.open(self._preset, self.plan, machine.fingerprint(accelerators), ROOT, command)
-        for line in self.folder.torn:
-            self._say(line)
-        retry = self._config.getoption("--retry")
-        finished = {key for key, record in self.folder.records.items() if record["outcome"] == "ok" or not retry}
-        todo = [job for job in jobs if job.case.key not in finished]
-        workers = self._preset.limits.workers or machine.usable_cores()
-        self._progress = progress.Progress(todo, len(jobs) - len(todo), workers)
-        self._say(
-            f"{self.folder.path}: {len(jobs)} cases, {len(jobs) - len(todo)} already there, {len(todo)} to run, "
-            f"{len(self.plan.left_out)} left out with a reason; "
-            f"{workers} side by side, but for time cases, which run alone"
-        )
-        if todo:
-            prepare_forkserver()
-        # Shared by all runs on this machine: what was compiled for one case serves every case of the same shapes.
-        cache = self.folder.path.parent / ".compiled" / self.folder.compiler_key
-        self._scheduler = Scheduler(todo, self._preset.limits, self.folder.path / "logs", cache, self._ended)
-        self._waiting = {job.case.key for job in todo}
-
-    def record(self, key: str) -> dict[str, Any]:
-        """Return a case's record, running it and what comes before it if need be."""
-        assert self._scheduler is not None
-        if key in self._waiting:
-            self._scheduler.run_until(key)
-        return self.folder.records[key]
-
-    def close(self) -> None:
-        """Stop workers and note the time."""
-        if self._scheduler is not None:
-            self._scheduler.stop()
-            self.folder.close(time.perf_counter() - self._begin)
-
-    def _ended(self, record: dict[str, Any]) -> None:
-        self.folder.append(record)
-        self._waiting.discard(record["key"])
-        self._say(self._progress.line(record))
-
-    def _say(self, text: str) -> None:
-        reporter = self._config.pluginmanager.getplugin("terminalreporter")
-        capture = self._config.pluginmanager.getplugin("capturemanager")
-        with capture.global_and_fixture_disabled():
-            reporter.write_line(text)
-
-
-SESSION: pytest.StashKey[Session] = pytest.StashKey()

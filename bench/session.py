@@ -1,0 +1,95 @@
+"""One invocation: the cases that it runs, the folder that it writes, the lines that it says."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench import machine
+from bench.errors import PlanError
+from bench.plan import Job, Plan
+from bench.presets import Preset
+from bench.progress import Progress
+from bench.scheduler import Scheduler
+from bench.store import RunFolder
+from bench.worker import prepare_forkserver
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass
+class Session:
+    """Runs what is left of a plan and gives out records.
+
+    Attributes
+    ----------
+    folder
+        ``results/<run>``.
+    retry
+        Run cases again that failed, crashed or hit a limit.
+    say
+        Prints a line.
+    """
+
+    preset: Preset
+    plan: Plan
+    folder: Path
+    engine: str
+    device: str
+    retry: bool
+    command: str
+    say: Callable[[str], None]
+    _begin: float = field(default_factory=time.perf_counter)
+    _scheduler: Scheduler | None = None
+
+    def open(self, jobs: list[Job]) -> None:
+        """Open the run's folder and see what is left to do.
+
+        Raises
+        ------
+        PlanError
+            If a GPU was asked for and there is none.
+        bench.errors.RunFolderError
+            If the folder belongs to another plan or machine.
+        """
+        accelerators = machine.accelerators(self.engine) if self.device == "gpu" else []
+        if self.device == "gpu" and not accelerators:
+            raise PlanError(machine.why_no_gpu(self.engine))
+        self._run = RunFolder(self.folder)
+        self._run.open(self.preset, self.plan, machine.fingerprint(accelerators), ROOT, self.command)
+        for line in self._run.torn:
+            self.say(line)
+        finished = {key for key, record in self._run.records.items() if record["outcome"] == "ok" or not self.retry}
+        todo = [job for job in jobs if job.case.key not in finished]
+        workers = self.preset.limits.workers or machine.usable_cores()
+        self._progress = Progress(todo, len(jobs) - len(todo), workers)
+        self._waiting = {job.case.key for job in todo}
+        self.say(
+            f"{self.folder}: {len(jobs)} cases, {len(jobs) - len(todo)} already there, {len(todo)} to run, "
+            f"{len(self.plan.left_out)} left out with a reason; "
+            f"{workers} side by side, but for time cases, which run alone"
+        )
+        if todo:
+            prepare_forkserver()
+        # Shared by all runs on this machine: what was compiled for one case serves every case of the same shapes.
+        cache = self.folder.parent / ".compiled" / self._run.compiler_key
+        self._scheduler = Scheduler(todo, self.preset.limits, self.folder / "logs", cache, self._ended)
+
+    def record(self, key: str) -> dict[str, Any]:
+        """Return a case's record, running it and what comes before it if need be."""
+        assert self._scheduler is not None
+        if key in self._waiting:
+            self._scheduler.run_until(key)
+        return self._run.records[key]
+
+    def close(self) -> None:
+        """Stop what still runs and note the time."""
+        if self._scheduler is not None:
+            self._scheduler.stop()
+            self._run.close(time.perf_counter() - self._begin)
+
+    def _ended(self, record: dict[str, Any]) -> None:
+        self._run.append(record)
+        self._waiting.discard(record["key"])
+        self.say(self._progress.line(record))
