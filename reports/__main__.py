@@ -25,9 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in chosen.runs:
         folder = Path(name) if (Path(name) / "records.jsonl").is_file() else chosen.results / name
         try:
-            print(write_report(read(folder)))  # noqa: T201
+            print(write_report(read(folder)))
         except RunNotReadableError as error:
-            print(f"error: {error}", file=sys.stderr)  # noqa: T201
+            print(f"error: {error}", file=sys.stderr)
             failed += 1
     return 1 if failed else 0
 

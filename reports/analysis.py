@@ -3,15 +3,19 @@
 from dataclasses import dataclass
 
 from reports.advice import Advice, advice
-from reports.attribution import Control, Otherwise, controls, predicted_otherwise
+from reports.attribution import Control, Otherwise, Share, controls, gains_by_carrying, predicted_otherwise, shares
 from reports.compare import Comparison, against_itself, comparisons
 from reports.costs import Memory, TimeRatio, Timing, memories, time_ratios, timings
 from reports.effort import Effort, effort
+from reports.findings import Finding, findings
+from reports.floors import FloorCheck, floor_checks
+from reports.glance import Line, glance
 from reports.headline import headline
 from reports.narrowest import WidthComparison, width_comparisons
 from reports.read import Run
 from reports.sensitivity import Sensitivity, sensitivity
 from reports.statistics.verdict import Verdict
+from reports.turning import turning_point
 from reports.warnings import Noted, collect
 
 
@@ -21,16 +25,22 @@ class Analysis:
 
     run: Run
     headline: list[str]
+    turning_point: str
+    findings: list[Finding]
+    glance: list[Line]
     compared: list[Comparison]
     itself: list[Comparison]
     widths: list[WidthComparison]
     advice: list[Advice]
     controls: list[Control]
+    shares: list[Share]
     otherwise: list[Otherwise]
+    gains_by_carrying: str
     sensitivity: list[Sensitivity]
     timings: list[Timing]
     time_ratios: list[TimeRatio]
     memories: list[Memory]
+    floors: list[FloorCheck]
     warnings: list[Noted]
     effort: Effort
 
@@ -38,6 +48,16 @@ class Analysis:
     def false_calls(self) -> list[Comparison]:
         """Comparisons of an arm with itself that came out as a difference."""
         return [one for one in self.itself if one.updates.verdict in {Verdict.HOLDS, Verdict.REVERSED}]
+
+    @property
+    def declared(self) -> list[Comparison]:
+        """Comparisons that were declared before the run."""
+        return [one for one in self.compared if one.declared]
+
+    @property
+    def survivors(self) -> list[Comparison]:
+        """Declared comparisons whose difference survives Holm's correction."""
+        return [one for one in self.compared if one.survives_holm]
 
     @property
     def disagreeing(self) -> list[Comparison]:
@@ -52,19 +72,27 @@ def analyse(run: Run) -> Analysis:
     itself = against_itself(run)
     widths = width_comparisons(run)
     measured = timings(run)
+    beside = controls(run)
+    otherwise = predicted_otherwise(run)
     return Analysis(
         run=run,
         headline=headline(compared, widths),
+        turning_point=turning_point(compared),
+        findings=findings(beside),
+        glance=glance(compared),
         compared=compared,
         itself=itself,
         widths=widths,
         advice=advice(compared),
-        controls=controls(run),
-        otherwise=predicted_otherwise(run),
+        controls=beside,
+        shares=shares(beside),
+        otherwise=otherwise,
+        gains_by_carrying=gains_by_carrying(otherwise),
         sensitivity=[sensitivity(one) for one in compared],
         timings=measured,
         time_ratios=time_ratios(measured),
         memories=memories(run),
+        floors=floor_checks(run),
         warnings=collect(run, every, itself),
         effort=effort(run),
     )

@@ -1,6 +1,6 @@
 """What the difference is due to: the control arms, and predicting otherwise than trained."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -9,6 +9,8 @@ from reports.compare import Comparison, compare
 from reports.read import Run
 from reports.settings import Setting, arms_by_setting, body
 from reports.statistics.intervals import Ratio, geometric_ratio
+from reports.statistics.verdict import LESS, MORE
+from reports.words import listing
 
 CONTROLS = tuple(name for name in REGIMES if name not in {"stateless", "stateful"})
 
@@ -21,6 +23,16 @@ class Control:
     regime: str
     over_stateless: Comparison | None
     stateful_over_it: Comparison | None
+
+
+@dataclass(frozen=True)
+class Share:
+    """A control over all its settings: what it isolates, one sentence of what came out, and its rows."""
+
+    regime: str
+    title: str
+    sentence: str
+    rows: list[Control] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,46 @@ def controls(run: Run) -> list[Control]:
         for regime in CONTROLS
         if regime in arms
     ]
+
+
+_ISOLATES = {
+    "stateless-ordered": ("Order alone", "keeping the order without carrying"),
+    "stateless-burnin": ("A warm state, not carried", "warming the state by a burn-in"),
+    "stateless-sliding": ("Sliding windows", "training on sliding windows"),
+}
+
+
+def shares(found: list[Control]) -> list[Share]:
+    """Group the controls by regime, each with its sentence."""
+    return [
+        Share(regime, title, _sentence(what, rows), rows)
+        for regime in CONTROLS
+        if (rows := [one for one in found if one.regime == regime])
+        for title, what in [_ISOLATES.get(regime, (regime, regime))]
+    ]
+
+
+def _sentence(what: str, rows: list[Control]) -> str:
+    itself = [one.over_stateless.updates.verdict for one in rows if one.over_stateless]
+    beyond = [one.stateful_over_it.updates.verdict for one in rows if one.stateful_over_it]
+    parts = []
+    if itself:
+        less, more = sum(v in LESS for v in itself), sum(v in MORE for v in itself)
+        parts.append(f"Against stateless, {what} took fewer updates in {less} and more in {more} of {len(itself)}")
+    if beyond:
+        less, more = sum(v in LESS for v in beyond), sum(v in MORE for v in beyond)
+        parts.append(f"carrying the state took fewer than this control in {less} and more in {more} of {len(beyond)}")
+    return f"{'; '.join(parts)}." if parts else "It ran beside neither arm."
+
+
+def gains_by_carrying(found: list[Otherwise]) -> str:
+    """Say what stateless-trained networks gain by merely predicting with carried state; "" where not evaluated."""
+    here = [one.ratio for one in found if (one.regime, one.way) == ("stateless", "carried")]
+    if not here:
+        return ""
+    better, worse = sum(r.high < 1 for r in here), sum(r.low > 1 for r in here)
+    ways = [f"lowered the error in {better}", f"raised it in {worse}", f"did neither in {len(here) - better - worse}"]
+    return f"Predicting with carried state from a network that was trained stateless {listing(ways)} of {len(here)}."
 
 
 def predicted_otherwise(run: Run) -> list[Otherwise]:

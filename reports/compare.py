@@ -1,14 +1,16 @@
-"""Less training: two arms of a setting, paired by seed, judged in updates, cell steps and seconds."""
+"""Less training: two arms of a setting, paired by seed, judged in updates, cell steps, FLOPs and seconds."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
+from reports.flops import flops_per_update
 from reports.read import Run
 from reports.records import Convergence, Record
 from reports.settings import Setting, arms_by_setting, body
 from reports.statistics.intervals import (
+    LEVEL,
     clopper_pearson,
     relative_variance_of_median,
     rounding_variance,
@@ -16,7 +18,7 @@ from reports.statistics.intervals import (
 )
 from reports.statistics.permutation import holm, sign_flip_p
 from reports.statistics.running_time import BoolArray, FloatArray, expected_running_time, restricted_mean
-from reports.statistics.verdict import Judgement, judge
+from reports.statistics.verdict import DIFFERENT, Judgement, judge
 
 
 @dataclass(frozen=True)
@@ -81,13 +83,22 @@ class Arm:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Arm `a` against arm `b`; every ratio is a / b."""
+    """Arm `a` against arm `b`; every ratio is a / b.
+
+    `declared`: named before the run as one that it is to decide; all others are exploratory, and their `p_holm` is nan.
+    """
 
     setting: Setting
     a: Arm
     b: Arm
     unpaired: int
+    declared: bool = False
     p_holm: float = float("nan")
+
+    @property
+    def survives_holm(self) -> bool:
+        """Whether a difference that was found also stands as one claim among the declared family."""
+        return self.declared and self.updates.verdict in DIFFERENT and self.p_holm <= 1 - LEVEL
 
     @cached_property
     def updates(self) -> Judgement:
@@ -98,6 +109,12 @@ class Comparison:
     def cell_steps(self) -> Judgement:
         """Verdict in processed cell steps."""
         return self._judge(self.a.convergence.cell_steps_per_update, self.b.convergence.cell_steps_per_update)
+
+    @cached_property
+    def flops(self) -> Judgement | None:
+        """Verdict in floating-point operations; None where they cannot be counted."""
+        a, b = flops_per_update(self.a.record), flops_per_update(self.b.record)
+        return None if a is None or b is None else self._judge(a, b)
 
     @cached_property
     def seconds(self) -> Judgement | None:
@@ -126,7 +143,7 @@ class Comparison:
     @property
     def disagree(self) -> bool:
         """Whether the cost that is counted changes the verdict."""
-        verdicts = {one.verdict for one in (self.updates, self.cell_steps, self.seconds) if one is not None}
+        verdicts = {one.verdict for one in (self.updates, self.cell_steps, self.flops, self.seconds) if one is not None}
         return len(verdicts) > 1
 
 
@@ -161,14 +178,24 @@ def compare(setting: Setting, first: Record, second: Record, *, by_position: boo
 
 
 def comparisons(run: Run) -> list[Comparison]:
-    """Stateful against stateless at every setting that has both arms; Holm over all of them."""
+    """Stateful against stateless at every setting that has both arms; Holm over the declared family.
+
+    A declared comparison that has no usable records counts with p = 1: the family was fixed before the run, and what
+    failed may not make the others' correction milder.
+    """
     found = [
         compare(setting, arms["stateful"], arms["stateless"])
         for setting, arms in arms_by_setting(run).items()
         if {"stateful", "stateless"} <= arms.keys()
     ]
-    adjusted = holm(np.array([one.p for one in found], dtype=float))
-    return [replace(one, p_holm=float(p)) for one, p in zip(found, adjusted, strict=True)]
+    family = set(run.family)
+    declared = [(one.a.record.key, one.b.record.key) in family for one in found]
+    p = [one.p if one.same_target else 1.0 for one, is_declared in zip(found, declared, strict=True) if is_declared]
+    adjusted = iter(holm(np.array(p + [1.0] * (len(family) - len(p)))).tolist())
+    return [
+        replace(one, declared=True, p_holm=next(adjusted)) if is_declared else one
+        for one, is_declared in zip(found, declared, strict=True)
+    ]
 
 
 def against_itself(run: Run) -> list[Comparison]:

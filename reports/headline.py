@@ -1,110 +1,83 @@
-"""The answer to the claim, in two sentences computed from the verdicts."""
+"""The answer to the claim in two short sentences, computed from the verdicts."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterable
 
 from reports.compare import Comparison
 from reports.narrowest import WidthComparison
-from reports.statistics.verdict import Verdict
+from reports.statistics.verdict import LESS, MORE, Verdict
 from reports.words import count, listing
-
-PAYS = frozenset({Verdict.HOLDS, Verdict.ONLY_STATEFUL})
-COSTS = frozenset({Verdict.REVERSED, Verdict.ONLY_STATELESS})
-
-_TRAINING = {
-    Verdict.HOLDS: "carrying state took fewer updates in {}",
-    Verdict.ONLY_STATEFUL: "only the stateful arm reached the target in {}",
-    Verdict.REVERSED: "carrying state took more updates in {}",
-    Verdict.ONLY_STATELESS: "only the stateless arm reached the target in {}",
-    Verdict.SAME: "there was no difference in {}",
-    Verdict.UNDECIDED: "{} stayed undecided",
-    Verdict.NEITHER: "neither arm reached the target in {}",
-}
-_NETWORK = {
-    Verdict.HOLDS: "a smaller network sufficed in {}",
-    Verdict.ONLY_STATEFUL: "only the stateful arm had a sufficient width in {}",
-    Verdict.REVERSED: "a larger one was needed in {}",
-    Verdict.ONLY_STATELESS: "only the stateless arm had a sufficient width in {}",
-    Verdict.SAME: "the width was the same in {}",
-    Verdict.UNDECIDED: "{} stayed undecided",
-    Verdict.NEITHER: "no width sufficed for either in {}",
-}
 
 
 def headline(compared: list[Comparison], widths: list[WidthComparison]) -> list[str]:
-    """Two sentences: what became of the claim, and where it turns over."""
+    """Two sentences: less training, and a smaller network; of LSTM, the claim's cell, where the run has any."""
     if not compared:
         return [
             "**Whether carrying state pays cannot be said from this run**: no setting has both arms.",
             "What was measured stands below.",
         ]
-    training = _spelt(Counter(one.updates.verdict for one in compared), _TRAINING)
-    settings = count(len(compared), "setting")
-    answer = f"**{_answer(compared)}**: of {settings} with both arms, {training}; {_network(widths)}."
-    return [answer, _turning_point(compared)]
+    return [_training(compared), _network(widths)]
 
 
-def tally(compared: list[Comparison]) -> Counter[Verdict]:
-    """How often each verdict fell."""
-    return Counter(one.updates.verdict for one in compared)
+def deciding(compared: list[Comparison]) -> list[Comparison]:
+    """Those that answer: the declared comparisons, or all of a run that declares none."""
+    return [one for one in compared if one.declared] or compared
 
 
-def _answer(compared: list[Comparison]) -> str:
-    verdicts = tally(compared)
-    pays, costs = sum(verdicts[v] for v in PAYS), sum(verdicts[v] for v in COSTS)
-    if pays and costs:
-        return "Whether carrying state means less training depends on the setting"
-    if pays:
-        return "Carrying state meant less training wherever this run could tell" + _unless(verdicts)
-    if costs:
-        return "Carrying state meant more training wherever this run could tell" + _unless(verdicts)
-    return "In no setting of this run could carrying state be shown to mean less training, or more"
+def _training(compared: list[Comparison]) -> str:
+    family = deciding(compared)
+    lstm = [one for one in family if one.setting.cell == "lstm"]
+    here = lstm or family
+    less, more, same = (
+        [one for one in here if one.updates.verdict in verdicts] for verdicts in (LESS, MORE, {Verdict.SAME})
+    )
+    open_ = len(here) - len(less) - len(more) - len(same)
+    declared = here[0].declared
+    kind = "declared" if declared else "exploratory"
+    cell = "LSTM" if lstm else "net"
+    parts = [f"a stateful {cell} took fewer updates in {len(less)}", *([f"more in {len(more)}"] if more else [])]
+    parts += [f"about as many in {len(same)}"] if same else []
+    parts += [f"{open_} told nothing"] if open_ else []
+    none = "" if declared else " (the run declared none)"
+    answer = f"**Less training: {_answer(less, more)}.** Of {count(len(here), f'{kind} comparison')}{none}"
+    return f"{answer}, {listing(parts)}{_after_holm(less, more)}."
 
 
-def _unless(verdicts: Counter[Verdict]) -> str:
-    return ", or made no difference" if verdicts[Verdict.SAME] else ""
+def _after_holm(less: list[Comparison], more: list[Comparison]) -> str:
+    if not any(one.declared for one in (*less, *more)):
+        return ""
+    fewer, further = (sum(one.survives_holm for one in found) for found in (less, more))
+    if not fewer + further:
+        return "; none of these survives Holm's correction"
+    return (
+        f"; {fewer} and {further} of these survive Holm's correction"
+        if more
+        else f"; {fewer} survive Holm's correction"
+    )
 
 
-def _spelt(verdicts: Counter[Verdict], phrases: dict[Verdict, str]) -> str:
-    return listing([phrase.format(verdicts[verdict]) for verdict, phrase in phrases.items() if verdicts[verdict]])
+def _answer(less: Iterable[object], more: Iterable[object]) -> str:
+    return {(True, True): "it depends", (True, False): "yes", (False, True): "no, more"}.get(
+        (bool(less), bool(more)), "not shown"
+    )
 
 
 def _network(widths: list[WidthComparison]) -> str:
     if not widths:
-        return "whether a smaller network suffices was not tested, since no setting was run at two widths"
-    verdicts = Counter(one.verdict for one in widths)
-    grids = count(len(widths), "grid")
-    return f"as to the size of the network, over {grids} of widths, {_spelt(verdicts, _NETWORK)}"
-
-
-def _turning_point(compared: list[Comparison]) -> str:
-    known = [one for one in compared if one.setting.reach is not None]
-    parts = []
-    if known:
-        parts += [
-            _share("where the target reaches back beyond the window (D/L > 1)", known, lambda r: r > 1),
-            _share("where the window covers it (D/L ≤ 1)", known, lambda r: r <= 1),
-        ]
-    parts += _by_window([one for one in compared if one.setting.reach is None])
-    return f"Where it turns over: {'; '.join(filter(None, parts))}."
-
-
-def _share(where: str, known: list[Comparison], inside: Callable[[float], bool]) -> str:
-    here = [one for one in known if inside(one.setting.reach_in_windows or 0.0)]
-    if not here:
-        return f"{where} nothing was run"
-    pays = sum(one.updates.verdict in PAYS for one in here)
-    costs = sum(one.updates.verdict in COSTS for one in here)
-    return f"{where} it paid in {pays} of {len(here)} and cost in {costs}"
-
-
-def _by_window(unknown: list[Comparison]) -> list[str]:
-    parts = []
-    for task in dict.fromkeys(one.setting.task_name for one in unknown):
-        here = [one for one in unknown if one.setting.task_name == task]
-        windows = sorted({one.setting.window for one in here})
-        pays = {w: sum(one.updates.verdict in PAYS for one in here if one.setting.window == w) for w in windows}
-        of = {w: sum(one.setting.window == w for one in here) for w in windows}
-        each = [f"{pays[w]} of {of[w]} at window {w}" for w in windows]
-        parts.append(f"on {task} it paid in {listing(each)}")
-    return parts
+        return "**Smaller network: not tested.** No setting was run at two widths."
+    lstm = [one for one in widths if one.setting.cell == "lstm"]
+    here = lstm or widths
+    verdicts = Counter(one.verdict for one in here)
+    less, more = (sum(verdicts[v] for v in found) for found in (LESS, MORE))
+    answer = _answer(range(less), range(more))
+    parts = [
+        f"{verb} in {n}"
+        for verb, n in (("a narrower one sufficed", less), ("a wider one was needed", more))
+        if n or verb.startswith("a narrower")
+    ]
+    parts += [f"the same width sufficed in {verdicts[Verdict.SAME]}"] if verdicts[Verdict.SAME] else []
+    unknown = verdicts[Verdict.UNDECIDED] + verdicts[Verdict.NEITHER]
+    parts += [f"{unknown} told nothing"] if unknown else []
+    cell = "LSTM " if lstm else ""
+    bold = f"**Smaller network: {'no, wider' if answer == 'no, more' else answer}.**"
+    return f"{bold} Of {count(len(here), f'{cell}width grid')}, {listing(parts)}."

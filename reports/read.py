@@ -57,6 +57,11 @@ class Run:
         return str(self.about.get("run") or self.folder.name)
 
     @property
+    def family(self) -> tuple[tuple[str, str], ...]:
+        """Keys (stateful, stateless) of the comparisons declared before the run; () where run.json names none."""
+        return tuple((str(stateful), str(stateless)) for stateful, stateless in self.about.get("family") or ())
+
+    @property
     def missing(self) -> tuple[str, ...]:
         """Keys of the plan without a record."""
         there = {record.key for record in self.records}

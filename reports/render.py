@@ -12,7 +12,7 @@ from reports.figures.widths import interval_text
 from reports.read import Run
 from reports.statistics.intervals import LEVEL, clopper_pearson
 from reports.statistics.permutation import smallest_p
-from reports.statistics.verdict import MARGIN
+from reports.statistics.verdict import LESS, MARGIN
 from reports.summary import write_summary
 from reports.tables import overview
 
@@ -68,7 +68,7 @@ def render(found: Analysis, captions: dict[str, str]) -> str:
 
 
 def _values(found: Analysis, captions: dict[str, str]) -> dict[str, Any]:
-    sizes = sorted({one.a.n for one in found.compared})
+    sizes = sorted({one.a.n for one in found.declared})
     about = found.run.about
     return {
         "run": found.run,
@@ -78,10 +78,11 @@ def _values(found: Analysis, captions: dict[str, str]) -> dict[str, Any]:
         "overview": overview(found),
         "margin": MARGIN,
         "level": LEVEL,
-        "family": len(found.compared),
+        "less": LESS,
+        "family": len(found.run.family),
         "sizes": sizes,
         "least_p": smallest_p(sizes[-1]) if sizes else None,
-        "significant": sum(one.p_holm < 1 - LEVEL for one in found.compared),
+        "most_changed": [one for one in found.sensitivity if one.judgements],
         "false_call_rate": clopper_pearson(len(found.false_calls), len(found.itself)),
         "failed": [record for record in found.run.records if record.outcome != "ok"],
         "loud": [one for one in found.warnings if one.code in _loud(found)],

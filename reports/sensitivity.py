@@ -9,7 +9,7 @@ from reports.records import Convergence
 from reports.settings import Setting
 from reports.statistics.intervals import rounding_variance
 from reports.statistics.targets import cost_arrays, ladder
-from reports.statistics.verdict import Judgement, judge
+from reports.statistics.verdict import LESS, MORE, Judgement, judge
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,18 @@ class Sensitivity:
     targets: tuple[float, ...] = ()
     judgements: tuple[Judgement, ...] = ()
     why_not: str = ""
+
+    @property
+    def turns(self) -> bool:
+        """Whether carrying state needs less at one target and more at another."""
+        verdicts = {one.verdict for one in self.judgements}
+        return bool(verdicts & LESS and verdicts & MORE)
+
+    @property
+    def excerpt(self) -> list[tuple[float, Judgement]]:
+        """An easy, a middle and the hardest target with their judgements."""
+        steps = list(zip(self.targets, self.judgements, strict=True))
+        return [steps[len(steps) // 4 - 1], steps[len(steps) // 2], steps[-1]] if steps else []
 
 
 def sensitivity(comparison: Comparison) -> Sensitivity:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from reports.narrowest import WidthArm, WidthComparison
 from reports.statistics.intervals import LEVEL
 from reports.statistics.verdict import MARGIN, Judgement
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 def summary(found: Analysis) -> dict[str, Any]:
@@ -23,16 +24,29 @@ def summary(found: Analysis) -> dict[str, Any]:
         "headline": found.headline,
         "margin": MARGIN,
         "level": LEVEL,
-        "family": len(found.compared),
-        "counts": dict(Counter(str(one.updates.verdict) for one in found.compared)),
+        "findings": [one.sentence for one in found.findings],
+        "advice": [
+            {"where": one.where, "what": one.what.replace("**", ""), "declared": one.declared} for one in found.glance
+        ],
+        "family": len(found.run.family),
+        "survive_holm": [one.a.record.case.id for one in found.survivors],
+        "counts": {
+            "declared": _counts(found.declared),
+            "exploratory": _counts(one for one in found.compared if not one.declared),
+        },
         "training": [_comparison(one) for one in found.compared],
         "network": [_widths(one) for one in found.widths],
+        "floors": {"checked": len(found.floors), "below": [one.key for one in found.floors if one.below]},
         "against_itself": {"comparisons": len(found.itself), "false_calls": len(found.false_calls)},
         "warnings": [
             {"code": one.code, "meaning": one.meaning, "remedy": one.remedy, "where": one.where}
             for one in found.warnings
         ],
     }
+
+
+def _counts(compared: Iterable[Comparison]) -> dict[str, int]:
+    return dict(Counter(str(one.updates.verdict) for one in compared))
 
 
 def write_summary(found: Analysis, file: Path) -> None:
@@ -44,14 +58,17 @@ def _comparison(one: Comparison) -> dict[str, Any]:
     return {
         "stateful": one.a.record.case.id,
         "stateless": one.b.record.case.id,
+        "declared": one.declared,
         "n": one.a.n,
         "target": one.a.convergence.target,
         "reach_in_windows": one.setting.reach_in_windows,
         "updates": _judgement(one.updates),
         "cell_steps": _judgement(one.cell_steps),
+        "flops": None if one.flops is None else _judgement(one.flops),
         "seconds": None if one.seconds is None else _judgement(one.seconds),
         "p": one.p,
-        "p_holm": one.p_holm,
+        "p_holm": _plain(one.p_holm),
+        "survives_holm": one.survives_holm,
         "arms": {"stateful": _arm(one.a), "stateless": _arm(one.b)},
     }
 

@@ -4,30 +4,61 @@ from collections import Counter
 from dataclasses import dataclass
 
 from reports.analysis import Analysis
-from reports.statistics.verdict import Verdict
+from reports.compare import Comparison
+from reports.statistics.verdict import LESS, MORE, Verdict
 from reports.words import listing
 
 
 @dataclass(frozen=True)
 class Row:
-    """A task and cell: how often each verdict fell in updates, and what became of the network's size."""
+    """A task and cell: what became of the declared comparisons, of the others, and of the network's size.
+
+    `less`, `more` and the others count comparisons that decide; `survive` those whose difference survives Holm.
+    """
 
     task: str
     cell: str
     settings: int
-    verdicts: Counter[Verdict]
+    less: int
+    more: int
+    same: int
+    undecided: int
+    neither: int
+    survive: int
+    exploratory: str
     network: str
 
 
 def overview(found: Analysis) -> list[Row]:
-    """One row per task and cell, in order."""
+    """One row per task and cell, in order; of a run that declares nothing, all comparisons are exploratory."""
     keys = dict.fromkeys((one.setting.task_name, one.setting.cell_name) for one in found.compared)
-    rows = []
-    for task, cell in keys:
-        here = [one for one in found.compared if (one.setting.task_name, one.setting.cell_name) == (task, cell)]
-        widths = Counter(
-            one.verdict for one in found.widths if (one.setting.task_name, one.setting.cell_name) == (task, cell)
-        )
-        network = listing([f"{verdict} {n}×" if n > 1 else str(verdict) for verdict, n in widths.items()])
-        rows.append(Row(task, cell, len(here), Counter(one.updates.verdict for one in here), network))
-    return rows
+    return [_row(found, task, cell) for task, cell in keys]
+
+
+def _row(found: Analysis, task: str, cell: str) -> Row:
+    here = [one for one in found.compared if (one.setting.task_name, one.setting.cell_name) == (task, cell)]
+    declared = [one for one in here if one.declared]
+    verdicts = Counter(one.updates.verdict for one in declared)
+    widths = Counter(
+        one.verdict for one in found.widths if (one.setting.task_name, one.setting.cell_name) == (task, cell)
+    )
+    return Row(
+        task=task,
+        cell=cell,
+        settings=len(declared),
+        less=sum(verdicts[v] for v in LESS),
+        more=sum(verdicts[v] for v in MORE),
+        same=verdicts[Verdict.SAME],
+        undecided=verdicts[Verdict.UNDECIDED],
+        neither=verdicts[Verdict.NEITHER],
+        survive=sum(one.survives_holm for one in declared),
+        exploratory=_exploratory([one for one in here if not one.declared]),
+        network=listing([f"{verdict} {n}×" if n > 1 else str(verdict) for verdict, n in widths.items()]),
+    )
+
+
+def _exploratory(here: list[Comparison]) -> str:
+    if not here:
+        return "–"
+    verdicts = [one.updates.verdict for one in here]
+    return f"{sum(v in LESS for v in verdicts)} less, {sum(v in MORE for v in verdicts)} more of {len(here)}"

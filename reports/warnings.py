@@ -4,10 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from itertools import chain
 
 from bench.warnings import REMEDIES
 from reports.compare import Comparison
-from reports.floors import below_floor
+from reports.floors import floor_checks
 from reports.read import Run
 from reports.settings import arms_by_setting
 from reports.statistics.verdict import Verdict
@@ -29,6 +30,14 @@ class Caution(Enum):
     DIFFERENT_TARGETS = (
         "the two arms of a setting were asked for different errors, so their costs do not compare",
         "Run both arms with the same preset and task data.",
+    )
+    NOT_DECLARED = (
+        "run.json declares no family of comparisons, so every comparison of this run is exploratory",
+        "Mark the grids that are to decide with 'family = true' in the preset, and run it under another name.",
+    )
+    DECLARED_MISSING = (
+        "a declared comparison has no verdict; it counts in Holm's family as showing no difference",
+        "Run again with the same command: only what is missing is run.",
     )
     FAILED = (
         "a case did not end well",
@@ -84,7 +93,8 @@ class Noted:
 def collect(run: Run, compared: list[Comparison], itself: list[Comparison]) -> list[Noted]:
     """Every warning of a run, the gravest first, each once with all it touches."""
     found: defaultdict[Caution, list[str]] = defaultdict(list)
-    for kind, where in (*_of_files(run), *_of_comparisons(compared, itself), *_of_records(run)):
+    every = (_of_files(run), _of_family(run, compared), _of_comparisons(compared, itself), _of_records(run))
+    for kind, where in chain.from_iterable(every):
         found[kind].append(where)
     ours = [
         Noted(kind.name.lower().replace("_", "-"), kind.meaning, kind.remedy, tuple(dict.fromkeys(found[kind])))
@@ -111,6 +121,16 @@ def _of_files(run: Run) -> Iterator[tuple[Caution, str]]:
     yield from ((Caution.MISSING, key) for key in run.missing)
 
 
+def _of_family(run: Run, compared: Iterable[Comparison]) -> Iterator[tuple[Caution, str]]:
+    compared = list(compared)
+    if compared and not run.family:
+        yield Caution.NOT_DECLARED, "all comparisons"
+    judged = {(one.a.record.key, one.b.record.key) for one in compared if one.same_target and one.a.n}
+    for pair in run.family:
+        if pair not in judged:
+            yield Caution.DECLARED_MISSING, " against ".join(pair)
+
+
 def _of_comparisons(compared: Iterable[Comparison], itself: Iterable[Comparison]) -> Iterator[tuple[Caution, str]]:
     for one in compared:
         label = one.setting.label
@@ -130,8 +150,12 @@ def _of_comparisons(compared: Iterable[Comparison], itself: Iterable[Comparison]
 
 
 def _of_records(run: Run) -> Iterator[tuple[Caution, str]]:
-    for low in below_floor(run):
-        yield Caution.BELOW_FLOOR, f"{low.key}: {low.error:.4g}, floor {low.floor:.4g}"
+    for one in floor_checks(run):
+        if one.below:
+            yield (
+                Caution.BELOW_FLOOR,
+                f"{one.key}: {one.error:.4g}, floor {one.floor:.4g} less {100 * one.margin:.0f} %",
+            )
     for setting, arms in arms_by_setting(run).items():
         if "stateful" not in arms or "stateless" not in arms:
             yield Caution.MISSING_ARM, f"{setting.label}: has only {', '.join(arms)}"

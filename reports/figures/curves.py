@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from reports.compare import Comparison
 from reports.figures.style import FONT, REGIME_STYLES, Drawing, log_ticks, new_figure, tidy
+from reports.headline import deciding
 from reports.records import Convergence, FloatArray
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _LEVELS = (("target", "black", "-"), ("stateless_floor", "#D55E00", "--"), ("tri
 
 def draw(compared: list[Comparison]) -> Drawing | None:
     """Draw small multiples of the settings that matter."""
-    shown, rule = choose(compared)
+    shown, rule = choose(deciding(compared))
     if not shown:
         return None
     columns = min(3, len(shown))
@@ -59,7 +60,7 @@ def choose(compared: list[Comparison]) -> tuple[list[Comparison], str]:
         return 0.0 if math.isnan(value) else -math.inf if value == 0 else math.log(value)
 
     if len(compared) <= MOST_PANELS:
-        return compared, "All settings are shown."
+        return compared, "All settings that decide are shown."
     ranked = sorted(compared, key=log_ratio)
     extremes: dict[object, Comparison] = {}
     for one in (*_first_of_each_task(ranked), *_first_of_each_task(ranked[::-1])):
@@ -68,7 +69,7 @@ def choose(compared: list[Comparison]) -> tuple[list[Comparison], str]:
         extremes.setdefault(one.setting, one)
     chosen = sorted([*extremes.values()][:MOST_PANELS], key=lambda one: one.setting)
     rule = (
-        f"Shown are {len(chosen)} of {len(compared)} settings: of each task the one with the lowest ratio in "
+        f"Shown are {len(chosen)} of {len(compared)} that decide: of each task the one with the lowest ratio in "
         "updates, then the one with the highest, then the farthest from 1, as far as there is room."
     )
     return chosen, rule

@@ -33,7 +33,7 @@ def draw(compared: list[Comparison]) -> Drawing | None:
         "included, over the successes); an open marker with an arrow is an arm without a success, placed at "
         "all updates it spent. Right: stateful / stateless (an arrow: off the scale); the band is the margin "
         "of 10 %; beside it, how many replicates of each arm reached the target. Lines are 95 % "
-        f"intervals.{rule}"
+        f"intervals; names in italics are exploratory.{rule}"
     )
     return Drawing("time-to-target", figure, caption)
 
@@ -41,10 +41,11 @@ def draw(compared: list[Comparison]) -> Drawing | None:
 def _choose(compared: list[Comparison]) -> tuple[list[Comparison], str]:
     if len(compared) <= MOST_ROWS:
         return compared, ""
-    # The widest networks first: there an arm fails least for want of units.
-    widest = sorted(compared, key=lambda one: -one.setting.units)[:MOST_ROWS]
-    rule = f" Of {len(compared)} settings the {MOST_ROWS} with most units are shown; the table has all."
-    return [one for one in compared if one in widest], rule
+    # What was declared first, then the widest networks: there an arm fails least for want of units.
+    first = sorted(compared, key=lambda one: (not one.declared, -one.setting.units))[:MOST_ROWS]
+    shown = [one for one in compared if one in first]
+    rule = f" Of {len(compared)} comparisons {MOST_ROWS} are shown, the declared first; the table has all."
+    return shown, rule
 
 
 def _arms(axes: Axes, shown: list[Comparison]) -> None:
@@ -66,6 +67,8 @@ def _arms(axes: Axes, shown: list[Comparison]) -> None:
     tidy(axes)
     log_ticks(axes, "x", low / 1.15, high)
     axes.set_yticks(range(len(shown)), [one.setting.label for one in shown])
+    for tick, one in zip(axes.get_yticklabels(), shown, strict=True):
+        tick.set_fontstyle("normal" if one.declared else "italic")
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.set_xlabel("expected updates to target", fontsize=FONT)
     axes.grid(axis="x", color="#E5E5E5", lw=0.6)

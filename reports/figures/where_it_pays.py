@@ -55,9 +55,15 @@ def draw(compared: list[Comparison]) -> Drawing | None:
     caption = (
         "Where carrying state pays. The number is stateful / stateless in updates to target (expected "
         "running time): below 1, carried state needs fewer. Columns are grouped by batch size B; what was "
-        f"not run is left grey.{rule}"
+        f"not run is left grey. {_frames(shown)}{rule}"
     )
     return Drawing("map", figure, caption)
+
+
+def _frames(shown: list[Comparison]) -> str:
+    if not any(one.declared for one in shown):
+        return "All of it is exploratory (in italics): the run declared no comparison."
+    return "Framed: declared before the run; in italics without a frame: exploratory."
 
 
 def _choose(compared: list[Comparison]) -> tuple[list[Comparison], str]:
@@ -98,11 +104,15 @@ def _panel(axes: Axes, found: list[Comparison], *, known: bool, label: str) -> N
         verdict = one.updates.verdict
         colour, hatch, word = VERDICT_STYLES[verdict]
         axes.add_patch(Rectangle((column, row), 1, 1, facecolor=colour, hatch=hatch, edgecolor="#777777", lw=0.6))
+        if one.declared:
+            inner = Rectangle((column + 0.035, row + 0.05), 0.93, 0.9, fill=False, edgecolor="black", lw=1.6)
+            axes.add_patch(inner)
         bounded = verdict in {Verdict.HOLDS, Verdict.REVERSED, Verdict.SAME, Verdict.UNDECIDED}
         formed = bounded and 0 < one.updates.ratio.value < math.inf
         text = f"{number(one.updates.ratio.value)}\n{word}" if formed else word
         backing = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 0.8} if hatch else None
-        axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=FONT - 2, bbox=backing)
+        style = "normal" if one.declared else "italic"
+        axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=FONT - 2, bbox=backing, style=style)
     axes.set_facecolor("#F1F1F1")
     axes.set_xlim(0, len(columns))
     axes.set_ylim(len(rows), 0)

@@ -1,5 +1,7 @@
 """Tests: paired sign flips, and Holm's correction for a family of them."""
 
+from functools import cache
+
 import numpy as np
 
 from reports.statistics.running_time import BoolArray, FloatArray
@@ -24,22 +26,27 @@ def sign_flip_p(cost_a: FloatArray, reached_a: BoolArray, cost_b: FloatArray, re
     n = cost_a.size
     if n == 0 or not (reached_a.any() or reached_b.any()):
         return 1.0
-    if n <= EXACT_UP_TO:
-        flips = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
-    else:
-        flips = np.random.default_rng(SEED).integers(0, 2, size=(FLIPS, n))
+    flips = _flips(n)
     statistic = _abs_log_ratio(flips, cost_a, reached_a, cost_b, reached_b)
-    observed = _abs_log_ratio(np.zeros((1, n), dtype=int), cost_a, reached_a, cost_b, reached_b)[0]
+    observed = _abs_log_ratio(np.zeros((1, n)), cost_a, reached_a, cost_b, reached_b)[0]
     # Sums in another order differ in the last digits: equal statistics must count as equal.
     at_least = int(np.sum(statistic >= observed * (1 - 1e-9)))
     return at_least / len(flips) if n <= EXACT_UP_TO else (at_least + 1) / (FLIPS + 1)
 
 
+@cache
+def _flips(n: int) -> FloatArray:
+    # As floats, since NumPy multiplies matrices of integers slowly.
+    if n <= EXACT_UP_TO:
+        return ((np.arange(2**n)[:, None] >> np.arange(n)) & 1).astype(float)
+    return np.random.default_rng(SEED).integers(0, 2, size=(FLIPS, n)).astype(float)
+
+
 def _abs_log_ratio(
-    flips: np.ndarray, cost_a: FloatArray, reached_a: BoolArray, cost_b: FloatArray, reached_b: BoolArray
+    flips: FloatArray, cost_a: FloatArray, reached_a: BoolArray, cost_b: FloatArray, reached_b: BoolArray
 ) -> FloatArray:
     moved = flips @ (cost_b - cost_a)
-    successes = flips @ (reached_b.astype(int) - reached_a.astype(int))
+    successes = flips @ (reached_b.astype(float) - reached_a.astype(float))
     total_a, total_b = cost_a.sum() + moved, cost_b.sum() - moved
     hits_a, hits_b = reached_a.sum() + successes, reached_b.sum() - successes
     with np.errstate(divide="ignore", invalid="ignore"):

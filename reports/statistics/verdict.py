@@ -24,6 +24,11 @@ class Verdict(StrEnum):
     NEITHER = "neither"
 
 
+LESS = frozenset({Verdict.HOLDS, Verdict.ONLY_STATEFUL})
+MORE = frozenset({Verdict.REVERSED, Verdict.ONLY_STATELESS})
+DIFFERENT = LESS | MORE
+
+
 @dataclass(frozen=True)
 class Judgement:
     """A verdict and what it rests on; `seeds_needed` is None where decided or not foreseeable."""
@@ -73,23 +78,22 @@ def by_margin(ratio: Ratio) -> Verdict:
 def seeds_to_decide(ratio: Ratio, level: float = LEVEL) -> int | None:
     """Foresee the number of pairs at which the interval clears the margin, if ratio and spread stay.
 
-    The smallest m with t(m - 1) x s / sqrt(m) below the distance of log(ratio) to the nearest limit of the
-    margin, s = standard error x sqrt(n). None without a standard error, or above 10,000.
+    The smallest m with t x s / sqrt(m) below the distance of log(ratio) to the nearest limit of the margin, s =
+    standard error x sqrt(n), t with degrees of freedom in proportion to m - 1. None without a standard error, or above
+    10,000.
     """
     if ratio.method != "jackknife":
         return None
     at = math.log(ratio.value)
     distance = min(abs(at - math.log(1 - MARGIN)), abs(at - math.log(1 + MARGIN)))
     spread = ratio.standard_error * math.sqrt(ratio.n)
-    if not clears(MOST_SEEDS, spread, distance, level):
-        return None
+    share = ratio.degrees / (ratio.n - 1)
+
+    def clears(m: int) -> bool:
+        return t_quantile(share * (m - 1), level) * spread / math.sqrt(m) < distance
+
     # The half-width falls with m, so that the first m below the distance can be bisected for.
-    return bisect_left(range(MOST_SEEDS), 1, lo=2, key=lambda m: clears(m, spread, distance, level))
-
-
-def clears(m: int, spread: float, distance: float, level: float = LEVEL) -> bool:
-    """Whether m pairs with that spread of log ratios give an interval narrower than the distance."""
-    return t_quantile(m, level) * spread / math.sqrt(m) < distance
+    return bisect_left(range(MOST_SEEDS), 1, lo=2, key=clears) if clears(MOST_SEEDS) else None
 
 
 def all_or_none_p(hits: int, n: int) -> float:

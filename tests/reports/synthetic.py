@@ -54,7 +54,8 @@ def convergence(hits, budget=1000, tuning=3, case_=None, **changes):
     """A record whose evaluation replicate i reaches the target at hits[i] (None: never)."""
     chosen = case_ or case()
     body = {
-        "parameters": 4 * chosen.units * (chosen.units + 2), "target": TARGET, "target_rule": "a fixed share",
+        "parameters": 4 * chosen.units * (chosen.units + 2) + chosen.units + 1,
+        "target": TARGET, "target_rule": "a fixed share",
         "predicts": "carried" if chosen.regime == "stateful" else "sliding",
         "steps_per_prediction": 1 if chosen.regime == "stateful" else chosen.window,
         "trivial": TRIVIAL, "optimum": 0.0, "stateless_floor": None, "baselines": {"persistence": 0.8},
@@ -72,6 +73,13 @@ def convergence(hits, budget=1000, tuning=3, case_=None, **changes):
         },
     }  # fmt: skip
     return record(chosen, body | changes)
+
+
+def family(records):
+    """What run.json holds of them: every stateful record declared against its stateless one."""
+    keys = [one["key"] for one in records if one["key"].startswith("convergence/")]
+    pairs = [(key, key.replace("-stateful-", "-stateless-")) for key in keys if "-stateful-" in key]
+    return [list(pair) for pair in pairs if pair[1] in keys]
 
 
 def pair(stateful, stateless, **changes):

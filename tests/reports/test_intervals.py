@@ -6,6 +6,7 @@ from scipy import stats
 
 from reports.statistics.intervals import (
     clopper_pearson,
+    effective_degrees,
     geometric_ratio,
     relative_variance_of_median,
     rounding_variance,
@@ -45,7 +46,7 @@ def test_clopper_pearson_is_scipys(n):
 
 
 def test_t_quantile_is_the_tables():
-    assert t_quantile(10) == pytest.approx(2.262, abs=5e-4)
+    assert t_quantile(9) == pytest.approx(2.262, abs=5e-4)
 
 
 def test_jackknife_by_hand():
@@ -58,6 +59,31 @@ def test_jackknife_by_hand():
     assert ratio.standard_error == pytest.approx(error)
     assert math.log(ratio.high) == pytest.approx(stats.t.ppf(0.975, 2) * error)
     assert ratio.low * ratio.high == pytest.approx(1)
+
+
+def test_effective_degrees_by_hand():
+    # 0, 0, 0, 0, 5: second moment 4, fourth 52, excess 52/16 - 3 = 1/4; G2 = 4/6 (6/4 + 6) = 5; 2 x 4 / 7
+    values = np.array([0.0, 0, 0, 0, 5])
+    assert effective_degrees(values, values) == pytest.approx(8 / 7)
+    # Costs that are half of the deviation are a quarter of the variance: 8 / (5/4 + 2).
+    assert effective_degrees(values, values / 2) == pytest.approx(8 / (5 / 4 + 2))
+    assert stats.kurtosis([0, 0, 0, 0, 5], bias=False) == pytest.approx(5)
+    # Two equal heaps have the least kurtosis, equal values and three values none.
+    assert effective_degrees(np.array([1.0, 1, -1, -1]), np.array([1.0, 1, -1, -1])) == 3
+    assert effective_degrees(np.zeros(10), np.zeros(10)) == 9
+    assert effective_degrees(np.array([0.0, 0, 9]), np.array([0.0, 0, 9])) == 2
+    many = np.random.default_rng(1).normal(size=(3, 50))
+    expected = [2 * 49 / max(stats.kurtosis(row, bias=False) + 2, 2) for row in many]
+    assert effective_degrees(many, many) == pytest.approx(expected)
+
+
+def test_one_dominant_replicate_widens_the_interval():
+    calm, wild = np.linspace(1, 2, 10), np.r_[np.full(9, 1.0), 30]
+    yes = np.ones(10, dtype=bool)
+    assert running_time_ratio(calm, yes, np.ones(10), yes).degrees == 9
+    ratio = running_time_ratio(wild, yes, np.ones(10), yes)
+    assert ratio.degrees == pytest.approx(18 / 12)  # the least for ten
+    assert math.log(ratio.high / ratio.value) == pytest.approx(stats.t.ppf(0.975, 1.5) * ratio.standard_error)
 
 
 def test_ties_give_a_point():
@@ -142,3 +168,30 @@ def test_coverage_of_the_jackknife():
         covered += ratio.low <= truth <= ratio.high
     monte_carlo_error = math.sqrt(0.95 * 0.05 / repetitions)
     assert covered / repetitions >= 0.93 - monte_carlo_error
+
+
+def test_golden_edges_by_hand():
+    # All censored: 3 x 100 spent over no success; the bound is the mean cost over the exact limits of the rate.
+    none, one = np.zeros(3, dtype=bool), np.array([True, False, False])
+    assert expected_running_time(np.full(3, 100.0), none) == math.inf
+    assert running_time_interval(np.full(3, 100.0), none) == (pytest.approx(100 / (1 - 0.025 ** (1 / 3))), math.inf)
+    # One success in three: limits of 1/3 are 1 - .975^(1/3) and a root of the binomial.
+    low, high = clopper_pearson(1, 3)
+    assert low == pytest.approx(1 - 0.975 ** (1 / 3))
+    assert (1 - high) ** 3 + 3 * high * (1 - high) ** 2 == pytest.approx(0.025)
+    assert running_time_interval(np.full(3, 100.0), one) == pytest.approx((100 / high, 100 / low))
+    # n = 1, reached: the rate is at least .025.
+    assert clopper_pearson(1, 1) == pytest.approx((0.025, 1))
+    assert clopper_pearson(0, 1) == pytest.approx((0, 0.975))
+    assert restricted_mean(np.array([7.0]), 5) == 5
+    assert ecdf(np.array([5.0]), np.array([False]))[0].size == 0
+    single = geometric_ratio(np.array([3.0]), np.array([2.0]))
+    assert (single.value, single.low, single.high, single.method) == (1.5, 0, math.inf, "none")
+    assert geometric_ratio(np.array([0.0]), np.array([2.0])).method == "none"
+
+
+def test_the_bound_by_hand():
+    # Two arms of one replicate, reached at 10 and 20: each rate at 97.5 %, so at least .0125.
+    yes = np.array([True])
+    ratio = running_time_ratio(np.array([10.0]), yes, np.array([20.0]), yes)
+    assert (ratio.low, ratio.high) == pytest.approx((0.5 * 0.0125, 0.5 / 0.0125))

@@ -52,3 +52,24 @@ def test_holm_is_statsmodels():
     multitest = pytest.importorskip("statsmodels.stats.multitest")
     p = np.random.default_rng(3).random(20) ** 3
     assert holm(p) == pytest.approx(multitest.multipletests(p, method="holm")[1])
+
+
+def test_golden_edges_by_hand():
+    yes, no = np.array([True]), np.array([False])
+    # One pair: the observed and its mirror image are all there is.
+    assert sign_flip_p(np.array([1.0]), yes, np.array([9.0]), yes) == 1
+    assert sign_flip_p(np.array([1.0]), yes, np.array([9.0]), no) == 1
+    # Two pairs, one of them tied: every assignment is as extreme.
+    pair = np.array([True, True])
+    assert sign_flip_p(np.array([1.0, 5]), pair, np.array([9.0, 5]), pair) == 1
+    # Three pairs, one tied: 2 of the 4 that differ.
+    three = np.array([True] * 3)
+    assert sign_flip_p(np.array([1.0, 2, 5]), three, np.array([9.0, 8, 5]), three) == 1 / 2
+    # One success in all, in pair 1 of arm a: wherever it goes, one arm has none.
+    assert sign_flip_p(np.full(3, 4.0), np.array([True, False, False]), np.full(3, 4.0), np.zeros(3, dtype=bool)) == 1
+    assert sign_flip_p(np.array([]), np.array([], dtype=bool), np.array([]), np.array([], dtype=bool)) == 1
+
+
+def test_holm_with_ties_and_one():
+    assert holm(np.array([0.02, 0.02, 1.0])) == pytest.approx([0.06, 0.06, 1])
+    assert holm(np.array([0.04])) == pytest.approx([0.04])

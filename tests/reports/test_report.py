@@ -45,7 +45,9 @@ def full(tmp_path_factory):
     records.append(synthetic.record(crash, {}, "crashed", message="killed by <script> | signal 9"))
     absent = synthetic.case(task="electricity", window=48)
     plan = [one["case"] for one in records] + [absent.to_dict()]
-    folder = synthetic.write(tmp_path_factory.mktemp("results") / "quick", records, plan=plan)
+    declared = [one for one in records if one["case"]["task"] == "lagged_mean"]
+    folder = tmp_path_factory.mktemp("results") / "quick"
+    synthetic.write(folder, records, plan=plan, family=synthetic.family(declared))
     with (folder / "records.jsonl").open("ab") as file:
         file.write(b'{"torn')
     return write_report(read(folder)).parent
@@ -54,19 +56,32 @@ def full(tmp_path_factory):
 def test_the_answer_stands_first(full):
     text = (full / "report.md").read_text()
     answer = text.split("\n\n")[1]
-    assert "of 6 settings with both arms" in answer
-    assert "carrying state took fewer updates in 2" in answer
-    assert "only the stateful arm reached the target in 2" in answer
-    assert "neither arm reached the target in 2" in answer
-    assert "a smaller network sufficed in 2" in answer
-    assert "D/L > 1" in answer
-    assert text.index("| task | cell |") < text.index("figures/map.png")
+    assert answer.startswith(
+        "**Less training: yes.** Of 3 declared comparisons, a stateful LSTM took fewer updates in 2"
+    )
+    assert "1 told nothing" in answer
+    assert "2 survive Holm's correction" in answer
+    assert "**Smaller network: yes.** Of 2 LSTM width grids, a narrower one sufficed in 2." in answer
+    assert len(answer) < 400
+    assert text.index("| task | cell |") < text.index("## What to do") < text.index("figures/map.png")
+    assert "D/L > 1" in text
 
 
 def test_advice_can_be_acted_on(full):
     text = (full / "report.md").read_text()
+    assert "- lagged_mean@16, LSTM: **carry state** at a window of 4 (updates × 0.5" in text
+    assert "only stateful got there in 1" in text
     assert "With LSTM, 16 units and batch size 8: carry state at a window of 4 (updates × 0.5" in text
-    assert "carry state at a window of 4, where only the stateful arm reached the target" in text
+    assert "- electricity, LSTM: **carry state**" in text
+
+
+def test_what_is_exploratory_is_called_so(full):
+    text = (full / "report.md").read_text()
+    assert "| *electricity LSTM u16 L4 B8* |" in text
+    assert "| lagged_mean@16 LSTM u16 L4 B8 |" in text
+    assert "2 less, 0 more of 3" in text
+    assert "electricity, LSTM: **carry state** at a window of 4" in text
+    assert "– *exploratory*" in text
 
 
 def test_what_is_missing_and_what_failed_is_said(full):
@@ -104,8 +119,13 @@ def test_every_figure_exists_and_shows_something(full):
 
 def test_the_summary_says_the_same(full):
     summary = json.loads((full / "summary.json").read_text())
-    assert summary["counts"] == {"holds": 2, "only stateful reaches it": 2, "neither": 2}
-    assert summary["family"] == 6
+    each = {"holds": 1, "only stateful reaches it": 1, "neither": 1}
+    assert summary["counts"] == {"declared": each, "exploratory": each}
+    assert summary["family"] == 3
+    assert len(summary["survive_holm"]) == 2
+    assert [one["survives_holm"] for one in summary["training"] if one["declared"]].count(True) == 2
+    assert all(one["p_holm"] is None for one in summary["training"] if not one["declared"])
+    assert {one["flops"]["verdict"] for one in summary["training"]} == set(each)
     assert {one["verdict"] for one in summary["network"]} == {"holds"}
     assert "failed" in [one["code"] for one in summary["warnings"]]
 
@@ -128,8 +148,9 @@ def test_below_the_floor_is_loud(tmp_path):
         synthetic.pair([100], [None]),
         synthetic.pair([], []),
         synthetic.pair([0] * 4, [0] * 4),
+        synthetic.pair([None] * 4, [None] * 4),
     ],
-    ids=["time", "memory", "one-arm", "failed", "one-seed", "no-seed", "no-cost"],
+    ids=["time", "memory", "one-arm", "failed", "one-seed", "no-seed", "no-cost", "censored"],
 )
 def test_partial_runs_still_have_a_report(tmp_path, records):
     text = write_report(read(synthetic.write(tmp_path / "run", records))).read_text()

@@ -11,7 +11,7 @@ from reports.statistics.widths import WidthInterval, compare_widths, shown_above
 
 
 def interval(low, high, value=None, error=0.1, n=10):
-    return Ratio(value or math.sqrt(low * high), low, high, error, "jackknife", n)
+    return Ratio(value or math.sqrt(low * high), low, high, error, "jackknife", n, n - 1)
 
 
 @pytest.mark.parametrize(
@@ -135,3 +135,24 @@ def test_ladder_is_log_spaced_and_ends_at_the_hardest():
     assert steps[-1] == pytest.approx(0.01)
     with pytest.raises(ValueError, match="0 < hardest"):
         ladder(1.0, 0.5)
+
+
+def test_golden_edges_by_hand():
+    # 4 of 10 against 0 of 10: 2 C(10, 4) / C(20, 4) = 420 / 4845; 5 of 10: 504 / 15504.
+    assert all_or_none_p(4, 10) == pytest.approx(420 / 4845)
+    assert judge(arm(4), arm(0)).verdict is Verdict.UNDECIDED
+    assert judge(arm(5), arm(0)).verdict is Verdict.ONLY_STATEFUL
+    # One success each bounds too little, and none can be foreseen from it.
+    one_each = judge(arm(1), arm(1))
+    assert (one_each.verdict, one_each.ratio.method, one_each.seeds_needed) == (Verdict.UNDECIDED, "bound", None)
+    # Ties at a ratio of exactly 0.9 are not below it.
+    assert judge(arm(10, cost=9.0), arm(10, cost=10.0)).verdict is not Verdict.HOLDS
+    # No cost against some: the ratio is 0 with nothing to bound it.
+    assert judge(arm(10, cost=0.0), arm(10)).verdict is Verdict.UNDECIDED
+    assert judge(arm(0, n=1), arm(0, n=1)).verdict is Verdict.NEITHER
+
+
+def test_one_width_and_one_replicate():
+    assert width_interval([8], [10], [10]) == WidthInterval(None, 8, (8,))
+    assert width_interval([8], [0], [10]) == WidthInterval(8, None, (8,))
+    assert width_interval([8], [1], [1]) == WidthInterval(None, None, (8,))

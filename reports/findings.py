@@ -1,0 +1,131 @@
+"""What no one asked for but everyone should know: a control arm that beat both arms of the claim."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+
+from reports.attribution import Control
+from reports.compare import Arm, Comparison
+from reports.statistics.intervals import LEVEL, Ratio, geometric_ratio
+from reports.statistics.permutation import holm
+from reports.statistics.verdict import LESS, MORE
+from reports.words import listing, number
+
+NAMES = {
+    "stateless-ordered": "order without state",
+    "stateless-burnin": "a warm state without carrying (burn-in)",
+    "stateless-sliding": "sliding windows",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A control that took fewer updates than both arms, over all settings where it did.
+
+    Attributes
+    ----------
+    tried
+        Settings in which the control ran beside both arms.
+    over_stateless, over_stateful
+        Control / arm in updates, one a setting; 0 where the arm never reached the target.
+    errors
+        Control / better arm, ratio of the lowest errors over paired seeds, where curves ran to the budget.
+    """
+
+    regime: str
+    settings: tuple[str, ...]
+    tried: int
+    over_stateless: tuple[float, ...]
+    over_stateful: tuple[float, ...]
+    fewer_cell_steps: int
+    steps_per_prediction: tuple[tuple[int, int], ...]
+    errors: tuple[Ratio, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The finding in words."""
+        text = (
+            f"{NAMES.get(self.regime, self.regime)} beat both arms in {len(self.settings)} of {self.tried} settings "
+            f"({listing(self.settings)}): {_against('stateless', self.over_stateless)}, and "
+            f"{_against('stateful', self.over_stateful)}; counted in cell steps, it still beat both in "
+            f"{self.fewer_cell_steps}"
+        )
+        longer = [(ours, theirs) for ours, theirs in self.steps_per_prediction if ours > theirs]
+        if longer:
+            steps = listing(sorted({f"{ours} steps instead of {theirs}" for ours, theirs in longer}))
+            text += f". It predicts from {steps}"
+        lower = [one.value for one in self.errors if one.high < 1]
+        if lower:
+            text += f". Its lowest error was × {_span(lower)} that of the better arm in {len(lower)} of them"
+        return f"{text[0].upper()}{text[1:]}."
+
+
+def findings(controls: list[Control]) -> list[Finding]:
+    """Every control that beat both arms somewhere, significantly.
+
+    In a setting it beats both where both intervals lie beyond the margin and the larger of the two permutation p (so
+    that both must be small: an intersection-union test) is at most 5 % after Holm over the settings of that control.
+    """
+    by_regime: defaultdict[str, list[tuple[Comparison, Comparison]]] = defaultdict(list)
+    for one in controls:
+        if one.over_stateless is not None and one.stateful_over_it is not None:
+            by_regime[one.regime].append((one.over_stateless, one.stateful_over_it))
+    found = []
+    for regime, both in by_regime.items():
+        adjusted = holm(np.array([max(first.p, second.p) for first, second in both]))
+        beats = [pair for pair, p in zip(both, adjusted, strict=True) if p <= 1 - LEVEL and _beats(*pair)]
+        if beats:
+            found.append(_finding(regime, beats, len(both)))
+    return found
+
+
+def _beats(first: Comparison, second: Comparison) -> bool:
+    same = first.same_target and second.same_target
+    return same and first.updates.verdict in LESS and second.updates.verdict in MORE
+
+
+def _finding(regime: str, beats: list[tuple[Comparison, Comparison]], tried: int) -> Finding:
+    steps = [
+        tuple(int(arm.convergence.fields.get("steps_per_prediction") or 0) for arm in (first.a, first.b))
+        for first, _ in beats
+    ]
+    errors = [_lowest_errors(first.a, (first.b, second.a)) for first, second in beats]
+    return Finding(
+        regime=regime,
+        settings=tuple(first.setting.label for first, _ in beats),
+        tried=tried,
+        over_stateless=tuple(first.updates.ratio.value for first, _ in beats),
+        over_stateful=tuple(1 / second.updates.ratio.value for _, second in beats),
+        fewer_cell_steps=sum(
+            first.cell_steps.verdict in LESS and second.cell_steps.verdict in MORE for first, second in beats
+        ),
+        steps_per_prediction=tuple((ours, theirs) for ours, theirs in steps),
+        errors=tuple(one for one in errors if one is not None),
+    )
+
+
+def _lowest_errors(control: Arm, arms: tuple[Arm, Arm]) -> Ratio | None:
+    if any(arm.record.training.get("stop") != "budget" for arm in (control, *arms)):
+        return None
+    lowest = [
+        {r.seed: float(np.nanmin(r.error)) for r in arm.convergence.evaluation if np.isfinite(r.error).any()}
+        for arm in (control, *arms)
+    ]
+    seeds = sorted(set.intersection(*(set(one) for one in lowest)))
+    ours, *theirs = (np.array([one[seed] for seed in seeds]) for one in lowest)
+    ratios = [geometric_ratio(ours, other) for other in theirs]
+    return max(ratios, key=lambda ratio: ratio.value) if seeds else None
+
+
+def _against(arm: str, ratios: tuple[float, ...]) -> str:
+    formed = [ratio for ratio in ratios if ratio > 0]
+    never = len(ratios) - len(formed)
+    if not formed:
+        return f"{arm} never got there"
+    return f"updates × {_span(formed)} against {arm}" + (f" (which never got there in {never})" if never else "")
+
+
+def _span(values: list[float]) -> str:
+    low, high = number(min(values)), number(max(values))
+    return low if low == high else f"{low} to {high}"

@@ -1,0 +1,135 @@
+"""An engine without a framework: errors are a formula of rate, seed and updates, and the units say how a case ends.
+
+Imported in a worker when a `FakeJob` is unpickled there, or by ``-p fake_engine`` at the front door.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench import engines, worker
+from bench.engines.base import Progress
+from bench.plan import Job
+
+RAISE, KILL, SLEEP, ALLOCATE, MEMORY_ERROR, SEGFAULT, EXIT = range(101, 108)
+"""Units of a case -> how it ends; any other number of units ends well."""
+
+engines.ENGINES["fake"] = "fake_engine"
+if "pytest" in sys.modules:
+    # At the front door: no framework for the workers either.
+    worker.STARTED_BY_FORKSERVER = ("bench.execute", "fake_engine")
+
+
+class FakeJob(Job):
+    """A job that brings this module along into the worker."""
+
+
+def error_curve(seed, rate, updates):
+    """A fall whose speed depends on rate and seed."""
+    return 1.0 / (1.0 + rate * updates * (1 + seed % 7))
+
+
+@dataclass
+class Slot:
+    seed: int = -1
+    rate: float = 0.0
+    updates: int = 0
+
+
+class FakeTrainer:
+    """Follows `bench.engines.base.Trainer`."""
+
+    def __init__(self, work, curve=error_curve):
+        self.work, self._curve = work, curve
+        self.slots = [Slot() for _ in range(work.layout.replicates)]
+        self.placed, self.calls = [], []
+
+    def place(self, slot, weights, learning_rate, seed):
+        assert [w.shape for w in weights] == self.work.network.weight_shapes
+        self.slots[slot] = Slot(seed, learning_rate)
+        self.placed.append((slot, seed, learning_rate))
+
+    def train(self, starts, *, reset, evaluate=None):
+        layout = self.work.layout
+        assert starts.shape[1:] == (layout.replicates, layout.batch_size)
+        assert len(starts) <= layout.max_updates
+        self.calls.append((len(starts), reset, evaluate))
+        for slot in self.slots:
+            slot.updates += len(starts)
+        loss = np.tile([self._error(slot) for slot in self.slots], (len(starts), 1))
+        if evaluate is None:
+            return Progress(loss, None)
+        # Ways of predicting differ, so that one taken for another shows.
+        way = {"sliding": 1.0, "carried": 1.5, "positions": 2.0}[evaluate]
+        targets = np.linspace(0.5, 1.5, len(self.work.held_out.positions))
+        return Progress(loss, np.array([[way * self._error(slot)] for slot in self.slots]) * targets)
+
+    def _error(self, slot):
+        return self._curve(slot.seed, slot.rate, slot.updates)
+
+
+class FakeEngine:
+    """Follows `bench.engines.base.Engine`."""
+
+    name = "fake"
+    kernels = ("replicated", "loop")
+
+    def __init__(self, curve=error_curve):
+        self._curve = curve
+        self.configured = None
+
+    def versions(self):
+        return {"fake": "1"}
+
+    def accelerators(self):
+        return []
+
+    def configure(self, *, threads, device, cache):
+        self.configured = (threads, device, cache)
+
+    def trainer(self, work, kernel):
+        del kernel
+        end(work.network.units)
+        return FakeTrainer(work, self._curve)
+
+    def kernel_seen(self, trainer):
+        del trainer
+        return "loop", {"While": 1}
+
+    def reset_memory_peak(self):
+        pass
+
+    def memory_peak(self):
+        """Whether the allocator that counts all was chosen for this process."""
+        return int(os.environ.get(worker.ALLOCATOR_COUNTS_ALL) == "true")
+
+
+def end(units):
+    """End this process, or not, as the units say."""
+    os.write(1, b"the framework's C++ said something\n")
+    if units == RAISE:
+        raise RuntimeError("no room for a rabbit")
+    if units == KILL:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if units == SLEEP:
+        os.write(1, b"asleep\n")
+        time.sleep(600)
+    if units == ALLOCATE:
+        kept = []
+        while True:
+            kept.append(np.ones(2**22))  # 32 MiB that are touched
+            time.sleep(0.02)
+    if units == MEMORY_ERROR:
+        np.empty(2**50)
+    if units == SEGFAULT:
+        ctypes.string_at(0)
+    if units == EXIT:
+        os._exit(3)
+
+
+ENGINE = FakeEngine()

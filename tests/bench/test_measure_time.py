@@ -1,0 +1,180 @@
+"""Timing: blocks long enough, until two halves agree, against a clock that only the trainer moves."""
+
+from types import SimpleNamespace
+
+import fake_engine as fake
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench import timing, workload
+from bench.cases import Case, Training
+from bench.timing import BLOCK_S, LEAST_BLOCKS, MOST_S, MOST_UPDATES, measure, settled
+
+TRAINING = Training(learning_rates=(0.1,), scored_targets=16)
+
+
+class Clock:
+    """A clock that stands still but for what the trainer takes."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def perf_counter(self):
+        return self.now
+
+
+class TimedEngine(fake.FakeEngine):
+    """Takes a known time: per call, per update, and once for compiling."""
+
+    def __init__(self, clock, *, update, call=0.0, compiling=0.0, drift=1.0, kernel="loop"):
+        super().__init__()
+        self.blocks, self._clock, self._kernel = [], clock, kernel
+        self._update, self._call, self._compiling, self._drift = update, call, compiling, drift
+
+    def trainer(self, work, kernel):
+        made = super().trainer(work, kernel)
+        train = made.train
+
+        def timed(starts, *, reset, evaluate=None):
+            first = not self.blocks
+            taken = self._call + self._update * len(starts) + (self._compiling if first else 0)
+            self._update *= self._drift
+            self._clock.now += taken
+            self.blocks.append((len(starts), taken))
+            return train(starts, reset=reset, evaluate=evaluate)
+
+        made.train = timed
+        return made
+
+    def kernel_seen(self, trainer):
+        del trainer
+        return self._kernel, {"While": 2}
+
+
+@pytest.fixture
+def timed(monkeypatch):
+    monkeypatch.setattr(timing.os, "getloadavg", lambda: (0.0, 0.0, 0.0))
+
+    def _timed(**speeds):
+        clock = Clock()
+        monkeypatch.setattr(timing, "time", clock)
+        engine = TimedEngine(clock, **speeds)
+        case = Case("time", "cosine", None, "lstm", "stateful", 2, 2, 4, 8, "loop", "fake")
+        result, seconds, warnings = measure(workload.build(case, TRAINING), engine)
+        return SimpleNamespace(result=result, seconds=seconds, warnings=warnings, blocks=engine.blocks)
+
+    return _timed
+
+
+@pytest.mark.parametrize("update", [4e-5, 1e-4, 1.3e-3, 0.02, 0.0999])
+def test_blocks_are_long_enough_for_the_clock_and_not_much_longer(timed, update):
+    found = timed(update=update, call=1e-4)
+    updates = found.result["updates_per_block"]
+    sampled = found.blocks[-len(found.result["seconds_per_update"]) :]
+    assert {count for count, _ in sampled} == {updates}
+    for _, taken in sampled:
+        assert BLOCK_S <= taken < 2 * BLOCK_S + update
+
+
+def test_updates_slower_than_a_block_are_timed_one_at_a_time(timed):
+    found = timed(update=0.35)
+    assert found.result["updates_per_block"] == 1
+    assert found.result["seconds_per_update"] == pytest.approx([0.35] * LEAST_BLOCKS)
+
+
+def test_updates_too_fast_for_any_block_are_bounded(timed):
+    assert timed(update=1e-7, call=1e-6).result["updates_per_block"] == MOST_UPDATES
+
+
+def test_a_call_and_its_cost_spread_over_the_block(timed):
+    found = timed(update=1e-3, call=1e-5)
+    updates = found.result["updates_per_block"]
+    assert found.result["seconds_per_update"] == pytest.approx([1e-3 + 1e-5 / updates] * LEAST_BLOCKS)
+
+
+def test_compiling_is_the_first_call_less_a_steady_one(timed):
+    found = timed(update=1e-3, call=2e-3, compiling=5.0)
+    assert found.result["first_call_seconds"] == pytest.approx(5.003)
+    assert found.result["compile_seconds"] == pytest.approx(5.0)
+    assert found.seconds["compile"] == pytest.approx(5.003)
+    assert max(found.result["seconds_per_update"]) < 0.01
+
+
+def test_a_steady_machine_is_settled_after_the_fewest_blocks(timed):
+    found = timed(update=1e-3)
+    assert len(found.result["seconds_per_update"]) == LEAST_BLOCKS
+    assert found.result["settled"] is True
+    assert found.warnings == []
+
+
+def test_a_machine_that_slows_down_without_end_is_given_up_and_marked(timed):
+    found = timed(update=1e-3, drift=1.2)
+    assert found.result["settled"] is False
+    assert "unsettled" in found.warnings
+    assert sum(taken for _, taken in found.blocks[:-1]) < 3 * MOST_S
+
+
+def test_an_update_that_takes_all_the_time_there_is_still_gets_two_samples(timed):
+    found = timed(update=7.0)
+    assert found.result["seconds_per_update"] == pytest.approx([7.0, 7.0])
+
+
+def test_warm_up_is_left_out_of_the_samples(timed):
+    # Falls to a tenth within the blocks before the samples.
+    assert max(timed(update=1e-3, drift=0.999).result["seconds_per_update"]) < 1e-3
+
+
+def test_another_kernel_than_the_one_asked_for_is_marked_and_recorded(timed):
+    found = timed(update=0.05, kernel="xla")
+    assert found.result["kernel_seen"] == "xla"
+    assert found.result["evidence"] == {"While": 2}
+    assert found.warnings == ["other-kernel"]
+
+
+def test_a_busy_machine_is_marked(timed, monkeypatch):
+    monkeypatch.setattr(timing.os, "getloadavg", lambda: (0.75 * timing.os.cpu_count(), 0.0, 0.0))
+    found = timed(update=0.05)
+    assert found.warnings == ["busy-machine"]
+    assert found.result["load"] == 0.75
+
+
+def test_costs_are_counted_for_all_layers_and_targets(timed):
+    result = timed(update=0.05).result
+    assert result["cell_steps_per_update"] == 8 * 4 * 2
+    assert result["targets_per_update"] == 8 * 4
+
+
+def test_the_parts_of_the_time_add_up(timed):
+    found = timed(update=1e-3, compiling=2.0)
+    assert sum(found.seconds.values()) == pytest.approx(sum(taken for _, taken in found.blocks))
+
+
+def test_halves_that_agree_have_settled():
+    assert settled([1.0, 1.0])
+    assert settled([1.0, 1.0, 1.09, 1.09])
+    assert not settled([1.0, 1.0, 1.11, 1.11])
+    assert not settled([1.11, 1.11, 1.0, 1.0])
+
+
+def test_a_single_sample_has_not_settled():
+    assert not settled([])
+    assert not settled([1.0])
+
+
+def test_one_outlier_in_each_half_does_not_unsettle():
+    assert settled([1.0, 50.0, 1.0, 1.0, 1.0, 9.0])
+
+
+samples = st.lists(st.floats(1e-7, 10), min_size=2, max_size=30)
+
+
+@given(samples, st.integers(-10, 10))
+def test_to_have_settled_does_not_depend_on_the_unit(values, power):
+    # Powers of two, by which floats are scaled without rounding.
+    assert settled(values) == settled([2.0**power * value for value in values])
+
+
+@given(st.lists(st.floats(1.0, 1.09), min_size=2, max_size=30))
+def test_samples_all_within_the_margin_have_settled(values):
+    assert settled(values)

@@ -1,0 +1,297 @@
+"""Presets: what is read, and every mistake named before anything is trained."""
+
+import hashlib
+import os
+from functools import cache
+from unittest import mock
+
+import pytest
+
+import tasks
+from bench import engines, plan, presets
+from bench.cases import CELLS, DEVICES, DTYPES, KERNELS, KINDS
+from bench.errors import PlanError
+from bench.regimes import REGIMES
+
+GRID = 'task = "cosine"\ncell = "lstm"\nregime = "stateful"\n'
+SHIPPED = sorted(presets.available())
+
+
+@pytest.fixture
+def write(tmp_path):
+    def _write(text, name="own.toml"):
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return _write
+
+
+def grid(**changes):
+    values = {"task": '"cosine"', "cell": '"lstm"', "regime": '"stateful"'} | changes
+    return "[[convergence]]\n" + "\n".join(f"{key} = {value}" for key, value in values.items())
+
+
+def refusal(path, **options):
+    with pytest.raises(PlanError) as error:
+        presets.load(path, **options)
+    return str(error.value)
+
+
+def test_quick_and_smoke_are_shipped():
+    assert {"quick", "smoke"} <= set(SHIPPED)
+
+
+@cache
+def planned(name, device):
+    preset = presets.load(name, device=device)
+    assert preset.name == name
+    # Tasks make the same series each time; here they make it once.
+    with mock.patch("tasks.create", cache(tasks.create)):
+        return plan.make(preset)
+
+
+@pytest.mark.parametrize(("name", "device"), [*((name, "cpu") for name in SHIPPED), ("smoke", "gpu"), ("quick", "gpu")])
+def test_every_shipped_preset_loads_and_plans(name, device):
+    made = planned(name, device)
+    assert made.jobs
+    assert len({job.case.key for job in made.jobs}) == len(made.jobs)
+    assert {job.case.kind for job in made.jobs} == set(KINDS)
+    assert {job.case.device for job in made.jobs} == {device}
+
+
+@pytest.mark.parametrize("name", sorted({"quick", "full"} & set(SHIPPED)))
+def test_presets_meant_to_be_read_have_seeds_enough(name):
+    least = {"quick": 10, "full": 30}[name]
+    for job in planned(name, "cpu").jobs:
+        assert job.training.evaluation_seeds >= least
+
+
+@pytest.mark.parametrize("name", sorted({"quick", "full"} & set(SHIPPED)))
+def test_presets_meant_to_be_read_declare_what_they_are_to_decide(name):
+    made = planned(name, "cpu")
+    cases = {job.case.key: job.case for job in made.jobs}
+    assert made.family
+    for stateful, stateless in made.family:
+        assert cases[stateful].regime == "stateful"
+        assert cases[stateless] == cases[stateful].but(regime="stateless")
+
+
+def test_a_users_own_file_is_taken_by_its_path(write):
+    text = 'name = "mine"\n[training]\nepochs = 7\n[limits]\nseconds = 12.5\n' + grid(units="[3, 5]", epochs="9")
+    preset = presets.load(write(text))
+    assert (preset.name, preset.limits.seconds) == ("mine", 12.5)
+    assert [(case.units, training.epochs) for case, training in preset.grids] == [(3, 9), (5, 9)]
+    assert preset.sha256 == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_a_users_own_file_is_named_after_itself_where_it_has_no_name(write):
+    assert presets.load(write(grid(), "night.toml")).name == "night"
+
+
+def test_a_relative_path_is_found_from_where_the_command_is_given(write, tmp_path, monkeypatch):
+    write(grid(), "near.toml")
+    monkeypatch.chdir(tmp_path)
+    assert presets.load("near.toml").name == "near"
+
+
+def test_a_grid_is_the_product_of_its_lists(write):
+    text = grid(cell='["lstm", "gru"]', window="[2, 4, 8]", units="[1, 2]", layers="[1, 2]")
+    cases = [case for case, _ in presets.load(write(text)).grids]
+    assert len(set(cases)) == len(cases) == 2 * 3 * 2 * 2
+
+
+def test_a_task_without_a_dial_gets_its_own_default(write):
+    found = presets.load(write(grid(task='["lagged_mean", "lagged_mean@4", "cosine"]'))).grids
+    assert [(case.task, case.dial) for case, _ in found] == [("lagged_mean", 16), ("lagged_mean", 4), ("cosine", None)]
+
+
+def test_time_cases_are_repeated_and_repetitions_interleave(write):
+    text = grid(units="[1, 2]").replace("convergence", "time")
+    for jobs in (presets.load(write(text)).grids, plan.make(presets.load(write(text))).jobs):
+        cases = [job.case if hasattr(job, "case") else job[0] for job in jobs]
+        assert [(case.units, case.repetition) for case in cases] == [(1, 0), (2, 0), (1, 1), (2, 1)]
+
+
+MISSPELT = {
+    "cell": ("lstn", "lstm", CELLS),
+    "regime": ("statefull", "stateful", REGIMES),
+    "kernel": ("unroled", "unrolled", KERNELS),
+    "dtype": ("flaot32", "float32", DTYPES),
+    "task": ("cosin", "cosine", tasks.names()),
+}
+
+
+@pytest.mark.parametrize("dimension", MISSPELT)
+def test_an_unknown_name_in_a_grid_is_refused_with_the_nearest_and_all_valid(write, dimension):
+    wrong, near, valid = MISSPELT[dimension]
+    text = refusal(write(grid(**{dimension: f'"{wrong}"'})))
+    assert repr(wrong) in text
+    assert f"Did you mean {near!r}?" in text
+    assert all(name in text.partition("Valid")[2] for name in valid)
+    assert "[[convergence]] number 1 of own.toml" in text
+
+
+@pytest.mark.parametrize(
+    ("call", "wrong", "near", "valid"),
+    [
+        (lambda: presets.load("qick"), "qick", "quick", SHIPPED),
+        (lambda: presets.load("quick", engine="tensorfow"), "tensorfow", "tensorflow", engines.ENGINES),
+        (lambda: engines.create("tensorfow"), "tensorfow", "tensorflow", engines.ENGINES),
+        (lambda: presets.load("quick", device="gpus"), "gpus", "gpu", DEVICES),
+    ],
+    ids=["preset", "engine", "engine-in-a-worker", "device"],
+)
+def test_an_unknown_name_on_the_command_line_is_refused_with_the_nearest_and_all_valid(call, wrong, near, valid):
+    with pytest.raises(PlanError) as error:
+        call()
+    assert f"{wrong!r}. Did you mean {near!r}?" in str(error.value)
+    assert all(name in str(error.value).partition("Valid: ")[2] for name in valid)
+
+
+def test_a_name_that_is_like_nothing_still_gets_all_valid_ones():
+    with pytest.raises(PlanError) as error:
+        presets.load("zzzzzz")
+    assert "Did you mean" not in str(error.value)
+    assert all(name in str(error.value) for name in SHIPPED)
+
+
+@pytest.mark.parametrize("name", ["no/such/file", "missing.toml"])
+def test_a_file_that_is_not_there_is_called_a_file(name):
+    text = refusal(name)
+    assert f"no preset file at {name!r}" in text
+    assert "quick" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong", "near"),
+    [
+        (grid(unts="4"), "unts", "units"),
+        ("[trainig]\n" + grid(), "trainig", "training"),
+        ("[training]\nepoch = 3\n" + grid(), "epoch", "epochs"),
+        ("[limits]\nsecond = 3\n" + grid(), "second", "seconds"),
+        ('[[memroy]]\ntask = "cosine"', "memroy", "memory"),
+        (grid(seconds="3"), "seconds", None),
+    ],
+)
+def test_an_unknown_key_is_refused_with_its_place_and_the_nearest(write, text, wrong, near):
+    found = refusal(write(text))
+    assert f"unknown key {wrong!r} in " in found
+    assert near is None or f"Did you mean {near!r}?" in found
+    assert "own.toml" in found
+
+
+WRONG_VALUES = [
+    ("units", "0", "at least 1"),
+    ("units", "-4", "at least 1"),
+    ("units", "1.5", "whole number"),
+    ("units", '"16"', "whole number"),
+    ("units", "true", "whole number"),
+    ("units", "[4, false]", "whole number"),
+    ("window", "0", "at least 1"),
+    ("window", "nan", "whole number"),
+    ("batch_size", "[8, 0]", "at least 1"),
+    ("layers", "0", "at least 1"),
+    ("layers", "4", "between 1 and 3"),
+    ("family", '"yes"', "true or false"),
+    ("repetitions", "0", "at least 1"),
+    ("repetitions", "[1, 2]", "whole number"),
+    ("epochs", "-1", "at least 1"),
+    ("epochs", "0", "at least 1"),
+    ("epochs", "2.5", "whole number"),
+    ("epochs", "true", "number"),
+    ("epochs", '"10"', "number"),
+    ("epochs", "inf", "whole number"),
+    ("tuning_seeds", "0", "at least 1"),
+    ("evaluation_seeds", "0", "at least 1"),
+    ("scored_targets", "0", "at least 1"),
+    ("evaluations_per_epoch", "0", "at least 1"),
+    ("burn_in", "-0.5", "at least 0"),
+    ("burn_in", "false", "number"),
+    ("dropout", "1.0", "at least 0 and below 1"),
+    ("dropout", "-0.1", "at least 0 and below 1"),
+    ("dropout", "true", "number"),
+    ("stop", '"never"', "Valid: budget, target"),
+    ("stop", "1", "Valid: budget, target"),
+    ("learning_rates", "[]", "numbers above 0"),
+    ("learning_rates", "[0.01, 0.0]", "numbers above 0"),
+    ("learning_rates", "[-0.01]", "numbers above 0"),
+    ("learning_rates", '["0.01"]', "number"),
+    ("learning_rates", "[true]", "number"),
+    ("cell", "1", "Valid"),
+    ("cell", '["lstm", ["gru"]]', "Valid"),
+    ("task", '"lagged_mean@many"', "whole number"),
+    ("task", '"lagged_mean@0"', "whole number from 1"),
+    ("task", '"lagged_mean@1025"', "whole number from 1 to 1024"),
+    ("task", '"cosine@3"', "has no dial"),
+    ("task", "3", "no task '3'"),
+]
+NOT_YET = pytest.mark.xfail(strict=True, reason="not refused, or not with a PlanError")
+WRONG_VALUES_NOT_YET_REFUSED = [
+    ("repetitions", "true", "whole number"),
+    ("dropout", "nan", "below 1"),
+    ("burn_in", "nan", "at least 0"),
+    ("burn_in", "inf", "burn_in"),
+    ("learning_rates", "[nan]", "numbers above 0"),
+    ("learning_rates", "[inf]", "numbers above 0"),
+    ("stop", '["target"]', "Valid: budget, target"),
+    ("units", "[]", "units"),
+]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "valid"),
+    [*WRONG_VALUES, *(pytest.param(*wrong, marks=NOT_YET) for wrong in WRONG_VALUES_NOT_YET_REFUSED)],
+)
+def test_a_wrong_value_is_refused_naming_it_and_what_is_valid(write, key, value, valid):
+    with pytest.raises(PlanError) as error:
+        plan.make(presets.load(write(grid(**{key: value}))))
+    text = str(error.value)
+    assert key in text or key == "task"
+    assert valid in text
+    assert "own.toml" in text
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("seconds", "0"),
+        ("seconds", '"1"'),
+        ("memory_mib", "1.5"),
+        ("workers", "-1"),
+        ("workers", "true"),
+        pytest.param("seconds", "nan", marks=NOT_YET),
+    ],
+)
+def test_a_wrong_limit_is_refused(write, key, value):
+    text = refusal(write(f"[limits]\n{key} = {value}\n" + grid()))
+    assert f"{key} " in text
+    assert "[limits] of own.toml" in text
+
+
+@pytest.mark.parametrize("missing", ["task", "cell", "regime"])
+def test_a_grid_must_say_what_it_compares(write, missing):
+    text = "\n".join(line for line in grid().splitlines() if not line.startswith(missing))
+    assert f"number 1 of own.toml lacks {missing!r}" in refusal(write(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "names no cases"),
+        ("[training]\nepochs = 3", "names no cases"),
+        (grid().replace("[[", "[").replace("]]", "]"), "must be written [[convergence]]"),
+        ("training = 3\n" + grid(), "must be a table"),
+        ("limits = [1]\n" + grid(), "must be a table"),
+        ("[[convergence]\n", "is not valid TOML"),
+        pytest.param("time = [1, 2]", "own.toml", marks=NOT_YET),
+    ],
+)
+def test_a_file_of_another_shape_is_refused(write, text, says):
+    assert says in refusal(write(text))
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_bytes(b"\xff\xfe\x00" + os.urandom(8))
+    assert f"{path} is not valid TOML" in refusal(str(path))

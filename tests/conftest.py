@@ -1,0 +1,4 @@
+"""Plugins of the tests."""
+
+# Sessions of pytest inside a test.
+pytest_plugins = ["pytester"]

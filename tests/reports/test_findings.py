@@ -1,0 +1,68 @@
+"""A control arm that beats both arms is brought to the reader's attention, and only then."""
+
+import synthetic
+
+from reports.analysis import analyse
+from reports.read import Run, read
+from reports.records import Record
+from reports.render import write_report
+
+SLOW = synthetic.hits(400, seed=1), synthetic.hits(500, seed=2)
+
+
+def records(burn_in, **changes):
+    case = synthetic.case(regime="stateless-burnin")
+    return [*synthetic.pair(*SLOW), synthetic.convergence(burn_in, case_=case, **changes)]
+
+
+def findings(made):
+    return analyse(Run(folder=None, about={}, records=tuple(map(Record.from_dict, made)))).findings
+
+
+def test_it_is_said_near_the_top(tmp_path):
+    made = records(synthetic.hits(100, seed=3), steps_per_prediction=8, cell_steps_per_update=64)
+    text = write_report(read(synthetic.write(tmp_path / "run", made))).read_text()
+    first_screen = text[: text.index("| task | cell |")]
+    assert (
+        "> **Exploratory, but large:** A warm state without carrying (burn-in) beat both arms in 1 of 1" in first_screen
+    )
+    assert "8 steps instead of 4" in first_screen
+    assert "counted in cell steps, it still beat both in 1" in first_screen
+
+
+def test_twice_the_steps_can_undo_it():
+    (one,) = findings(records(synthetic.hits(240, seed=3), cell_steps_per_update=64))
+    assert one.fewer_cell_steps == 0
+
+
+def test_an_arm_that_never_got_there_has_no_ratio():
+    case = synthetic.case(regime="stateless-burnin")
+    made = [*synthetic.pair([None] * 10, SLOW[0]), synthetic.convergence(synthetic.hits(100, seed=3), case_=case)]
+    (one,) = findings(made)
+    assert "stateful never got there" in one.sentence
+    assert "× 0 " not in one.sentence
+
+
+def test_no_finding_where_it_beats_one_arm_or_none():
+    assert findings(records(synthetic.hits(400, seed=3))) == []
+    assert findings(records([None] * 10)) == []
+    made = [*synthetic.pair(*SLOW[::-1]), records(synthetic.hits(440, seed=1))[2]]
+    assert findings(made) == []
+
+
+def test_no_finding_without_both_arms_or_with_another_target():
+    made = records(synthetic.hits(100, seed=3))
+    assert findings(made[1:]) == []
+    made[2]["convergence"]["target"] = 0.5
+    assert findings(made) == []
+
+
+def test_many_tries_are_corrected_for():
+    # With 6 seeds the smallest p is 2 / 64; twice that is above 5 %.
+    def at(window):
+        case = synthetic.case(regime="stateless-burnin", window=window)
+        pair = synthetic.pair(synthetic.hits(400, n=6, seed=1), synthetic.hits(500, n=6, seed=2), window=window)
+        return [*pair, synthetic.convergence(synthetic.hits(60, n=6, seed=3), case_=case)]
+
+    assert len(findings(at(4))) == 1
+    assert findings(at(4) + at(8)) == []

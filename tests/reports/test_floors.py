@@ -1,0 +1,75 @@
+"""A result that is not possible is loud, and what chance does is not."""
+
+import numpy as np
+import pytest
+import synthetic
+
+from reports.floors import floor_checks
+from reports.read import Run
+from reports.records import Record
+from reports.warnings import collect
+
+FLOOR, TARGETS = 0.75, 128
+
+
+def record(errors, regime="stateless", **scored):
+    made = synthetic.convergence([None] * len(errors), case_=synthetic.case(regime=regime), stateless_floor=FLOOR)
+    made["convergence"]["scored"] = {"count": TARGETS, "of": 1000, **scored}
+    for one, error in zip(made["convergence"]["replicates"][3:], errors, strict=True):
+        one["error"][-1] = error
+    return made
+
+
+def run_of(*records):
+    return Run(folder=None, about={}, records=tuple(map(Record.from_dict, records)))
+
+
+@pytest.mark.parametrize(
+    ("error", "standard_error", "below"),
+    [(0.44, 0.1, True), (0.46, 0.1, False), (0.74, 0.002, True), (0.75, 0.0, False), (0.9, 0.1, False)],
+)
+def test_four_standard_errors_by_hand(error, standard_error, below):
+    (one,) = floor_checks(run_of(record([error] * 5, relative_standard_error=standard_error)))
+    assert one.below is below
+
+
+def test_the_stateful_arm_may_get_there():
+    assert floor_checks(run_of(record([0.01] * 5, regime="stateful", relative_standard_error=0.01))) == []
+
+
+def test_one_diverged_replicate_hides_nothing():
+    (one,) = floor_checks(run_of(record([0.1, 0.1, 0.1, None, 1e9], relative_standard_error=0.05)))
+    assert one.below
+
+
+def test_without_a_stated_error_that_of_normal_errors_is_used():
+    (one,) = floor_checks(run_of(record([0.4] * 3)))
+    assert one.margin == pytest.approx(4 * np.sqrt(2 / TARGETS))
+    assert floor_checks(run_of(record([0.4] * 3, relative_standard_error=0.3))) == []
+
+
+def squared_errors(rng, floor, lag):
+    """A predictor exactly at its floor: errors are moving sums, so that neighbouring targets share inputs."""
+    noise = rng.uniform(-1, 1, 4 * TARGETS + lag)
+    error = np.convolve(noise, np.ones(lag), mode="valid")[: 4 * TARGETS : 4]
+    return floor * error**2 / (lag / 3)
+
+
+@pytest.mark.parametrize("lag", [1, 4, 12])
+def test_a_sound_result_raises_no_alarm_and_a_leak_does(lag):
+    rng = np.random.default_rng(lag)
+    alarms = {1.0: 0, 0.3: 0}
+    for _ in range(300):
+        for share in alarms:
+            drawn = squared_errors(rng, FLOOR * share, lag)
+            standard_error = drawn.std(ddof=1) / np.sqrt(drawn.size) / drawn.mean()
+            (one,) = floor_checks(run_of(record([drawn.mean()] * 2, relative_standard_error=standard_error)))
+            alarms[share] += one.below
+    assert alarms[1.0] == 0
+    assert alarms[0.3] >= 270  # a net that sees beyond its window
+
+
+def test_a_breach_is_a_warning_that_names_it():
+    (one,) = [w for w in collect(run_of(record([0.1] * 3, relative_standard_error=0.1)), [], []) if "floor" in w.code]
+    assert "bug in the suite" in one.meaning
+    assert "floor 0.75 less 40 %" in one.where[0]
