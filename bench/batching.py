@@ -5,7 +5,7 @@ places of the series: they start at a random offset below the window length, dra
 cut at fixed places can read the time of day from the position in the window.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,6 +57,11 @@ class Schedule:
             return (self.rows - self.window + 1) // self.batch_size
         return (self.rows - self.burn_in - (self.window - 1)) // (self.window * self.batch_size)
 
+    @property
+    def windows_per_epoch(self) -> int:
+        """Windows at every offset: the largest batch size with a whole batch."""
+        return replace(self, batch_size=1).updates_per_epoch
+
     def check(self) -> None:
         """Refuse a schedule without a whole batch.
 
@@ -65,19 +70,26 @@ class Schedule:
         PlanError
             Naming what is too long or too large, and the largest value that fits.
         """
-        room = self.rows - self.burn_in
-        if room < 2 * self.window - 1:
+        if self.rows - self.burn_in < 2 * self.window - 1:
             raise PlanError(
                 f"window {self.window} is longer than the training series allows: {self.rows} training rows"
                 f"{f' less a burn-in of {self.burn_in}' if self.burn_in else ''} hold a window at every offset up to "
-                f"window {max(0, (room + 1) // 2)}"
+                f"window {self._longest_window()}"
             )
         if self.updates_per_epoch < 1:
-            most = (room - (self.window - 1)) // self.window
+            most = self.windows_per_epoch
             raise PlanError(
                 f"batch size {self.batch_size} leaves no whole batch: {self.rows} training rows hold {most} windows of "
                 f"{self.window} at every offset; use a batch size of at most {most}, or a shorter window"
             )
+
+    def _longest_window(self) -> int:
+        """Longest window with a place at every offset; a burn-in grows with its window."""
+        burn_in = self.burn_in / self.window
+        window = int((self.rows + 1) / (2 + burn_in)) + 1
+        while window > 0 and self.rows - round(burn_in * window) < 2 * window - 1:
+            window -= 1
+        return window
 
     def feed(self) -> Feed:
         """The loss of each step, and whether the state is carried."""

@@ -5,6 +5,6 @@ from typing import Any
 KIND = "convergence"
 
 
-def bench_convergence(result: dict[str, Any]) -> None:
+def bench_convergence(record: dict[str, Any]) -> None:
     """Train a case's replicates; not to reach the target is a result, not a failure."""
-    assert result["replicates"]
+    assert record["outcome"] == "ok", f"{record['outcome']}: {record['message']}"

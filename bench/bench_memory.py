@@ -5,6 +5,6 @@ from typing import Any
 KIND = "memory"
 
 
-def bench_memory(result: dict[str, Any]) -> None:
+def bench_memory(record: dict[str, Any]) -> None:
     """Measure a case's memory; it has no row in benchmark.json, whose every row is a speed."""
-    assert result["resident_peak_bytes"]
+    assert record["outcome"] == "ok", f"{record['outcome']}: {record['message']}"

@@ -5,6 +5,6 @@ from typing import Any
 KIND = "time"
 
 
-def bench_time(result: dict[str, Any]) -> None:
+def bench_time(record: dict[str, Any]) -> None:
     """Time a case in steady state."""
-    assert result["seconds_per_update"]
+    assert record["outcome"] == "ok", f"{record['outcome']}: {record['message']}"

@@ -1,5 +1,6 @@
 """Wires the suite into pytest: options, the plan, one session of running cases, progress."""
 
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -13,6 +14,9 @@ from bench.replay import nothing, replay_timer
 from bench.session import Session
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
+
+RUN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+"""A run is a folder under results/ and nowhere else."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
             engine=config.getoption("--engine"),
             device=config.getoption("--device"),
         )
-        name = config.getoption("--run") or preset.name
+        name = _run_name(config.getoption("--run") or preset.name)
         config.stash[SESSION] = Session(
             preset=preset,
             plan=plan.make(preset),
@@ -84,7 +88,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """End what is still running."""
     if SESSION in session.config.stash:
-        session.config.stash[SESSION].close()
+        try:
+            session.config.stash[SESSION].close()
+        except OSError as error:
+            _say(session.config, f"cannot write when this invocation ended: {error}")
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
@@ -94,6 +101,14 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
     return None
 
 
+def _run_name(name: str) -> str:
+    if not RUN_NAME.fullmatch(name):
+        raise PlanError(
+            f"run name {name!r} must be letters, digits, '.', '_' and '-', and begin with a letter, a digit or '_'"
+        )
+    return name
+
+
 def _say(config: pytest.Config, text: str) -> None:
     """Print a line at once, whatever pytest captures."""
     with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
@@ -101,17 +116,18 @@ def _say(config: pytest.Config, text: str) -> None:
 
 
 @pytest.fixture
-def result(case_id: str, request: pytest.FixtureRequest) -> dict[str, Any]:
-    """Return what was found about this test's case, from disk or from running it now.
+def record(case_id: str, request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Return the record of this test's case, from disk or from running it now.
 
-    Fails where the case did not end well. Otherwise its durations are put into pytest-benchmark's statistics.
+    Its durations, if it has some, are put into pytest-benchmark's statistics.
     """
     kind = request.module.KIND
-    record = request.config.stash[SESSION].record(f"{kind}/{case_id}")
-    if record["outcome"] != "ok":
-        pytest.fail(f"{record['key']} {record['outcome']}: {record['message']}", pytrace=False)
-    result: dict[str, Any] = record[kind]
-    durations = result.get("seconds_per_update")
+    try:
+        record = request.config.stash[SESSION].record(f"{kind}/{case_id}")
+    except OSError as error:
+        # No case after this one could be recorded either.
+        pytest.exit(f"cannot write results: {error}. Make room and run the same command again.", returncode=3)
+    durations = record.get(kind, {}).get("seconds_per_update")
     if durations:
         case = record["case"]
         group = f"{kind} {case['task']} L{case['window']} b{case['batch_size']} u{case['units']} x{case['layers']}"
@@ -119,4 +135,4 @@ def result(case_id: str, request: pytest.FixtureRequest) -> dict[str, Any]:
         benchmark = request.getfixturevalue("benchmark")
         benchmark.extra_info.update(case)
         benchmark.pedantic(nothing, rounds=len(durations), iterations=1)
-    return result
+    return record

@@ -122,6 +122,7 @@ class Block:
                 if replicate and not self._finished(replicate):
                     error = float(progress.squared_errors[slot].mean())
                     replicate.note(len(part), error, float(progress.loss[:, slot].mean()), self._target)
+            self._settle()
         for replicate in self._slots:
             if replicate:
                 replicate.epochs += 1
@@ -209,7 +210,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
         "scored": {
             "count": len(workload.positions),
             "of": len(task.series().scored_rows),
-            "relative_standard_error": float(np.median([r.relative_standard_error for r in evaluation])),
+            "relative_standard_error": _median_of_numbers([r.relative_standard_error for r in evaluation]),
         },
         "updates_per_epoch": schedule.updates_per_epoch,
         "targets_per_update": schedule.batch_size * schedule.targets_per_window,
@@ -247,8 +248,17 @@ def choose_rate(tuning: list[Replicate]) -> float:
 
 
 def _relative_standard_error(squared_errors: Array) -> float:
+    """Standard error of the mean over the mean, as if targets were independent; not a number where the mean is none."""
     mean = float(squared_errors.mean())
-    return float(squared_errors.std(ddof=1) / math.sqrt(len(squared_errors)) / mean) if mean > 0 else 0.0
+    if mean == 0:
+        return 0.0
+    return float(squared_errors.std(ddof=1) / math.sqrt(len(squared_errors)) / mean)
+
+
+def _median_of_numbers(values: list[float]) -> float | None:
+    """Median of those that are finite: a replicate that diverged says nothing about the others."""
+    finite = [value for value in values if math.isfinite(value)]
+    return float(np.median(finite)) if finite else None
 
 
 def _rounded(value: Any) -> float:

@@ -1,6 +1,7 @@
 """Presets: what to run, read from TOML and checked, every mistake named before anything is trained."""
 
 import hashlib
+import math
 import tomllib
 from dataclasses import dataclass, field, fields, replace
 from importlib import resources
@@ -29,6 +30,9 @@ NAMES: dict[str, tuple[str, ...]] = {
     "dtype": DTYPES,
 }
 """Dimensions of a grid whose values are names, and those names."""
+
+LEAST = {"dropout": 0, "workers": 0, "burn_in": 0, "scored_targets": 2}
+"""Least value of a setting where that is not 1; one scored target has no sampling error."""
 
 NUMBERS = ("layers", "units", "window", "batch_size")
 MOST_LAYERS = 3
@@ -141,7 +145,7 @@ def load(name: str, *, engine: str = "tensorflow", device: str = "cpu") -> Prese
     )
     for kind in KINDS:
         grids = settings.get(kind, [])
-        if not isinstance(grids, list):
+        if not isinstance(grids, list) or not all(isinstance(grid, dict) for grid in grids):
             raise PlanError(f"[{kind}] of {where} must be written [[{kind}]]: a preset may have several grids")
         for number, grid in enumerate(grids, 1):
             place = f"[[{kind}]] number {number} of {where}"
@@ -154,7 +158,7 @@ def load(name: str, *, engine: str = "tensorflow", device: str = "cpu") -> Prese
     return preset
 
 
-def _expand(  # noqa: C901 - one check after another
+def _expand(  # noqa: C901, PLR0912 - one check after another
     kind: str, grid: dict[str, Any], training: Training, where: str, *, engine: str, device: str
 ) -> list[tuple[Case, Training]]:
     """All cases of a grid: the product of its lists, in the order in which they are written."""
@@ -171,6 +175,9 @@ def _expand(  # noqa: C901 - one check after another
         key: _list(grid.get(key, default))
         for key, default in {"task": None, "cell": None, "regime": None, **GRID_DEFAULTS}.items()
     }
+    for key, values in lists.items():
+        if not values:
+            raise PlanError(f"{key} in {where} is an empty list: name at least one value, or leave the line out")
     for key, names in NAMES.items():
         for value in lists[key]:
             if value not in names:
@@ -183,7 +190,7 @@ def _expand(  # noqa: C901 - one check after another
         if value > MOST_LAYERS:
             raise PlanError(f"layers {value} in {where} must be between 1 and {MOST_LAYERS}")
     repetitions = grid.get("repetitions", 2 if kind == "time" else 1)
-    if not isinstance(repetitions, int) or repetitions < 1:
+    if not isinstance(repetitions, int) or isinstance(repetitions, bool) or repetitions < 1:
         raise PlanError(f"repetitions {repetitions!r} in {where} must be a whole number of at least 1")
     lists["task"] = [_task(value, where) for value in lists["task"]]
     # Repetitions come outermost, so that compared cases are interleaved: A B A B, not A A B B.
@@ -231,13 +238,13 @@ def _settings(base: Any, values: Any, where: str) -> Any:
             if not value or min(value) <= 0:
                 raise PlanError(f"{key} {list(value)!r} in {where} must be numbers above 0")
         elif isinstance(default, str):
-            if value not in {"target", "budget"}:
+            if value not in ("target", "budget"):
                 raise unknown(key, value, ("target", "budget"), where)
         else:
             _is_number(value, key, where)
             if isinstance(default, int) and not isinstance(value, int):
                 raise PlanError(f"{key} {value!r} in {where} must be a whole number")
-            least = 0 if key in {"dropout", "workers", "burn_in"} else 1
+            least = LEAST.get(key, 1)
             if value < least or (key == "dropout" and value >= 1):
                 raise PlanError(
                     f"{key} {value!r} in {where} must be "
@@ -248,8 +255,8 @@ def _settings(base: Any, values: Any, where: str) -> Any:
 
 
 def _is_number(value: Any, key: str, where: str) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise PlanError(f"{key} {value!r} in {where} must be a number")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise PlanError(f"{key} {value!r} in {where} must be a finite number")
     return True
 
 

@@ -57,6 +57,7 @@ class Session:
         if self.device == "gpu" and not accelerators:
             raise PlanError(machine.why_no_gpu(self.engine))
         self._run = RunFolder(self.folder)
+        self._run.lock()
         self._run.open(self.preset, self.plan, machine.fingerprint(accelerators), ROOT, self.command)
         for line in self._run.torn:
             self.say(line)

@@ -1,5 +1,6 @@
 """The folder of a run: what is on disk, and whether this run may go on in it."""
 
+import fcntl
 import json
 import os
 from dataclasses import asdict
@@ -15,6 +16,9 @@ from bench.presets import Preset
 
 SCHEMA = 1
 """Version of everything that a run writes; docs/records.md says what it holds and when it changes."""
+
+FRAMEWORKS = ("tensorflow", "keras", "numpy")
+"""Packages whose versions may not change within a run."""
 
 
 class RunFolder:
@@ -55,7 +59,7 @@ class RunFolder:
         if file.exists():
             self.about = self._check(file, fresh)
         else:
-            if self.path.exists() and any(self.path.iterdir()):
+            if self.path.exists() and any(f.name not in {"run.json.part", ".lock"} for f in self.path.iterdir()):
                 raise RunFolderError(
                     f"{self.path} holds files but no run.json, so it is no run's folder. "
                     "Choose another name with RUN=..., or empty it."
@@ -69,7 +73,7 @@ class RunFolder:
                 "finished": None,
                 "command": command,
                 "git": machines.git_state(root),
-                "workers": preset.limits.workers or os.cpu_count(),
+                "workers": preset.limits.workers or machines.usable_cores(),
                 "load_before": os.getloadavg()[0],
                 "wall_seconds": None,
                 "cases_run": 0,
@@ -77,17 +81,43 @@ class RunFolder:
         )
         self._write_about()
 
+    def lock(self) -> None:
+        """Keep a second invocation out; the lock goes with this process, however it ends.
+
+        Raises
+        ------
+        RunFolderError
+            If another process holds it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        file = os.open(self.path / ".lock", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(file)
+            raise RunFolderError(
+                f"another process is running {self.path}. Wait for it, or choose another name with RUN=..."
+            ) from error
+
     @property
     def compiler_key(self) -> str:
         """Name for what was compiled here: code for one machine and one version of the framework fits no other."""
-        return f"{self.about['machine_sha256'][:12]}-{self.about['versions'].get('tensorflow', 'none')}"
+        return f"{self.about['machine_sha256'][:12]}-{machines.versions().get('tensorflow', 'none')}"
 
     def append(self, record: dict[str, Any]) -> None:
         """Put a record on disk, whole, before anything else happens."""
-        with (self.path / "records.jsonl").open("ab") as file:
-            file.write((json.dumps(record, allow_nan=True) + "\n").encode())
-            file.flush()
-            os.fsync(file.fileno())
+        path = self.path / "records.jsonl"
+        with path.open("ab", buffering=0) as file:
+            whole = file.tell()
+            try:
+                line = (json.dumps(record, allow_nan=True) + "\n").encode()
+                while line:
+                    line = line[file.write(line) :]
+                os.fsync(file.fileno())
+            except OSError as error:
+                # What there is of this record would swallow the next.
+                file.truncate(whole)
+                raise OSError(error.errno, error.strerror, str(path)) from error
         self.records[record["key"]] = record
         self.about["invocations"][-1]["cases_run"] += 1
 
@@ -109,6 +139,13 @@ class RunFolder:
                 f"{self.path} belongs to another plan: preset {about['preset']['name']!r} with {len(about['plan'])} "
                 f"cases, not {fresh['preset']['name']!r} with {len(fresh['plan'])} (or other settings). {remedy}"
             )
+        changed = [
+            f"{name} was {about['versions'].get(name)} and is {fresh['versions'].get(name)}"
+            for name in FRAMEWORKS
+            if about["versions"].get(name) != fresh["versions"].get(name)
+        ]
+        if changed:
+            raise RunFolderError(f"{self.path} was begun with other versions: {'; '.join(changed)}. {remedy}")
         if about["machine_sha256"] != fresh["machine_sha256"]:
             differ = [
                 f"{name} was {about['machine'].get(name)!r} and is {fresh['machine'][name]!r}"

@@ -1,14 +1,14 @@
 """A case's own process: started fresh, watched from outside, its last words kept."""
 
-import ctypes
 import faulthandler
+import fcntl
 import os
 import signal
 import sys
 import time
 import traceback
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,8 @@ class Worker:
     peak_bytes: int = 0
 
     def __post_init__(self) -> None:
+        # Here and not in the case's process: without room for a log it is the run that must stop, not the case.
+        self.log.write_text(f"{self.job.case.key}\n", encoding="utf-8")
         memory = self.job.case.kind == "memory"
         context = get_context("spawn") if memory else get_context("forkserver")
         self._receiver, sender = context.Pipe(duplex=False)
@@ -112,7 +114,7 @@ class Worker:
 
     def _last_words(self) -> str:
         try:
-            text = self.log.read_text(encoding="utf-8", errors="replace").strip()
+            text = self.log.read_text(encoding="utf-8", errors="replace").partition("\n")[2].strip()
         except OSError:
             text = ""
         return f"; last words:\n{text[-LAST_WORDS:]}" if text else "; it said nothing"
@@ -164,7 +166,7 @@ def _main(sender: Connection, job: Job, log: Path, core: int | None, cache: Path
 
 def _talk_to(log: Path) -> None:
     """Send everything that this process prints, the framework's C++ included, to a file."""
-    file = os.open(log, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o644)
+    file = os.open(log, os.O_APPEND | os.O_WRONLY)
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(file, 1)
@@ -173,5 +175,10 @@ def _talk_to(log: Path) -> None:
 
 def _die_with_parent() -> None:
     """Ask Linux to kill this process when the one that started it is gone, however that ended."""
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    process = parent_process()
+    assert process is not None
+    # Not PR_SET_PDEATHSIG: a worker's parent in Linux' sense is the forkserver, which outlives the run.
+    fcntl.fcntl(process.sentinel, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(process.sentinel, fcntl.F_SETFL, os.O_ASYNC)  # SIGIO when the other end is closed
+    if not process.is_alive():
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,6 +1,7 @@
 """From a case to what an engine needs: the series, the schedule, the network, the scored targets."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -82,7 +83,7 @@ def build(case: Case, training: Training) -> Workload:
     bench.errors.PlanError
         If the case cannot be run on its task's series.
     """
-    task = tasks.create(case.task, case.dial)
+    task = _task(case.task, case.dial)
     series = task.series()
     burn_in = round(training.burn_in * case.window) if REGIMES[case.regime].burn_in else 0
     schedule = Schedule(case.regime, series.train_rows, case.window, case.batch_size, burn_in)
@@ -97,6 +98,12 @@ def build(case: Case, training: Training) -> Workload:
         dtype=case.dtype,
     )
     return Workload(case, training, task, schedule, network, scored_positions(series, training.scored_targets))
+
+
+@cache
+def _task(name: str, dial: int | None) -> tasks.Task:
+    """One instance for all cases, since it keeps its series."""
+    return tasks.create(name, dial)
 
 
 def scored_positions(series: Any, count: int) -> Array:

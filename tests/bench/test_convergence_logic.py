@@ -220,7 +220,6 @@ def test_a_replicate_whose_error_is_no_number_ends_diverged(case, steps, bad):
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
-@pytest.mark.xfail(strict=True, reason="the median over replicates is not a number as soon as one of them is none")
 def test_one_diverged_replicate_does_not_hide_how_much_the_choice_of_targets_matters(case, steps):
     def curve(seed, rate, updates):
         del rate
@@ -333,9 +332,6 @@ def test_every_way_of_predicting_is_scored_after_training(case, training):
     np.testing.assert_allclose(found["positions"], np.array(last) * 2 / 1.5, rtol=1e-5)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a replicate that stops within an epoch is trained to its end before it is scored"
-)
 def test_a_replicate_that_stops_within_an_epoch_is_scored_as_it_was_then(case, steps):
     often = replace(steps, stop="target", evaluations_per_epoch=4, evaluation_seeds=1)
 

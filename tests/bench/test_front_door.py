@@ -213,7 +213,6 @@ def test_a_run_on_a_full_disk_fails_saying_so_and_keeps_what_it_has(tmp_path, ti
     assert json.loads((tiny_disk / "own" / "run.json").read_text())["schema"] == 1
 
 
-@pytest.mark.xfail(strict=True, reason="cases that had no room for their log are recorded as crashed, and stay so")
 def test_a_run_on_a_full_disk_goes_on_when_there_is_room(tmp_path, tiny_disk):
     preset = write(tmp_path, units=range(2, 10), seeds=20)
     assert call(tmp_path, *preset).returncode

@@ -75,7 +75,6 @@ def test_a_window_longer_than_the_series_is_refused_naming_the_longest(preset):
     assert longest(refusal(preset(grid(window=most + 1, regime='"stateless"', batch_size="1")))) == most
 
 
-@pytest.mark.xfail(strict=True, reason="the burn-in of the refused window is held fixed, though it follows the window")
 @pytest.mark.parametrize("window", [300, 900])
 def test_the_longest_window_named_for_the_burn_in_arm_is_the_longest(preset, window):
     arm = {"regime": '"stateless-burnin"', "batch_size": "1"}

@@ -43,7 +43,6 @@ def test_a_single_duration_is_enough(pytester):
     assert stats(pytester, [0.5])["data"] == [0.5]
 
 
-@pytest.mark.xfail(strict=True, reason="the clock adds up, so that differences are rounded")
 @given(st.lists(st.floats(1e-7, 100), min_size=1, max_size=40))
 def test_rounds_last_exactly_as_long_as_recorded(durations):
     timer = replay_timer(durations)

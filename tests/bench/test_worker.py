@@ -242,11 +242,6 @@ def survivors(watcher, processes):
     return alive
 
 
-# A worker's parent is the server of processes, and that one lives as long as a worker holds its lifeline.
-ORPHANED = pytest.mark.xfail(strict=True, reason="workers outlive a run that was killed")
-
-
-@ORPHANED
 def test_running_cases_die_with_a_run_that_was_killed(tmp_path):
     watcher, processes = watched(tmp_path, ["convergence", "time", "memory"])
     forkserver = psutil.Process(processes[0].ppid())
@@ -254,7 +249,6 @@ def test_running_cases_die_with_a_run_that_was_killed(tmp_path):
     assert survivors(watcher, [*processes, forkserver]) == []
 
 
-@ORPHANED
 def test_cases_die_with_a_run_that_was_killed_just_as_they_started(tmp_path):
     watcher, processes = watched(tmp_path, ["convergence", "memory"])
     assert survivors(watcher, processes) == []
