@@ -18,6 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     # After parsing, so that --help and a wrong option answer at once.
+    from reports.effort import effort  # noqa: PLC0415
     from reports.read import RunNotReadableError, read  # noqa: PLC0415
     from reports.render import write_report  # noqa: PLC0415
 
@@ -25,7 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in chosen.runs:
         folder = Path(name) if (Path(name) / "records.jsonl").is_file() else chosen.results / name
         try:
-            print(write_report(read(folder)))
+            run = read(folder)
+            report = write_report(run)
+            print(effort(run).line)
+            print(report)
         except RunNotReadableError as error:
             print(f"error: {error}", file=sys.stderr)
             failed += 1

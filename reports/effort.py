@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from reports.read import Run
+from reports.records import Record
 
 STAGES = ("start", "prepare", "compile", "train", "evaluate")
 
@@ -21,6 +22,9 @@ class Effort:
         Sum over the invocations that say when they ended.
     process_seconds, by_stage
         Sum of the records' `seconds`; processes that ran side by side count each.
+    measuring_seconds
+        What of it was training or measuring: `train` and `evaluate`, and of time and memory cases `compile` as well,
+        since what compiling costs is part of what they measure.
     """
 
     trainings: int
@@ -28,6 +32,7 @@ class Effort:
     wall_seconds: float | None
     process_seconds: float
     by_stage: dict[str, float]
+    measuring_seconds: float
     commands: tuple[str, ...]
 
     @property
@@ -37,8 +42,18 @@ class Effort:
 
     @property
     def measuring_share(self) -> float | None:
-        """Share of the processes' time that was training (with the evaluation inside) or timing."""
-        return self.by_stage["train"] / self.process_seconds if self.process_seconds else None
+        """Share of the processes' time that was training (with the evaluation inside) or measuring."""
+        return self.measuring_seconds / self.process_seconds if self.process_seconds else None
+
+    @property
+    def line(self) -> str:
+        """One line for the terminal."""
+        parts = [f"{self.cases} cases, {self.trainings} trainings"]
+        if self.wall_seconds and self.trainings_per_second is not None:
+            parts.append(f"{self.wall_seconds:.0f} s of wall time, {self.trainings_per_second:.1f} trainings a second")
+        if self.measuring_share is not None:
+            parts.append(f"{self.measuring_share:.0%} of the processes' time was training or measuring")
+        return "; ".join(parts)
 
 
 def effort(run: Run) -> Effort:
@@ -52,8 +67,14 @@ def effort(run: Run) -> Effort:
         wall_seconds=sum(walls) if walls else None,
         process_seconds=sum(r.seconds.get("total", 0.0) for r in run.records),
         by_stage={stage: sum(r.seconds.get(stage, 0.0) for r in run.records) for stage in STAGES},
+        measuring_seconds=sum(map(_measuring, run.records)),
         commands=tuple(dict.fromkeys(filter(None, commands))),
     )
+
+
+def _measuring(record: Record) -> float:
+    stages = ("train", "evaluate") if record.case.kind == "convergence" else ("train", "evaluate", "compile")
+    return sum(record.seconds.get(stage, 0.0) for stage in stages)
 
 
 def _wall(invocation: dict[str, Any]) -> float | None:
