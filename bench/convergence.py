@@ -78,7 +78,7 @@ class Block:
         self._workload = workload
         self._slots: list[Replicate | None] = [None] * replicates
         self._predicts = REGIMES[workload.case.regime].predicts
-        self._target = workload.task.target(workload.case.window)
+        self._target = workload.target
         self.seconds = {"prepare": 0.0, "compile": 0.0, "train": 0.0, "evaluate": 0.0}
         begin = time.perf_counter()
         self.trainer: Trainer = engine.trainer(workload.work(replicates), workload.case.kernel)
@@ -176,7 +176,6 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
         What a reader must know.
     """
     training, schedule, task = workload.training, workload.schedule, workload.task
-    window = workload.case.window
     tuning = [
         Replicate(FIRST_TUNING_SEED + seed, "tuning", rate)
         for rate in training.learning_rates
@@ -201,7 +200,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
         "parameters": workload.network.parameters,
         "predicts": REGIMES[workload.case.regime].predicts,
         "steps_per_prediction": 1 if REGIMES[workload.case.regime].predicts == "carried" else schedule.steps,
-        "target": task.target(window),
+        "target": workload.target,
         "target_rule": task.target_rule,
         "trivial": task.trivial,
         "optimum": task.optimum,

@@ -1,7 +1,7 @@
 """From a case to what an engine needs: the series, the schedule, the network, the scored targets."""
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,11 @@ class Workload:
     schedule: Schedule
     network: Network
     positions: Array
+
+    @cached_property
+    def target(self) -> float:
+        """The error to reach on the targets that are scored."""
+        return self.task.target_on(self.case.window, self.positions)
 
     @property
     def updates_between_evaluations(self) -> int:

@@ -218,6 +218,22 @@ class Task(ABC):
     def baselines(self) -> dict[str, float]:
         """Mean squared errors of named simple predictions, measured on the scored rows."""
 
+    def target_on(self, window: int, rows: NDArray[np.integer]) -> float:
+        """Return the error to reach where only some of the scored rows are scored.
+
+        Here it is the same. A task whose target is an error measured on its rows measures it on these: a small
+        subset is easier or harder than the whole by more than arms differ.
+
+        Parameters
+        ----------
+        window : int
+            Steps of a window.
+        rows : array of int, shape (n,)
+            The rows that are scored.
+        """
+        del rows
+        return self.target(window)
+
     def target(self, window: int) -> float:
         """Return the mean squared error to reach at ``window``, by `target_rule`.
 

@@ -1,6 +1,7 @@
 """Linear prediction from the last inputs, the measure that a network has to be held against."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks.base import FloatArray, Series, check_window
 from tasks.errors import WindowError
@@ -14,7 +15,7 @@ def mean_squared_error(predicted: FloatArray, targets: FloatArray) -> float:
     return float(np.mean((predicted - targets) ** 2))
 
 
-def linear_error(series: Series, lags: int, rows: range | None = None) -> float:
+def linear_error(series: Series, lags: int, rows: range | NDArray[np.integer] | None = None) -> float:
     """Fit a linear map from the last inputs on the training rows and score it on held-out rows.
 
     Parameters
@@ -24,7 +25,7 @@ def linear_error(series: Series, lags: int, rows: range | None = None) -> float:
     lags : int
         How many input rows the prediction sees, the current one included. Scored rows near the start of the
         held-out part look back into the training rows, as a forecaster would.
-    rows : range, optional
+    rows : range or array of int, optional
         The rows to score. Default: the scored rows.
 
     Returns
@@ -41,11 +42,10 @@ def linear_error(series: Series, lags: int, rows: range | None = None) -> float:
     first = check_window(lags) - 1  # the first row with enough inputs behind it
     if first >= series.train_rows:
         raise WindowError(f"{lags} lags do not fit into {series.train_rows} training rows; take fewer.")
-    rows = series.scored_rows if rows is None else rows
+    chosen = np.asarray(series.scored_rows if rows is None else rows)
     seen = np.lib.stride_tricks.sliding_window_view(series.inputs, lags, axis=0)
     design = np.column_stack([seen.reshape(len(seen), -1), np.ones(len(seen))])
     coefficients = np.linalg.lstsq(
         design[: series.train_rows - first], series.targets[first : series.train_rows], rcond=None
     )[0]
-    predicted = design[rows.start - first : rows.stop - first] @ coefficients
-    return mean_squared_error(predicted, series.targets[rows.start : rows.stop])
+    return mean_squared_error(design[chosen - first] @ coefficients, series.targets[chosen])

@@ -135,3 +135,10 @@ def test_a_series_can_be_built_at_every_dial(task, dial):
         at = tasks.create(task.name, dial)
         assert at.series().warm_up >= at.reach
         assert len(at.series().scored_rows) == len(task.series().scored_rows)
+
+
+@pytest.mark.parametrize("name", tasks.names())
+def test_the_target_on_all_scored_rows_is_the_target(name):
+    task = tasks.create(name)
+    rows = np.asarray(task.series().scored_rows)
+    assert task.target_on(5, rows) == pytest.approx(task.target(5))

@@ -75,16 +75,17 @@ def test_autoregressions_are_close_to_the_published_figures(task, lags, publishe
     assert error == pytest.approx(published, rel=0.04)
 
 
-def test_the_target_is_a_fifth_of_persistence_at_every_window(task):
-    errors = task.baselines()
-    assert {task.target(window) for window in (1, 16, 48, 336)} == {errors["persistence"] / 5}
-    assert task.trivial == errors["persistence"]
+def test_the_target_is_the_error_of_half_a_day_of_linear_memory_at_every_window(task):
+    for window in (1, 24, 96):
+        assert task.target(window) == task.baselines()["linear autoregression (24 lags)"]
 
 
-def test_the_target_asks_for_more_than_half_a_day_of_linear_memory(task):
-    errors = task.baselines()
-    short = min(errors[f"linear autoregression ({lags} lags)"] for lags in (2, 24))
-    assert errors["linear autoregression (48 lags)"] < task.target(16) < short
+def test_on_some_of_the_rows_the_target_is_measured_on_these(task):
+    rows = np.asarray(task.series().scored_rows)
+    assert task.target_on(16, rows) == pytest.approx(task.target(16))
+    halves = [task.target_on(16, rows[part::2]) for part in (0, 1)]
+    assert np.mean(halves) == pytest.approx(task.target(16))
+    assert halves[0] != halves[1]
 
 
 def test_a_longer_linear_memory_pays(task):
