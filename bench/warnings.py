@@ -12,7 +12,6 @@ class Warn(StrEnum):
     UNSETTLED = "unsettled"
     BUSY_MACHINE = "busy-machine"
     OTHER_KERNEL = "other-kernel"
-    CONTINUED_AT_ANOTHER_COMMIT = "continued-at-another-commit"
 
 
 REMEDIES: dict[Warn, tuple[str, str]] = {
@@ -39,10 +38,6 @@ REMEDIES: dict[Warn, tuple[str, str]] = {
     Warn.OTHER_KERNEL: (
         "another kernel ran than the one asked for",
         "read `kernel_seen` and `evidence` in the record; the figure belongs to the kernel that ran",
-    ),
-    Warn.CONTINUED_AT_ANOTHER_COMMIT: (
-        "the run was continued at another commit than it began at",
-        "if the code that trains or measures changed in between, run again under another RUN name",
     ),
 }
 """Code -> what it means, what to do."""

@@ -16,8 +16,8 @@ BLOCK_BYTES = 256 * 2**20
 """Most memory that the replicates of a block may take together."""
 
 MOST_REPLICATES = 16
-"""Beyond this a block's weights and moments leave the second-level cache and the time per replicate rises again
-(`make speed` prints the curve)."""
+"""Beyond this the time per replicate no longer falls (`make speed` prints the curve), and a block holds up its slots
+until the slowest replicate is done."""
 
 
 @dataclass(frozen=True)

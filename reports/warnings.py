@@ -41,7 +41,7 @@ class Caution(Enum):
     )
     FAILED = (
         "a case did not end well",
-        "Its last words stand below, its output is in logs/. Run again: only what is missing is run.",
+        "Its last words stand below, its output is in logs/. Run again with ARGS=--retry once the cause is mended.",
     )
     MISSING = (
         "a case of the plan has no record",
@@ -58,6 +58,10 @@ class Caution(Enum):
     REPEATED = (
         "a case was recorded twice; the last record is used",
         "Nothing, unless two runs shared the folder.",
+    )
+    OTHER_COMMIT = (
+        "the run was continued at another commit than it began at",
+        "If the code that trains or measures changed in between, run again under another name.",
     )
     COARSE = (
         "an arm's time to target is less than 10 evaluations, so one evaluation is more than the 10 % margin",
@@ -119,6 +123,10 @@ def _of_files(run: Run) -> Iterator[tuple[Caution, str]]:
     yield from ((Caution.UNREADABLE, str(problem)) for problem in run.unreadable)
     yield from ((Caution.REPEATED, str(problem)) for problem in run.repeated)
     yield from ((Caution.MISSING, key) for key in run.missing)
+    states = [one.get("git") or {} for one in run.about.get("invocations") or [] if one.get("cases_run")]
+    commits = dict.fromkeys(state["commit"][:12] for state in states if state.get("commit"))
+    if len(commits) > 1:
+        yield Caution.OTHER_COMMIT, " then ".join(commits)
 
 
 def _of_family(run: Run, compared: Iterable[Comparison]) -> Iterator[tuple[Caution, str]]:

@@ -176,3 +176,15 @@ def test_the_command_names_the_runs_there_are(tmp_path, capsys):
     synthetic.write(tmp_path / "quick", [synthetic.time()])
     assert main(["--results", str(tmp_path), "quik"]) == 1
     assert "Runs nearby: quick" in capsys.readouterr().err
+
+
+def test_a_run_continued_at_another_commit_says_so(tmp_path):
+    records = synthetic.pair([100] * 10, [200] * 10)
+    invocations = [
+        {"git": {"commit": commit * 4, "dirty": False}, "cases_run": 1, "wall_seconds": 1.0, "command": "make bench"}
+        for commit in ("aaaaaaaa", "bbbbbbbb")
+    ]
+    folder = synthetic.write(tmp_path / "run", records, invocations=invocations)
+    text = write_report(read(folder)).read_text()
+    assert "other-commit" in text
+    assert "aaaaaaaaaaaa then bbbbbbbbbbbb" in text
