@@ -90,7 +90,7 @@ class RunFolder:
             If another process holds it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        file = os.open(self.path / ".lock", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC)
+        file = os.open(self.path / ".lock", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
