@@ -1,5 +1,6 @@
 """Small works for the engine's tests, and Keras models trained by `fit` on the same windows in the same order."""
 
+import os
 from dataclasses import replace
 
 import keras
@@ -7,7 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from bench.engines.base import Feed, HeldOut, Layout, Network, Work
-from bench.engines.tensorflow import layers
+from bench.engines.tensorflow import SHORT_LOOPS, layers
+
+# As the suite's own workers compile; read when XLA compiles for the first time.
+os.environ["XLA_FLAGS"] = SHORT_LOOPS
 
 STEPS, BATCH, UPDATES = 4, 2, 6
 EPOCHS = 3
