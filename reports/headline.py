@@ -1,7 +1,6 @@
 """The answer to the claim in two short sentences, computed from the verdicts."""
 
 from collections import Counter
-from collections.abc import Iterable
 
 from reports.compare import Comparison
 from reports.narrowest import WidthComparison
@@ -39,8 +38,8 @@ def _training(compared: list[Comparison]) -> str:
     parts += [f"about as many in {len(same)}"] if same else []
     parts += [f"{open_} told nothing"] if open_ else []
     none = "" if declared else " (the run declared none)"
-    answer = f"**Less training: {_answer(less, more)}.** Of {count(len(here), f'{kind} comparison')}{none}"
-    return f"{answer}, {listing(parts)}{_after_holm(less, more)}."
+    answer = f"**Less training: {_answer(len(less), len(more), len(here))}.**"
+    return f"{answer} Of {count(len(here), f'{kind} comparison')}{none}, {listing(parts)}{_after_holm(less, more)}."
 
 
 def _after_holm(less: list[Comparison], more: list[Comparison]) -> str:
@@ -56,10 +55,15 @@ def _after_holm(less: list[Comparison], more: list[Comparison]) -> str:
     )
 
 
-def _answer(less: Iterable[object], more: Iterable[object]) -> str:
-    return {(True, True): "it depends", (True, False): "yes", (False, True): "no, more"}.get(
-        (bool(less), bool(more)), "not shown"
-    )
+def _answer(less: int, more: int, of: int) -> str:
+    """One answer for all comparisons; one-sided only where most of them, not merely those decided, say so."""
+    if less and more:
+        return "it depends"
+    if not less and not more:
+        return "not shown"
+    if 2 * max(less, more) <= of:
+        return "not settled"
+    return "yes" if less else "no, more"
 
 
 def _network(widths: list[WidthComparison]) -> str:
@@ -69,7 +73,7 @@ def _network(widths: list[WidthComparison]) -> str:
     here = lstm or widths
     verdicts = Counter(one.verdict for one in here)
     less, more = (sum(verdicts[v] for v in found) for found in (LESS, MORE))
-    answer = _answer(range(less), range(more))
+    answer = _answer(less, more, len(here))
     parts = [
         f"{verb} in {n}"
         for verb, n in (("a narrower one sufficed", less), ("a wider one was needed", more))

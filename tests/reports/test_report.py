@@ -7,6 +7,7 @@ import synthetic
 from matplotlib.image import imread
 
 from reports.__main__ import main
+from reports.headline import _answer
 from reports.read import read
 from reports.render import write_report
 
@@ -188,3 +189,19 @@ def test_a_run_continued_at_another_commit_says_so(tmp_path):
     text = write_report(read(folder)).read_text()
     assert "other-commit" in text
     assert "aaaaaaaaaaaa then bbbbbbbbbbbb" in text
+
+
+@pytest.mark.parametrize(
+    ("less", "more", "of", "answer"),
+    [
+        (2, 0, 3, "yes"),
+        (1, 0, 3, "not settled"),
+        (1, 0, 2, "not settled"),
+        (0, 2, 3, "no, more"),
+        (0, 1, 9, "not settled"),
+        (5, 1, 6, "it depends"),
+        (0, 0, 4, "not shown"),
+    ],
+)
+def test_a_few_decided_comparisons_do_not_speak_for_all(less, more, of, answer):
+    assert _answer(less, more, of) == answer
