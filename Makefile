@@ -57,5 +57,5 @@ speed: $(STAMP) ## what an update costs: this trainer beside model.fit, PyTorch 
 	@$(PY) -m bench.speed $(ARGS)
 
 clean: ## remove environments and caches; results stay
-	rm -rf .venv .venv-gpu .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf .venv .venv-gpu results/.compiled .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -7,7 +7,7 @@ from typing import Any
 from reports.read import Run
 from reports.records import Record
 
-STAGES = ("start", "prepare", "compile", "train", "evaluate")
+STAGES = ("start", "prepare", "compile")
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,10 @@ class Effort:
         Replicates of all convergence records, tuning included.
     wall_seconds
         Sum over the invocations that say when they ended.
-    process_seconds, by_stage
+    process_seconds
         Sum of the records' `seconds`; processes that ran side by side count each.
+    by_stage
+        What of it was neither training nor measuring.
     measuring_seconds
         What of it was training or measuring: `train` and `evaluate`, and of time and memory cases `compile` as well,
         since what compiling costs is part of what they measure.
@@ -66,15 +68,21 @@ def effort(run: Run) -> Effort:
         cases=len(run.records),
         wall_seconds=sum(walls) if walls else None,
         process_seconds=sum(r.seconds.get("total", 0.0) for r in run.records),
-        by_stage={stage: sum(r.seconds.get(stage, 0.0) for r in run.records) for stage in STAGES},
+        by_stage={
+            stage: sum(r.seconds.get(stage, 0.0) for r in run.records if stage not in _measures(r)) for stage in STAGES
+        },
         measuring_seconds=sum(map(_measuring, run.records)),
         commands=tuple(dict.fromkeys(filter(None, commands))),
     )
 
 
+def _measures(record: Record) -> tuple[str, ...]:
+    """Stages of a record that are training or measuring."""
+    return ("train", "evaluate") if record.case.kind == "convergence" else ("train", "evaluate", "compile")
+
+
 def _measuring(record: Record) -> float:
-    stages = ("train", "evaluate") if record.case.kind == "convergence" else ("train", "evaluate", "compile")
-    return sum(record.seconds.get(stage, 0.0) for stage in stages)
+    return sum(record.seconds.get(stage, 0.0) for stage in _measures(record))
 
 
 def _wall(invocation: dict[str, Any]) -> float | None:
