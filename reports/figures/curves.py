@@ -10,7 +10,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from reports.compare import Comparison
-from reports.figures.style import FONT, REGIME_STYLES, Drawing, log_ticks, new_figure, tidy
+from reports.figures.style import FONT, REGIME_STYLES, Drawing, log_ticks, small_multiples, tidy
 from reports.headline import deciding
 from reports.records import Convergence, FloatArray
 
@@ -26,20 +26,11 @@ def draw(compared: list[Comparison]) -> Drawing | None:
     shown, rule = choose(deciding(compared))
     if not shown:
         return None
-    columns = min(3, len(shown))
-    rows = -(-len(shown) // columns)
-    height = 0.75 + 2.3 * rows
-    figure = new_figure(max(5.0, 3.1 * columns), height)
-    grid = figure.subplots(rows, columns, squeeze=False)
-    figure.subplots_adjust(
-        left=0.14 if columns == 1 else 0.085, right=0.98, bottom=0.5 / height, top=1 - 0.85 / height,
-        hspace=0.55, wspace=0.28,
-    )  # fmt: skip
-    for place, axes in enumerate(grid.flat):
-        if place < len(shown):
-            _panel(axes, shown[place])
-        else:
-            axes.set_axis_off()
+    figure, grid = small_multiples(
+        len(shown), row=2.3, head=0.75, legend=0.85, left=(0.14, 0.085), hspace=0.55, wspace=0.28
+    )
+    for axes, one in zip(grid.flat, shown, strict=False):
+        _panel(axes, one)
     for axes in grid[:, 0]:
         axes.set_ylabel("mean squared error", fontsize=FONT - 1)
     for axes in grid[-1]:

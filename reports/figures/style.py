@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -91,3 +92,44 @@ def log_ticks(axes: Axes, which: str, low: float, high: float) -> None:
     axis.set_major_locator(FixedLocator(ticks))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: mark(value)))
+
+
+def small_multiples(
+    count: int, *, row: float, head: float, legend: float, foot: float = 0.5, panel: float = 3.1,
+    left: tuple[float, float], hspace: float, wspace: float, sharey: bool = False,
+) -> tuple[Figure, Any]:  # fmt: skip
+    """Lay out panels, at most three in a row; places beyond the last panel are left empty.
+
+    Parameters
+    ----------
+    count
+        Number of panels.
+    row, head
+        Height of a row of panels and of all that is not panels, in inches.
+    legend, foot
+        What is kept free above and below the panels, in inches.
+    panel
+        Width of a panel in inches.
+    left
+        Left margin as a share of the width, with one column and with more.
+    hspace, wspace
+        Room between panels, as matplotlib counts it.
+
+    Returns
+    -------
+    figure
+        The figure.
+    grid
+        Its axes, shape (rows, columns).
+    """
+    columns = min(3, count)
+    rows = -(-count // columns)
+    height = head + row * rows
+    figure = new_figure(max(1.6 * panel, panel * columns), height)
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=sharey)
+    figure.subplots_adjust(
+        left=left[columns > 1], right=0.98, bottom=foot / height, top=1 - legend / height, hspace=hspace, wspace=wspace
+    )
+    for axes in grid.flat[count:]:
+        axes.set_axis_off()
+    return figure, grid

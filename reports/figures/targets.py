@@ -4,7 +4,7 @@ import math
 
 from matplotlib.axes import Axes
 
-from reports.figures.style import BLUE, FONT, VERMILLION, Drawing, log_ticks, new_figure, tidy
+from reports.figures.style import BLUE, FONT, VERMILLION, Drawing, log_ticks, small_multiples, tidy
 from reports.sensitivity import Sensitivity
 from reports.statistics.verdict import MARGIN
 
@@ -19,20 +19,11 @@ def draw(found: list[Sensitivity], targets: dict[object, float]) -> Drawing | No
         return None
     shown = sorted(usable, key=_range, reverse=True)[:MOST_PANELS]
     shown.sort(key=lambda one: one.setting)
-    columns = min(3, len(shown))
-    rows = -(-len(shown) // columns)
-    height = 0.35 + 2.1 * rows
-    figure = new_figure(max(5.0, 3.1 * columns), height)
-    grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    figure.subplots_adjust(
-        left=0.15 if columns == 1 else 0.085, right=0.98, bottom=0.5 / height, top=1 - 0.3 / height,
-        hspace=0.6, wspace=0.1,
-    )  # fmt: skip
-    for place, axes in enumerate(grid.flat):
-        if place < len(shown):
-            _panel(axes, shown[place], targets.get(shown[place].setting))
-        else:
-            axes.set_axis_off()
+    figure, grid = small_multiples(
+        len(shown), row=2.1, head=0.35, legend=0.3, left=(0.15, 0.085), hspace=0.6, wspace=0.1, sharey=True
+    )
+    for axes, one in zip(grid.flat, shown, strict=False):
+        _panel(axes, one, targets.get(one.setting))
     for axes in grid[:, 0]:
         axes.set_ylabel("stateful / stateless", fontsize=FONT - 1)
     for axes in grid[-1]:

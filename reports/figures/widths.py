@@ -2,7 +2,7 @@
 
 from matplotlib.axes import Axes
 
-from reports.figures.style import FONT, REGIME_STYLES, Drawing, new_figure, tidy
+from reports.figures.style import FONT, REGIME_STYLES, Drawing, small_multiples, tidy
 from reports.narrowest import WidthArm, WidthComparison
 from reports.statistics.intervals import clopper_pearson
 from reports.words import listing
@@ -15,20 +15,12 @@ def draw(found: list[WidthComparison]) -> Drawing | None:
     if not found:
         return None
     shown = found[:MOST_PANELS]
-    columns = min(3, len(shown))
-    rows = -(-len(shown) // columns)
-    height = 0.7 + 2.45 * rows
-    figure = new_figure(max(4.8, 3.0 * columns), height)
-    grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    figure.subplots_adjust(
-        left=0.13 if columns == 1 else 0.08, right=0.98, bottom=0.48 / height, top=1 - 0.75 / height,
-        hspace=0.62, wspace=0.12,
+    figure, grid = small_multiples(
+        len(shown), row=2.45, head=0.7, legend=0.75, panel=3.0, left=(0.13, 0.08), foot=0.48,
+        hspace=0.62, wspace=0.12, sharey=True,
     )  # fmt: skip
-    for place, axes in enumerate(grid.flat):
-        if place < len(shown):
-            _panel(axes, shown[place])
-        else:
-            axes.set_axis_off()
+    for axes, one in zip(grid.flat, shown, strict=False):
+        _panel(axes, one)
     for axes in grid[:, 0]:
         axes.set_ylabel("share that reached", fontsize=FONT - 1)
     handles, labels = grid[0, 0].get_legend_handles_labels()
