@@ -3,6 +3,7 @@
 import re
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--results", default="results", type=Path, help="folder of all runs (results)")
     group.addoption("--device", default="cpu", help="cpu or gpu (cpu)")
     group.addoption("--engine", default="tensorflow", help="framework that trains (tensorflow)")
+    group.addoption("--workers", type=int, help="cases side by side, time cases apart (the preset's, or one a core)")
     group.addoption("--retry", action="store_true", help="run cases again that failed, crashed or hit a limit")
 
 
@@ -38,6 +40,10 @@ def pytest_configure(config: pytest.Config) -> None:
             engine=config.getoption("--engine"),
             device=config.getoption("--device"),
         )
+        workers = config.getoption("--workers")
+        if workers is not None and workers < 1:
+            raise PlanError(f"--workers {workers} must be at least 1")
+        preset = replace(preset, limits=replace(preset.limits, workers=workers or preset.limits.workers))
         name = _run_name(config.getoption("--run") or preset.name)
         config.stash[SESSION] = Session(
             preset=preset,

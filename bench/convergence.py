@@ -22,6 +22,9 @@ from bench.workload import Workload
 FIRST_TUNING_SEED = 1_000_000
 """Tuning seeds count from here and evaluation seeds from 0, so that no seed has both roles."""
 
+SEEDS_APART = 10_000
+"""Repetition k of a case counts its seeds from here on, k times: an arm beside itself on other seeds."""
+
 TIMED_BLOCKS = 5
 """Compiled calls without evaluation whose duration gives the steady-state seconds per update."""
 
@@ -176,8 +179,9 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
         What a reader must know.
     """
     training, schedule, task = workload.training, workload.schedule, workload.task
+    first_seed = SEEDS_APART * workload.case.repetition
     tuning = [
-        Replicate(FIRST_TUNING_SEED + seed, "tuning", rate)
+        Replicate(FIRST_TUNING_SEED + first_seed + seed, "tuning", rate)
         for rate in training.learning_rates
         for seed in range(training.tuning_seeds)
     ]
@@ -185,7 +189,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
     block = Block(workload, engine, 1 if workload.case.kernel != "replicated" else workload.replicates_in_block(wanted))
     block.run(tuning)
     rate = choose_rate(tuning)
-    evaluation = [Replicate(seed, "evaluation", rate) for seed in range(training.evaluation_seeds)]
+    evaluation = [Replicate(first_seed + seed, "evaluation", rate) for seed in range(training.evaluation_seeds)]
     block.run(evaluation)
     samples = block.timed()
 

@@ -35,7 +35,7 @@ class Plan:
     left_out
         Combinations of a grid that mean nothing, each with its reason; they are no errors, since a grid is a product.
     family
-        Comparisons declared before the run: keys of a stateful case and of the stateless one it is compared with.
+        Comparisons declared before the run: keys of two cases that differ in the regime alone.
     """
 
     jobs: list[Job]
@@ -79,15 +79,11 @@ def make(preset: Preset) -> Plan:
     return Plan(ordered, list(left_out.values()), _family([job.case for job in ordered], preset.family))
 
 
-def _family(cases: list[Case], declared: set[Case]) -> list[tuple[str, str]]:
-    """Pair each declared stateful case with the stateless one that differs in nothing else."""
-    planned = set(cases)
-    pairs = [
-        (case, case.but(regime="stateless"))
-        for case in cases
-        if case in declared and case.kind == "convergence" and case.regime == "stateful"
-    ]
-    return [(stateful.key, stateless.key) for stateful, stateless in pairs if stateless in planned]
+def _family(cases: list[Case], declared: list[tuple[Case, Case]]) -> list[tuple[str, str]]:
+    """Keep the declared comparisons whose two cases are both planned, in the order of the plan."""
+    place = {case: number for number, case in enumerate(cases) if case.kind == "convergence"}
+    pairs = {pair: None for pair in declared if place.keys() >= set(pair)}
+    return [(first.key, second.key) for first, second in sorted(pairs, key=lambda pair: place[pair[0]])]
 
 
 def _means_nothing(case: Case) -> str | None:

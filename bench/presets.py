@@ -34,6 +34,9 @@ NAMES: dict[str, tuple[str, ...]] = {
 LEAST = {"dropout": 0, "workers": 0, "burn_in": 0, "scored_targets": 2}
 """Least value of a setting where that is not 1; one scored target has no sampling error."""
 
+CLAIM = "stateful / stateless"
+"""The comparison that a grid with ``family = true`` declares."""
+
 NUMBERS = ("layers", "units", "window", "batch_size")
 MOST_LAYERS = 3
 
@@ -67,8 +70,8 @@ class Preset:
     grids
         Every case with its settings, in order; a case may come twice.
     family
-        Cases of the grids with ``family = true``: their comparisons are the ones that the run is to decide, declared
-        before it begins. All others are exploratory.
+        Comparisons that the run is to decide, declared before it begins: pairs of cases that differ in the regime
+        alone. All others are exploratory.
     """
 
     name: str
@@ -78,7 +81,7 @@ class Preset:
     settings: dict[str, Any]
     limits: Limits
     grids: list[tuple[Case, Training]] = field(default_factory=list)
-    family: set[Case] = field(default_factory=set)
+    family: list[tuple[Case, Case]] = field(default_factory=list)
 
 
 def available() -> dict[str, Path]:
@@ -151,8 +154,7 @@ def load(name: str, *, engine: str = "tensorflow", device: str = "cpu") -> Prese
             place = f"[[{kind}]] number {number} of {where}"
             cases = _expand(kind, grid, training, place, engine=engine, device=device)
             preset.grids.extend(cases)
-            if grid.get("family", False):
-                preset.family.update(case for case, _ in cases)
+            preset.family.extend(_declared(grid.get("family", False), [case for case, _ in cases], place))
     if not preset.grids:
         raise PlanError(f"{where} names no cases: add a [[convergence]], [[time]] or [[memory]] grid")
     return preset
@@ -165,8 +167,6 @@ def _expand(  # noqa: C901, PLR0912 - one check after another
     own = {item.name for item in fields(Training)}
     dimensions = {"task", "cell", "regime", *GRID_DEFAULTS}
     _keys(grid, dimensions | own | {"repetitions", "family"}, where)
-    if not isinstance(grid.get("family", False), bool):
-        raise PlanError(f"family {grid['family']!r} in {where} must be true or false")
     training = _settings(training, {key: value for key, value in grid.items() if key in own}, where)
     for needed in ("task", "cell", "regime"):
         if needed not in grid:
@@ -210,6 +210,29 @@ def _expand(  # noqa: C901, PLR0912 - one check after another
         for repetition in range(repetitions)
         for values in (dict(zip(lists, point, strict=True)) for point in product(*lists.values()))
     ]
+
+
+def _declared(family: Any, cases: list[Case], where: str) -> list[tuple[Case, Case]]:
+    """Comparisons that a grid declares: ``true`` for the claim's own, or a list of "regime / regime"."""
+    if family is False:
+        return []
+    if family is True:
+        family = [CLAIM]
+    if not isinstance(family, list) or not all(isinstance(text, str) for text in family):
+        raise PlanError(f"family {family!r} in {where} must be true, false or a list such as [{CLAIM!r}]")
+    pairs = []
+    for text in family:
+        first, slash, second = (part.strip() for part in text.partition("/"))
+        if not slash or first == second:
+            raise PlanError(f"family {text!r} in {where} must name two regimes, as in {CLAIM!r}")
+        for regime in (first, second):
+            if regime not in REGIMES:
+                raise unknown("regime", regime, REGIMES, f"family of {where}")
+        found = [(case, case.but(regime=second)) for case in cases if case.regime == first]
+        if not found:
+            raise PlanError(f"family {text!r} in {where}: the grid has no regime {first!r}; add it to 'regime'")
+        pairs += found
+    return pairs
 
 
 def _task(text: Any, where: str) -> tuple[str, int | None]:
