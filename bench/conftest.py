@@ -11,6 +11,7 @@ import pytest
 
 from bench import plan, presets
 from bench.errors import PlanError, RunFolderError
+from bench.presets import Limits
 from bench.replay import nothing, replay_timer
 from bench.session import Session
 
@@ -40,10 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
             engine=config.getoption("--engine"),
             device=config.getoption("--device"),
         )
-        workers = config.getoption("--workers")
-        if workers is not None and workers < 1:
-            raise PlanError(f"--workers {workers} must be at least 1")
-        preset = replace(preset, limits=replace(preset.limits, workers=workers or preset.limits.workers))
+        preset = replace(preset, limits=_limits(preset.limits, config.getoption("--workers")))
         name = _run_name(config.getoption("--run") or preset.name)
         config.stash[SESSION] = Session(
             preset=preset,
@@ -113,6 +111,14 @@ def _run_name(name: str) -> str:
             f"run name {name!r} must be letters, digits, '.', '_' and '-', and begin with a letter, a digit or '_'"
         )
     return name
+
+
+def _limits(limits: Limits, workers: int | None) -> Limits:
+    if workers is None:
+        return limits
+    if workers < 1:
+        raise PlanError(f"--workers {workers} must be at least 1")
+    return replace(limits, workers=workers)
 
 
 def _say(config: pytest.Config, text: str) -> None:

@@ -11,6 +11,7 @@ from reports.findings import Finding, findings
 from reports.floors import FloorCheck, floor_checks
 from reports.glance import Line, glance
 from reports.headline import headline
+from reports.instead import Instead, instead
 from reports.narrowest import WidthComparison, width_comparisons
 from reports.read import Run
 from reports.sensitivity import Sensitivity, sensitivity
@@ -21,19 +22,27 @@ from reports.warnings import Noted, collect
 
 @dataclass(frozen=True)
 class Analysis:
-    """A run and all that follows from it."""
+    """A run and all that follows from it.
+
+    Attributes
+    ----------
+    judged
+        Every comparison of two arms with the same target; `compared`: those of stateful against stateless among them.
+    """
 
     run: Run
     headline: list[str]
     turning_point: str
     findings: list[Finding]
     glance: list[Line]
+    judged: list[Comparison]
     compared: list[Comparison]
     itself: list[Comparison]
     widths: list[WidthComparison]
     advice: list[Advice]
     controls: list[Control]
     shares: list[Share]
+    instead: list[Instead]
     otherwise: list[Otherwise]
     gains_by_carrying: str
     sensitivity: list[Sensitivity]
@@ -51,13 +60,13 @@ class Analysis:
 
     @property
     def declared(self) -> list[Comparison]:
-        """Comparisons that were declared before the run."""
-        return [one for one in self.compared if one.declared]
+        """Comparisons that were declared before the run, those of control arms included."""
+        return [one for one in self.judged if one.declared]
 
     @property
     def survivors(self) -> list[Comparison]:
         """Declared comparisons whose difference survives Holm's correction."""
-        return [one for one in self.compared if one.survives_holm]
+        return [one for one in self.judged if one.survives_holm]
 
     @property
     def disagreeing(self) -> list[Comparison]:
@@ -68,11 +77,12 @@ class Analysis:
 def analyse(run: Run) -> Analysis:
     """Compute it. Settings whose arms had different targets get no verdict, but a warning."""
     every = comparisons(run)
-    compared = [one for one in every if one.same_target and one.a.n]
+    judged = [one for one in every if one.same_target and one.a.n]
+    compared = [one for one in judged if one.of_the_claim]
     itself = against_itself(run)
     widths = width_comparisons(run)
     measured = timings(run)
-    beside = controls(run)
+    beside = controls(judged)
     otherwise = predicted_otherwise(run)
     return Analysis(
         run=run,
@@ -80,12 +90,14 @@ def analyse(run: Run) -> Analysis:
         turning_point=turning_point(compared),
         findings=findings(beside),
         glance=glance(compared),
+        judged=judged,
         compared=compared,
         itself=itself,
         widths=widths,
         advice=advice(compared),
         controls=beside,
         shares=shares(beside),
+        instead=instead(run),
         otherwise=otherwise,
         gains_by_carrying=gains_by_carrying(otherwise),
         sensitivity=[sensitivity(one) for one in compared],

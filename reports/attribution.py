@@ -4,15 +4,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bench.regimes import REGIMES
-from reports.compare import Comparison, compare
+from reports.compare import CONTROLS, Comparison
 from reports.read import Run
 from reports.settings import Setting, arms_by_setting, body
 from reports.statistics.intervals import Ratio, geometric_ratio
 from reports.statistics.verdict import LESS, MORE
 from reports.words import listing
-
-CONTROLS = tuple(name for name in REGIMES if name not in {"stateless", "stateful"})
 
 
 @dataclass(frozen=True)
@@ -48,19 +45,21 @@ class Otherwise:
     ratio: Ratio
 
 
-def controls(run: Run) -> list[Control]:
-    """Every control arm of the run, against both arms of its setting."""
-    return [
+def controls(compared: list[Comparison]) -> list[Control]:
+    """Every control arm that ran beside one of the two arms of its setting."""
+    by_regimes = {(one.setting, *one.regimes): one for one in compared}
+    settings = dict.fromkeys(one.setting for one in compared)
+    beside = [
         Control(
             setting,
             regime,
-            compare(setting, arms[regime], arms["stateless"]) if "stateless" in arms else None,
-            compare(setting, arms["stateful"], arms[regime]) if "stateful" in arms else None,
+            by_regimes.get((setting, regime, "stateless")),
+            by_regimes.get((setting, "stateful", regime)),
         )
-        for setting, arms in arms_by_setting(run).items()
+        for setting in settings
         for regime in CONTROLS
-        if regime in arms
     ]
+    return [one for one in beside if one.over_stateless or one.stateful_over_it]
 
 
 _ISOLATES = {

@@ -5,9 +5,10 @@ from functools import cached_property
 
 import numpy as np
 
+from bench.regimes import REGIMES
 from reports.flops import flops_per_update
 from reports.read import Run
-from reports.records import Convergence, Record
+from reports.records import Convergence, Record, Replicate
 from reports.settings import Setting, arms_by_setting, body
 from reports.statistics.intervals import (
     LEVEL,
@@ -18,7 +19,12 @@ from reports.statistics.intervals import (
 )
 from reports.statistics.permutation import holm, sign_flip_p
 from reports.statistics.running_time import BoolArray, FloatArray, expected_running_time, restricted_mean
+from reports.statistics.targets import cost_arrays
 from reports.statistics.verdict import DIFFERENT, Judgement, judge
+
+CLAIM = ("stateful", "stateless")
+CONTROLS = tuple(name for name in REGIMES if name not in CLAIM)
+_PAIRS = (CLAIM, *(pair for name in CONTROLS for pair in ((name, "stateless"), ("stateful", name))))
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,16 @@ class Comparison:
     p_holm: float = float("nan")
 
     @property
+    def regimes(self) -> tuple[str, str]:
+        """Regimes of the two arms."""
+        return self.a.record.case.regime, self.b.record.case.regime
+
+    @property
+    def of_the_claim(self) -> bool:
+        """Whether it is stateful against stateless."""
+        return self.regimes == CLAIM
+
+    @property
     def survives_holm(self) -> bool:
         """Whether a difference that was found also stands as one claim among the declared family."""
         return self.declared and self.updates.verdict in DIFFERENT and self.p_holm <= 1 - LEVEL
@@ -147,13 +163,17 @@ class Comparison:
         return len(verdicts) > 1
 
 
-def compare(setting: Setting, first: Record, second: Record, *, by_position: bool = False) -> Comparison:
+def compare(
+    setting: Setting, first: Record, second: Record, *, by_position: bool = False, target: float | None = None
+) -> Comparison:
     """Compare two convergence records.
 
     Parameters
     ----------
     by_position
         Pair the k-th replicates instead of equal seeds: for an arm against itself on other seeds.
+    target
+        Count up to this error, from the curves, instead of each arm's declared one.
     """
     ours, theirs = body(first).evaluation, body(second).evaluation
     if by_position:
@@ -161,14 +181,7 @@ def compare(setting: Setting, first: Record, second: Record, *, by_position: boo
     else:
         by_seed = {one.seed: one for one in theirs}
         pairs = [(one, by_seed[one.seed]) for one in ours if one.seed in by_seed]
-    a, b = (
-        Arm(
-            record,
-            np.array([pair[side].spent for pair in pairs], dtype=float),
-            np.array([pair[side].reached for pair in pairs], dtype=bool),
-        )
-        for side, record in enumerate((first, second))
-    )
+    a, b = (_arm(record, [pair[side] for pair in pairs], target) for side, record in enumerate((first, second)))
     return Comparison(
         setting=setting,
         a=a,
@@ -177,18 +190,30 @@ def compare(setting: Setting, first: Record, second: Record, *, by_position: boo
     )
 
 
-def comparisons(run: Run) -> list[Comparison]:
-    """Stateful against stateless at every setting that has both arms; Holm over the declared family.
+def _arm(record: Record, replicates: list[Replicate], target: float | None) -> Arm:
+    if target is not None:
+        return Arm(record, *cost_arrays([(one.updates, one.error) for one in replicates], target))
+    return Arm(
+        record,
+        np.array([one.spent for one in replicates], dtype=float),
+        np.array([one.reached for one in replicates], dtype=bool),
+    )
 
-    A declared comparison that has no usable records counts with p = 1: the family was fixed before the run, and what
-    failed may not make the others' correction milder.
+
+def comparisons(run: Run) -> list[Comparison]:
+    """Every two arms of a setting that are worth comparing; Holm over the declared family.
+
+    Those are stateful against stateless, and each control arm beside both: control against stateless, stateful
+    against control. A declared comparison that has no usable records counts with p = 1: the family was fixed before
+    the run, and what failed may not make the others' correction milder.
     """
-    found = [
-        compare(setting, arms["stateful"], arms["stateless"])
-        for setting, arms in arms_by_setting(run).items()
-        if {"stateful", "stateless"} <= arms.keys()
-    ]
     family = set(run.family)
+    found = [
+        compare(setting, arms[first], arms[second])
+        for setting, arms in arms_by_setting(run).items()
+        for first, second in _PAIRS
+        if {first, second} <= arms.keys()
+    ]
     declared = [(one.a.record.key, one.b.record.key) in family for one in found]
     p = [one.p if one.same_target else 1.0 for one, is_declared in zip(found, declared, strict=True) if is_declared]
     adjusted = iter(holm(np.array(p + [1.0] * (len(family) - len(p)))).tolist())

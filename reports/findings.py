@@ -29,11 +29,14 @@ class Finding:
         Settings in which the control ran beside both arms.
     over_stateless, over_stateful
         Control / arm in updates, one a setting; 0 where the arm never reached the target.
+    declared
+        Whether the comparisons that it rests on were declared before the run and survive Holm's correction.
     errors
         Control / better arm, ratio of the lowest errors over paired seeds, where curves ran to the budget.
     """
 
     regime: str
+    declared: bool
     settings: tuple[str, ...]
     tried: int
     over_stateless: tuple[float, ...]
@@ -65,18 +68,23 @@ def findings(controls: list[Control]) -> list[Finding]:
     """Every control that beat both arms somewhere, significantly.
 
     In a setting it beats both where both intervals lie beyond the margin and the larger of the two permutation p (so
-    that both must be small: an intersection-union test) is at most 5 % after Holm over the settings of that control.
+    that both must be small: an intersection-union test) is at most 5 % after Holm: over the run's declared family where
+    both comparisons were declared, else over the settings of that control.
     """
-    by_regime: defaultdict[str, list[tuple[Comparison, Comparison]]] = defaultdict(list)
+    groups: defaultdict[tuple[str, bool], list[tuple[Comparison, Comparison]]] = defaultdict(list)
     for one in controls:
         if one.over_stateless is not None and one.stateful_over_it is not None:
-            by_regime[one.regime].append((one.over_stateless, one.stateful_over_it))
+            pair = one.over_stateless, one.stateful_over_it
+            groups[one.regime, all(comparison.declared for comparison in pair)].append(pair)
     found = []
-    for regime, both in by_regime.items():
-        adjusted = holm(np.array([max(first.p, second.p) for first, second in both]))
+    for (regime, declared), both in groups.items():
+        if declared:
+            adjusted = np.array([max(first.p_holm, second.p_holm) for first, second in both])
+        else:
+            adjusted = holm(np.array([max(first.p, second.p) for first, second in both]))
         beats = [pair for pair, p in zip(both, adjusted, strict=True) if p <= 1 - LEVEL and _beats(*pair)]
         if beats:
-            found.append(_finding(regime, beats, len(both)))
+            found.append(_finding(regime, beats, len(both), declared=declared))
     return found
 
 
@@ -85,7 +93,7 @@ def _beats(first: Comparison, second: Comparison) -> bool:
     return same and first.updates.verdict in LESS and second.updates.verdict in MORE
 
 
-def _finding(regime: str, beats: list[tuple[Comparison, Comparison]], tried: int) -> Finding:
+def _finding(regime: str, beats: list[tuple[Comparison, Comparison]], tried: int, *, declared: bool) -> Finding:
     steps = [
         tuple(int(arm.convergence.fields.get("steps_per_prediction") or 0) for arm in (first.a, first.b))
         for first, _ in beats
@@ -93,6 +101,7 @@ def _finding(regime: str, beats: list[tuple[Comparison, Comparison]], tried: int
     errors = [_lowest_errors(first.a, (first.b, second.a)) for first, second in beats]
     return Finding(
         regime=regime,
+        declared=declared,
         settings=tuple(first.setting.label for first, _ in beats),
         tried=tried,
         over_stateless=tuple(first.updates.ratio.value for first, _ in beats),

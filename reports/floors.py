@@ -1,4 +1,4 @@
-"""Checks the suite against itself: nothing without carried state may get below the stateless floor."""
+"""Checks the suite against itself: nothing may get below the error that is possible for it."""
 
 import math
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ STANDARD_ERRORS = 4.0
 
 @dataclass(frozen=True)
 class FloorCheck:
-    """A record without carried state beside its floor; `margin` is the relative allowance below it."""
+    """A record beside its floor; `margin` is the relative allowance below it."""
 
     key: str
     error: float
@@ -29,7 +29,9 @@ class FloorCheck:
 
 
 def floor_checks(run: Run) -> list[FloorCheck]:
-    """Check the median over the evaluation replicates of the last error of every arm that carries no state.
+    """Check the median over the evaluation replicates of the last error of every arm whose floor is known.
+
+    That is the stateless floor of an arm that carries no state, and the optimum of one that does.
 
     The floor is an expectation over all targets, the error a mean over the scored ones. So 4 of its relative standard
     errors are allowed for: by the normal law a sound result falls below that in 3 of 100,000 checks, and squared
@@ -41,9 +43,9 @@ def floor_checks(run: Run) -> list[FloorCheck]:
     found = []
     for record in run.of_kind("convergence"):
         convergence = body(record)
-        floor = convergence.level("stateless_floor")
+        floor = convergence.level("optimum" if REGIMES[record.case.regime].carried else "stateless_floor")
         last = [one.error[-1] for one in convergence.evaluation if one.error.size and np.isfinite(one.error[-1])]
-        if REGIMES[record.case.regime].carried or not floor or not last:
+        if not floor or not last:
             continue
         margin = STANDARD_ERRORS * _relative_standard_error(convergence.fields.get("scored") or {})
         if margin < 1:

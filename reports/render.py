@@ -9,6 +9,7 @@ from reports import words
 from reports.analysis import Analysis, analyse
 from reports.figures.drawn import drawings
 from reports.figures.widths import interval_text
+from reports.instead import in_short
 from reports.read import Run
 from reports.statistics.intervals import LEVEL, clopper_pearson
 from reports.statistics.permutation import smallest_p
@@ -79,6 +80,7 @@ def _values(found: Analysis, captions: dict[str, str]) -> dict[str, Any]:
         "margin": MARGIN,
         "level": LEVEL,
         "less": LESS,
+        "instead_in_short": in_short(found.instead),
         "family": len(found.run.family),
         "sizes": sizes,
         "least_p": smallest_p(sizes[-1]) if sizes else None,

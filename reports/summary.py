@@ -13,7 +13,7 @@ from reports.narrowest import WidthArm, WidthComparison
 from reports.statistics.intervals import LEVEL
 from reports.statistics.verdict import MARGIN, Judgement
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 def summary(found: Analysis) -> dict[str, Any]:
@@ -24,17 +24,22 @@ def summary(found: Analysis) -> dict[str, Any]:
         "headline": found.headline,
         "margin": MARGIN,
         "level": LEVEL,
-        "findings": [one.sentence for one in found.findings],
+        "findings": [{"sentence": one.sentence, "declared": one.declared} for one in found.findings],
         "advice": [
             {"where": one.where, "what": one.what.replace("**", ""), "declared": one.declared} for one in found.glance
         ],
         "family": len(found.run.family),
-        "survive_holm": [one.a.record.case.id for one in found.survivors],
+        "survive_holm": [[arm.record.case.id for arm in (one.a, one.b)] for one in found.survivors],
         "counts": {
             "declared": _counts(found.declared),
             "exploratory": _counts(one for one in found.compared if not one.declared),
         },
         "training": [_comparison(one) for one in found.compared],
+        "controls": [_comparison(one) for one in found.judged if not one.of_the_claim],
+        "instead": [
+            _comparison(one.comparison) | {"target": one.target, "steps_per_prediction": one.steps_per_prediction}
+            for one in found.instead
+        ],
         "network": [_widths(one) for one in found.widths],
         "floors": {"checked": len(found.floors), "below": [one.key for one in found.floors if one.below]},
         "against_itself": {"comparisons": len(found.itself), "false_calls": len(found.false_calls)},
@@ -56,8 +61,7 @@ def write_summary(found: Analysis, file: Path) -> None:
 
 def _comparison(one: Comparison) -> dict[str, Any]:
     return {
-        "stateful": one.a.record.case.id,
-        "stateless": one.b.record.case.id,
+        "cases": [one.a.record.case.id, one.b.record.case.id],
         "declared": one.declared,
         "n": one.a.n,
         "target": one.a.convergence.target,
@@ -69,7 +73,7 @@ def _comparison(one: Comparison) -> dict[str, Any]:
         "p": one.p,
         "p_holm": _plain(one.p_holm),
         "survives_holm": one.survives_holm,
-        "arms": {"stateful": _arm(one.a), "stateless": _arm(one.b)},
+        "arms": [_arm(one.a), _arm(one.b)],
     }
 
 

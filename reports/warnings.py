@@ -20,7 +20,7 @@ class Caution(Enum):
     """(what it means, what to do)."""
 
     BELOW_FLOOR = (
-        "a stateless arm got below the error that is possible without carried state: a bug in the suite",
+        "an arm got below the error that is possible for it: a bug in the suite",
         "Do not use this run's verdicts on that task. Report it with the run folder.",
     )
     FALSE_CALL = (

@@ -72,6 +72,13 @@ def test_no_seed_tunes_and_evaluates(case, training, seeds):
     assert not seen["tuning"] & seen["evaluation"]
 
 
+def test_a_repetition_has_seeds_of_its_own(case, training):
+    seeds = [{run["seed"] for run in measure(case.but(repetition=k), training)[0]["replicates"]} for k in range(3)]
+    assert len(seeds[0]) == len(seeds[1]) == len(seeds[2]) > 0
+    assert not seeds[0] & seeds[1]
+    assert not seeds[1] & seeds[2]
+
+
 def test_a_replicate_is_what_its_seed_and_rate_make_it(case, training):
     result, *_ = measure(case, training)
     for run in result["replicates"]:

@@ -149,6 +149,20 @@ def test_a_partner_may_come_from_another_grid(preset):
     assert len(plan.make(preset(grid(family="true") + grid(regime='"stateless"'))).family) == 1
 
 
+def test_any_two_regimes_can_be_declared(preset):
+    family = '["stateful / stateless", "stateless-ordered / stateless"]'
+    made = plan.make(preset(grid(regime=ARMS, family=family)))
+    assert sorted(tuple(key.split("-u")[0].split("lstm-")[1] for key in pair) for pair in made.family) == [
+        ("stateful", "stateless"),
+        ("stateless-ordered", "stateless"),
+    ]
+
+
+def test_a_comparison_declared_twice_is_one(preset):
+    text = grid(regime=ARMS, family="true") + grid(regime=ARMS, family='["stateful/stateless"]')
+    assert len(plan.make(preset(text)).family) == 1
+
+
 def test_to_declare_a_family_makes_another_plan(preset):
     plans = [plan.make(preset(grid(regime=ARMS, family=value))) for value in ("true", "false")]
     assert plans[0].sha256 != plans[1].sha256

@@ -56,7 +56,7 @@ def test_every_shipped_preset_loads_and_plans(name, device):
     made = planned(name, device)
     assert made.jobs
     assert len({job.case.key for job in made.jobs}) == len(made.jobs)
-    assert {job.case.kind for job in made.jobs} == set(KINDS)
+    assert {job.case.kind for job in made.jobs} == (set(KINDS) if name != "known" else {"convergence"})
     assert {job.case.device for job in made.jobs} == {device}
 
 
@@ -72,9 +72,9 @@ def test_presets_meant_to_be_read_declare_what_they_are_to_decide(name):
     made = planned(name, "cpu")
     cases = {job.case.key: job.case for job in made.jobs}
     assert made.family
-    for stateful, stateless in made.family:
-        assert cases[stateful].regime == "stateful"
-        assert cases[stateless] == cases[stateful].but(regime="stateless")
+    for first, second in made.family:
+        assert cases[first] == cases[second].but(regime=cases[first].regime)
+        assert cases[first] != cases[second]
 
 
 def test_a_users_own_file_is_taken_by_its_path(write):
@@ -193,7 +193,7 @@ WRONG_VALUES = [
     ("batch_size", "[8, 0]", "at least 1"),
     ("layers", "0", "at least 1"),
     ("layers", "4", "between 1 and 3"),
-    ("family", '"yes"', "true or false"),
+    ("family", '"yes"', "true, false or"),
     ("repetitions", "0", "at least 1"),
     ("repetitions", "[1, 2]", "whole number"),
     ("epochs", "-1", "at least 1"),
@@ -292,3 +292,20 @@ def test_a_file_that_is_no_text_is_refused(tmp_path):
     path = tmp_path / "own.toml"
     path.write_bytes(b"\xff\xfe\x00" + os.urandom(8))
     assert f"{path} is not valid TOML" in refusal(str(path))
+
+
+@pytest.mark.parametrize(
+    ("family", "says"),
+    [
+        ('"yes"', "'yes' .* true, false or a list such as"),
+        ("[1]", r"\[1\] .* true, false or a list"),
+        ('["stateful"]', "'stateful' .* must name two regimes, as in 'stateful / stateless'"),
+        ('["stateful / stateful"]', "must name two regimes"),
+        ('["statefull / stateless"]', "'statefull'.*stateful"),
+        ('["stateless-burnin / stateless"]', "no regime 'stateless-burnin'; add it to 'regime'"),
+    ],
+)
+def test_a_family_that_declares_nothing_sensible_is_refused(write, family, says):
+    grid = f'[[convergence]]\ntask = "cosine"\ncell = "lstm"\nregime = ["stateful", "stateless"]\nfamily = {family}\n'
+    with pytest.raises(PlanError, match=says):
+        presets.load(str(write(grid)))

@@ -66,3 +66,26 @@ def test_many_tries_are_corrected_for():
 
     assert len(findings(at(4))) == 1
     assert findings(at(4) + at(8)) == []
+
+
+def test_a_declared_control_is_called_declared_and_counts_in_the_family(tmp_path):
+    made = records(synthetic.hits(100, seed=3))
+    stateful, stateless, burn_in = (one["key"] for one in made)
+    pairs = [[burn_in, stateless], [stateful, burn_in], [stateful, stateless]]
+    folder = synthetic.write(tmp_path / "run", made, family=pairs)
+    text = write_report(read(folder)).read_text()
+    assert "> **Declared before the run:** A warm state without carrying" in text
+    assert "burnin / stateless (less, p" in text
+    found = analyse(read(folder))
+    assert len(found.declared) == 3
+    assert {one.regimes for one in found.survivors} >= {("stateless-burnin", "stateless")}
+    # Three times the smallest p, the family's size.
+    assert min(one.p_holm for one in found.declared) == min(one.p for one in found.declared) * 3
+
+
+def test_one_declared_half_is_not_enough():
+    made = records(synthetic.hits(100, seed=3))
+    _, stateless, burn_in = (one["key"] for one in made)
+    run = Run(folder=None, about={"family": [[burn_in, stateless]]}, records=tuple(map(Record.from_dict, made)))
+    (one,) = analyse(run).findings
+    assert not one.declared

@@ -37,6 +37,13 @@ def test_the_stateful_arm_may_get_there():
     assert floor_checks(run_of(record([0.01] * 5, regime="stateful", relative_standard_error=0.01))) == []
 
 
+def test_the_stateful_arm_may_not_get_below_the_optimum():
+    made = record([0.3] * 5, regime="stateful", relative_standard_error=0.05)
+    made["convergence"]["optimum"] = 1.0
+    (one,) = floor_checks(run_of(made))
+    assert (one.floor, one.below) == (1.0, True)
+
+
 def test_one_diverged_replicate_hides_nothing():
     (one,) = floor_checks(run_of(record([0.1, 0.1, 0.1, None, 1e9], relative_standard_error=0.05)))
     assert one.below

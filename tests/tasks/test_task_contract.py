@@ -58,7 +58,8 @@ def test_the_trivial_error_is_near_the_error_measured_for_the_first_named_baseli
 
 
 def test_no_baseline_beats_the_optimum(task):
-    assert min(task.baselines().values()) >= (task.optimum or 0.0)
+    # An optimum above 0 is an expectation; 10 % are four standard errors of the mean of 1024 squares.
+    assert min(task.baselines().values()) >= 0.9 * (task.optimum or 0.0)
 
 
 def test_changing_the_returned_baselines_changes_nothing(task):
@@ -87,7 +88,10 @@ def test_the_floor_meets_the_optimum_exactly_from_the_reach_on(task):
         assert task.stateless_floor(task.reach - 1) > task.optimum
 
 
-def test_the_target_lies_between_optimum_and_trivial(task):
+def test_the_target_lies_between_optimum_and_trivial_where_anything_can_be_learnt(task):
+    if task.optimum == task.trivial:
+        assert task.target(1) < task.optimum
+        return
     for window in (1, 2, 3, 8, 15, 16, 17, 48, 400):
         assert (task.optimum or 0.0) < task.target(window) < task.trivial
 

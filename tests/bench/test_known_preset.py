@@ -1,0 +1,66 @@
+"""Settings whose answer can be proved, through real training and the whole pipeline to the verdict."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reports.analysis import analyse
+from reports.read import read
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    results = tmp_path_factory.mktemp("results")
+    command = [
+        *(sys.executable, "-m", "pytest", "bench", "-q", "-p", "no:cacheprovider", "--benchmark-disable"),
+        *("--preset", "known", "--results", str(results)),
+    ]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    run = read(results / "known")
+    assert {record.outcome for record in run.records} == {"ok"}
+    return analyse(run)
+
+
+def provable(comparison):
+    """What follows from the task's own statements alone."""
+    arm = comparison.b.convergence
+    if arm.target < arm.level("optimum"):
+        return {"neither"}
+    if arm.target < arm.level("stateless_floor"):
+        return {"only stateful reaches it", "neither"}
+    # Reach 1 and independent inputs: neither order nor state tells anything of the targets.
+    assert comparison.setting.reach == 1
+    return {"no difference"}
+
+
+def test_every_verdict_is_the_provable_one(found):
+    assert len(found.declared) == 8
+    for one in found.declared:
+        assert str(one.updates.verdict) in provable(one), (one.setting.label, one.regimes, one.updates)
+
+
+def test_all_kinds_of_answers_occur(found):
+    verdicts = {str(one.updates.verdict) for one in found.declared}
+    assert verdicts == {"only stateful reaches it", "neither", "no difference"}
+
+
+def test_only_carried_state_reaches_the_mean_beyond_the_window(found):
+    (one,) = [one for one in found.compared if one.setting.task_name == "lagged_mean@16"]
+    assert (one.a.hits, one.b.hits) == (12, 0)
+
+
+def test_no_width_lifts_a_stateless_net_over_its_floor(found):
+    blind = [one for one in found.compared if one.setting.window == 1]
+    assert {one.setting.units for one in blind} == {4, 32}
+    assert [one.b.hits for one in blind] == [0] * 4
+
+
+def test_nothing_lies_below_its_floor_and_no_arm_differs_from_itself(found):
+    assert found.floors
+    assert not [one.key for one in found.floors if one.below]
+    assert found.false_calls == []
