@@ -13,10 +13,11 @@ from reports.glance import Line, glance
 from reports.headline import headline
 from reports.instead import Instead, instead
 from reports.narrowest import WidthComparison, width_comparisons
+from reports.rates import Rates, rates
 from reports.read import Run
 from reports.sensitivity import Sensitivity, sensitivity
 from reports.statistics.verdict import Verdict
-from reports.turning import turning_point
+from reports.turning import Turn, turning_point, turns
 from reports.warnings import Noted, collect
 
 
@@ -33,6 +34,7 @@ class Analysis:
     run: Run
     headline: list[str]
     turning_point: str
+    turns: list[Turn]
     findings: list[Finding]
     glance: list[Line]
     judged: list[Comparison]
@@ -46,6 +48,7 @@ class Analysis:
     otherwise: list[Otherwise]
     gains_by_carrying: str
     sensitivity: list[Sensitivity]
+    rates: list[Rates]
     timings: list[Timing]
     time_ratios: list[TimeRatio]
     memories: list[Memory]
@@ -88,6 +91,7 @@ def analyse(run: Run) -> Analysis:
         run=run,
         headline=headline(compared, widths),
         turning_point=turning_point(compared),
+        turns=turns(compared),
         findings=findings(beside),
         glance=glance(compared),
         judged=judged,
@@ -101,6 +105,7 @@ def analyse(run: Run) -> Analysis:
         otherwise=otherwise,
         gains_by_carrying=gains_by_carrying(otherwise),
         sensitivity=[sensitivity(one) for one in compared],
+        rates=rates(run),
         timings=measured,
         time_ratios=time_ratios(measured),
         memories=memories(run),

@@ -1,12 +1,13 @@
 """What no one asked for but everyone should know: a control arm that beat both arms of the claim."""
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from reports.attribution import Control
 from reports.compare import Arm, Comparison
+from reports.settings import Setting
 from reports.statistics.intervals import LEVEL, Ratio, geometric_ratio
 from reports.statistics.permutation import holm
 from reports.statistics.verdict import LESS, MORE
@@ -37,7 +38,7 @@ class Finding:
 
     regime: str
     declared: bool
-    settings: tuple[str, ...]
+    settings: tuple[Setting, ...]
     tried: int
     over_stateless: tuple[float, ...]
     over_stateful: tuple[float, ...]
@@ -46,18 +47,29 @@ class Finding:
     errors: tuple[Ratio, ...]
 
     @property
+    def where(self) -> str:
+        """The settings, those that differ in the window alone together."""
+        windows: defaultdict[Setting, list[int]] = defaultdict(list)
+        for setting in self.settings:
+            windows[replace(setting, window=0)].append(setting.window)
+        return "; ".join(
+            f"{one.task_name}, {one.network}, B {one.batch_size} at L = {listing(sorted(at))}"
+            for one, at in windows.items()
+        )
+
+    @property
     def sentence(self) -> str:
         """The finding in words."""
         text = (
             f"{NAMES.get(self.regime, self.regime)} beat both arms in {len(self.settings)} of {self.tried} settings "
-            f"({listing(self.settings)}): {_against('stateless', self.over_stateless)}, and "
+            f"({self.where}): {_against('stateless', self.over_stateless)}, and "
             f"{_against('stateful', self.over_stateful)}; counted in cell steps, it still beat both in "
             f"{self.fewer_cell_steps}"
         )
         longer = [(ours, theirs) for ours, theirs in self.steps_per_prediction if ours > theirs]
         if longer:
-            steps = listing(sorted({f"{ours} steps instead of {theirs}" for ours, theirs in longer}))
-            text += f". It predicts from {steps}"
+            ours, theirs = (_span([float(n) for n in sorted(set(side))]) for side in zip(*longer, strict=True))
+            text += f". It predicts from {ours} steps instead of {theirs}"
         lower = [one.value for one in self.errors if one.high < 1]
         if lower:
             text += f". Its lowest error was × {_span(lower)} that of the better arm in {len(lower)} of them"
@@ -102,7 +114,7 @@ def _finding(regime: str, beats: list[tuple[Comparison, Comparison]], tried: int
     return Finding(
         regime=regime,
         declared=declared,
-        settings=tuple(first.setting.label for first, _ in beats),
+        settings=tuple(first.setting for first, _ in beats),
         tried=tried,
         over_stateless=tuple(first.updates.ratio.value for first, _ in beats),
         over_stateful=tuple(1 / second.updates.ratio.value for _, second in beats),

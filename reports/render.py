@@ -10,6 +10,7 @@ from reports.analysis import Analysis, analyse
 from reports.figures.drawn import drawings
 from reports.figures.widths import interval_text
 from reports.instead import in_short
+from reports.rates import median_second_best
 from reports.read import Run
 from reports.statistics.intervals import LEVEL, clopper_pearson
 from reports.statistics.permutation import smallest_p
@@ -80,6 +81,7 @@ def _values(found: Analysis, captions: dict[str, str]) -> dict[str, Any]:
         "margin": MARGIN,
         "level": LEVEL,
         "less": LESS,
+        "second_best_rate": median_second_best(found.rates),
         "instead_in_short": in_short(found.instead),
         "family": len(found.run.family),
         "sizes": sizes,

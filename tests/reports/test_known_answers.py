@@ -70,7 +70,8 @@ def test_it_turns_over_where_the_window_covers_the_target(tmp_path):
     assert "**carry state** at windows of 2 and 4" in text
     assert "**shuffle, do not carry** from a window of 8 on" in text
     assert "(D/L > 1) carried state paid in 2 and cost in 0 of 2" in text
-    assert "(D/L ≤ 1) carried state paid in 0 and cost in 2 of 2" in text
+    assert "(D/L ≤ 1) it paid in 0 and cost in 2 of 2" in text
+    assert "turned with the window on lagged_mean@8, LSTM, 8 units, B 8 (pays up to 4, costs from 8 on)" in text
 
 
 def test_fewer_updates_that_take_more_seconds(tmp_path):
@@ -111,7 +112,7 @@ def test_a_leak_is_loud_and_the_sound_record_silent(tmp_path):
         one["convergence"] |= {"stateless_floor": 0.04, "scored": {"count": 128, "relative_standard_error": 0.1}}
     text, summary = reported(tmp_path, records)
     assert (len(summary["floors"]["below"]), summary["floors"]["checked"]) == (0, 4)
-    assert "4 records without carried state were held against" in text
+    assert "4 records were held against" in text
     records[1]["convergence"]["stateless_floor"] = 0.5
     text, summary = reported(tmp_path, records)
     assert summary["floors"]["below"] == [records[1]["key"]]
