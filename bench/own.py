@@ -1,0 +1,172 @@
+"""A user's own series as a preset: windows and batch sizes proposed from it, a grid that takes minutes."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import tasks
+from bench import presets
+from bench.errors import PlanError
+from bench.presets import Preset
+from tasks.errors import TaskError
+from tasks.own.prepare import Request, prepare
+from tasks.own.series import OwnSeries
+
+DEFAULT_CELLS = ("lstm", "gru")
+DEFAULT_UNITS = (4, 8, 16)
+LONGEST_WINDOW = 96
+"""A longer window is no slower to try for a user who asks for it, but the usual run should end in minutes."""
+WITHOUT_SEASON = 48
+WINDOWS_IN_TRAINING = 16
+"""Least number of windows that the training rows hold, or there would be hardly an update in an epoch."""
+BATCH_SIZE = 8
+LARGER = 4
+"""A second batch size is this many times the first: the batch size turns the answer round."""
+TARGETS = 160_000
+"""Training targets that a replicate may process: the budget of the quick preset."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What to try; () for what is proposed."""
+
+    windows: tuple[int, ...] = ()
+    batch_sizes: tuple[int, ...] = ()
+    units: tuple[int, ...] = ()
+    cells: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Values to try and why these."""
+
+    values: tuple[int, ...]
+    why: str
+
+
+def propose_windows(train_rows: int, period: int | None) -> Proposal:
+    """Three windows: a season (or 48 steps), a quarter and a twelfth of it."""
+    longest = max(2, min(period or WITHOUT_SEASON, LONGEST_WINDOW, train_rows // WINDOWS_IN_TRAINING))
+    values = tuple(sorted({max(2, longest // 12), max(2, longest // 4), longest}))
+    if longest == period:
+        base = f"the season of {period} steps"
+    elif longest == LONGEST_WINDOW:
+        base = f"{longest} steps, as the season of {period} would take long"
+    elif longest == WITHOUT_SEASON:
+        base = f"{longest} steps, as there is no season to go by"
+    else:
+        base = f"{longest} steps, of which the {train_rows} training rows hold {WINDOWS_IN_TRAINING}"
+    return Proposal(values, f"{base}, a quarter and a twelfth of it")
+
+
+def propose_batch_sizes(train_rows: int, windows: Sequence[int]) -> Proposal:
+    """The quick preset's batch size, or what leaves two updates in an epoch; and four times as many where it fits."""
+    batch = BATCH_SIZE
+    while batch > 1 and train_rows // (batch * max(windows)) < 2:
+        batch //= 2
+    why = "the usual one" if batch == BATCH_SIZE else f"so that an epoch has two updates at a window of {max(windows)}"
+    if _updates(train_rows, min(windows), LARGER * batch) < LARGER:
+        return Proposal((batch,), why)
+    return Proposal(
+        (batch, LARGER * batch), f"{why}, and {LARGER} times as many where an epoch still has {LARGER} updates"
+    )
+
+
+def load(request: Request, grid: Grid, *, engine: str = "tensorflow", device: str = "cpu") -> Preset:
+    """Read a user's file and make a preset of it.
+
+    Raises
+    ------
+    PlanError
+        Naming what is wrong with the file or with what was asked.
+    """
+    try:
+        prepared = prepare(request)
+    except TaskError as error:
+        raise PlanError(str(error)) from error
+    rows = prepared.series.train_rows
+    windows = Proposal(grid.windows, "as asked") if grid.windows else propose_windows(rows, prepared.period)
+    if max(windows.values) > rows:
+        raise PlanError(
+            f"window {max(windows.values)} is longer than the {rows:,} training rows of {request.path.name}."
+        )
+    batches = Proposal(grid.batch_sizes, "as asked") if grid.batch_sizes else propose_batch_sizes(rows, windows.values)
+    why = {"windows": windows.why, "batch_sizes": batches.why}
+    about = prepared.about | {"windows": list(windows.values), "batch_sizes": list(batches.values), "why": why}
+    series = OwnSeries(replace(prepared, about=about))
+    tasks.add(series)
+    settings = _settings(series, grid, windows, batches, asked=bool(grid.batch_sizes))
+    text = json.dumps(settings, sort_keys=True).encode()
+    return presets.check(
+        settings, request.path, hashlib.sha256(text).hexdigest(), engine=engine, device=device, series=series
+    )
+
+
+def lines(series: OwnSeries) -> list[str]:
+    """What a user should know before the run begins."""
+    about, prepared = series.prepared.about, series.prepared
+    split = prepared.series
+    season = (
+        f"season {prepared.period} steps"
+        + (f" (autocorrelation {about['period_found']:.2f} in training)" if about["period_found"] else " (as given)")
+        if prepared.period
+        else "no season"
+    )
+    why = about["why"]
+    return [
+        (
+            f"{series.title}: {about['values']:,} values, one each {about['step']}, lines {about['first_line']} to "
+            f"{about['last_line']}; {split.train_rows:,} rows train, {split.warm_up} warm up, "
+            f"{len(split.scored_rows):,} are held out to score; {season}"
+        ),
+        *about["notes"],
+        f"windows {_listed(about['windows'])}: {why['windows']} (WINDOWS=... for others)",
+        f"batch sizes {_listed(about['batch_sizes'])}: {why['batch_sizes']} (BATCHES=... for others)",
+        "errors on all scored rows: "
+        + ", ".join(f"{name} {error:.3g}" for name, error in series.baselines().items())
+        + f"; target about {series.target(1):.3g}",
+    ]
+
+
+def _settings(series: OwnSeries, grid: Grid, windows: Proposal, batches: Proposal, *, asked: bool) -> dict[str, Any]:
+    """The grid, in the words of a preset file."""
+    rows = series.series().train_rows
+    first, *others = batches.values
+    units = grid.units or DEFAULT_UNITS
+    common = {"task": series.name, "cell": list(grid.cells or DEFAULT_CELLS), "units": max(units), "batch_size": first}
+    pair = {"regime": ["stateless", "stateful"]}
+    grids: list[dict[str, Any]] = [
+        common | pair | {"window": list(windows.values), "family": True, "stop": "budget"},
+    ]
+    if narrower := sorted(set(units) - {max(units)}):
+        grids.append(common | pair | {"window": list(windows.values), "units": narrower})
+    for batch in others:
+        fitting = [window for window in windows.values if asked or _updates(rows, window, batch) >= LARGER]
+        grids.append(common | pair | {"window": fitting, "batch_size": batch})
+    # The control that has a warm state without carrying one.
+    if warm := [window for window in windows.values if 2 * window <= rows // WINDOWS_IN_TRAINING or not grid.windows]:
+        grids.append(common | {"regime": "stateless-burnin", "window": warm})
+    return {
+        "name": series.name,
+        "description": f"{series.title}: does carrying state pay?",
+        "training": {
+            "learning_rates": [0.003, 0.012, 0.05],
+            "tuning_seeds": 3,
+            "evaluation_seeds": 12,
+            "epochs": min(200, max(20, round(TARGETS / rows))),
+            "scored_targets": 128,
+            "stop": "target",
+        },
+        "limits": {"seconds": 600, "memory_mib": 4096},
+        "convergence": grids,
+    }
+
+
+def _updates(train_rows: int, window: int, batch: int) -> int:
+    return (train_rows - window + 1) // (window * batch)
+
+
+def _listed(values: Sequence[int]) -> str:
+    return ", ".join(map(str, values))
