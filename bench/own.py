@@ -152,7 +152,7 @@ def _settings(series: OwnSeries, grid: Grid, windows: Proposal, batches: Proposa
         "name": series.name,
         "description": f"{series.title}: does carrying state pay?",
         "training": {
-            "learning_rates": [0.003, 0.012, 0.05],
+            "learning_rates": [0.003, 0.01, 0.03, 0.1],
             "tuning_seeds": 3,
             "evaluation_seeds": 12,
             "epochs": min(200, max(20, round(TARGETS / rows))),

@@ -10,6 +10,7 @@ from reports.analysis import Analysis, analyse
 from reports.figures.drawn import drawings
 from reports.figures.widths import interval_text
 from reports.read import Run
+from reports.recommendation import recommendations, sentence
 from reports.statistics.intervals import LEVEL, clopper_pearson
 from reports.statistics.permutation import smallest_p
 from reports.statistics.verdict import LESS, MARGIN
@@ -63,7 +64,7 @@ def render(found: Analysis, captions: dict[str, str]) -> str:
         "cell": words.table_cell,
         "plain": words.plain,
     }
-    environment.globals |= {"count": words.count, "span": words.span, "limited": words.limited}
+    environment.globals |= {"count": words.count, "span": words.span, "limited": words.limited, "sentence": sentence}
     return environment.get_template("report.md.j2").render(**_values(found, captions))
 
 
@@ -76,6 +77,7 @@ def _values(found: Analysis, captions: dict[str, str]) -> dict[str, Any]:
         "found": found,
         "captions": captions,
         "overview": overview(found),
+        "recommendations": recommendations(found.run),
         "margin": MARGIN,
         "level": LEVEL,
         "less": LESS,

@@ -1,0 +1,208 @@
+"""What to train on a real series: the cheapest arm that reaches the target reliably, and the code that trains it."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from bench.store import SERIES_FILE
+from reports.compare import Arm, Comparison, compare
+from reports.read import Run
+from reports.records import Record
+from reports.settings import Setting, arms_by_setting, body
+from reports.statistics.intervals import Ratio
+from reports.statistics.widths import shown_above_half
+from reports.words import listing
+
+REGIMES = ("stateless", "stateless-burnin", "stateless-sliding", "stateful")
+"""Ways of training that one would use; the other regimes are controls."""
+
+LAYERS = {
+    "lstm": "keras.layers.LSTM(UNITS, return_sequences=True{})",
+    "gru": "keras.layers.GRU(UNITS, return_sequences=True{}, reset_after=True)",
+    "gru_reset_before": "keras.layers.GRU(UNITS, return_sequences=True{}, reset_after=False)",
+    "simple_rnn": "keras.layers.SimpleRNN(UNITS, return_sequences=True{})",
+}
+"""The recurrent layer of each cell in Keras' words, with a place for what only a stateful one has."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An arm, and what it costs beside the cheapest: `over_cheapest.seconds.ratio` is its cost / the cheapest's."""
+
+    setting: Setting
+    arm: Arm
+    over_cheapest: Comparison
+
+    @property
+    def regime(self) -> str:
+        """How it is trained."""
+        return self.arm.record.case.regime
+
+    @property
+    def ratio(self) -> Ratio:
+        """Its seconds to the target over those of the cheapest."""
+        judged = self.over_cheapest.seconds
+        assert judged is not None  # only arms whose seconds were measured are candidates
+        return judged.ratio
+
+    @property
+    def seconds(self) -> float:
+        """Expected seconds of training to the target: updates x seconds of an update."""
+        return self.arm.ert * _seconds_per_update(self.arm.record)
+
+    @property
+    def seconds_interval(self) -> tuple[float, float]:
+        """Interval of these, the seconds of an update taken as known."""
+        low, high = (limit * _seconds_per_update(self.arm.record) for limit in self.arm.ert_interval)
+        return low, high
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One thing to choose: its value in the cheapest arm, and the values of arms that cannot be told from it."""
+
+    name: str
+    value: str
+    also: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What follows for one task.
+
+    Attributes
+    ----------
+    reliable
+        Arms that were shown to reach the target in more than half of all trainings, the cheapest first.
+    tried
+        How many arms there were.
+    nearest
+        The arm with most successes, where none is reliable.
+    """
+
+    task: str
+    folder: str
+    own: bool
+    reliable: list[Candidate]
+    tried: int
+    nearest: Arm
+
+    @property
+    def best(self) -> Candidate:
+        """The cheapest reliable arm."""
+        return self.reliable[0]
+
+    @property
+    def tied(self) -> list[Candidate]:
+        """Reliable arms, the cheapest included, whose cost cannot be told from the cheapest one's."""
+        return [one for one in self.reliable if one is self.best or not one.ratio.low > 1]
+
+    @cached_property
+    def choices(self) -> list[Choice]:
+        """Regime, cell, window, width and batch size."""
+        return [
+            self._choice("regime", [one.regime for one in self.tied]),
+            self._choice("cell", [_cell(one) for one in self.tied]),
+            self._choice("window", [one.setting.window for one in self.tied]),
+            self._choice("width", [one.setting.units for one in self.tied]),
+            self._choice("batch size", [one.setting.batch_size for one in self.tied]),
+        ]
+
+    @property
+    def of_each_regime(self) -> list[Candidate]:
+        """The cheapest reliable arm of each regime, cheapest first."""
+        return list({one.regime: one for one in reversed(self.reliable)}.values())[::-1]
+
+    @property
+    def template(self) -> str:
+        """File of the code."""
+        return "stateful.py.j2" if self.best.regime == "stateful" else "stateless.py.j2"
+
+    @property
+    def code(self) -> dict[str, Any]:
+        """What the code needs to know, beside the series: all of it from the arm's record."""
+        record = self.best.arm.record
+        case, found, training = record.case, body(record), record.training
+        steps = round(found.cell_steps_per_update / (case.batch_size * case.layers))
+        return {
+            "layer": LAYERS[case.cell].format(", stateful=True" if case.regime == "stateful" else ""),
+            "layers": case.layers,
+            "units": case.units,
+            "window": case.window,
+            "burn_in": steps - case.window,
+            "every_row": case.regime == "stateless-sliding",
+            "batch_size": case.batch_size,
+            "rate": found.fields["chosen_rate"],
+            "dropout": training.get("dropout", 0.0),
+            "epochs": training["epochs"],
+            "scored": found.fields["scored"]["count"],
+            "target": found.target,
+            "task": case.task,
+            "dial": case.dial,
+        }
+
+    @staticmethod
+    def _choice(name: str, values: list[Any]) -> Choice:
+        others = dict.fromkeys(str(value) for value in values if value != values[0])
+        return Choice(name, str(values[0]), tuple(others))
+
+
+def recommendations(run: Run) -> list[Recommendation]:
+    """Recommend for each task of a run that is a real series: one whose optimum nobody knows."""
+    by_task: defaultdict[str, list[tuple[Setting, Record]]] = defaultdict(list)
+    for setting, arms in arms_by_setting(run).items():
+        for regime, record in arms.items():
+            usable = regime in REGIMES and setting.cell in LAYERS and body(record).median_seconds_per_update
+            if usable and body(record).level("optimum") is None and body(record).evaluation:
+                by_task[setting.task_name].append((setting, record))
+    return [_recommend(run, task, arms) for task, arms in by_task.items()]
+
+
+def plain(run: Run) -> list[dict[str, Any]]:
+    """The recommendations for machines; `choice` is null where no arm is reliable."""
+    return [
+        {
+            "task": one.task,
+            "arms": one.tried,
+            "reliable": len(one.reliable),
+            "choice": one.best.arm.record.case.id if one.reliable else None,
+            "undecided": {each.name: [each.value, *each.also] for each in one.choices if each.also}
+            if one.reliable
+            else {},
+        }
+        for one in recommendations(run)
+    ]
+
+
+def _recommend(run: Run, task: str, arms: list[tuple[Setting, Record]]) -> Recommendation:
+    alone = [(setting, record, compare(setting, record, record).a) for setting, record in arms]
+    reliable = [one for one in alone if shown_above_half(one[2].hits, one[2].n)]
+    reliable.sort(key=lambda one: one[2].ert * _seconds_per_update(one[1]))
+    return Recommendation(
+        task=task,
+        folder=run.folder.as_posix(),
+        own=(run.folder / SERIES_FILE).is_file(),
+        reliable=[
+            Candidate(setting, arm, compare(setting, record, reliable[0][1])) for setting, record, arm in reliable
+        ],
+        tried=len(arms),
+        nearest=max((arm for *_, arm in alone), key=lambda arm: arm.hits / arm.n),
+    )
+
+
+def _seconds_per_update(record: Record) -> float:
+    return body(record).median_seconds_per_update or 0.0
+
+
+def _cell(one: Candidate) -> str:
+    layers = one.setting.layers
+    return one.setting.cell_name if layers == 1 else f"{one.setting.cell_name}, {layers} layers"
+
+
+def sentence(one: Candidate) -> str:
+    """Describe an arm in the words of the table."""
+    setting = one.setting
+    return listing([f"{one.regime} {_cell(one)}", f"window {setting.window}", f"{setting.units} units"]) + (
+        f" at batch size {setting.batch_size}"
+    )
