@@ -34,6 +34,9 @@ FORMATS = (
 TOLERANCE = 0.01
 """Share of a step by which a time may be off: clocks jitter, and decimal fractions of numbers are not exact."""
 
+MOST = 0.8
+"""Share of a sample that reads as times in a column of times."""
+
 UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 NO_TIME = "TIME=none takes the rows as even steps"
 
@@ -69,10 +72,12 @@ def looks_like_time(values: NDArray[Any]) -> bool:
     """Whether a sample of values are times rather than numbers or other text."""
     if values.dtype.kind == "M":
         return True
-    texts = [str(value).strip() for value in values]
-    if any(is_missing(text) or is_number(text) for text in texts):
+    texts = [text for value in values if not is_missing(text := str(value).strip())]
+    if not texts or any(map(is_number, texts)):
         return False
-    return bool(_candidates(pd.Series(texts, dtype=object)))
+    # Most is enough: a time that cannot be read is an error later, and no reason to do without times.
+    sample = pd.Series(texts, dtype=object)
+    return any(_try(sample, how).notna().mean() >= MOST for how in ("ISO8601", *FORMATS))
 
 
 def read_clock(table: Table, name: str, rows: NDArray[np.int64]) -> Clock:

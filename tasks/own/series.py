@@ -77,7 +77,7 @@ class Prepared:
             If the file is not one that `save` wrote.
         """
         try:
-            with np.load(path, allow_pickle=False) as data:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
                 series = Series(data["inputs"], data["targets"], int(data["train_rows"]), int(data["warm_up"]))
                 return cls(series, int(data["period"]) or None, int(data["lags"]), json.loads(str(data["about"])))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:

@@ -125,7 +125,7 @@ def _parse(path: Path, encoding: str, notes: list[str]) -> Table:
             raise OwnSeriesError(f"{path.name} is empty; it must hold a header line and the values below it.")
         delimiter = _delimiter(sample)
         file.seek(0)
-        rows = _rows(path, csv.reader(file, delimiter=delimiter, skipinitialspace=True))
+        rows = _rows(path, csv.reader(file, delimiter=delimiter, skipinitialspace=True, strict=True))
         names, first = _header(path, rows)
         lines: list[int] = []
         columns: list[list[str]] = [[] for _ in names]
@@ -161,7 +161,8 @@ def _rows(path: Path, reader: Any) -> Iterator[tuple[int, list[str]]]:
             yield line, fields
             line = reader.line_num + 1
     except csv.Error as error:
-        raise OwnSeriesError(f"{path.name}, line {reader.line_num}: {error}; mend that line.") from error
+        why = "a quotation mark is opened and never closed" if "end of data" in str(error) else str(error)
+        raise OwnSeriesError(f"{path.name}, line {line}: {why}; mend that line.") from error
 
 
 def _delimiter(sample: Sequence[str]) -> str:
