@@ -15,7 +15,7 @@ from tasks.own.prepare import Request, prepare
 from tasks.own.series import OwnSeries
 
 DEFAULT_CELLS = ("lstm", "gru")
-DEFAULT_UNITS = (4, 8, 16)
+DEFAULT_UNITS = (4, 16)
 LONGEST_WINDOW = 96
 """A longer window is no slower to try for a user who asks for it, but the usual run should end in minutes."""
 WITHOUT_SEASON = 48
@@ -42,7 +42,7 @@ class Grid:
 class Proposal:
     """Values to try and why these."""
 
-    values: tuple[int, ...]
+    to_try: tuple[int, ...]
     why: str
 
 
@@ -88,13 +88,13 @@ def load(request: Request, grid: Grid, *, engine: str = "tensorflow", device: st
         raise PlanError(str(error)) from error
     rows = prepared.series.train_rows
     windows = Proposal(grid.windows, "as asked") if grid.windows else propose_windows(rows, prepared.period)
-    if max(windows.values) > rows:
+    if max(windows.to_try) > rows:
         raise PlanError(
-            f"window {max(windows.values)} is longer than the {rows:,} training rows of {request.path.name}."
+            f"window {max(windows.to_try)} is longer than the {rows:,} training rows of {request.path.name}."
         )
-    batches = Proposal(grid.batch_sizes, "as asked") if grid.batch_sizes else propose_batch_sizes(rows, windows.values)
+    batches = Proposal(grid.batch_sizes, "as asked") if grid.batch_sizes else propose_batch_sizes(rows, windows.to_try)
     why = {"windows": windows.why, "batch_sizes": batches.why}
-    about = prepared.about | {"windows": list(windows.values), "batch_sizes": list(batches.values), "why": why}
+    about = prepared.about | {"windows": list(windows.to_try), "batch_sizes": list(batches.to_try), "why": why}
     series = OwnSeries(replace(prepared, about=about))
     tasks.add(series)
     settings = _settings(series, grid, windows, batches, asked=bool(grid.batch_sizes))
@@ -117,7 +117,7 @@ def lines(series: OwnSeries) -> list[str]:
     why = about["why"]
     return [
         (
-            f"{series.title}: {about['values']:,} values, one each {about['step']}, lines {about['first_line']} to "
+            f"{series.title}: {about['values']:,} values (step: {about['step']}), lines {about['first_line']} to "
             f"{about['last_line']}; {split.train_rows:,} rows train, {split.warm_up} warm up, "
             f"{len(split.scored_rows):,} are held out to score; {season}"
         ),
@@ -131,23 +131,24 @@ def lines(series: OwnSeries) -> list[str]:
 
 
 def _settings(series: OwnSeries, grid: Grid, windows: Proposal, batches: Proposal, *, asked: bool) -> dict[str, Any]:
-    """The grid, in the words of a preset file."""
+    """The grid, in the words of a preset file: all combinations, so that no value is only tried in bad company."""
     rows = series.series().train_rows
-    first, *others = batches.values
     units = grid.units or DEFAULT_UNITS
-    common = {"task": series.name, "cell": list(grid.cells or DEFAULT_CELLS), "units": max(units), "batch_size": first}
-    pair = {"regime": ["stateless", "stateful"]}
-    grids: list[dict[str, Any]] = [
-        common | pair | {"window": list(windows.values), "family": True, "stop": "budget"},
-    ]
-    if narrower := sorted(set(units) - {max(units)}):
-        grids.append(common | pair | {"window": list(windows.values), "units": narrower})
-    for batch in others:
-        fitting = [window for window in windows.values if asked or _updates(rows, window, batch) >= LARGER]
-        grids.append(common | pair | {"window": fitting, "batch_size": batch})
-    # The control that has a warm state without carrying one.
-    if warm := [window for window in windows.values if 2 * window <= rows // WINDOWS_IN_TRAINING or not grid.windows]:
-        grids.append(common | {"regime": "stateless-burnin", "window": warm})
+    common = {"task": series.name, "cell": list(grid.cells or DEFAULT_CELLS)}
+    pair = ["stateless", "stateful"]
+    grids: list[dict[str, Any]] = []
+    for batch in batches.to_try:
+        first = batch == batches.to_try[0]
+        fitting = [w for w in windows.to_try if first or asked or _updates(rows, w, batch) >= LARGER]
+        here = common | {"window": fitting, "batch_size": batch}
+        # Whole curves of the comparisons that are to be decided; all others end at the target.
+        main = {"family": True, "stop": "budget"} if first else {}
+        grids.append(here | {"regime": pair, "units": max(units)} | main)
+        if narrower := sorted(set(units) - {max(units)}):
+            grids.append(here | {"regime": pair, "units": narrower})
+        # The control that has a warm state without carrying one; its burn-in makes it twice as long.
+        if warm := [w for w in fitting if _updates(rows, 2 * w, batch) >= 1]:
+            grids.append(here | {"regime": "stateless-burnin", "window": warm, "units": list(units)})
     return {
         "name": series.name,
         "description": f"{series.title}: does carrying state pay?",

@@ -18,7 +18,7 @@ OPTIONS = {
     "period": "steps of the season; 0 for none (found in the training values)",
     "windows": "windows to try, as 4,12,48 (proposed from season and length)",
     "batches": "batch sizes to try (proposed from the length)",
-    "units": "widths to try (4,8,16)",
+    "units": "widths to try (4,16)",
     "cells": "cells to try: lstm, gru, simple_rnn (lstm,gru)",
     "fill": "last: repeat the last value where one is missing (refuse)",
     "rows": f"how many of the most recent values to use ({USED_ROWS})",

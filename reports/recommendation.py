@@ -1,18 +1,19 @@
 """What to train on a real series: the cheapest arm that reaches the target reliably, and the code that trains it."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from bench.store import SERIES_FILE
 from reports.compare import Arm, Comparison, compare
+from reports.flops import flops_per_update
 from reports.read import Run
 from reports.records import Record
 from reports.settings import Setting, arms_by_setting, body
 from reports.statistics.intervals import Ratio
 from reports.statistics.widths import shown_above_half
-from reports.words import listing
 
 REGIMES = ("stateless", "stateless-burnin", "stateless-sliding", "stateful")
 """Ways of training that one would use; the other regimes are controls."""
@@ -28,7 +29,7 @@ LAYERS = {
 
 @dataclass(frozen=True)
 class Candidate:
-    """An arm, and what it costs beside the cheapest: `over_cheapest.seconds.ratio` is its cost / the cheapest's."""
+    """An arm, and what it costs beside the cheapest, in floating-point operations of training to the target."""
 
     setting: Setting
     arm: Arm
@@ -41,30 +42,35 @@ class Candidate:
 
     @property
     def ratio(self) -> Ratio:
-        """Its seconds to the target over those of the cheapest."""
-        judged = self.over_cheapest.seconds
-        assert judged is not None  # only arms whose seconds were measured are candidates
+        """Its cost over that of the cheapest."""
+        judged = self.over_cheapest.flops
+        assert judged is not None  # only arms whose operations can be counted are candidates
         return judged.ratio
 
     @property
-    def seconds(self) -> float:
-        """Expected seconds of training to the target: updates x seconds of an update."""
-        return self.arm.ert * _seconds_per_update(self.arm.record)
+    def flops(self) -> float:
+        """Expected operations of training to the target: updates x operations of an update."""
+        return self.arm.ert * _flops(self.arm.record)
 
     @property
-    def seconds_interval(self) -> tuple[float, float]:
-        """Interval of these, the seconds of an update taken as known."""
-        low, high = (limit * _seconds_per_update(self.arm.record) for limit in self.arm.ert_interval)
-        return low, high
+    def seconds(self) -> float | None:
+        """Expected seconds of training to the target, with what was measured beside other cases."""
+        each = body(self.arm.record).median_seconds_per_update
+        return None if each is None else self.arm.ert * each
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One thing to choose: its value in the cheapest arm, and the values of arms that cannot be told from it."""
+    """One thing to choose: the cheapest arm's value, and for each other value the cheapest arm that has it."""
 
     name: str
     value: str
-    also: tuple[str, ...]
+    others: dict[str, Candidate]
+
+    @property
+    def open(self) -> list[str]:
+        """Other values that cannot be told from the cheapest arm's: the interval reaches down to 1."""
+        return [value for value, one in self.others.items() if not one.ratio.low > 1]
 
 
 @dataclass(frozen=True)
@@ -93,26 +99,23 @@ class Recommendation:
         """The cheapest reliable arm."""
         return self.reliable[0]
 
-    @property
-    def tied(self) -> list[Candidate]:
-        """Reliable arms, the cheapest included, whose cost cannot be told from the cheapest one's."""
-        return [one for one in self.reliable if one is self.best or not one.ratio.low > 1]
-
     @cached_property
     def choices(self) -> list[Choice]:
         """Regime, cell, window, width and batch size."""
-        return [
-            self._choice("regime", [one.regime for one in self.tied]),
-            self._choice("cell", [_cell(one) for one in self.tied]),
-            self._choice("window", [one.setting.window for one in self.tied]),
-            self._choice("width", [one.setting.units for one in self.tied]),
-            self._choice("batch size", [one.setting.batch_size for one in self.tied]),
-        ]
+        return [self._choice(name, value) for name, value in VALUES.items()]
+
+    @property
+    def answer(self) -> str:
+        """Whether to carry state: the cheapest arm that does against the cheapest that does not."""
+        carrying = self._choice("", lambda one: "yes" if one.regime == "stateful" else "no")
+        if carrying.open:
+            return "Whether to carry state is undecided here"
+        return "Carry state" if carrying.value == "yes" else "Do not carry state"
 
     @property
     def of_each_regime(self) -> list[Candidate]:
         """The cheapest reliable arm of each regime, cheapest first."""
-        return list({one.regime: one for one in reversed(self.reliable)}.values())[::-1]
+        return [self.best, *self.choices[0].others.values()]
 
     @property
     def template(self) -> str:
@@ -142,10 +145,11 @@ class Recommendation:
             "dial": case.dial,
         }
 
-    @staticmethod
-    def _choice(name: str, values: list[Any]) -> Choice:
-        others = dict.fromkeys(str(value) for value in values if value != values[0])
-        return Choice(name, str(values[0]), tuple(others))
+    def _choice(self, name: str, value: Callable[[Candidate], str]) -> Choice:
+        # Backwards, so that of each value the cheapest stays.
+        cheapest = dict(reversed({value(one): one for one in reversed(self.reliable)}.items()))
+        own = value(self.best)
+        return Choice(name, own, {other: one for other, one in cheapest.items() if other != own})
 
 
 def recommendations(run: Run) -> list[Recommendation]:
@@ -153,7 +157,7 @@ def recommendations(run: Run) -> list[Recommendation]:
     by_task: defaultdict[str, list[tuple[Setting, Record]]] = defaultdict(list)
     for setting, arms in arms_by_setting(run).items():
         for regime, record in arms.items():
-            usable = regime in REGIMES and setting.cell in LAYERS and body(record).median_seconds_per_update
+            usable = regime in REGIMES and setting.cell in LAYERS and flops_per_update(record) is not None
             if usable and body(record).level("optimum") is None and body(record).evaluation:
                 by_task[setting.task_name].append((setting, record))
     return [_recommend(run, task, arms) for task, arms in by_task.items()]
@@ -167,7 +171,8 @@ def plain(run: Run) -> list[dict[str, Any]]:
             "arms": one.tried,
             "reliable": len(one.reliable),
             "choice": one.best.arm.record.case.id if one.reliable else None,
-            "undecided": {each.name: [each.value, *each.also] for each in one.choices if each.also}
+            "answer": one.answer if one.reliable else None,
+            "undecided": {each.name: [each.value, *each.open] for each in one.choices if each.open}
             if one.reliable
             else {},
         }
@@ -178,7 +183,7 @@ def plain(run: Run) -> list[dict[str, Any]]:
 def _recommend(run: Run, task: str, arms: list[tuple[Setting, Record]]) -> Recommendation:
     alone = [(setting, record, compare(setting, record, record).a) for setting, record in arms]
     reliable = [one for one in alone if shown_above_half(one[2].hits, one[2].n)]
-    reliable.sort(key=lambda one: one[2].ert * _seconds_per_update(one[1]))
+    reliable.sort(key=lambda one: one[2].ert * _flops(one[1]))
     return Recommendation(
         task=task,
         folder=run.folder.as_posix(),
@@ -191,8 +196,8 @@ def _recommend(run: Run, task: str, arms: list[tuple[Setting, Record]]) -> Recom
     )
 
 
-def _seconds_per_update(record: Record) -> float:
-    return body(record).median_seconds_per_update or 0.0
+def _flops(record: Record) -> float:
+    return flops_per_update(record) or 0.0
 
 
 def _cell(one: Candidate) -> str:
@@ -200,9 +205,20 @@ def _cell(one: Candidate) -> str:
     return one.setting.cell_name if layers == 1 else f"{one.setting.cell_name}, {layers} layers"
 
 
+VALUES: dict[str, Callable[[Candidate], str]] = {
+    "regime": lambda one: one.regime,
+    "cell": _cell,
+    "window": lambda one: str(one.setting.window),
+    "width": lambda one: f"{one.setting.units} units",
+    "batch size": lambda one: str(one.setting.batch_size),
+}
+"""What there is to choose, and an arm's value of it."""
+
+
 def sentence(one: Candidate) -> str:
-    """Describe an arm in the words of the table."""
+    """Describe an arm."""
     setting = one.setting
-    return listing([f"{one.regime} {_cell(one)}", f"window {setting.window}", f"{setting.units} units"]) + (
-        f" at batch size {setting.batch_size}"
+    return (
+        f"{one.regime} {_cell(one)} with {setting.units} units, window {setting.window}, "
+        f"batch size {setting.batch_size}"
     )

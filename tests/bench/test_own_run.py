@@ -109,9 +109,9 @@ def test_make_hands_each_option_on():
 @pytest.mark.parametrize("rows", [132, 265, 2687, 6665])
 @pytest.mark.parametrize("period", [None, 7, 48, 1440])
 def test_proposed_windows_and_batch_sizes_fit_every_length(rows, period):
-    windows = own.propose_windows(rows, period).values
+    windows = own.propose_windows(rows, period).to_try
     assert 2 <= windows[0] < windows[-1] <= rows // own.WINDOWS_IN_TRAINING
-    batches = own.propose_batch_sizes(rows, windows).values
+    batches = own.propose_batch_sizes(rows, windows).to_try
     assert (rows - windows[-1] + 1) // (windows[-1] * batches[0]) >= 1
     assert len(batches) < 2 or rows // (windows[0] * batches[1]) >= 4
 

@@ -70,7 +70,11 @@ BAD = {
     "empty time": (changed(200, ",1.0"), "line 202: 'time' is empty", "TIME=none"),
     "too many fields": (changed(10, f"{TIMES[10]},1,5"), "line 12 has 3 fields, the header 2", "decimals put ;"),
     "too few fields": (changed(10, TIMES[10]), "line 12 has 1 field, the header 2", "mend or remove"),
-    "constant": (text(rows(np.full(N, 7.0))), "'load' is 7 in all 200 training rows (lines 2 to 201)", "another column"),
+    "constant": (
+        text(rows(np.full(N, 7.0))),
+        "'load' is 7 in all 200 training rows (lines 2 to 201)",
+        "another column",
+    ),
     "constant later": (
         text(rows(np.where(np.arange(N) < 200, VALUES, 1.0))),
         "never changes in the",

@@ -122,7 +122,7 @@ def test_a_parquet_file_is_the_same_series(tmp_path, plain):
 
 def test_a_parquet_files_missing_value_is_named_by_its_row(tmp_path):
     FRAME.assign(load=FRAME["load"].where(FRAME.index != 7)).to_parquet(tmp_path / "own.parquet")
-    with pytest.raises(OwnSeriesError, match="own.parquet, row 8: 'load' has no value"):
+    with pytest.raises(OwnSeriesError, match=r"own\.parquet, row 8: 'load' has no value"):
         prepare(Request(tmp_path / "own.parquet", column="load"))
 
 
