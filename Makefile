@@ -9,7 +9,7 @@ ENGINE  ?= tensorflow
 ARGS    ?=
 CSV     ?=
 # What of the file: each is an option of its own, in small letters.
-OF_FILE := COLUMN TIME GROUP SERIES INPUTS PERIOD WINDOWS BATCHES UNITS CELLS FILL ROWS DECIMAL
+OF_FILE := COLUMN TIME GROUP SERIES INPUTS PERIOD WINDOWS BATCHES UNITS CELLS SEEDS EPOCHS FILL ROWS DECIMAL
 # A run continues where it stopped if it is called again by the same name.
 NOTHING :=
 SPACE   := $(NOTHING) $(NOTHING)

@@ -30,12 +30,20 @@ TARGETS = 160_000
 
 @dataclass(frozen=True)
 class Grid:
-    """What to try; () for what is proposed."""
+    """What to try; () for what is proposed.
+
+    Attributes
+    ----------
+    seeds, epochs
+        Evaluation seeds of each arm, and its budget; None for a budget by the length of the series.
+    """
 
     windows: tuple[int, ...] = ()
     batch_sizes: tuple[int, ...] = ()
     units: tuple[int, ...] = ()
     cells: tuple[str, ...] = ()
+    seeds: int = 12
+    epochs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -155,8 +163,8 @@ def _settings(series: OwnSeries, grid: Grid, windows: Proposal, batches: Proposa
         "training": {
             "learning_rates": [0.003, 0.01, 0.03, 0.1],
             "tuning_seeds": 3,
-            "evaluation_seeds": 12,
-            "epochs": min(200, max(20, round(TARGETS / rows))),
+            "evaluation_seeds": grid.seeds,
+            "epochs": grid.epochs or min(200, max(20, round(TARGETS / rows))),
             "scored_targets": 128,
             "stop": "target",
         },

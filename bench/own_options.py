@@ -20,6 +20,8 @@ OPTIONS = {
     "batches": "batch sizes to try (proposed from the length)",
     "units": "widths to try (4,16)",
     "cells": "cells to try: lstm, gru, simple_rnn (lstm,gru)",
+    "seeds": "evaluation seeds of each arm (12)",
+    "epochs": "budget of each training (by the length, 20 to 200)",
     "fill": "last: repeat the last value where one is missing (refuse)",
     "rows": f"how many of the most recent values to use ({USED_ROWS})",
     "decimal": "what , or . means where the column leaves it open: , or . is the decimal mark",
@@ -64,7 +66,14 @@ def read(config: pytest.Config) -> tuple[Request, Grid] | None:
         decimal=given.get("decimal"),
     )
     windows, batches, units = (_numbers(name, given.get(name, "")) for name in ("windows", "batches", "units"))
-    return request, Grid(windows, batches, units, tuple(_split(given.get("cells", ""))))
+    return request, Grid(
+        windows,
+        batches,
+        units,
+        tuple(_split(given.get("cells", ""))),
+        seeds=_number("seeds", given.get("seeds", "12"), 2),
+        epochs=_number("epochs", given["epochs"], 1) if "epochs" in given else None,
+    )
 
 
 def run_name(path: Path) -> str:

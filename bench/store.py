@@ -78,7 +78,7 @@ class RunFolder:
             self.about = fresh
         if preset.series:
             self.series = (self.path / SERIES_FILE).absolute()
-            if not self.series.exists():
+            if not self.series.exists() or not file.exists():  # one without run.json may be of an earlier attempt
                 preset.series.prepared.save(self.series)
         self._read_records()
         self.about["invocations"].append(

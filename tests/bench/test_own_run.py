@@ -1,20 +1,20 @@
-"""A file of one's own through the front door, with an engine that has no framework."""
+"""A file of one's own at the front door: options, the preset made of it, the run's folder."""
 
 import json
 import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 from test_front_door import ENVIRONMENT, ROOT, USAGE_ERROR, call
 
-from bench import own, plan, presets
-from bench.errors import PlanError
-from reports.read import read
-from reports.render import write_report
+from bench import own, own_options, plan, presets
+from bench.errors import PlanError, RunFolderError
+from bench.machine import FIXED
+from bench.store import RunFolder
 from tasks.own.prepare import Request
-
-SMALL = ("--windows", "4", "--batches", "8", "--units", "2,3", "--cells", "lstm")
+from tasks.own.series import Prepared
 
 
 def series(rows=400, seed=0):
@@ -30,59 +30,92 @@ def file(tmp_path):
     return path
 
 
-def records(folder):
-    return [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
+def opened(folder, preset):
+    """Open a run's folder as an invocation does; the machine is of no interest here."""
+    run = RunFolder(folder)
+    run.open(preset, plan.make(preset), dict.fromkeys(FIXED), ROOT, "make bench")
+    return run
 
 
-def test_a_file_becomes_a_run_that_goes_on_and_has_a_report_without_the_file(tmp_path, file):
-    folder = tmp_path / "results" / "my_load"
-    done = call(tmp_path, "--csv", str(file), *SMALL, "-k", "u3-")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "load of my load.csv: 400 values, one each hour, lines 2 to 401; 265 rows train" in done.stdout
-    assert "season 25 steps" in done.stdout
-    found = {record["case"]["regime"]: record for record in records(folder)}
-    assert set(found) == {"stateless", "stateful", "stateless-burnin"}
-    assert {record["outcome"] for record in found.values()} == {"ok"}
-    made = own.load(Request(file), own.Grid((4,), (8,), (2, 3), ("lstm",)), engine="tensorflow")
-    assert found["stateful"]["case"]["task"] == made.series.name
-    assert found["stateful"]["convergence"]["baselines"] == pytest.approx(made.series.baselines())
+def test_a_runs_folder_holds_the_series_and_refuses_another(tmp_path, file):
+    made = own.load(Request(file), own.Grid())
+    run = opened(tmp_path / "run", made)
+    assert run.series == tmp_path / "run" / "series.npz"
+    assert Prepared.load(run.series).sha256 == made.series.prepared.sha256
+    about = json.loads((tmp_path / "run" / "run.json").read_text())["series"]
+    assert (about["file"], about["column"], about["values"]) == ("my load.csv", "load", 400)
+    assert about["content"] == made.series.prepared.sha256
 
-    before = (folder / "records.jsonl").read_bytes()
-    again = call(tmp_path, "--csv", str(file), *SMALL)
-    assert "5 cases, 3 already there, 2 to run" in again.stdout
-    assert (folder / "records.jsonl").read_bytes().startswith(before)
-
+    before = run.series.read_bytes()
+    opened(tmp_path / "run", own.load(Request(file), own.Grid()))
     series(seed=1).to_csv(file, index=False)
-    other = call(tmp_path, "--csv", str(file), *SMALL)
-    assert other.returncode == USAGE_ERROR
-    said = other.stdout + other.stderr
-    assert "my_load holds another series: 'load' of my load.csv (" in said
-    assert "Choose another name with RUN=" in said
+    for other in (own.load(Request(file), own.Grid()), presets.load("smoke")):
+        with pytest.raises(RunFolderError, match=r"holds another series: 'load' of my load.csv \(.*RUN=") as error:
+            opened(tmp_path / "run", other)
+    assert "none of a user's own" in str(error.value)
+    assert run.series.read_bytes() == before
 
+
+def test_a_worker_rebuilds_the_task_from_the_folder_alone(tmp_path, file):
+    made = own.load(Request(file), own.Grid())
+    run = opened(tmp_path / "run", made)
+    code = (
+        "import sys, tasks; from tasks.own.series import OwnSeries, Prepared; "
+        "tasks.add(OwnSeries(Prepared.load(sys.argv[1]))); "
+        "print(tasks.create(sys.argv[2]).target(4), sorted({'pandas', 'pyarrow'} & set(sys.modules)))"
+    )
     file.unlink()
-    text = write_report(read(folder)).read_text()
-    assert "load of my load.csv: 400 values, one each hour" in text
-    assert f"## Recommendation: {made.series.name}" in text
-    assert "This machine does not know the task" not in text
+    command = [sys.executable, "-c", code, str(run.series), made.series.name]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(made.series.target(4)), "[]"]
+
+
+def test_a_first_invocation_that_was_killed_early_is_no_obstacle(tmp_path, file):
+    made = own.load(Request(file), own.Grid())
+    opened(tmp_path / "run", made)
+    (tmp_path / "run" / "run.json").unlink()
+    (tmp_path / "run" / "series.npz").write_bytes(b"torn")
+    assert Prepared.load(opened(tmp_path / "run", made).series).sha256 == made.series.prepared.sha256
+
+
+class Options(dict):
+    """What own_options asks of pytest's configuration."""
+
+    def getoption(self, name):
+        return self.get(name.removeprefix("--"))
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--csv", "{folder}"), "is a folder; give the path of one CSV or Parquet file in it"),
-        (("--csv", "{file}", "--column", "laod"), "has no column 'laod'. Did you mean 'load'? Columns: time, load."),
-        (("--csv", "{file}", "--windows", "4,x"), "WINDOWS=x is not valid: give whole numbers of at least 1"),
-        (("--csv", "{file}", "--windows", "300"), "window 300 is longer than the 265 training rows"),
-        (("--csv", "{file}", "--cells", "lstn"), "unknown cell 'lstn'"),
-        (("--csv", "{file}", "--preset", "smoke"), "give either PRESET=... or CSV=..."),
-        (("--column", "load"), "COLUMN needs CSV=..., the file of your own series"),
+        ({"column": "laod"}, "has no column 'laod'. Did you mean 'load'? Columns: time, load."),
+        ({"windows": "4,x"}, "WINDOWS=x is not valid: give whole numbers of at least 1"),
+        ({"windows": "300"}, "window 300 is longer than the 265 training rows"),
+        ({"windows": "200"}, "window 200 is longer than the training series allows"),
+        ({"batches": "0"}, "BATCHES=0 is not valid"),
+        ({"batches": "900"}, "batch size 900 leaves no whole batch"),
+        ({"cells": "lstn"}, "unknown cell 'lstn'"),
+        ({"preset": "smoke"}, "give either PRESET=... or CSV=..."),
+        ({"csv": "", "column": "load", "fill": "last"}, "COLUMN, FILL needs CSV=..., the file of your own series"),
     ],
 )
-def test_a_mistake_is_a_usage_error_before_anything_is_written(tmp_path, file, options, message):
-    done = call(tmp_path, *(one.format(folder=tmp_path, file=file) for one in options))
+def test_an_option_that_makes_no_sense_says_why(file, options, message):
+    with pytest.raises(PlanError) as error:
+        plan.make(own.load(*own_options.read(Options({"csv": str(file)} | options))))
+    assert message in str(error.value)
+
+
+def test_an_empty_option_is_none(file):
+    assert own_options.read(Options(csv="", column=" ")) is None
+    request, grid = own_options.read(Options(csv=str(file), inputs="a, b", windows="4,4,8", column=""))
+    assert (request.column, request.inputs, grid.windows) == (None, ("a", "b"), (4, 8))
+
+
+def test_a_folder_in_a_files_place_is_a_usage_error_before_anything_is_written(tmp_path):
+    done = call(tmp_path, "--csv", str(tmp_path))
     said = done.stdout + done.stderr
     assert done.returncode == USAGE_ERROR
-    assert message in said
+    assert "is a folder; give the path of one CSV or Parquet file in it" in said
     assert "Traceback" not in said
     assert not (tmp_path / "results").exists()
 
