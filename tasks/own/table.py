@@ -22,8 +22,9 @@ MOST_ROWS = 5_000_000
 PARQUET, ZIP, GZIP = b"PAR1", b"PK\x03\x04", b"\x1f\x8b"
 # Tab, line feed, form feed, carriage return and escape do occur in text.
 BINARY = bytes(set(range(32)) - {9, 10, 12, 13, 27})
-DATA = re.compile(r"[+-]?\d[\d.,]*([eE][+-]?\d+)?|\d{1,4}[-./]\d{1,2}[-./]\d{1,4}.*")
-"""A field that is a number or a date, as no column is named."""
+WHOLE = re.compile(r"[+-]?\d+")
+DATA = re.compile(r"[+-]?\d*[.,]\d+([eE][+-]?\d+)?|\d{1,4}[-./]\d{1,2}[-./]\d{1,4}.*|[+-]\d.*")
+"""A field that is a number with a fraction or a sign, or a date, as no column is named."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,8 @@ def _header(path: Path, rows: Iterable[tuple[int, list[str]]]) -> tuple[list[str
     line, fields = next((line, fields) for line, fields in rows if any(field.strip() for field in fields))
     names = [name.strip() for name in fields]
     # pandas writes a nameless index first, and column 0 after it; that is a header all the same.
-    if names[0] and all(DATA.fullmatch(name) for name in names if name):
+    data = any(map(DATA.fullmatch, names)) or all(WHOLE.fullmatch(name) for name in names if name)
+    if names[0] and data:
         raise OwnSeriesError(
             f"{path.name}, line {line} holds values ({', '.join(names[:3])}) where the names of the columns are "
             "expected; add a header line, as in time,value"

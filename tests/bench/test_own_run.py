@@ -60,8 +60,8 @@ def test_a_worker_rebuilds_the_task_from_the_folder_alone(tmp_path, file):
     made = own.load(Request(file), own.Grid())
     run = opened(tmp_path / "run", made)
     code = (
-        "import sys, tasks; from tasks.own.series import OwnSeries, Prepared; "
-        "tasks.add(OwnSeries(Prepared.load(sys.argv[1]))); "
+        "import sys, tasks; from pathlib import Path; from tasks.own.series import OwnSeries, Prepared; "
+        "tasks.add(OwnSeries(Prepared.load(Path(sys.argv[1])))); "
         "print(tasks.create(sys.argv[2]).target(4), sorted({'pandas', 'pyarrow'} & set(sys.modules)))"
     )
     file.unlink()

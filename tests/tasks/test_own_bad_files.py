@@ -82,6 +82,12 @@ BAD = {
     ),
     "50 rows": (text(rows()[:50]), "gives 50 values, too few", "at least 200"),
     "no header": (text(rows(), header=rows()[0]), "line 1 holds values", "add a header line, as in time,value"),
+    "no header, with text": (
+        text([f"a,{x}" for x in rows()], header=f"a,{TIMES[0]},1"),
+        "line 1 holds values",
+        "add a",
+    ),
+    "no header, whole numbers": (text([str(i * i % 17) for i in range(N)], header="3"), "line 1 holds values", "add a"),
     "no rows": ("time,load\n", "no values below", "header in line 1"),
     "empty": (b"", "is empty", "header line"),
     "only blank": (b"\n \n", "is empty", "header line"),

@@ -126,6 +126,22 @@ def test_a_parquet_files_missing_value_is_named_by_its_row(tmp_path):
         prepare(Request(tmp_path / "own.parquet", column="load"))
 
 
+def test_a_parquet_files_own_types(tmp_path, plain):
+    zoned = FRAME.assign(
+        time=TIMES.tz_localize("UTC").tz_convert("Europe/Berlin"), load=FRAME["load"].astype("Float64")
+    )
+    zoned.to_parquet(tmp_path / "own.parquet")
+    assert prepare(Request(tmp_path / "own.parquet", column="load")).sha256 == plain.sha256
+
+
+def test_a_header_that_pandas_writes_without_names(tmp_path, plain):
+    pd.Series(VALUES, index=TIMES).to_csv(tmp_path / "own.csv")
+    found = prepare(Request(tmp_path / "own.csv"))
+    assert found.sha256 == plain.sha256
+    assert (found.about["time"], found.about["column"]) == ("column 1", "0")
+    assert OwnSeries(found).name.startswith("series_0_")
+
+
 def test_unsorted_rows_are_sorted_and_it_is_said(save, plain):
     newest_first = prepare(Request(save(FRAME[::-1]), column="load"))
     assert newest_first.sha256 == plain.sha256
