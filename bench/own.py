@@ -11,7 +11,8 @@ from bench import presets
 from bench.errors import PlanError
 from bench.presets import Preset
 from tasks.errors import TaskError
-from tasks.own.prepare import Request, prepare
+from tasks.own.prepare import prepare
+from tasks.own.request import Request
 from tasks.own.series import OwnSeries
 
 DEFAULT_CELLS = ("lstm", "gru")

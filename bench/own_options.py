@@ -7,7 +7,7 @@ import pytest
 
 from bench.errors import PlanError
 from bench.own import Grid
-from tasks.own.prepare import USED_ROWS, Request
+from tasks.own.request import USED_ROWS, Request
 
 OPTIONS = {
     "column": "column to predict",

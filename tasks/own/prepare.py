@@ -3,7 +3,6 @@
 import hashlib
 import re
 import unicodedata
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,59 +11,20 @@ from numpy.typing import NDArray
 
 from tasks.base import FloatArray, Series
 from tasks.errors import OwnSeriesError, SeriesError
-from tasks.own.clock import Clock, gap_at, looks_like_time, no_clock, read_clock
+from tasks.own.clock import Clock, gap_at, no_clock, read_clock
+from tasks.own.columns import rows_of_member, target_column, time_column
 from tasks.own.period import find_period
+from tasks.own.request import LEAST_ROWS, Request, check_request
 from tasks.own.series import Prepared
 from tasks.own.table import Table, read_table
-from tasks.own.values import is_missing, is_number, to_numbers
+from tasks.own.values import to_numbers
 from tasks.scaling import standardise
 
-LEAST_ROWS = 200
-"""Two thirds of fewer would hold less than four batches of eight windows of four steps."""
-USED_ROWS = 10_000
-"""Values that are used, the most recent ones, unless ROWS says otherwise: what trains in minutes."""
 MOST_FILLED = 0.2
 """Share of filled values beyond which a result would speak of the filling."""
 TRAIN_SHARE = 2 / 3
 WARM_UP_SHARE = 1 / 5
 """Share of the held-out rows that warm up a carried state and count for nobody."""
-SAMPLE = 50
-FILLS = ("last",)
-NO_TIME_COLUMN = "none"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a user asked for; None where the file is to tell.
-
-    Attributes
-    ----------
-    column, inputs
-        The column to predict, and those seen beside its own past.
-    time
-        Column of times; "none" to take rows as even steps.
-    group, member
-        Column that tells several series apart, and the one to take.
-    period
-        Steps of the season; 0 for none.
-    fill
-        "last" to repeat the last value where one is missing.
-    rows
-        How many of the most recent values to use.
-    decimal
-        "," or "." where a column leaves open what its commas and points mean.
-    """
-
-    path: Path
-    column: str | None = None
-    time: str | None = None
-    group: str | None = None
-    member: str | None = None
-    inputs: tuple[str, ...] = ()
-    period: int | None = None
-    fill: str | None = None
-    rows: int = USED_ROWS
-    decimal: str | None = None
 
 
 def prepare(request: Request) -> Prepared:
@@ -75,12 +35,12 @@ def prepare(request: Request) -> Prepared:
     OwnSeriesError
         Naming what is wrong, where, and the remedy.
     """
-    _check_request(request)
+    check_request(request)
     table = read_table(request.path)
     notes = list(table.notes)
-    rows, member = _member(table, request, notes)
-    time = _time_column(table, request, rows, notes)
-    column = _target_column(table, request, time)
+    rows, member = rows_of_member(table, request, notes)
+    time = time_column(table, request, rows, notes)
+    column = target_column(table, request, time)
     names = (column, *request.inputs)
     clock = no_clock(rows) if time is None else read_clock(table, time, rows)
     notes += clock.notes
@@ -122,80 +82,6 @@ def prepare(request: Request) -> Prepared:
         "windows": [],
     }
     return Prepared(series, period, lags, about)
-
-
-def _check_request(request: Request) -> None:
-    if request.fill is not None and request.fill not in FILLS:
-        raise OwnSeriesError(f"FILL={request.fill} is not valid; FILL=last repeats the last value.")
-    if request.decimal not in {None, ",", "."}:
-        raise OwnSeriesError(f"DECIMAL={request.decimal} is not valid; give DECIMAL=, or DECIMAL=.")
-    if request.rows < LEAST_ROWS:
-        raise OwnSeriesError(f"ROWS={request.rows} is too few; use at least {LEAST_ROWS}.")
-    if request.member is not None and request.group is None:
-        raise OwnSeriesError(f"SERIES={request.member} needs GROUP=..., the column that tells the series apart.")
-
-
-def _member(table: Table, request: Request, notes: list[str]) -> tuple[NDArray[np.int64], str | None]:
-    """Rows of the series that was chosen, or of the longest."""
-    if request.group is None:
-        return np.arange(len(table)), None
-    labels = np.array([str(value).strip() for value in table.column(request.group, "GROUP")], dtype=object)
-    names, counts = np.unique(labels, return_counts=True)
-    member = request.member if request.member is not None else str(names[np.argmax(counts)])
-    if member not in names:
-        raise OwnSeriesError(
-            f"{request.group!r} of {table.path.name} is never {member!r}; SERIES is one of: {_some(names.tolist())}."
-        )
-    if request.member is None and len(names) > 1:
-        notes.append(
-            f"Of {len(names)} series ({_some(names.tolist())}) the longest is used, {member!r}. State never passes "
-            "from one series to another; run the others by SERIES=..., each under its own RUN=..."
-        )
-    return np.flatnonzero(labels == member), member
-
-
-def _time_column(table: Table, request: Request, rows: NDArray[np.int64], notes: list[str]) -> str | None:
-    if request.time == NO_TIME_COLUMN:
-        return None
-    if request.time is not None:
-        table.column(request.time, "TIME")
-        return request.time
-    head = rows[:SAMPLE]
-    taken = {request.column, request.group, *request.inputs}
-    for name, values in table.columns.items():
-        if name not in taken and looks_like_time(values[head]):
-            return name
-    notes.append(
-        "No column of times was found, so the rows are taken as even steps, in the order of the file (TIME=...)."
-    )
-    return None
-
-
-def _target_column(table: Table, request: Request, time: str | None) -> str:
-    if request.column is not None:
-        table.column(request.column, "COLUMN")
-        for name in request.inputs:
-            table.column(name, "INPUTS")
-            if name == request.column:
-                raise OwnSeriesError(f"INPUTS names {name!r}, whose own past is always seen; leave it out there.")
-        return request.column
-    taken = {time, request.group, *request.inputs}
-    numeric = [name for name, values in table.columns.items() if name not in taken and _numeric(values[:SAMPLE])]
-    if len(numeric) == 1:
-        return numeric[0]
-    candidates = numeric or [name for name in table.columns if name not in taken] or list(table.columns)
-    told = "several columns hold numbers" if numeric else "no column holds numbers"
-    raise OwnSeriesError(
-        f"{table.path.name}: {told}; say which one to predict, as in COLUMN={candidates[0]}. Columns: "
-        f"{', '.join(candidates)}."
-    )
-
-
-def _numeric(sample: NDArray[Any]) -> bool:
-    if sample.dtype.kind != "O":
-        return sample.dtype.kind in "iuf"
-    texts = [str(value) for value in sample if value is not None and not is_missing(str(value))]
-    return bool(texts) and sum(map(is_number, texts)) > len(texts) / 2
 
 
 def _column(table: Table, name: str, request: Request) -> FloatArray:
@@ -321,7 +207,3 @@ def _slug(column: str) -> str:
     plain = unicodedata.normalize("NFKD", column).encode("ascii", "ignore").decode().lower()
     slug = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")[:24].strip("_")
     return slug if slug[:1].isalpha() else f"series_{slug}".strip("_")
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

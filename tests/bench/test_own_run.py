@@ -13,7 +13,7 @@ from bench import own, own_options, plan, presets
 from bench.errors import PlanError, RunFolderError
 from bench.machine import FIXED
 from bench.store import RunFolder
-from tasks.own.prepare import Request
+from tasks.own.request import Request
 from tasks.own.series import Prepared
 
 

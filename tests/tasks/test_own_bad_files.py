@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from tasks.errors import OwnSeriesError
-from tasks.own.prepare import Request, prepare
+from tasks.own.prepare import prepare
+from tasks.own.request import Request
 
 N = 300
 VALUES = np.sin(np.arange(N) / 3) + np.random.default_rng(1).normal(size=N) * 0.1

@@ -10,7 +10,8 @@ import tasks
 from tasks.errors import OwnSeriesError
 from tasks.linear import linear_error
 from tasks.own.period import find_period
-from tasks.own.prepare import Request, prepare
+from tasks.own.prepare import prepare
+from tasks.own.request import Request
 from tasks.own.series import WAY, OwnSeries, Prepared
 
 N = 400
