@@ -51,21 +51,19 @@ class Clock:
         Row of the table at each known time, earliest first, shape (n,).
     places
         Place of each of them on the even grid of time, shape (n,), from 0; a jump of more than 1 is a gap.
-    first, last, step
-        For people.
+    step
+        Its step in words.
     """
 
     order: NDArray[np.int64]
     places: NDArray[np.int64]
-    first: str
-    last: str
     step: str
     notes: list[str] = field(default_factory=list)
 
 
-def no_clock(rows: NDArray[np.int64]) -> Clock:
+def no_clock(rows: int) -> Clock:
     """Take the rows as they stand for even steps."""
-    return Clock(rows, np.arange(len(rows)), "", "", "row")
+    return Clock(np.arange(rows), np.arange(rows), "row")
 
 
 def looks_like_time(values: NDArray[Any]) -> bool:
@@ -80,32 +78,26 @@ def looks_like_time(values: NDArray[Any]) -> bool:
     return any(_try(sample, how).notna().mean() >= MOST for how in ("ISO8601", *FORMATS))
 
 
-def read_clock(table: Table, name: str, rows: NDArray[np.int64]) -> Clock:
-    """Check the times of some rows.
-
-    Parameters
-    ----------
-    rows
-        Rows of the table, as they stand in it, shape (n,).
+def read_clock(table: Table, name: str) -> Clock:
+    """Check the times of a table's rows.
 
     Raises
     ------
     OwnSeriesError
         Naming the first time that is missing, unreadable, there twice or out of step, with the remedy.
     """
-    stamps = _parse(table, name, rows)
+    stamps = _parse(table, name)
     order = np.argsort(stamps, kind="stable")
     notes = []
     if (backwards := np.flatnonzero(np.diff(stamps.astype(np.int64) if _dated(stamps) else stamps) < 0)).size:
         notes.append(
-            f"The rows were not in the order of time ({table.place(int(rows[backwards[0] + 1]))} is the first that is "
+            f"The rows were not in the order of time ({table.place(int(backwards[0]) + 1)} is the first that is "
             "earlier than the one before it); they were sorted."
         )
     times = stamps[order]
-    ordered = rows[order]
     gaps = np.diff(times).astype(np.float64)
     if (twice := np.flatnonzero(gaps == 0)).size:
-        first, again = sorted(int(ordered[twice[0] + i]) for i in (0, 1))
+        first, again = sorted(int(order[twice[0] + i]) for i in (0, 1))
         raise OwnSeriesError(
             f"{table.place(again)}: the time {_show(times[twice[0]])} is already in line {table.lines[first]}"
             f"{f' ({len(twice):,} such rows)' if len(twice) > 1 else ''}. " + _why_twice(times, twice)
@@ -114,11 +106,11 @@ def read_clock(table: Table, name: str, rows: NDArray[np.int64]) -> Clock:
     if counts is None:
         where = int(np.argmax(np.abs(gaps - np.median(gaps)) > TOLERANCE * np.median(gaps)))
         raise OwnSeriesError(
-            f"{table.place(int(ordered[where + 1]))}: {name!r} goes from {_show(times[where])} to "
+            f"{table.place(int(order[where + 1]))}: {name!r} goes from {_show(times[where])} to "
             f"{_show(times[where + 1])}, where the usual step is {step}. The steps are irregular; resample the series "
             f"to even ones, or {NO_TIME}."
         )
-    return Clock(ordered, np.concatenate([[0], np.cumsum(counts)]), _show(times[0]), _show(times[-1]), step, notes)
+    return Clock(order, np.concatenate([[0], np.cumsum(counts)]), step, notes)
 
 
 def gap_at(table: Table, clock: Clock) -> str:
@@ -134,18 +126,18 @@ def gap_at(table: Table, clock: Clock) -> str:
     )
 
 
-def _parse(table: Table, name: str, rows: NDArray[np.int64]) -> NDArray[Any]:
+def _parse(table: Table, name: str) -> NDArray[Any]:
     """Times as datetime64[us] in UTC, or float64 where they are numbers, shape (n,)."""
-    raw = table.column(name, "TIME")[rows]
+    raw = table.column(name, "TIME")
     if raw.dtype.kind in "iuf":
         stamps = raw.astype(np.float64)
-        _check(table, name, rows, ~np.isfinite(stamps), raw)
+        _check(table, name, ~np.isfinite(stamps), raw)
         return stamps
     if raw.dtype.kind == "M":
-        _check(table, name, rows, np.isnat(raw), raw)
+        _check(table, name, np.isnat(raw), raw)
         return raw.astype("datetime64[us]")
     texts = pd.Series([str(value).strip() for value in raw], dtype=object)
-    _check(table, name, rows, missing(texts), raw)
+    _check(table, name, missing(texts), raw)
     numbers = pd.to_numeric(texts, errors="coerce")
     if numbers.notna().all() and not texts.str.fullmatch(r"(?:19|20)\d{6}").all():  # 20240131 is a date
         return numbers.to_numpy(np.float64)
@@ -153,13 +145,13 @@ def _parse(table: Table, name: str, rows: NDArray[np.int64]) -> NDArray[Any]:
     if not found:
         # Whichever way reads most names the value that it cannot read.
         parsed = max((_try(texts, how) for how in ("ISO8601", *FORMATS)), key=lambda one: int(one.notna().sum()))
-        _check(table, name, rows, parsed.isna().to_numpy(), raw)
+        _check(table, name, parsed.isna().to_numpy(), raw)
     best = max(found, key=_evenness) if len(found) > 1 else found[0]
     rival = [one for one in found if not one.equals(best) and _evenness(one) == _evenness(best)]
     if rival:
         row = int(np.flatnonzero((best != rival[0]).to_numpy())[0])
         raise OwnSeriesError(
-            f"{table.place(int(rows[row]))}: {name!r} is {texts[row]!r}, which may be {best[row]:%Y-%m-%d} or "
+            f"{table.place(row)}: {name!r} is {texts[row]!r}, which may be {best[row]:%Y-%m-%d} or "
             f"{rival[0][row]:%Y-%m-%d}; write times as year-month-day."
         )
     return best.to_numpy().astype("datetime64[us]")
@@ -185,13 +177,13 @@ def _evenness(stamps: pd.Series) -> float:
     return float(np.unique(steps, return_counts=True)[1].max() / len(steps)) if len(steps) else 1.0
 
 
-def _check(table: Table, name: str, rows: NDArray[np.int64], bad: NDArray[np.bool_], raw: NDArray[Any]) -> None:
+def _check(table: Table, name: str, bad: NDArray[np.bool_], raw: NDArray[Any]) -> None:
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         text = "" if raw[row] is None else str(raw[row])
         told = "empty" if is_missing(text) else f"{text[:40]!r}, which is no time like the others"
         raise OwnSeriesError(
-            f"{table.place(int(rows[row]))}: {name!r} is {told}; mend or remove that row, write times as "
+            f"{table.place(row)}: {name!r} is {told}; mend or remove that row, write times as "
             f"2024-01-31 18:30, or {NO_TIME}."
         )
 

@@ -1,5 +1,6 @@
 """Which rows and columns of a table make the series."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,10 @@ SAMPLE = 50
 NO_TIME_COLUMN = "none"
 
 
-def rows_of_member(table: Table, request: Request, notes: list[str]) -> tuple[NDArray[np.int64], str | None]:
-    """Rows of the series that was chosen, or of the longest."""
+def only_member(table: Table, request: Request, notes: list[str]) -> tuple[Table, str | None]:
+    """The part of the table that is the chosen series, or the longest, and its name."""
     if request.group is None:
-        return np.arange(len(table)), None
+        return table, None
     labels = np.array([str(value).strip() for value in table.column(request.group, "GROUP")], dtype=object)
     names, counts = np.unique(labels, return_counts=True)
     member = request.member if request.member is not None else str(names[np.argmax(counts)])
@@ -31,20 +32,21 @@ def rows_of_member(table: Table, request: Request, notes: list[str]) -> tuple[ND
             f"Of {len(names)} series ({_some(names.tolist())}) the longest is used, {member!r}. State never passes "
             "from one series to another; run the others by SERIES=..., each under its own RUN=..."
         )
-    return np.flatnonzero(labels == member), member
+    rows = labels == member
+    here = {name: values[rows] for name, values in table.columns.items()}
+    return replace(table, columns=here, lines=table.lines[rows]), member
 
 
-def time_column(table: Table, request: Request, rows: NDArray[np.int64], notes: list[str]) -> str | None:
+def time_column(table: Table, request: Request, notes: list[str]) -> str | None:
     """Name of the column of times, asked for or found; None where rows are taken as even steps."""
     if request.time == NO_TIME_COLUMN:
         return None
     if request.time is not None:
         table.column(request.time, "TIME")
         return request.time
-    head = rows[:SAMPLE]
     taken = {request.column, request.group, *request.inputs}
     for name, values in table.columns.items():
-        if name not in taken and looks_like_time(values[head]):
+        if name not in taken and looks_like_time(values[:SAMPLE]):
             return name
     notes.append(
         "No column of times was found, so the rows are taken as even steps, in the order of the file (TIME=...)."

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tasks.base import FloatArray, Series
 from tasks.errors import OwnSeriesError, SeriesError
 from tasks.own.clock import Clock, gap_at, no_clock, read_clock
-from tasks.own.columns import rows_of_member, target_column, time_column
+from tasks.own.columns import only_member, target_column, time_column
 from tasks.own.period import find_period
 from tasks.own.request import LEAST_ROWS, Request, check_request
 from tasks.own.series import Prepared
@@ -36,13 +36,13 @@ def prepare(request: Request) -> Prepared:
         Naming what is wrong, where, and the remedy.
     """
     check_request(request)
-    table = read_table(request.path)
-    notes = list(table.notes)
-    rows, member = rows_of_member(table, request, notes)
-    time = time_column(table, request, rows, notes)
+    whole = read_table(request.path)
+    notes = list(whole.notes)
+    table, member = only_member(whole, request, notes)
+    time = time_column(table, request, notes)
     column = target_column(table, request, time)
     names = (column, *request.inputs)
-    clock = no_clock(rows) if time is None else read_clock(table, time, rows)
+    clock = no_clock(len(table)) if time is None else read_clock(table, time)
     notes += clock.notes
     values = np.column_stack([_column(table, name, request) for name in names])[clock.order]
     values, lines = _evenly(table, clock, values, names, request, notes)
@@ -68,7 +68,7 @@ def prepare(request: Request) -> Prepared:
         "time": time,
         "group": request.group,
         "member": member,
-        "rows_in_file": len(table),
+        "rows_in_file": len(whole),
         "values": len(values),
         "first": "" if time is None else str(table.columns[time][_row(table, lines[0])]),
         "last": "" if time is None else str(table.columns[time][_row(table, lines[-1])]),

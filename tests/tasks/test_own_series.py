@@ -201,6 +201,9 @@ def test_of_several_series_one_is_used_and_never_mixed_with_another(save):
     both = pd.concat([FRAME.assign(station="a"), other]).sort_values("time", kind="stable")
     longest = prepare(Request(save(both), column="load", group="station"))
     np.testing.assert_allclose(levels(longest), VALUES)
+    broken = both.assign(load=both["load"].astype(str).where(both["station"] == "a", "broken"))
+    assert prepare(Request(save(broken), column="load", group="station")).sha256 == longest.sha256
+    save(both)
     assert "Of 2 series (a, b) the longest is used, 'a'" in longest.about["notes"][0]
     with pytest.raises(OwnSeriesError, match="is never 'c'; SERIES is one of: a, b"):
         prepare(Request(save(both), column="load", group="station", member="c"))
