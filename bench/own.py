@@ -11,7 +11,6 @@ from bench import presets
 from bench.errors import PlanError
 from bench.presets import Preset
 from tasks.errors import TaskError
-from tasks.own.prepare import prepare
 from tasks.own.request import Request
 from tasks.own.series import OwnSeries
 
@@ -91,6 +90,8 @@ def load(request: Request, grid: Grid, *, engine: str = "tensorflow", device: st
     PlanError
         Naming what is wrong with the file or with what was asked.
     """
+    from tasks.own.prepare import prepare  # noqa: PLC0415 - it brings pandas, only needed where there is a file
+
     try:
         prepared = prepare(request)
     except TaskError as error:
