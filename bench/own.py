@@ -12,7 +12,7 @@ from bench.errors import PlanError
 from bench.presets import Preset
 from tasks.errors import TaskError
 from tasks.own.request import Request
-from tasks.own.series import OwnSeries
+from tasks.own.series import OwnSeries, Prepared
 
 DEFAULT_CELLS = ("lstm", "gru")
 DEFAULT_UNITS = (4, 16)
@@ -66,7 +66,7 @@ def propose_windows(train_rows: int, period: int | None) -> Proposal:
         base = f"{longest} steps, as there is no season to go by"
     else:
         base = f"{longest} steps, of which the {train_rows} training rows hold {WINDOWS_IN_TRAINING}"
-    return Proposal(values, f"{base}, a quarter and a twelfth of it")
+    return Proposal(values, f"{base}; a quarter and a twelfth of it")
 
 
 def propose_batch_sizes(train_rows: int, windows: Sequence[int]) -> Proposal:
@@ -105,7 +105,7 @@ def load(request: Request, grid: Grid, *, engine: str = "tensorflow", device: st
     batches = Proposal(grid.batch_sizes, "as asked") if grid.batch_sizes else propose_batch_sizes(rows, windows.to_try)
     why = {"windows": windows.why, "batch_sizes": batches.why}
     about = prepared.about | {"windows": list(windows.to_try), "batch_sizes": list(batches.to_try), "why": why}
-    series = OwnSeries(replace(prepared, about=about))
+    series = OwnSeries(replace(prepared, about=about | {"notes": [*about["notes"], *_nothing_to_learn(prepared)]}))
     tasks.add(series)
     settings = _settings(series, grid, windows, batches, asked=bool(grid.batch_sizes))
     text = json.dumps(settings, sort_keys=True).encode()
@@ -138,6 +138,16 @@ def lines(series: OwnSeries) -> list[str]:
         + ", ".join(f"{name} {error:.3g}" for name, error in series.baselines().items())
         + f"; target about {series.target(1):.3g}",
     ]
+
+
+def _nothing_to_learn(prepared: Prepared) -> list[str]:
+    task = OwnSeries(prepared)
+    note = (
+        f"A linear autoregression over {prepared.lags} steps is no better on the scored rows than the last value or "
+        "the training mean. There may be nothing to learn from the past here; the target is that trivial error, and "
+        "an arm that reaches it has shown little."
+    )
+    return [note] if task.target(1) >= task.trivial else []
 
 
 def _settings(series: OwnSeries, grid: Grid, windows: Proposal, batches: Proposal, *, asked: bool) -> dict[str, Any]:

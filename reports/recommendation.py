@@ -61,16 +61,29 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Choice:
-    """One thing to choose: the cheapest arm's value, and for each other value the cheapest arm that has it."""
+    """One thing to choose.
+
+    Attributes
+    ----------
+    value
+        That of the cheapest arm.
+    others
+        For each other value the cheapest reliable arm that has it, cheapest first.
+    unreliable
+        Values that were tried and that no reliable arm has; of `failing` ones every arm was shown to fail.
+    """
 
     name: str
     value: str
     others: dict[str, Candidate]
+    unreliable: list[str]
+    failing: list[str]
 
     @property
     def open(self) -> list[str]:
-        """Other values that cannot be told from the cheapest arm's: the interval reaches down to 1."""
-        return [value for value, one in self.others.items() if not one.ratio.low > 1]
+        """Values that cannot be told from the cheapest arm's, or that may yet be reliable."""
+        close = [value for value, one in self.others.items() if not one.ratio.low > 1]
+        return close + [value for value in self.unreliable if value not in self.failing]
 
 
 @dataclass(frozen=True)
@@ -82,7 +95,7 @@ class Recommendation:
     reliable
         Arms that were shown to reach the target in more than half of all trainings, the cheapest first.
     tried
-        How many arms there were.
+        All arms.
     nearest
         The arm with most successes, where none is reliable.
     """
@@ -91,7 +104,7 @@ class Recommendation:
     folder: str
     own: bool
     reliable: list[Candidate]
-    tried: int
+    tried: list[Arm]
     nearest: Arm
 
     @property
@@ -107,9 +120,11 @@ class Recommendation:
     @property
     def answer(self) -> str:
         """Whether to carry state: the cheapest arm that does against the cheapest that does not."""
-        carrying = self._choice("", lambda one: "yes" if one.regime == "stateful" else "no")
+        carrying = self._choice("", lambda arm: "yes" if arm.record.case.regime == "stateful" else "no")
         if carrying.open:
             return "Whether to carry state is undecided here"
+        if not carrying.others and not carrying.failing:
+            return "Whether to carry state was not tried"
         return "Carry state" if carrying.value == "yes" else "Do not carry state"
 
     @property
@@ -145,11 +160,22 @@ class Recommendation:
             "dial": case.dial,
         }
 
-    def _choice(self, name: str, value: Callable[[Candidate], str]) -> Choice:
-        # Backwards, so that of each value the cheapest stays.
-        cheapest = dict(reversed({value(one): one for one in reversed(self.reliable)}.items()))
-        own = value(self.best)
-        return Choice(name, own, {other: one for other, one in cheapest.items() if other != own})
+    def _choice(self, name: str, value: Callable[[Arm], str]) -> Choice:
+        cheapest: dict[str, Candidate] = {}
+        for one in self.reliable:  # the cheapest first
+            cheapest.setdefault(value(one.arm), one)
+        own = value(self.best.arm)
+        without: defaultdict[str, list[bool]] = defaultdict(list)
+        for arm in self.tried:
+            if value(arm) not in cheapest:
+                without[value(arm)].append(shown_above_half(arm.n - arm.hits, arm.n))
+        return Choice(
+            name,
+            own,
+            {other: one for other, one in cheapest.items() if other != own},
+            list(without),
+            [other for other, shown in without.items() if all(shown)],
+        )
 
 
 def recommendations(run: Run) -> list[Recommendation]:
@@ -168,7 +194,7 @@ def plain(run: Run) -> list[dict[str, Any]]:
     return [
         {
             "task": one.task,
-            "arms": one.tried,
+            "arms": len(one.tried),
             "reliable": len(one.reliable),
             "choice": one.best.arm.record.case.id if one.reliable else None,
             "answer": one.answer if one.reliable else None,
@@ -191,7 +217,7 @@ def _recommend(run: Run, task: str, arms: list[tuple[Setting, Record]]) -> Recom
         reliable=[
             Candidate(setting, arm, compare(setting, record, reliable[0][1])) for setting, record, arm in reliable
         ],
-        tried=len(arms),
+        tried=[arm for *_, arm in alone],
         nearest=max((arm for *_, arm in alone), key=lambda arm: arm.hits / arm.n),
     )
 
@@ -200,17 +226,16 @@ def _flops(record: Record) -> float:
     return flops_per_update(record) or 0.0
 
 
-def _cell(one: Candidate) -> str:
-    layers = one.setting.layers
-    return one.setting.cell_name if layers == 1 else f"{one.setting.cell_name}, {layers} layers"
+def _cell(setting: Setting) -> str:
+    return setting.cell_name if setting.layers == 1 else f"{setting.cell_name}, {setting.layers} layers"
 
 
-VALUES: dict[str, Callable[[Candidate], str]] = {
-    "regime": lambda one: one.regime,
-    "cell": _cell,
-    "window": lambda one: str(one.setting.window),
-    "width": lambda one: f"{one.setting.units} units",
-    "batch size": lambda one: str(one.setting.batch_size),
+VALUES: dict[str, Callable[[Arm], str]] = {
+    "regime": lambda arm: arm.record.case.regime,
+    "cell": lambda arm: _cell(Setting.of(arm.record.case)),
+    "window": lambda arm: str(arm.record.case.window),
+    "width": lambda arm: f"{arm.record.case.units} units",
+    "batch size": lambda arm: str(arm.record.case.batch_size),
 }
 """What there is to choose, and an arm's value of it."""
 
@@ -219,6 +244,6 @@ def sentence(one: Candidate) -> str:
     """Describe an arm."""
     setting = one.setting
     return (
-        f"{one.regime} {_cell(one)} with {setting.units} units, window {setting.window}, "
+        f"{one.regime} {_cell(setting)} with {setting.units} units, window {setting.window}, "
         f"batch size {setting.batch_size}"
     )
