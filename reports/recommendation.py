@@ -94,6 +94,8 @@ class Recommendation:
     ----------
     reliable
         Arms that were shown to reach the target in more than half of all trainings, the cheapest first.
+    file
+        Path of the user's own series as a Python string; None where the task knows its series.
     tried
         All arms.
     nearest
@@ -101,8 +103,7 @@ class Recommendation:
     """
 
     task: str
-    folder: str
-    own: bool
+    file: str | None
     reliable: list[Candidate]
     tried: list[Arm]
     nearest: Arm
@@ -212,8 +213,7 @@ def _recommend(run: Run, task: str, arms: list[tuple[Setting, Record]]) -> Recom
     reliable.sort(key=lambda one: one[2].ert * _flops(one[1]))
     return Recommendation(
         task=task,
-        folder=run.folder.as_posix(),
-        own=(run.folder / SERIES_FILE).is_file(),
+        file=repr(str(series)) if (series := run.folder / SERIES_FILE).is_file() else None,
         reliable=[
             Candidate(setting, arm, compare(setting, record, reliable[0][1])) for setting, record, arm in reliable
         ],
