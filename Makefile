@@ -7,8 +7,13 @@ PRESET  ?= quick
 DEVICE  ?= cpu
 ENGINE  ?= tensorflow
 ARGS    ?=
+CSV     ?=
+# What of the file: each is an option of its own, in small letters.
+OF_FILE := COLUMN TIME GROUP SERIES INPUTS PERIOD WINDOWS BATCHES UNITS CELLS SEEDS EPOCHS FILL ROWS DECIMAL
 # A run continues where it stopped if it is called again by the same name.
-RUN     ?= $(basename $(notdir $(PRESET)))$(if $(filter gpu,$(DEVICE)),-gpu)$(if $(filter-out tensorflow,$(ENGINE)),-$(ENGINE))
+NOTHING :=
+SPACE   := $(NOTHING) $(NOTHING)
+RUN     ?= $(basename $(notdir $(if $(CSV),$(subst $(SPACE),_,$(CSV)),$(PRESET))))$(if $(filter gpu,$(DEVICE)),-gpu)$(if $(filter-out tensorflow,$(ENGINE)),-$(ENGINE))
 
 VENV    := .venv$(if $(filter gpu,$(DEVICE)),-gpu)
 PY      := $(VENV)/bin/python
@@ -18,6 +23,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make bench [PRESET=quick|full|smoke|path.toml] [RUN=name] [DEVICE=cpu|gpu] [ENGINE=tensorflow] [ARGS='-k lstm']"
+	@echo "  make bench CSV=path [COLUMN=name] [TIME=name] [WINDOWS=4,12,48] [RUN=name]     your own series: docs/own-series.md"
 	@echo "  make report RUN=name"
 
 # Installs once; again only when what is to be installed has changed.
@@ -30,9 +36,13 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(if $(filter gpu,$(DEVICE)),$(PY) -m pip install --quiet --disable-pip-version-check --constraint requirements.lock 'tensorflow[and-cuda]')
 	@touch $@
 
+# PRESET beside CSV is passed on only where the user wrote it, to be told that it is one or the other.
+WHAT = $(if $(CSV),--csv '$(CSV)' $(foreach one,$(OF_FILE),$(if $($(one)),$(OPTION))) $(if $(filter file,$(origin PRESET)),,--preset '$(PRESET)'),--preset '$(PRESET)' $(foreach one,$(OF_FILE),$(if $($(one)),$(OPTION))))
+OPTION = --$(shell echo $(one) | tr A-Z a-z) '$($(one))'
+
 bench: $(STAMP) ## measure: run a preset's benchmarks and render the report
 	@mkdir -p results
-	@$(PY) -m pytest bench -q --benchmark-quiet --preset '$(PRESET)' --run '$(RUN)' --device '$(DEVICE)' --engine '$(ENGINE)' \
+	@$(PY) -m pytest bench -q --benchmark-quiet $(WHAT) --run '$(RUN)' --device '$(DEVICE)' --engine '$(ENGINE)' \
 	  --benchmark-json 'results/.$(RUN).benchmark.json' $(ARGS); status=$$?; \
 	if [ -s 'results/.$(RUN).benchmark.json' ]; then mv 'results/.$(RUN).benchmark.json' 'results/$(RUN)/benchmark.json'; fi; \
 	rm -f 'results/.$(RUN).benchmark.json'; \

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from bench import plan, presets
+from bench import own_options, plan, presets
 from bench.errors import PlanError, RunFolderError
+from bench.own import lines as own_lines
+from bench.own import load as own_load
 from bench.presets import Limits
 from bench.replay import nothing, replay_timer
 from bench.session import Session
@@ -24,25 +26,28 @@ RUN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the suite's options."""
     group = parser.getgroup("statebench")
-    group.addoption("--preset", default="quick", help="name of a preset, or path of a TOML file (quick)")
-    group.addoption("--run", default=None, help="name of the run under results/ (the preset's name)")
+    group.addoption("--preset", default=None, help="name of a preset, or path of a TOML file (quick)")
+    group.addoption("--run", default=None, help="name of the run under results/ (the preset's name, or the file's)")
     group.addoption("--results", default="results", type=Path, help="folder of all runs (results)")
     group.addoption("--device", default="cpu", help="cpu or gpu (cpu)")
     group.addoption("--engine", default="tensorflow", help="framework that trains (tensorflow)")
     group.addoption("--workers", type=int, help="cases side by side, time cases apart (the preset's, or one a core)")
     group.addoption("--retry", action="store_true", help="run cases again that failed, crashed or hit a limit")
+    own_options.add(parser.getgroup("statebench: your own series, instead of a preset"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the plan before anything is collected, so that a mistake costs nothing."""
     try:
-        preset = presets.load(
-            config.getoption("--preset"),
-            engine=config.getoption("--engine"),
-            device=config.getoption("--device"),
+        chosen = {"engine": config.getoption("--engine"), "device": config.getoption("--device")}
+        own = own_options.read(config)
+        preset = (
+            presets.load(config.getoption("--preset") or "quick", **chosen) if own is None else own_load(*own, **chosen)
+        )
+        name = _run_name(
+            config.getoption("--run") or (preset.name if own is None else own_options.run_name(own[0].path))
         )
         preset = replace(preset, limits=_limits(preset.limits, config.getoption("--workers")))
-        name = _run_name(config.getoption("--run") or preset.name)
         config.stash[SESSION] = Session(
             preset=preset,
             plan=plan.make(preset),
@@ -84,6 +89,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     this = session.config.stash[SESSION]
     try:
+        if this.preset.series:
+            for line in own_lines(this.preset.series):
+                _say(session.config, line)
         this.open([job for job in this.plan.jobs if job.case.key in keys])
     except (RunFolderError, PlanError) as error:
         raise pytest.UsageError(str(error)) from error

@@ -4,8 +4,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+import tasks
 from bench import convergence, engines, memory, timing, workload
 from bench.plan import Job
+from tasks.own.series import OwnSeries, Prepared
 
 MEASURES = {"convergence": convergence.measure, "time": timing.measure, "memory": memory.measure}
 
@@ -28,6 +30,8 @@ def execute(job: Job, *, threads: int | None = None, cache: Path | None = None) 
         The parts of a record that a measurement decides: `seconds`, `warnings`, and the one named by the case's kind.
     """
     case = job.case
+    if job.series is not None:
+        tasks.add(OwnSeries(Prepared.load(job.series)))
     engine = engines.create(case.engine)
     engine.configure(threads=threads, device=case.device, cache=cache)
     result, seconds, warnings = MEASURES[case.kind](workload.build(case, job.training), engine)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from bench import workload
@@ -18,10 +19,17 @@ CUDNN_CELLS = ("lstm", "gru")
 
 @dataclass(frozen=True)
 class Job:
-    """A case and the settings it runs under."""
+    """A case and the settings it runs under.
+
+    Attributes
+    ----------
+    series
+        File of the user's own series that the case's task is; None where the task knows its own.
+    """
 
     case: Case
     training: Training
+    series: Path | None = None
 
 
 @dataclass(frozen=True)

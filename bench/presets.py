@@ -14,6 +14,7 @@ from bench import engines
 from bench.cases import CELLS, DEVICES, DTYPES, KERNELS, KINDS, Case, Training
 from bench.errors import PlanError, unknown
 from bench.regimes import REGIMES
+from tasks.own.series import OwnSeries
 
 GRID_DEFAULTS: dict[str, Any] = {
     "layers": 1,
@@ -72,6 +73,8 @@ class Preset:
     family
         Comparisons that the run is to decide, declared before it begins: pairs of cases that differ in the regime
         alone. All others are exploratory.
+    series
+        The user's own series that its cases are about; None where tasks know theirs.
     """
 
     name: str
@@ -80,6 +83,7 @@ class Preset:
     sha256: str
     settings: dict[str, Any]
     limits: Limits
+    series: OwnSeries | None = None
     grids: list[tuple[Case, Training]] = field(default_factory=list)
     family: list[tuple[Case, Case]] = field(default_factory=list)
 
@@ -124,16 +128,40 @@ def load(name: str, *, engine: str = "tensorflow", device: str = "cpu") -> Prese
     PlanError
         Naming every unknown name, wrong value or unreadable file.
     """
-    if engine not in engines.ENGINES:
-        raise unknown("engine", engine, engines.ENGINES)
-    if device not in DEVICES:
-        raise unknown("device", device, DEVICES)
     path = find(name)
     raw = path.read_bytes()
     try:
         settings = tomllib.loads(raw.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PlanError(f"{path} is not valid TOML: {error}") from error
+    return check(settings, path, hashlib.sha256(raw).hexdigest(), engine=engine, device=device)
+
+
+def check(
+    settings: dict[str, Any],
+    path: Path,
+    sha256: str,
+    *,
+    engine: str = "tensorflow",
+    device: str = "cpu",
+    series: OwnSeries | None = None,
+) -> Preset:
+    """Check settings, as a TOML file holds them, and expand their grids.
+
+    Parameters
+    ----------
+    path, sha256
+        Where they come from, and the fingerprint of that.
+
+    Raises
+    ------
+    PlanError
+        Naming every unknown name or wrong value.
+    """
+    if engine not in engines.ENGINES:
+        raise unknown("engine", engine, engines.ENGINES)
+    if device not in DEVICES:
+        raise unknown("device", device, DEVICES)
     where = path.name
     _keys(settings, {"name", "description", "training", "limits", *KINDS}, where)
     limits = _settings(Limits(), settings.get("limits", {}), f"[limits] of {where}")
@@ -142,9 +170,10 @@ def load(name: str, *, engine: str = "tensorflow", device: str = "cpu") -> Prese
         name=str(settings.get("name", path.stem)),
         description=str(settings.get("description", "")),
         path=path,
-        sha256=hashlib.sha256(raw).hexdigest(),
+        sha256=sha256,
         settings=settings,
         limits=limits,
+        series=series,
     )
     for kind in KINDS:
         grids = settings.get(kind, [])

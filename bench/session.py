@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ class Session:
         for line in self._run.torn:
             self.say(line)
         finished = {key for key, record in self._run.records.items() if record["outcome"] == "ok" or not self.retry}
-        todo = [job for job in jobs if job.case.key not in finished]
+        todo = [replace(job, series=self._run.series) for job in jobs if job.case.key not in finished]
         workers = self.preset.limits.workers or machine.usable_cores()
         self._progress = Progress(todo, len(jobs) - len(todo), workers)
         self._waiting = {job.case.key for job in todo}

@@ -17,6 +17,9 @@ from bench.presets import Preset
 SCHEMA = 1
 """Version of everything that a run writes; docs/records.md says what it holds and when it changes."""
 
+SERIES_FILE = "series.npz"
+"""The user's own series as prepared: its report is rendered from it, without the file that it came from."""
+
 FRAMEWORKS = ("tensorflow", "keras", "numpy")
 """Packages whose versions may not change within a run."""
 
@@ -29,6 +32,7 @@ class RunFolder:
         self.records: dict[str, dict[str, Any]] = {}
         self.torn: list[str] = []
         self.about: dict[str, Any] = {}
+        self.series: Path | None = None
 
     def open(self, preset: Preset, plan: Plan, machine: dict[str, Any], root: Path, command: str) -> None:
         """Begin the run, or continue it where it stopped.
@@ -51,6 +55,11 @@ class RunFolder:
                 "limits": asdict(preset.limits),
             },
             **describe(plan),
+            **(
+                {"series": preset.series.prepared.about | {"content": preset.series.prepared.sha256}}
+                if preset.series
+                else {}
+            ),
             "machine": machine,
             "machine_sha256": machines.fixed_sha256(machine),
             "versions": machines.versions(),
@@ -59,13 +68,18 @@ class RunFolder:
         if file.exists():
             self.about = self._check(file, fresh)
         else:
-            if self.path.exists() and any(f.name not in {"run.json.part", ".lock"} for f in self.path.iterdir()):
+            own = {"run.json.part", ".lock", SERIES_FILE, f"{SERIES_FILE}.part"}
+            if self.path.exists() and any(f.name not in own for f in self.path.iterdir()):
                 raise RunFolderError(
                     f"{self.path} holds files but no run.json, so it is no run's folder. "
                     "Choose another name with RUN=..., or empty it."
                 )
             self.path.mkdir(parents=True, exist_ok=True)
             self.about = fresh
+        if preset.series:
+            self.series = (self.path / SERIES_FILE).absolute()
+            if not self.series.exists() or not file.exists():  # one without run.json may be of an earlier attempt
+                preset.series.prepared.save(self.series)
         self._read_records()
         self.about["invocations"].append(
             {
@@ -134,6 +148,11 @@ class RunFolder:
         remedy = f"Choose another name with RUN=..., or remove {self.path}."
         if about.get("schema") != SCHEMA:
             raise RunFolderError(f"{file} has schema {about.get('schema')!r}, this version writes {SCHEMA}. {remedy}")
+        ours, theirs = (one.get("series") or {} for one in (about, fresh))
+        if ours.get("content") != theirs.get("content"):
+            raise RunFolderError(
+                f"{self.path} holds another series: {_series_name(ours)}, not {_series_name(theirs)}. {remedy}"
+            )
         if about["plan_sha256"] != fresh["plan_sha256"]:
             raise RunFolderError(
                 f"{self.path} belongs to another plan: preset {about['preset']['name']!r} with {len(about['plan'])} "
@@ -184,6 +203,12 @@ class RunFolder:
             stream.flush()
             os.fsync(stream.fileno())
         draft.replace(file)
+
+
+def _series_name(about: dict[str, Any]) -> str:
+    if not about:
+        return "none of a user's own"
+    return f"{about['column']!r} of {about['file']} ({about['content'][:12]})"
 
 
 def training_dict(training: Training) -> dict[str, Any]:

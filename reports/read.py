@@ -5,8 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import tasks
 from bench.cases import Case
+from bench.store import SERIES_FILE
 from reports.records import Record
+from tasks.errors import TaskError
+from tasks.own.series import OwnSeries, Prepared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,7 +121,17 @@ def read(folder: Path) -> Run:
         if record.key in records:
             repeated.append(Problem(records_file.name, number, f"{record.key} again; this line is used"))
         records[record.key] = record
+    _know_own_series(folder / SERIES_FILE, problems)
     return Run(folder, about, tuple(records.values()), tuple(problems), tuple(repeated), _plan(about))
+
+
+def _know_own_series(file: Path, problems: list[Problem]) -> None:
+    """A user's own series travels with its run; without it the report lacks its description only."""
+    if file.is_file():
+        try:
+            tasks.add(OwnSeries(Prepared.load(file)))
+        except TaskError as error:
+            problems.append(Problem(file.name, 0, str(error)))
 
 
 def _read_about(file: Path, problems: list[Problem]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from reports.figures.widths import interval_text
 from reports.instead import in_short
 from reports.rates import median_second_best
 from reports.read import Run
+from reports.recommendation import recommendations, sentence
 from reports.statistics.intervals import LEVEL, clopper_pearson
 from reports.statistics.permutation import smallest_p
 from reports.statistics.verdict import LESS, MARGIN
@@ -65,7 +66,7 @@ def render(found: Analysis, captions: dict[str, str]) -> str:
         "cell": words.table_cell,
         "plain": words.plain,
     }
-    environment.globals |= {"count": words.count, "span": words.span, "limited": words.limited}
+    environment.globals |= {"count": words.count, "span": words.span, "limited": words.limited, "sentence": sentence}
     return environment.get_template("report.md.j2").render(**_values(found, captions))
 
 
@@ -78,6 +79,7 @@ def _values(found: Analysis, captions: dict[str, str]) -> dict[str, Any]:
         "found": found,
         "captions": captions,
         "overview": overview(found),
+        "recommendations": recommendations(found.run),
         "margin": MARGIN,
         "level": LEVEL,
         "less": LESS,

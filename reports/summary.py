@@ -10,6 +10,7 @@ from typing import Any
 from reports.analysis import Analysis
 from reports.compare import Arm, Comparison
 from reports.narrowest import WidthArm, WidthComparison
+from reports.recommendation import plain
 from reports.statistics.intervals import LEVEL
 from reports.statistics.verdict import MARGIN, Judgement
 
@@ -28,6 +29,7 @@ def summary(found: Analysis) -> dict[str, Any]:
         "advice": [
             {"where": one.where, "what": one.what.replace("**", ""), "declared": one.declared} for one in found.glance
         ],
+        "recommendations": plain(found.run),
         "family": len(found.run.family),
         "survive_holm": [[arm.record.case.id for arm in (one.a, one.b)] for one in found.survivors],
         "counts": {

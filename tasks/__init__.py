@@ -1,6 +1,6 @@
 """What is learnt: tasks that make series and state their own floors."""
 
 from tasks.base import Series, Task
-from tasks.registry import create, names
+from tasks.registry import add, create, names
 
-__all__ = ["Series", "Task", "create", "names"]
+__all__ = ["Series", "Task", "add", "create", "names"]

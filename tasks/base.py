@@ -1,5 +1,6 @@
 """What every task says of itself: its series, its known errors, and the target that follows from them."""
 
+import inspect
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
@@ -180,14 +181,14 @@ class Task(ABC):
         return self.build()
 
     @property
-    @abstractmethod
     def title(self) -> str:
-        """A name for people."""
+        """A name for people: the task's own name in words, unless it says otherwise."""
+        return self.name.replace("_", " ")
 
     @property
-    @abstractmethod
     def description(self) -> str:
-        """One sentence for the report."""
+        """One sentence for the report: the first line of the class' docstring, unless it says otherwise."""
+        return (inspect.getdoc(type(self)) or self.title).partition("\n")[0]
 
     @property
     @abstractmethod

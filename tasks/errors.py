@@ -27,3 +27,7 @@ class WindowError(TaskError):
 
 class SeriesError(TaskError):
     """The arrays of a series do not fit together."""
+
+
+class OwnSeriesError(TaskError):
+    """A user's file, or what was asked of it, does not make a series."""

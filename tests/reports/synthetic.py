@@ -41,7 +41,7 @@ def replicate(seed, hit, budget=1000, role="evaluation"):
 def record(case, body, outcome="ok", **changes):
     whole = {
         "schema": 1, "key": case.key, "case": case.to_dict(),
-        "training": {"learning_rates": [0.003, 0.01, 0.03], "stop": "budget", "evaluation_seeds": 10},
+        "training": {"learning_rates": [0.003, 0.01, 0.03], "stop": "budget", "evaluation_seeds": 10, "epochs": 50},
         "outcome": outcome, "message": None, "warnings": [], "started": "2030-01-01T00:00:00+00:00",
         "seconds": {
             "total": 4.0, "start": 1.0, "prepare": 0.5, "compile": 0.5, "train": 1.75, "evaluate": 0.25

@@ -1,0 +1,249 @@
+"""What to train on a real series: the cheapest arm that reaches the target reliably, and the code that trains it."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from bench.store import SERIES_FILE
+from reports.compare import Arm, Comparison, compare
+from reports.flops import flops_per_update
+from reports.read import Run
+from reports.records import Record
+from reports.settings import Setting, arms_by_setting, body
+from reports.statistics.intervals import Ratio
+from reports.statistics.widths import shown_above_half
+
+REGIMES = ("stateless", "stateless-burnin", "stateless-sliding", "stateful")
+"""Ways of training that one would use; the other regimes are controls."""
+
+LAYERS = {
+    "lstm": "keras.layers.LSTM(UNITS, return_sequences=True{})",
+    "gru": "keras.layers.GRU(UNITS, return_sequences=True{}, reset_after=True)",
+    "gru_reset_before": "keras.layers.GRU(UNITS, return_sequences=True{}, reset_after=False)",
+    "simple_rnn": "keras.layers.SimpleRNN(UNITS, return_sequences=True{})",
+}
+"""The recurrent layer of each cell in Keras' words, with a place for what only a stateful one has."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An arm, and what it costs beside the cheapest, in floating-point operations of training to the target."""
+
+    setting: Setting
+    arm: Arm
+    over_cheapest: Comparison
+
+    @property
+    def regime(self) -> str:
+        """How it is trained."""
+        return self.arm.record.case.regime
+
+    @property
+    def ratio(self) -> Ratio:
+        """Its cost over that of the cheapest."""
+        judged = self.over_cheapest.flops
+        assert judged is not None  # only arms whose operations can be counted are candidates
+        return judged.ratio
+
+    @property
+    def flops(self) -> float:
+        """Expected operations of training to the target: updates x operations of an update."""
+        return self.arm.ert * _flops(self.arm.record)
+
+    @property
+    def seconds(self) -> float | None:
+        """Expected seconds of training to the target, with what was measured beside other cases."""
+        each = body(self.arm.record).median_seconds_per_update
+        return None if each is None else self.arm.ert * each
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One thing to choose.
+
+    Attributes
+    ----------
+    value
+        That of the cheapest arm.
+    others
+        For each other value the cheapest reliable arm that has it, cheapest first.
+    unreliable
+        Values that were tried and that no reliable arm has; of `failing` ones every arm was shown to fail.
+    """
+
+    name: str
+    value: str
+    others: dict[str, Candidate]
+    unreliable: list[str]
+    failing: list[str]
+
+    @property
+    def open(self) -> list[str]:
+        """Values that cannot be told from the cheapest arm's, or that may yet be reliable."""
+        close = [value for value, one in self.others.items() if not one.ratio.low > 1]
+        return close + [value for value in self.unreliable if value not in self.failing]
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What follows for one task.
+
+    Attributes
+    ----------
+    reliable
+        Arms that were shown to reach the target in more than half of all trainings, the cheapest first.
+    file
+        Path of the user's own series as a Python string; None where the task knows its series.
+    tried
+        All arms.
+    nearest
+        The arm with most successes, where none is reliable.
+    """
+
+    task: str
+    file: str | None
+    reliable: list[Candidate]
+    tried: list[Arm]
+    nearest: Arm
+
+    @property
+    def best(self) -> Candidate:
+        """The cheapest reliable arm."""
+        return self.reliable[0]
+
+    @cached_property
+    def choices(self) -> list[Choice]:
+        """Regime, cell, window, width and batch size."""
+        return [self._choice(name, value) for name, value in VALUES.items()]
+
+    @property
+    def answer(self) -> str:
+        """Whether to carry state: the cheapest arm that does against the cheapest that does not."""
+        carrying = self._choice("", lambda arm: "yes" if arm.record.case.regime == "stateful" else "no")
+        if carrying.open:
+            return "Whether to carry state is undecided here"
+        if not carrying.others and not carrying.failing:
+            return "Whether to carry state was not tried"
+        return "Carry state" if carrying.value == "yes" else "Do not carry state"
+
+    @property
+    def of_each_regime(self) -> list[Candidate]:
+        """The cheapest reliable arm of each regime, cheapest first."""
+        return [self.best, *self.choices[0].others.values()]
+
+    @property
+    def template(self) -> str:
+        """File of the code."""
+        return "stateful.py.j2" if self.best.regime == "stateful" else "stateless.py.j2"
+
+    @property
+    def code(self) -> dict[str, Any]:
+        """What the code needs to know, beside the series: all of it from the arm's record."""
+        record = self.best.arm.record
+        case, found, training = record.case, body(record), record.training
+        steps = round(found.cell_steps_per_update / (case.batch_size * case.layers))
+        return {
+            "layer": LAYERS[case.cell].format(", stateful=True" if case.regime == "stateful" else ""),
+            "layers": case.layers,
+            "units": case.units,
+            "window": case.window,
+            "burn_in": steps - case.window,
+            "every_row": case.regime == "stateless-sliding",
+            "batch_size": case.batch_size,
+            "rate": found.fields["chosen_rate"],
+            "dropout": training.get("dropout", 0.0),
+            "epochs": training["epochs"],
+            "scored": found.fields["scored"]["count"],
+            "target": found.target,
+            "task": case.task,
+            "dial": case.dial,
+        }
+
+    def _choice(self, name: str, value: Callable[[Arm], str]) -> Choice:
+        cheapest: dict[str, Candidate] = {}
+        for one in self.reliable:  # the cheapest first
+            cheapest.setdefault(value(one.arm), one)
+        own = value(self.best.arm)
+        without: defaultdict[str, list[bool]] = defaultdict(list)
+        for arm in self.tried:
+            if value(arm) not in cheapest:
+                without[value(arm)].append(shown_above_half(arm.n - arm.hits, arm.n))
+        return Choice(
+            name,
+            own,
+            {other: one for other, one in cheapest.items() if other != own},
+            list(without),
+            [other for other, shown in without.items() if all(shown)],
+        )
+
+
+def recommendations(run: Run) -> list[Recommendation]:
+    """Recommend for each task of a run that is a real series: one whose optimum nobody knows."""
+    by_task: defaultdict[str, list[tuple[Setting, Record]]] = defaultdict(list)
+    for setting, arms in arms_by_setting(run).items():
+        for regime, record in arms.items():
+            usable = regime in REGIMES and setting.cell in LAYERS and flops_per_update(record) is not None
+            if usable and body(record).level("optimum") is None and body(record).evaluation:
+                by_task[setting.task_name].append((setting, record))
+    return [_recommend(run, task, arms) for task, arms in by_task.items()]
+
+
+def plain(run: Run) -> list[dict[str, Any]]:
+    """The recommendations for machines; `choice` is null where no arm is reliable."""
+    return [
+        {
+            "task": one.task,
+            "arms": len(one.tried),
+            "reliable": len(one.reliable),
+            "choice": one.best.arm.record.case.id if one.reliable else None,
+            "answer": one.answer if one.reliable else None,
+            "undecided": {each.name: [each.value, *each.open] for each in one.choices if each.open}
+            if one.reliable
+            else {},
+        }
+        for one in recommendations(run)
+    ]
+
+
+def _recommend(run: Run, task: str, arms: list[tuple[Setting, Record]]) -> Recommendation:
+    alone = [(setting, record, compare(setting, record, record).a) for setting, record in arms]
+    reliable = [one for one in alone if shown_above_half(one[2].hits, one[2].n)]
+    reliable.sort(key=lambda one: one[2].ert * _flops(one[1]))
+    return Recommendation(
+        task=task,
+        file=repr(str(series)) if (series := run.folder / SERIES_FILE).is_file() else None,
+        reliable=[
+            Candidate(setting, arm, compare(setting, record, reliable[0][1])) for setting, record, arm in reliable
+        ],
+        tried=[arm for *_, arm in alone],
+        nearest=max((arm for *_, arm in alone), key=lambda arm: arm.hits / arm.n),
+    )
+
+
+def _flops(record: Record) -> float:
+    return flops_per_update(record) or 0.0
+
+
+def _cell(setting: Setting) -> str:
+    return setting.cell_name if setting.layers == 1 else f"{setting.cell_name}, {setting.layers} layers"
+
+
+VALUES: dict[str, Callable[[Arm], str]] = {
+    "regime": lambda arm: arm.record.case.regime,
+    "cell": lambda arm: _cell(Setting.of(arm.record.case)),
+    "window": lambda arm: str(arm.record.case.window),
+    "width": lambda arm: f"{arm.record.case.units} units",
+    "batch size": lambda arm: str(arm.record.case.batch_size),
+}
+"""What there is to choose, and an arm's value of it."""
+
+
+def sentence(one: Candidate) -> str:
+    """Describe an arm."""
+    setting = one.setting
+    return (
+        f"{one.regime} {_cell(setting)} with {setting.units} units, window {setting.window}, "
+        f"batch size {setting.batch_size}"
+    )

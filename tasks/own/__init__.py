@@ -1,0 +1,1 @@
+"""A user's own series: from a CSV or Parquet file to a task."""

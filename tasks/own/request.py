@@ -1,0 +1,64 @@
+"""What a user asks of a file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks.errors import OwnSeriesError
+
+LEAST_ROWS = 200
+"""Two thirds of fewer would hold less than four batches of eight windows of four steps."""
+USED_ROWS = 10_000
+"""Values that are used, the most recent ones, unless ROWS says otherwise: what trains in minutes."""
+FILLS = ("last",)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asked for; None where the file is to tell.
+
+    Attributes
+    ----------
+    column, inputs
+        The column to predict, and those seen beside its own past.
+    time
+        Column of times; "none" to take rows as even steps.
+    group, member
+        Column that tells several series apart, and the one to take.
+    period
+        Steps of the season; 0 for none.
+    fill
+        "last" to repeat the last value where one is missing.
+    rows
+        How many of the most recent values to use.
+    decimal
+        "," or "." where a column leaves open what its commas and points mean.
+    """
+
+    path: Path
+    column: str | None = None
+    time: str | None = None
+    group: str | None = None
+    member: str | None = None
+    inputs: tuple[str, ...] = ()
+    period: int | None = None
+    fill: str | None = None
+    rows: int = USED_ROWS
+    decimal: str | None = None
+
+
+def check_request(request: Request) -> None:
+    """Refuse what no file could answer.
+
+    Raises
+    ------
+    OwnSeriesError
+        Naming the option and its valid values.
+    """
+    if request.fill is not None and request.fill not in FILLS:
+        raise OwnSeriesError(f"FILL={request.fill} is not valid; FILL=last repeats the last value.")
+    if request.decimal not in {None, ",", "."}:
+        raise OwnSeriesError(f"DECIMAL={request.decimal} is not valid; give DECIMAL=, or DECIMAL=.")
+    if request.rows < LEAST_ROWS:
+        raise OwnSeriesError(f"ROWS={request.rows} is too few; use at least {LEAST_ROWS}.")
+    if request.member is not None and request.group is None:
+        raise OwnSeriesError(f"SERIES={request.member} needs GROUP=..., the column that tells the series apart.")

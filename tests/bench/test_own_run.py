@@ -1,0 +1,164 @@
+"""A file of one's own at the front door: options, the preset made of it, the run's folder."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_front_door import ENVIRONMENT, ROOT, USAGE_ERROR, call
+
+from bench import own, own_options, plan, presets
+from bench.errors import PlanError, RunFolderError
+from bench.machine import FIXED
+from bench.store import RunFolder
+from tasks.own.request import Request
+from tasks.own.series import Prepared
+
+
+def series(rows=400, seed=0):
+    rng = np.random.default_rng(seed)
+    values = np.sin(np.arange(rows) / 4) + 0.3 * rng.normal(size=rows)
+    return pd.DataFrame({"time": pd.date_range("2024-01-01", periods=rows, freq="h"), "load": values})
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "my load.csv"
+    series().to_csv(path, index=False)
+    return path
+
+
+def opened(folder, preset):
+    """Open a run's folder as an invocation does; the machine is of no interest here."""
+    run = RunFolder(folder)
+    run.open(preset, plan.make(preset), dict.fromkeys(FIXED), ROOT, "make bench")
+    return run
+
+
+def test_a_runs_folder_holds_the_series_and_refuses_another(tmp_path, file):
+    made = own.load(Request(file), own.Grid())
+    run = opened(tmp_path / "run", made)
+    assert run.series == tmp_path / "run" / "series.npz"
+    assert Prepared.load(run.series).sha256 == made.series.prepared.sha256
+    about = json.loads((tmp_path / "run" / "run.json").read_text())["series"]
+    assert (about["file"], about["column"], about["values"]) == ("my load.csv", "load", 400)
+    assert about["content"] == made.series.prepared.sha256
+
+    before = run.series.read_bytes()
+    opened(tmp_path / "run", own.load(Request(file), own.Grid()))
+    series(seed=1).to_csv(file, index=False)
+    for other in (own.load(Request(file), own.Grid()), presets.load("smoke")):
+        with pytest.raises(RunFolderError, match=r"holds another series: 'load' of my load.csv \(.*RUN=") as error:
+            opened(tmp_path / "run", other)
+    assert "none of a user's own" in str(error.value)
+    assert run.series.read_bytes() == before
+
+
+def test_a_worker_rebuilds_the_task_from_the_folder_alone(tmp_path, file):
+    made = own.load(Request(file), own.Grid())
+    run = opened(tmp_path / "run", made)
+    code = (
+        "import sys, tasks; from pathlib import Path; from tasks.own.series import OwnSeries, Prepared; "
+        "tasks.add(OwnSeries(Prepared.load(Path(sys.argv[1])))); "
+        "print(tasks.create(sys.argv[2]).target(4), sorted({'pandas', 'pyarrow'} & set(sys.modules)))"
+    )
+    file.unlink()
+    command = [sys.executable, "-c", code, str(run.series), made.series.name]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(made.series.target(4)), "[]"]
+
+
+def test_a_first_invocation_that_was_killed_early_is_no_obstacle(tmp_path, file):
+    made = own.load(Request(file), own.Grid())
+    opened(tmp_path / "run", made)
+    (tmp_path / "run" / "run.json").unlink()
+    (tmp_path / "run" / "series.npz").write_bytes(b"torn")
+    assert Prepared.load(opened(tmp_path / "run", made).series).sha256 == made.series.prepared.sha256
+
+
+class Options(dict):
+    """What own_options asks of pytest's configuration."""
+
+    def getoption(self, name):
+        return self.get(name.removeprefix("--"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"column": "laod"}, "has no column 'laod'. Did you mean 'load'? Columns: time, load."),
+        ({"windows": "4,x"}, "WINDOWS=x is not valid: give whole numbers of at least 1"),
+        ({"windows": "300"}, "window 300 is longer than the 265 training rows"),
+        ({"windows": "200"}, "window 200 is longer than the training series allows"),
+        ({"batches": "0"}, "BATCHES=0 is not valid"),
+        ({"batches": "900"}, "batch size 900 leaves no whole batch"),
+        ({"cells": "lstn"}, "unknown cell 'lstn'"),
+        ({"preset": "smoke"}, "give either PRESET=... or CSV=..."),
+        ({"csv": "", "column": "load", "fill": "last"}, "COLUMN, FILL needs CSV=..., the file of your own series"),
+    ],
+)
+def test_an_option_that_makes_no_sense_says_why(file, options, message):
+    with pytest.raises(PlanError) as error:
+        plan.make(own.load(*own_options.read(Options({"csv": str(file)} | options))))
+    assert message in str(error.value)
+
+
+def test_an_empty_option_is_none(file):
+    assert own_options.read(Options(csv="", column=" ")) is None
+    request, grid = own_options.read(Options(csv=str(file), inputs="a, b", windows="4,4,8", column=""))
+    assert (request.column, request.inputs, grid.windows) == (None, ("a", "b"), (4, 8))
+
+
+def test_a_folder_in_a_files_place_is_a_usage_error_before_anything_is_written(tmp_path):
+    done = call(tmp_path, "--csv", str(tmp_path))
+    said = done.stdout + done.stderr
+    assert done.returncode == USAGE_ERROR
+    assert "is a folder; give the path of one CSV or Parquet file in it" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "results").exists()
+
+
+def made_by(*arguments):
+    command = ["make", "-n", "-o", ".venv/installed", "bench", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    return " ".join(line for line in done.stdout.splitlines() if "pytest bench" in line)
+
+
+def test_make_hands_each_option_on():
+    said = made_by("CSV=../my data/load.csv", "COLUMN=the load", "WINDOWS=4,12", "DECIMAL=,", "PERIOD=24")
+    assert "--csv '../my data/load.csv'" in said
+    assert "--column 'the load'" in said
+    assert "--windows '4,12'" in said
+    assert "--decimal ','" in said
+    assert "--period '24'" in said
+    assert "--run 'load'" in said
+    assert "--preset" not in said
+    assert "--preset 'smoke'" in made_by("CSV=a.csv", "PRESET=smoke")
+    assert "--preset 'quick'" in made_by()
+
+
+@pytest.mark.parametrize("rows", [132, 265, 2687, 6665])
+@pytest.mark.parametrize("period", [None, 7, 48, 1440])
+def test_proposed_windows_and_batch_sizes_fit_every_length(rows, period):
+    windows = own.propose_windows(rows, period).to_try
+    assert 2 <= windows[0] < windows[-1] <= rows // own.WINDOWS_IN_TRAINING
+    batches = own.propose_batch_sizes(rows, windows).to_try
+    assert (rows - windows[-1] + 1) // (windows[-1] * batches[0]) >= 1
+    assert len(batches) < 2 or rows // (windows[0] * batches[1]) >= 4
+
+
+@pytest.mark.parametrize("rows", [200, 500, 4000])
+def test_the_preset_of_a_file_can_be_planned_and_declares_what_it_decides(tmp_path, rows):
+    series(rows).to_csv(tmp_path / "load.csv", index=False)
+    made = plan.make(own.load(Request(tmp_path / "load.csv"), own.Grid()))
+    assert made.jobs
+    assert made.family
+    assert all(job.training.evaluation_seeds == 12 for job in made.jobs)
+
+
+def test_an_input_that_is_no_file_of_series_is_a_plan_error(tmp_path):
+    with pytest.raises(PlanError, match="there is no file"):
+        own.load(Request(tmp_path / "nothing.csv"), own.Grid())
+    assert presets.load("smoke").series is None

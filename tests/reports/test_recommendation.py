@@ -1,0 +1,95 @@
+"""What is recommended, from records whose answer is known."""
+
+import json
+
+import pytest
+import synthetic
+
+from reports.read import read
+from reports.recommendation import recommendations
+from reports.render import write_report
+
+N = 12
+
+
+def arm(median, regime="stateless", reached=N, seed=0, **changes):
+    """An arm of a real series: nobody knows its optimum."""
+    hits = synthetic.hits(median, n=reached, seed=seed) + [None] * (N - reached)
+    return synthetic.convergence(hits, case_=synthetic.case(regime=regime, **changes), optimum=None)
+
+
+def recommended(tmp_path, *records):
+    (found,) = recommendations(read(synthetic.write(tmp_path / "run", records)))
+    return found
+
+
+def choice(found, name):
+    (one,) = [one for one in found.choices if one.name == name]
+    return one
+
+
+def test_much_less_training_with_carried_state_is_recommended(tmp_path):
+    found = recommended(tmp_path, arm(100, "stateful"), arm(400), arm(300, "stateless-burnin"))
+    assert found.answer == "Carry state"
+    assert found.best.regime == "stateful"
+    others = choice(found, "regime").others
+    assert list(others) == ["stateless-burnin", "stateless"]
+    assert others["stateless"].ratio.low > 2
+    assert choice(found, "regime").open == []
+
+
+def test_equal_arms_are_undecided(tmp_path):
+    found = recommended(tmp_path, arm(200, "stateful", seed=1), arm(200, seed=2))
+    assert found.answer == "Whether to carry state is undecided here"
+    assert choice(found, "regime").open
+
+
+def test_a_width_costs_operations_even_where_updates_are_the_same(tmp_path):
+    found = recommended(tmp_path, arm(200, units=16), arm(200, units=4))
+    assert found.best.setting.units == 4
+    # 4 U (F + U) of the cell and U of the head, for 16 and 4 units.
+    assert choice(found, "width").others["16 units"].ratio.value == pytest.approx((4 * 16 * 17 + 16) / (4 * 4 * 5 + 4))
+
+
+def test_a_cheap_arm_that_often_fails_is_not_recommended_and_leaves_the_regime_open(tmp_path):
+    found = recommended(tmp_path, arm(40, "stateful", reached=9), arm(400))
+    assert [one.regime for one in found.reliable] == ["stateless"]
+    assert choice(found, "regime").unreliable == ["stateful"]
+    assert found.answer == "Whether to carry state is undecided here"
+
+
+def test_an_arm_that_was_shown_to_fail_decides(tmp_path):
+    found = recommended(tmp_path, arm(1, "stateful", reached=0), arm(400))
+    assert choice(found, "regime").failing == ["stateful"]
+    assert found.answer == "Do not carry state"
+    text = write_report(read(tmp_path / "run")).read_text()
+    assert "| regime | stateless | decided | stateful: failed |" in text
+
+
+def test_what_was_not_tried_is_not_answered(tmp_path):
+    assert recommended(tmp_path, arm(100), arm(200, window=8)).answer == "Whether to carry state was not tried"
+
+
+def test_nothing_is_recommended_where_no_arm_is_reliable(tmp_path):
+    found = recommended(tmp_path, arm(1, reached=0), arm(200, "stateful", reached=6))
+    assert not found.reliable
+    assert found.nearest.record.case.regime == "stateful"
+    report = write_report(read(tmp_path / "run"))
+    assert "**None.** Of 2 arms, none" in report.read_text()
+    (told,) = json.loads((report.parent / "summary.json").read_text())["recommendations"]
+    assert told["choice"] is None
+    assert told["answer"] is None
+
+
+def test_controls_are_no_candidates_and_known_answers_need_no_recommendation(tmp_path):
+    found = recommended(tmp_path, arm(50, "stateless-ordered"), arm(100), arm(100, "stateful"))
+    assert "stateless-ordered" not in {one.regime for one in found.reliable}
+    known = synthetic.pair([100] * N, [200] * N)
+    assert recommendations(read(synthetic.write(tmp_path / "known", known))) == []
+    assert "## Recommendation" not in write_report(read(tmp_path / "known")).read_text()
+
+
+def test_each_real_series_has_its_own(tmp_path):
+    records = [arm(100, task="one"), arm(100, task="two")]
+    found = recommendations(read(synthetic.write(tmp_path / "run", records)))
+    assert [one.task for one in found] == ["one", "two"]
