@@ -119,10 +119,9 @@ def load(name: str, *, engine: str = "tensorflow", device: str = "cpu") -> Prese
     Raises
     ------
     PlanError
-        Naming every unknown name, wrong value or unreadable file.
+        Naming every unknown name, wrong value or unreadable file, and an engine whose packages are not installed.
     """
-    if engine not in engines.ENGINES:
-        raise unknown("engine", engine, engines.ENGINES)
+    engines.check(engine)
     if device not in DEVICES:
         raise unknown("device", device, DEVICES)
     path = find(name)

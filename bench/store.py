@@ -17,7 +17,7 @@ from bench.presets import Preset
 SCHEMA = 1
 """Version of everything that a run writes; docs/records.md says what it holds and when it changes."""
 
-FRAMEWORKS = ("tensorflow", "keras", "numpy")
+FRAMEWORKS = ("tensorflow", "jax", "jaxlib", "torch", "keras", "numpy")
 """Packages whose versions may not change within a run."""
 
 
@@ -101,8 +101,10 @@ class RunFolder:
 
     @property
     def compiler_key(self) -> str:
-        """Name for what was compiled here: code for one machine and one version of the framework fits no other."""
-        return f"{self.about['machine_sha256'][:12]}-{machines.versions().get('tensorflow', 'none')}"
+        """Name for what was compiled here: code for one machine and one version of a compiler fits no other."""
+        versions = machines.versions()
+        compilers = [versions[name] for name in ("tensorflow", "jaxlib") if name in versions]
+        return "-".join([self.about["machine_sha256"][:12], *compilers])
 
     def append(self, record: dict[str, Any]) -> None:
         """Put a record on disk, whole, before anything else happens."""

@@ -6,6 +6,10 @@ from pathlib import Path
 # TensorFlow's start-up notices would bury a case's last words.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+from bench.engines import backend
+
+backend.choose("tensorflow")
+
 import keras
 import tensorflow as tf
 
