@@ -8,26 +8,31 @@ DEVICE  ?= cpu
 ENGINE  ?= tensorflow
 ARGS    ?=
 # A run continues where it stopped if it is called again by the same name.
-RUN     ?= $(basename $(notdir $(PRESET)))$(if $(filter gpu,$(DEVICE)),-gpu)$(if $(filter-out tensorflow,$(ENGINE)),-$(ENGINE))
+RUN     ?= $(basename $(notdir $(PRESET)))$(if $(filter gpu,$(DEVICE)),-gpu)$(OWN:%=-%)
 
-VENV    := .venv$(if $(filter gpu,$(DEVICE)),-gpu)
+# Each engine and device has an environment of its own; only TensorFlow's on a CPU has the tools of development too.
+OWN     := $(filter jax torch,$(ENGINE))
+VENV    := .venv$(if $(filter gpu,$(DEVICE)),-gpu)$(OWN:%=-%)
 PY      := $(VENV)/bin/python
 STAMP   := $(VENV)/installed
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  make bench [PRESET=quick|full|smoke|path.toml] [RUN=name] [DEVICE=cpu|gpu] [ENGINE=tensorflow] [ARGS='-k lstm']"
+	@echo "  make bench [PRESET=quick|full|smoke|path.toml] [RUN=name] [DEVICE=cpu|gpu] [ENGINE=tensorflow|jax|torch] [ARGS='-k lstm']"
 	@echo "  make report RUN=name"
+
+# For another engine the lock is a constraint: its versions hold, but TensorFlow is not installed.
+WHAT := $(if $(OWN),--constraint requirements.lock --editable '.[$(OWN)$(if $(filter gpu,$(DEVICE)),-cuda)]',\
+  --requirement requirements.lock $(if $(filter gpu,$(DEVICE)),'tensorflow[and-cuda]'))
 
 # Installs once; again only when what is to be installed has changed.
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
 	  { echo "statebench needs Python 3.11, 3.12 or 3.13; name one with PYTHON=python3.12" >&2; exit 1; }
-	@echo "installing into $(VENV), once (TensorFlow takes a minute or two)"
+	@echo "installing into $(VENV), once (a framework takes a minute or two)"
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	@$(PY) -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
-	@$(if $(filter gpu,$(DEVICE)),$(PY) -m pip install --quiet --disable-pip-version-check --constraint requirements.lock 'tensorflow[and-cuda]')
+	@$(PY) -m pip install --quiet --disable-pip-version-check $(WHAT)
 	@touch $@
 
 bench: $(STAMP) ## measure: run a preset's benchmarks and render the report
@@ -57,5 +62,5 @@ speed: $(STAMP) ## what an update costs: this trainer beside model.fit, PyTorch 
 	@$(PY) -m bench.speed $(ARGS)
 
 clean: ## remove environments and caches; results stay
-	rm -rf .venv .venv-gpu results/.compiled .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf .venv .venv-* results/.compiled .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
