@@ -30,7 +30,15 @@ class Stack:
 
     def __init__(self, network: Network, *, unroll: bool, use_cudnn: bool | str) -> None:
         _keep_precision(network.dtype)
-        options = {"return_sequences": True, "return_state": True, "unroll": unroll, "dtype": network.dtype}
+        options = {
+            "return_sequences": True,
+            "return_state": True,
+            "unroll": unroll,
+            "dtype": network.dtype,
+            # Weights are handed in: to draw and orthogonalise a layer's own would be compiled for nothing.
+            "kernel_initializer": "zeros",
+            "recurrent_initializer": "zeros",
+        }
         gated = {"use_cudnn": use_cudnn}
         make = {
             "lstm": lambda: keras.layers.LSTM(network.units, **options, **gated),
@@ -40,7 +48,7 @@ class Stack:
         }[network.cell]
         self._layers = [make() for _ in range(network.layers)]
         self._dropout = keras.layers.Dropout(network.dropout, dtype=network.dtype)
-        self._head = keras.layers.Dense(network.outputs, dtype=network.dtype)
+        self._head = keras.layers.Dense(network.outputs, kernel_initializer="zeros", dtype=network.dtype)
         for i, layer in enumerate(self._layers):
             layer.build((None, None, network.units if i else network.inputs))
         self._dropout.build((None, None, network.units))

@@ -7,8 +7,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from bench.engines.backend import SHORT_LOOPS
 from bench.engines.base import Feed, HeldOut, Layout, Network, Work
-from bench.engines.tensorflow import SHORT_LOOPS, layers
+from bench.engines.tensorflow import layers
 
 # As the suite's own workers compile; read when XLA compiles for the first time.
 os.environ["XLA_FLAGS"] = SHORT_LOOPS

@@ -12,7 +12,7 @@ import jaxlib.version
 import keras
 
 from bench.engines.base import Trainer, Work
-from bench.engines.jax.kernels import kernel_seen
+from bench.engines.hlo import kernel_seen
 from bench.engines.jax.trainer import JaxTrainer
 
 
@@ -44,6 +44,7 @@ class JaxEngine:
         os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
         jax.config.update("jax_platforms", "cpu" if device == "cpu" else "cuda")
         if cache is not None:
+            os.environ["XLA_FLAGS"] = backend.SHORT_LOOPS
             jax.config.update("jax_compilation_cache_dir", str(cache))
             jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
@@ -54,7 +55,7 @@ class JaxEngine:
     def kernel_seen(self, trainer: Trainer) -> tuple[str, dict[str, int]]:
         """Read the kernel from the program that XLA compiled."""
         assert isinstance(trainer, JaxTrainer)
-        return kernel_seen(trainer.program())
+        return kernel_seen(trainer.program().as_text())
 
     def reset_memory_peak(self) -> None:
         """Do nothing: JAX cannot forget a peak, so that `memory_peak` counts from the start of the process."""

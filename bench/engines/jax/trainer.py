@@ -38,8 +38,7 @@ class JaxTrainer:
             unroll=kernel == "unrolled",
             use_cudnn={"cudnn": True, "unrolled": False}.get(kernel, loop),
         )
-        self._inputs = jnp.asarray(work.inputs, network.dtype)
-        self._targets = jnp.asarray(work.targets, network.dtype)
+        self._series = (jnp.asarray(work.inputs, network.dtype), jnp.asarray(work.targets, network.dtype))
         self._rates = np.zeros(layout.replicates, network.dtype)
         zeros = [np.zeros((layout.replicates, *shape), network.dtype) for shape in network.weight_shapes]
         self._weights, self._first, self._second = zeros, list(zeros), list(zeros)
@@ -52,8 +51,8 @@ class JaxTrainer:
         dropouts = network.layers if network.dropout else 0
         self._seeds: list[Any] = [np.zeros((layout.replicates, 2), np.uint32)] * dropouts
         each: Callable[..., Any] = jax.vmap if kernel == "replicated" else _the_one
-        self._update_each = each(self._update, in_axes=(0, 0, 0, None, None))
-        self._score = jax.jit(each(self._squared_errors, in_axes=(0, None)))
+        self._update_each = each(self._update, in_axes=(0, 0, 0, None, None, None))
+        self._score = jax.jit(each(self._squared_errors, in_axes=(0, None, None)))
         self._program: Any = None
 
     def place(self, slot: int, weights: Weights, learning_rate: float, seed: int) -> None:
@@ -95,31 +94,31 @@ class JaxTrainer:
         padded = np.zeros((layout.max_updates, layout.replicates, layout.batch_size), np.int32)
         padded[: len(starts)] = starts
         model = (self._weights, self._first, self._second, self._step, self._states, self._seeds)
-        # Data, not constants: regimes of the same shapes share what is compiled.
+        # Data, not constants: tasks and regimes of the same shapes share what is compiled.
         step_weights = np.asarray(feed.step_weights, self.work.network.dtype)
-        return (model, self._rates, padded, np.int32(len(starts)), step_weights, np.bool_(feed.carried))
+        return (model, self._rates, padded, np.int32(len(starts)), step_weights, np.bool_(feed.carried), self._series)
 
     def _segment(
-        self, model: Any, rates: Tensor, starts: Tensor, updates: Tensor, step_weights: Tensor, carried: Tensor
+        self, model: Any, rates: Tensor, starts: Tensor, updates: Tensor, *feed_and_series: Any
     ) -> tuple[Any, Tensor]:
         """Make `updates` updates of every replicate; starts (U, R, B). Returns the models and the losses, (U, R)."""
         losses = jnp.zeros(starts.shape[:2], self.work.network.dtype)
 
         def body(i: Tensor, so_far: Any) -> Any:
             model, losses = so_far
-            model, loss = self._update_each(model, rates, starts[i], step_weights, carried)
+            model, loss = self._update_each(model, rates, starts[i], *feed_and_series)
             return model, losses.at[i].set(loss)
 
         result: tuple[Any, Tensor] = jax.lax.fori_loop(0, updates, body, (model, losses))
         return result
 
     def _update(
-        self, model: Any, rate: Tensor, starts: Tensor, step_weights: Tensor, carried: Tensor
+        self, model: Any, rate: Tensor, starts: Tensor, step_weights: Tensor, carried: Tensor, series: Any
     ) -> tuple[Any, Tensor]:
         """One weight update of one model; starts (B,). Returns the model and the loss before it."""
         weights, first, second, step, states, seeds = model
         rows = starts[:, None] + jnp.arange(self.work.layout.steps)
-        x, y = self._inputs[rows], self._targets[rows]
+        x, y = (values[rows] for values in series)
         before = jax.tree.map(lambda state: jnp.where(carried, state, 0), states)
 
         def loss_of(weights: list[Tensor]) -> tuple[Tensor, Any]:
@@ -135,19 +134,19 @@ class JaxTrainer:
         return (list(weights), list(first), list(second), step, after, drawn), loss
 
     def _evaluate(self, way: Predicts) -> Array:
-        found = np.asarray(self._score(self._weights, way != "carried"))
+        found = np.asarray(self._score(self._weights, way != "carried", self._series))
         # Windows come back with all their steps, so that two ways share a compilation.
         steps = {"carried": found[..., -1], "sliding": found[..., -1], "positions": found.mean(-1)}
         return steps[way]
 
-    def _squared_errors(self, weights: list[Tensor], windows: Tensor) -> Tensor:
+    def _squared_errors(self, weights: list[Tensor], windows: Tensor, series: Any) -> Tensor:
         """Squared errors of one model, (targets, steps); of a carried state the last step alone has a meaning."""
-        series = (self._inputs, self._targets, self.work.held_out)
-        shape = (len(self.work.held_out.positions), self.work.held_out.steps)
+        (inputs, targets), held_out = series, self.work.held_out
+        shape = (len(held_out.positions), held_out.steps)
         return jax.lax.cond(
             windows,
-            lambda: self._loop.windows(weights, *series),
-            lambda: jnp.broadcast_to(self._loop.stream(weights, *series)[:, None], shape),
+            lambda: self._loop.windows(weights, inputs, targets, held_out),
+            lambda: jnp.broadcast_to(self._loop.stream(weights, inputs, targets, held_out)[:, None], shape),
         )
 
 

@@ -1,8 +1,7 @@
-"""Which recurrent kernel really runs, read from the text of the program that XLA compiled, never from a flag."""
+"""Which recurrent kernel really runs, read from the text of a program that XLA compiled, never from a flag."""
 
 import re
 from collections import Counter
-from typing import Any
 
 COMPUTATION = re.compile(r"(ENTRY )?%?([\w.\-]+) .*\{$")
 CALLED = re.compile(r"(?:body|condition|to_apply|calls|true_computation|false_computation)=%?([\w.\-]+)")
@@ -45,13 +44,13 @@ def count_ops(text: str) -> Counter[str]:
     return counts
 
 
-def kernel_seen(program: Any) -> tuple[str, dict[str, int]]:
-    """Name the kernel of a compiled program and the counts that it was read from.
+def kernel_seen(text: str) -> tuple[str, dict[str, int]]:
+    """Name the kernel of a training program and the counts that it was read from.
 
     The program's own loop over updates is the outermost one. A recurrent loop stands inside it; without one, and
     without cuDNN's calls, the steps were unrolled into it.
     """
-    counts = count_ops(program.as_text())
+    counts = count_ops(text)
     evidence = {name: count for name, count in sorted(counts.items()) if count}
     if counts["cudnn_rnn"] and counts["cudnn_rnn_bwd"]:
         return "cudnn", evidence
