@@ -9,6 +9,10 @@ BRANCHES = re.compile(r"(?:branch_computations|called_computations)=\{([^}]*)\}"
 CUDNN = re.compile(r'custom_call_target="(cudnn_rnn(?:_bwd)?)[^"]*"')
 """XLA's name for cuDNN's recurrent layers, forward and backward."""
 
+PRODUCT = re.compile(r' dot\(|custom_call_target="__(?:cublas|onednn)\$')
+BATCHED = re.compile(r'lhs_batch_dims=\{\d|"lhs_batch_dimensions":\["')
+"""A product by XLA itself or by a library, and what shows that it has a batch dimension."""
+
 
 def count_ops(text: str) -> Counter[str]:
     """Count in a program what tells kernels apart: loops, matrix products, cuDNN's calls.
@@ -32,8 +36,9 @@ def count_ops(text: str) -> Counter[str]:
             is_loop = " while(" in line
             counts["while"] += is_loop
             counts["nested loops"] += is_loop and depth > 0
-            counts["dot"] += " dot(" in line
-            counts["batched dots"] += " dot(" in line and "lhs_batch_dims={0" in line
+            if PRODUCT.search(line):
+                counts["dot"] += 1
+                counts["batched dots"] += BATCHED.search(line) is not None
             if call := CUDNN.search(line):
                 counts[call[1]] += 1
             branches = [name.strip(" %") for group in BRANCHES.findall(line) for name in group.split(",")]

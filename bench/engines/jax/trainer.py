@@ -30,8 +30,8 @@ class JaxTrainer:
         # JAX makes float32 of float64 otherwise; dtypes are named everywhere, so that nothing else changes.
         jax.config.update("jax_enable_x64", network.dtype == "float64")
         self.work = work
-        # Left to itself, Keras takes cuDNN on a GPU where it can, and where it cannot, its own quickest scan.
-        loop = False if jax.default_backend() == "gpu" and network.cell == "lstm" else "auto"
+        # Left to itself, Keras takes cuDNN for an LSTM on a GPU, and for a GRU a quicker scan than its general one.
+        loop = False if network.cell == "lstm" else "auto"
         self._loop = Stack(network, unroll=False, use_cudnn=loop)
         self._stack = Stack(
             network,
