@@ -4,6 +4,7 @@ Keras has one backend a process, so that engines are compared by files.
 """
 
 import sys
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -87,6 +88,18 @@ def cudnn_on_jax(engine):
     return found
 
 
+def named_on_torch(engine):
+    """Names that traces of a GPU would get, by what they hold."""
+    named = sys.modules["bench.engines.torch.kernels"].named
+    traces = {
+        "cudnn": {"aten::lstm": 1, "aten::_cudnn_rnn": 1, "aten::_cudnn_rnn_backward": 1, "aten::mm": 2},
+        "fused": {"aten::lstm": 1, "aten::mkldnn_rnn_layer": 1, "aten::mm": 2},
+        "loop": {"aten::mm": 9, "aten::bmm": 1},
+    }
+    assert engine.name == "torch"
+    return {f"named {name}": np.array(named(Counter(counts))[0]) for name, counts in traces.items()}
+
+
 def main(name, file):
     engine = engines.create(name)
     engine.configure(threads=1, device="cpu", cache=None)
@@ -99,8 +112,7 @@ def main(name, file):
                     found |= parity(engine, kernel, cell, depth)
     found |= dropout(engine)
     found |= {f"float32 {key}": value for key, value in parity(engine, "loop", "lstm", 1, "float32").items()}
-    if name == "jax":
-        found |= cudnn_on_jax(engine)
+    found |= {"jax": cudnn_on_jax, "torch": named_on_torch}[name](engine)
     np.savez(file, **found)
 
 

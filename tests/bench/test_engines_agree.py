@@ -139,9 +139,10 @@ def test_float32_is_float32_and_close_to_float64(found):
         assert difference(low.values(), high.values()) < 1e-4
 
 
-def test_cudnn_is_seen_in_a_program_lowered_for_a_gpu(found):
-    lowered = of(found, "lowered")
-    if not lowered:
-        pytest.skip("only a compiled program can be looked at without a GPU")
-    seen = {asked: str(kernel) for asked, kernel in lowered.items()}
-    assert seen == {"lstm cudnn": "cudnn", "lstm loop": "loop", "lstm unrolled": "unrolled", "gru loop": "loop"}
+def test_cudnn_is_told_from_other_kernels_without_a_gpu(found):
+    lowered = {asked: str(kernel) for asked, kernel in of(found, "lowered").items()}
+    named = {asked: str(kernel) for asked, kernel in of(found, "named").items()}
+    assert lowered or named
+    if lowered:
+        assert lowered == {"lstm cudnn": "cudnn", "lstm loop": "loop", "lstm unrolled": "unrolled", "gru loop": "loop"}
+    assert all(asked == kernel for asked, kernel in named.items())
