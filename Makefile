@@ -13,31 +13,38 @@ OF_FILE := COLUMN TIME GROUP SERIES INPUTS PERIOD WINDOWS BATCHES UNITS CELLS SE
 # A run continues where it stopped if it is called again by the same name.
 NOTHING :=
 SPACE   := $(NOTHING) $(NOTHING)
-RUN     ?= $(basename $(notdir $(if $(CSV),$(subst $(SPACE),_,$(CSV)),$(PRESET))))$(if $(filter gpu,$(DEVICE)),-gpu)$(if $(filter-out tensorflow,$(ENGINE)),-$(ENGINE))
+RUN     ?= $(basename $(notdir $(if $(CSV),$(subst $(SPACE),_,$(CSV)),$(PRESET))))$(if $(filter gpu,$(DEVICE)),-gpu)$(OWN:%=-%)
 
-VENV    := .venv$(if $(filter gpu,$(DEVICE)),-gpu)
+# Each engine and device has an environment of its own; only TensorFlow's on a CPU has the tools of development too.
+OWN     := $(filter jax torch,$(ENGINE))
+VENV    := .venv$(if $(filter gpu,$(DEVICE)),-gpu)$(OWN:%=-%)
 PY      := $(VENV)/bin/python
 STAMP   := $(VENV)/installed
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  make bench [PRESET=quick|full|smoke|path.toml] [RUN=name] [DEVICE=cpu|gpu] [ENGINE=tensorflow] [ARGS='-k lstm']"
+	@echo "  make bench [PRESET=quick|full|smoke|path.toml] [RUN=name] [DEVICE=cpu|gpu] [ENGINE=tensorflow|jax|torch] [ARGS='-k lstm']"
 	@echo "  make bench CSV=path [COLUMN=name] [TIME=name] [WINDOWS=4,12,48] [RUN=name]     your own series: docs/own-series.md"
 	@echo "  make report RUN=name"
+
+# For another engine the lock is a constraint: its versions hold, but TensorFlow is not installed.
+PACKAGES := $(if $(OWN),--constraint requirements.lock --editable '.[$(OWN)$(if $(filter gpu,$(DEVICE)),-cuda)]',\
+  --requirement requirements.lock $(if $(filter gpu,$(DEVICE)),'tensorflow[and-cuda]'))
 
 # Installs once; again only when what is to be installed has changed.
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
 	  { echo "statebench needs Python 3.11, 3.12 or 3.13; name one with PYTHON=python3.12" >&2; exit 1; }
-	@echo "installing into $(VENV), once (TensorFlow takes a minute or two)"
+	@echo "installing into $(VENV), once (a framework takes a minute or two)"
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	@$(PY) -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
-	@$(if $(filter gpu,$(DEVICE)),$(PY) -m pip install --quiet --disable-pip-version-check --constraint requirements.lock 'tensorflow[and-cuda]')
+	@$(PY) -m pip install --quiet --disable-pip-version-check $(PACKAGES)
 	@touch $@
 
+# Only what stands on the command line: an environment may well hold a TIME, GROUP or ROWS that means something else.
+GIVEN = $(foreach one,$(OF_FILE),$(if $(filter command,$(origin $(one))),$(OPTION)))
 # PRESET beside CSV is passed on only where the user wrote it, to be told that it is one or the other.
-WHAT = $(if $(CSV),--csv '$(CSV)' $(foreach one,$(OF_FILE),$(if $($(one)),$(OPTION))) $(if $(filter file,$(origin PRESET)),,--preset '$(PRESET)'),--preset '$(PRESET)' $(foreach one,$(OF_FILE),$(if $($(one)),$(OPTION))))
+WHAT = $(if $(CSV),--csv '$(CSV)' $(GIVEN) $(if $(filter file,$(origin PRESET)),,--preset '$(PRESET)'),--preset '$(PRESET)' $(GIVEN))
 OPTION = --$(shell echo $(one) | tr A-Z a-z) '$($(one))'
 
 bench: $(STAMP) ## measure: run a preset's benchmarks and render the report
@@ -67,5 +74,5 @@ speed: $(STAMP) ## what an update costs: this trainer beside model.fit, PyTorch 
 	@$(PY) -m bench.speed $(ARGS)
 
 clean: ## remove environments and caches; results stay
-	rm -rf .venv .venv-gpu results/.compiled .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf .venv .venv-* results/.compiled .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

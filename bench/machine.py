@@ -13,7 +13,18 @@ from typing import Any
 
 import psutil
 
-PACKAGES = ("tensorflow", "keras", "numpy", "pandas", "pytest", "pytest-benchmark", "statebench")
+PACKAGES = (
+    "tensorflow",
+    "jax",
+    "jaxlib",
+    "torch",
+    "keras",
+    "numpy",
+    "pandas",
+    "pytest",
+    "pytest-benchmark",
+    "statebench",
+)
 
 FIXED = ("cpu", "cores", "architecture", "system", "accelerators")
 """Parts that may not change within a run: figures from two machines must never be mixed."""
@@ -79,7 +90,7 @@ def why_no_gpu(engine: str) -> str:
     smi = shutil.which("nvidia-smi")
     missing = (
         "nvidia-smi is there, so the driver is; the CUDA libraries that the engine needs are missing: install with "
-        f"`make bench DEVICE=gpu`, which takes {engine}'s CUDA build"
+        f"`make bench DEVICE=gpu ENGINE={engine}`, which takes its CUDA build"
         if smi
         else "there is no nvidia-smi either: no NVIDIA driver is installed, or this container was not given the GPU"
     )

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import workload
+from bench import engines, workload
 from bench.cases import Case, Training
 from bench.errors import PlanError
 from bench.presets import Preset
@@ -99,7 +99,7 @@ def _means_nothing(case: Case) -> str | None:
         return "cuDNN needs a GPU: run with DEVICE=gpu"
     if case.kernel == "cudnn" and case.cell not in CUDNN_CELLS:
         return f"cuDNN has no {case.cell}: it knows {' and '.join(CUDNN_CELLS)} (with reset_after)"
-    return None
+    return engines.lacks(case)
 
 
 def _cannot_run(case: Case, training: Training) -> str | None:

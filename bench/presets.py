@@ -126,7 +126,7 @@ def load(name: str, *, engine: str = "tensorflow", device: str = "cpu") -> Prese
     Raises
     ------
     PlanError
-        Naming every unknown name, wrong value or unreadable file.
+        Naming every unknown name, wrong value or unreadable file, and an engine whose packages are not installed.
     """
     path = find(name)
     raw = path.read_bytes()
@@ -158,8 +158,7 @@ def check(
     PlanError
         Naming every unknown name or wrong value.
     """
-    if engine not in engines.ENGINES:
-        raise unknown("engine", engine, engines.ENGINES)
+    engines.check(engine)
     if device not in DEVICES:
         raise unknown("device", device, DEVICES)
     where = path.name

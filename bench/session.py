@@ -72,7 +72,7 @@ class Session:
             f"{workers} side by side, but for time cases, which run alone"
         )
         if todo:
-            prepare_forkserver()
+            prepare_forkserver(self.engine)
         # Shared by all runs on this machine: what was compiled for one case serves every case of the same shapes.
         cache = self.folder.parent / ".compiled" / self._run.compiler_key
         self._scheduler = Scheduler(todo, self.preset.limits, self.folder / "logs", cache, self._ended)

@@ -20,7 +20,7 @@ SCHEMA = 1
 SERIES_FILE = "series.npz"
 """The user's own series as prepared: its report is rendered from it, without the file that it came from."""
 
-FRAMEWORKS = ("tensorflow", "keras", "numpy")
+FRAMEWORKS = ("tensorflow", "jax", "jaxlib", "torch", "keras", "numpy")
 """Packages whose versions may not change within a run."""
 
 
@@ -115,8 +115,10 @@ class RunFolder:
 
     @property
     def compiler_key(self) -> str:
-        """Name for what was compiled here: code for one machine and one version of the framework fits no other."""
-        return f"{self.about['machine_sha256'][:12]}-{machines.versions().get('tensorflow', 'none')}"
+        """Name for what was compiled here: code for one machine and one version of a compiler fits no other."""
+        versions = machines.versions()
+        compilers = [versions[name] for name in ("tensorflow", "jaxlib") if name in versions]
+        return "-".join([self.about["machine_sha256"][:12], *compilers])
 
     def append(self, record: dict[str, Any]) -> None:
         """Put a record on disk, whole, before anything else happens."""

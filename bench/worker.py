@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 
+from bench import engines
 from bench.plan import Job
 from bench.presets import Limits
 from bench.store import SCHEMA, now, training_dict
@@ -22,18 +23,19 @@ from bench.store import SCHEMA, now, training_dict
 LAST_WORDS = 4000
 """Characters of a failed case's output that its record keeps."""
 
-STARTED_BY_FORKSERVER = ("tensorflow", "keras", "bench.execute")
-"""Imported once; a process forked from there starts in a fraction of a second instead of several."""
-
 ALLOCATOR_COUNTS_ALL = "TF_CPU_ALLOCATOR_USE_BFC"
 """TensorFlow's plain CPU allocator counts large blocks only; this one counts all, but must be chosen before import."""
 
 
-def prepare_forkserver() -> None:
-    """Tell multiprocessing what to import before the first worker."""
+def prepare_forkserver(engine: str) -> None:
+    """Tell multiprocessing what to import before the first worker.
+
+    A process forked from there starts in a fraction of a second instead of several. The engine comes first: its import
+    chooses Keras' backend.
+    """
     # A worker has one core; NumPy's threads would wait for each other on it.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    get_context("forkserver").set_forkserver_preload(list(STARTED_BY_FORKSERVER))
+    get_context("forkserver").set_forkserver_preload([engines.ENGINES[engine].module, "bench.execute"])
 
 
 @dataclass

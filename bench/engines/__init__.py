@@ -1,12 +1,78 @@
-"""Engines by name; importing this package imports no framework."""
+"""Engines by name, and what can be said of each before its framework is imported; importing this imports none."""
 
+from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 
+from bench.cases import Case
 from bench.engines.base import Engine
-from bench.errors import unknown
+from bench.errors import PlanError, unknown
 
-ENGINES: dict[str, str] = {"tensorflow": "bench.engines.tensorflow"}
-"""Name of an engine -> the module whose `ENGINE` it is."""
+
+@dataclass(frozen=True)
+class Known:
+    """What planning must know of an engine.
+
+    Attributes
+    ----------
+    module
+        The module whose `ENGINE` it is.
+    needs
+        Packages that it imports; an extra of the engine's name installs them.
+    kernels
+        Kernels that it offers; empty for all.
+    why_no_other
+        Why it has no others.
+    cudnn_cells
+        Cells for which its cuDNN kernel exists.
+    memory_on
+        Devices on which its allocator's peak can be read.
+    """
+
+    module: str
+    needs: tuple[str, ...] = ()
+    kernels: tuple[str, ...] = ()
+    why_no_other: str = ""
+    cudnn_cells: tuple[str, ...] = ("lstm", "gru")
+    memory_on: tuple[str, ...] = ("cpu", "gpu")
+
+
+ENGINES: dict[str, Known] = {
+    "tensorflow": Known("bench.engines.tensorflow", ("tensorflow", "keras")),
+    "jax": Known(
+        "bench.engines.jax",
+        ("jax", "keras"),
+        kernels=("replicated", "loop", "unrolled", "cudnn"),
+        why_no_other="XLA compiles every one of them",
+        cudnn_cells=("lstm",),
+        memory_on=("gpu",),
+    ),
+    "torch": Known(
+        "bench.engines.torch",
+        ("torch", "keras"),
+        kernels=("replicated", "loop", "cudnn"),
+        why_no_other="PyTorch runs step after step, so that nothing is unrolled or compiled",
+        memory_on=("gpu",),
+    ),
+}
+
+
+def check(name: str) -> None:
+    """Check that an engine exists and that its packages are installed, importing none of them.
+
+    Raises
+    ------
+    bench.errors.PlanError
+        Naming the engines there are, or the packages that are missing and how to install them.
+    """
+    if name not in ENGINES:
+        raise unknown("engine", name, ENGINES)
+    missing = [package for package in ENGINES[name].needs if find_spec(package) is None]
+    if missing:
+        raise PlanError(
+            f"engine {name!r} needs {' and '.join(missing)}, not installed here: run "
+            f"`pip install 'statebench[{name}]'`, or `make bench ENGINE={name}`, which makes it an environment"
+        )
 
 
 def create(name: str) -> Engine:
@@ -15,9 +81,24 @@ def create(name: str) -> Engine:
     Raises
     ------
     bench.errors.PlanError
-        If there is no engine of this name.
+        If there is no engine of this name, or its packages are not installed.
     """
-    if name not in ENGINES:
-        raise unknown("engine", name, ENGINES)
-    engine: Engine = import_module(ENGINES[name]).ENGINE
+    check(name)
+    engine: Engine = import_module(ENGINES[name].module).ENGINE
     return engine
+
+
+def lacks(case: Case) -> str | None:
+    """Why a case means nothing on its engine; None where it can run."""
+    engine = ENGINES[case.engine]
+    if engine.kernels and case.kernel not in engine.kernels:
+        offered = ", ".join(engine.kernels)
+        return f"engine {case.engine} has no kernel {case.kernel!r}, only {offered}: {engine.why_no_other}"
+    if case.kernel == "cudnn" and case.cell not in engine.cudnn_cells:
+        return f"engine {case.engine} has cuDNN for {' and '.join(engine.cudnn_cells)} alone, not for {case.cell}"
+    if case.kind == "memory" and case.device not in engine.memory_on:
+        return (
+            f"memory cases need an allocator that counts, which {case.engine} has on a GPU alone: "
+            "run with DEVICE=gpu, or with ENGINE=tensorflow"
+        )
+    return None

@@ -6,7 +6,6 @@ Imported in a worker when a `FakeJob` is unpickled there, or by ``-p fake_engine
 import ctypes
 import os
 import signal
-import sys
 import time
 from dataclasses import dataclass
 
@@ -19,10 +18,7 @@ from bench.plan import Job
 RAISE, KILL, SLEEP, ALLOCATE, MEMORY_ERROR, SEGFAULT, EXIT = range(101, 108)
 """Units of a case -> how it ends; any other number of units ends well."""
 
-engines.ENGINES["fake"] = "fake_engine"
-if "pytest" in sys.modules:
-    # At the front door: no framework for the workers either.
-    worker.STARTED_BY_FORKSERVER = ("bench.execute", "fake_engine")
+engines.ENGINES["fake"] = engines.Known("fake_engine")
 
 
 class FakeJob(Job):

@@ -46,10 +46,7 @@ ENDINGS = [
 @pytest.fixture(scope="module")
 def forkserver():
     """Start the server of processes without a framework in it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker, "STARTED_BY_FORKSERVER", ("bench.execute",))
-        worker.prepare_forkserver()
-        yield
+    worker.prepare_forkserver("fake")
 
 
 @pytest.fixture(scope="module")
@@ -214,8 +211,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import test_worker as t
 from bench import worker
-worker.STARTED_BY_FORKSERVER = ("bench.execute",)
-worker.prepare_forkserver()
+worker.prepare_forkserver("fake")
 folder = Path(sys.argv[2])
 running = [t.Worker(t.job(t.fake.SLEEP, kind), t.Limits(), folder / kind) for kind in sys.argv[3].split(",")]
 print(*[one._process.pid for one in running], flush=True)

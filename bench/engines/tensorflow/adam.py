@@ -1,16 +1,9 @@
 """Adam with one learning rate and one step count for each replicate; the update of ``keras.optimizers.Adam``."""
 
-import numpy as np
 import tensorflow as tf
 
+from bench.engines.adam import BETA_1, BETA_2, EPSILON, POWER_1, POWER_2
 from bench.engines.tensorflow.cells import Tensor
-
-BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7
-"""Keras' defaults."""
-
-POWER_1, POWER_2 = float(np.float32(BETA_1)), float(np.float32(BETA_2))
-"""The bases of the bias correction. Keras rounds them to float32 whatever the dtype of the weights, which in float64
-changes an update by 1e-5; we do the same, so as to be Keras."""
 
 Moments = tuple[list[Tensor], list[Tensor]]
 

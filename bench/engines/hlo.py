@@ -1,0 +1,64 @@
+"""Which recurrent kernel really runs, read from the text of a program that XLA compiled, never from a flag."""
+
+import re
+from collections import Counter
+
+COMPUTATION = re.compile(r"(ENTRY )?%?([\w.\-]+) .*\{$")
+CALLED = re.compile(r"(?:body|condition|to_apply|calls|true_computation|false_computation)=%?([\w.\-]+)")
+BRANCHES = re.compile(r"(?:branch_computations|called_computations)=\{([^}]*)\}")
+CUDNN = re.compile(r'custom_call_target="(cudnn_rnn(?:_bwd)?)[^"]*"')
+"""XLA's name for cuDNN's recurrent layers, forward and backward."""
+
+PRODUCT = re.compile(r' dot\(|custom_call_target="__(?:cublas|onednn)\$')
+BATCHED = re.compile(r'lhs_batch_dims=\{\d|"lhs_batch_dimensions":\["')
+"""A product by XLA itself or by a library, and what shows that it has a batch dimension."""
+
+
+def count_ops(text: str) -> Counter[str]:
+    """Count in a program what tells kernels apart: loops, matrix products, cuDNN's calls.
+
+    Loops that stand inside another loop are also counted as ``"nested loops"``, products with a batch dimension also
+    as ``"batched dots"``.
+    """
+    lines: dict[str, list[str]] = {}
+    entry = name = ""
+    for line in text.splitlines():
+        if not line.startswith(" ") and (match := COMPUTATION.match(line)):
+            name = match[2]
+            lines[name] = []
+            entry = name if match[1] else entry
+        elif name:
+            lines[name].append(line)
+    counts: Counter[str] = Counter()
+
+    def visit(computation: str, depth: int) -> None:
+        for line in lines.get(computation, ()):
+            is_loop = " while(" in line
+            counts["while"] += is_loop
+            counts["nested loops"] += is_loop and depth > 0
+            if PRODUCT.search(line):
+                counts["dot"] += 1
+                counts["batched dots"] += BATCHED.search(line) is not None
+            if call := CUDNN.search(line):
+                counts[call[1]] += 1
+            branches = [name.strip(" %") for group in BRANCHES.findall(line) for name in group.split(",")]
+            for called in [*CALLED.findall(line), *branches]:
+                visit(called, depth + is_loop)
+
+    visit(entry, 0)
+    return counts
+
+
+def kernel_seen(text: str) -> tuple[str, dict[str, int]]:
+    """Name the kernel of a training program and the counts that it was read from.
+
+    The program's own loop over updates is the outermost one. A recurrent loop stands inside it; without one, and
+    without cuDNN's calls, the steps were unrolled into it.
+    """
+    counts = count_ops(text)
+    evidence = {name: count for name, count in sorted(counts.items()) if count}
+    if counts["cudnn_rnn"] and counts["cudnn_rnn_bwd"]:
+        return "cudnn", evidence
+    if counts["nested loops"]:
+        return "replicated" if counts["batched dots"] else "loop", evidence
+    return "unrolled", evidence

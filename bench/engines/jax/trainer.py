@@ -1,0 +1,169 @@
+"""One compiled program makes many updates; the state is an argument of it and a result.
+
+`replicated` is the same function of one model, mapped over a block of them by `jax.vmap`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bench.engines.adam import adam
+from bench.engines.base import Array, Predicts, Progress, Weights, Work
+from bench.engines.stack import Stack
+
+Tensor = Any
+
+LAYER_STRIDE = 1 << 24
+"""Dropout counters of two layers lie this far apart: more updates than any case makes."""
+
+
+class JaxTrainer:
+    """See `bench.engines.base.Trainer` for the methods."""
+
+    def __init__(self, work: Work, kernel: str) -> None:
+        network, layout = work.network, work.layout
+        if kernel != "replicated" and layout.replicates != 1:
+            raise ValueError(f"kernel {kernel!r} trains one model at a time, not {layout.replicates}")
+        # JAX makes float32 of float64 otherwise; dtypes are named everywhere, so that nothing else changes.
+        jax.config.update("jax_enable_x64", network.dtype == "float64")
+        self.work = work
+        # Left to itself, Keras takes cuDNN for an LSTM on a GPU, and for a GRU a quicker scan than its general one.
+        loop = False if network.cell == "lstm" else "auto"
+        self._loop = Stack(network, unroll=False, use_cudnn=loop)
+        self._stack = Stack(
+            network,
+            unroll=kernel == "unrolled",
+            use_cudnn={"cudnn": True, "unrolled": False}.get(kernel, loop),
+        )
+        self._series = (jnp.asarray(work.inputs, network.dtype), jnp.asarray(work.targets, network.dtype))
+        self._rates = np.zeros(layout.replicates, network.dtype)
+        zeros = [np.zeros((layout.replicates, *shape), network.dtype) for shape in network.weight_shapes]
+        self._weights, self._first, self._second = zeros, list(zeros), list(zeros)
+        self._step = np.zeros(layout.replicates, network.dtype)
+        self._zeros = [
+            [np.zeros((layout.replicates, *state.shape), network.dtype) for state in layer]
+            for layer in self._loop.zero_states(layout.batch_size)
+        ]
+        self._states: Any = self._zeros
+        dropouts = network.layers if network.dropout else 0
+        self._seeds: list[Any] = [np.zeros((layout.replicates, 2), np.uint32)] * dropouts
+        each: Callable[..., Any] = jax.vmap if kernel == "replicated" else _the_one
+        self._update_each = each(self._update, in_axes=(0, 0, 0, None, None, None))
+        self._score = jax.jit(each(self._squared_errors, in_axes=(0, None, None)))
+        self._program: Any = None
+
+    def place(self, slot: int, weights: Weights, learning_rate: float, seed: int) -> None:
+        """Put a fresh model into a slot."""
+        for i, weight in enumerate(weights):
+            self._weights[i] = _with_slot(self._weights[i], slot, weight)
+            self._first[i] = _with_slot(self._first[i], slot, 0)
+            self._second[i] = _with_slot(self._second[i], slot, 0)
+        self._step = _with_slot(self._step, slot, 0)
+        self._states = jax.tree.map(lambda state: _with_slot(state, slot, 0), self._states)
+        for i, seeds in enumerate(self._seeds):
+            self._seeds[i] = _with_slot(seeds, slot, np.array([seed, i * LAYER_STRIDE], np.uint32))
+        self._rates[slot] = learning_rate
+
+    def weights(self, slot: int) -> Weights:
+        """Copy the weights of the model in a slot."""
+        return [np.array(weight)[slot] for weight in self._weights]
+
+    def train(self, starts: Array, *, reset: bool, evaluate: Predicts | None = None) -> Progress:
+        """Make one update for each row of `starts`, then evaluate."""
+        if reset:
+            self._states = self._zeros
+        model, losses = self.program()(*self._arguments(starts))
+        self._weights, self._first, self._second, self._step, self._states, self._seeds = jax.block_until_ready(model)
+        loss = np.asarray(losses)[: len(starts)]
+        return Progress(loss, None if evaluate is None else self._evaluate(evaluate))
+
+    def program(self) -> Any:
+        """Return the compiled training program; compiling it first where that has not been done yet."""
+        if self._program is None:
+            layout = self.work.layout
+            nothing = np.zeros((0, layout.replicates, layout.batch_size), np.int32)
+            # Ahead of time, so that what is looked at (`as_text`) is the very program that runs.
+            self._program = jax.jit(self._segment).lower(*self._arguments(nothing)).compile()
+        return self._program
+
+    def _arguments(self, starts: Array) -> tuple[Any, ...]:
+        layout, feed = self.work.layout, self.work.feed
+        padded = np.zeros((layout.max_updates, layout.replicates, layout.batch_size), np.int32)
+        padded[: len(starts)] = starts
+        model = (self._weights, self._first, self._second, self._step, self._states, self._seeds)
+        # Data, not constants: tasks and regimes of the same shapes share what is compiled.
+        step_weights = np.asarray(feed.step_weights, self.work.network.dtype)
+        return (model, self._rates, padded, np.int32(len(starts)), step_weights, np.bool_(feed.carried), self._series)
+
+    def _segment(
+        self, model: Any, rates: Tensor, starts: Tensor, updates: Tensor, *feed_and_series: Any
+    ) -> tuple[Any, Tensor]:
+        """Make `updates` updates of every replicate; starts (U, R, B). Returns the models and the losses, (U, R)."""
+        losses = jnp.zeros(starts.shape[:2], self.work.network.dtype)
+
+        def body(i: Tensor, so_far: Any) -> Any:
+            model, losses = so_far
+            model, loss = self._update_each(model, rates, starts[i], *feed_and_series)
+            return model, losses.at[i].set(loss)
+
+        result: tuple[Any, Tensor] = jax.lax.fori_loop(0, updates, body, (model, losses))
+        return result
+
+    def _update(
+        self, model: Any, rate: Tensor, starts: Tensor, step_weights: Tensor, carried: Tensor, series: Any
+    ) -> tuple[Any, Tensor]:
+        """One weight update of one model; starts (B,). Returns the model and the loss before it."""
+        weights, first, second, step, states, seeds = model
+        rows = starts[:, None] + jnp.arange(self.work.layout.steps)
+        x, y = (values[rows] for values in series)
+        before = jax.tree.map(lambda state: jnp.where(carried, state, 0), states)
+
+        def loss_of(weights: list[Tensor]) -> tuple[Tensor, Any]:
+            predictions, *rest = self._stack(weights, before, x, seeds or None)
+            errors = ((predictions - y) ** 2).mean((0, 2))
+            return (errors * step_weights).sum(), rest
+
+        (loss, (after, drawn)), gradients = jax.value_and_grad(loss_of, has_aux=True)(weights)
+        step = step + 1
+        updated = [adam(w, g, (m, v), step, rate) for w, g, m, v in zip(weights, gradients, first, second, strict=True)]
+        weights, moments = zip(*updated, strict=True)
+        first, second = zip(*moments, strict=True)
+        return (list(weights), list(first), list(second), step, after, drawn), loss
+
+    def _evaluate(self, way: Predicts) -> Array:
+        found = np.asarray(self._score(self._weights, way != "carried", self._series))
+        # Windows come back with all their steps, so that two ways share a compilation.
+        steps = {"carried": found[..., -1], "sliding": found[..., -1], "positions": found.mean(-1)}
+        return steps[way]
+
+    def _squared_errors(self, weights: list[Tensor], windows: Tensor, series: Any) -> Tensor:
+        """Squared errors of one model, (targets, steps); of a carried state the last step alone has a meaning."""
+        (inputs, targets), held_out = series, self.work.held_out
+        shape = (len(held_out.positions), held_out.steps)
+        return jax.lax.cond(
+            windows,
+            lambda: self._loop.windows(weights, inputs, targets, held_out),
+            lambda: jnp.broadcast_to(self._loop.stream(weights, inputs, targets, held_out)[:, None], shape),
+        )
+
+
+def _the_one(function: Callable[..., Any], in_axes: tuple[int | None, ...]) -> Callable[..., Any]:
+    """Call a function of one model on a block of one, as `jax.vmap` would, but without an axis in the program."""
+
+    def call(*arguments: Any) -> Any:
+        own = [
+            argument if axis is None else jax.tree.map(lambda array: array[0], argument)
+            for argument, axis in zip(arguments, in_axes, strict=True)
+        ]
+        return jax.tree.map(lambda array: array[None], function(*own))
+
+    return call
+
+
+def _with_slot(array: Any, slot: int, value: Any) -> Array:
+    copy = np.array(array)
+    copy[slot] = value
+    return copy

@@ -1,0 +1,123 @@
+"""The network as a pure function of weights and state, made of real Keras layers, for backends that carry it by hand.
+
+`stateful=True` keeps the state in variables of the layer. Inside a compiled training step of Keras' JAX backend nothing
+writes them, so there the flag carries nothing; on PyTorch it mixes graphs of different updates. Here the state goes in
+as `initial_state` and comes out by `return_state`, so that whoever calls decides what happens to it.
+
+Import this after `bench.engines.backend.choose`.
+"""
+
+from typing import Any
+
+import keras
+from keras.src.backend.common import dtypes
+
+from bench.engines.base import HeldOut, Network
+
+Tensor = Any
+States = list[list[Tensor]]
+"""For each layer its state tensors, each (B, U): hidden and cell state of an LSTM, the hidden state of the others."""
+
+
+class Stack:
+    """Recurrent layers, dropout after each, and a dense head; called with all that it depends on.
+
+    Parameters
+    ----------
+    unroll, use_cudnn
+        As in Keras' layers.
+    """
+
+    def __init__(self, network: Network, *, unroll: bool, use_cudnn: bool | str) -> None:
+        _keep_precision(network.dtype)
+        options = {
+            "return_sequences": True,
+            "return_state": True,
+            "unroll": unroll,
+            "dtype": network.dtype,
+            # Weights are handed in: to draw and orthogonalise a layer's own would be compiled for nothing.
+            "kernel_initializer": "zeros",
+            "recurrent_initializer": "zeros",
+        }
+        gated = {"use_cudnn": use_cudnn}
+        make = {
+            "lstm": lambda: keras.layers.LSTM(network.units, **options, **gated),
+            "gru": lambda: keras.layers.GRU(network.units, reset_after=True, **options, **gated),
+            "gru_reset_before": lambda: keras.layers.GRU(network.units, reset_after=False, **options, **gated),
+            "simple_rnn": lambda: keras.layers.SimpleRNN(network.units, **options),
+        }[network.cell]
+        self._layers = [make() for _ in range(network.layers)]
+        self._dropout = keras.layers.Dropout(network.dropout, dtype=network.dtype)
+        self._head = keras.layers.Dense(network.outputs, kernel_initializer="zeros", dtype=network.dtype)
+        for i, layer in enumerate(self._layers):
+            layer.build((None, None, network.units if i else network.inputs))
+        self._dropout.build((None, None, network.units))
+        self._head.build((None, None, network.units))
+        self.seeds = [_values(self._dropout)[0]] * network.layers if network.dropout else None
+        """Of the dropout layers, as they were made."""
+
+    def __call__(
+        self, weights: list[Tensor], states: States, x: Tensor, seeds: list[Tensor] | None = None
+    ) -> tuple[Tensor, States, list[Tensor]]:
+        """Outputs of a whole window.
+
+        Parameters
+        ----------
+        weights
+            In Keras' order.
+        states
+            Before the window.
+        x
+            Inputs, shape (B, T, F).
+        seeds
+            State of the generator of each dropout layer, as `keras.random.SeedGenerator` holds it; None for no dropout.
+
+        Returns
+        -------
+        predictions
+            Shape (B, T, O).
+        states, seeds
+            After the window.
+        """
+        after, drawn = [], []
+        for i, layer in enumerate(self._layers):
+            (x, *state), _ = layer.stateless_call(
+                weights[3 * i : 3 * i + 3], _values(layer), x, initial_state=list(states[i])
+            )
+            after.append(list(state))
+            if seeds is not None:
+                x, (seed,) = self._dropout.stateless_call([], [seeds[i]], x, training=True)
+                drawn.append(seed)
+        predictions, _ = self._head.stateless_call(weights[-2:], [], x)
+        return predictions, after, drawn
+
+    def zero_states(self, batch_size: int) -> States:
+        """States before the first step."""
+        return [list(layer.get_initial_state(batch_size)) for layer in self._layers]
+
+    def windows(self, weights: list[Tensor], inputs: Tensor, targets: Tensor, held_out: HeldOut) -> Tensor:
+        """Squared error at each step of the windows that end at a scored row, from a zero state: (targets, steps)."""
+        rows = held_out.positions[:, None] + range(1 - held_out.steps, 1)
+        return self._squared_errors(weights, inputs[rows], targets[rows])
+
+    def stream(self, weights: list[Tensor], inputs: Tensor, targets: Tensor, held_out: HeldOut) -> Tensor:
+        """Squared error at every scored row with the state carried along the held-out series: (targets,)."""
+        rows = slice(held_out.start, int(held_out.positions.max()) + 1)
+        errors = self._squared_errors(weights, inputs[None, rows], targets[None, rows])
+        return errors[0, held_out.positions - held_out.start]
+
+    def _squared_errors(self, weights: list[Tensor], x: Tensor, y: Tensor) -> Tensor:
+        predictions, _, _ = self(weights, self.zero_states(len(x)), x)
+        return ((predictions - y) ** 2).mean(-1)
+
+
+def _keep_precision(dtype: str) -> None:
+    """Let float64 be float64: on these backends Keras' operations make float32 of it on the way, in every layer."""
+    keras.config.set_floatx(dtype)
+    if dtype == "float64":
+        dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
+
+
+def _values(layer: keras.Layer) -> list[Tensor]:
+    """The rest of a layer's variables: seeds of dropout inside the cell, which is never drawn from here."""
+    return [variable.value for variable in layer.non_trainable_variables]

@@ -1,0 +1,137 @@
+"""A Python loop over updates; the state is an argument of each and a result, cut from the graph that made it.
+
+`replicated` is the same function of one model, mapped over a block of them by `torch.vmap`: each operation then works
+on all models at once, and what it costs to start it is shared.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import torch
+from torch.utils._pytree import tree_map
+
+from bench.engines.adam import adam
+from bench.engines.base import Array, Predicts, Progress, Weights, Work
+from bench.engines.stack import Stack
+
+Tensor = Any
+
+
+class TorchTrainer:
+    """See `bench.engines.base.Trainer` for the methods."""
+
+    def __init__(self, work: Work, kernel: str, device: str) -> None:
+        network, layout = work.network, work.layout
+        if kernel != "replicated" and layout.replicates != 1:
+            raise ValueError(f"kernel {kernel!r} trains one model at a time, not {layout.replicates}")
+        self.work = work
+        self._replicated = kernel == "replicated"
+        self._device = device
+        self._options = {"dtype": getattr(torch, network.dtype), "device": device}
+        self._sizes = [int(np.prod(shape)) for shape in network.weight_shapes]
+        # Left to itself, Keras takes cuDNN on a GPU and, on a CPU, its own quickest loop.
+        use_cudnn = True if kernel == "cudnn" else "auto" if device == "cpu" else False
+        with keras.device(device):
+            self._stack = Stack(network, unroll=False, use_cudnn=use_cudnn)
+            zeros = self._stack.zero_states(layout.batch_size)
+        self._inputs = self._tensor(work.inputs)
+        self._targets = self._tensor(work.targets)
+        self._rates = torch.zeros(layout.replicates, 1, **self._options)
+        self._step = torch.zeros_like(self._rates)
+        # All weights of a model in one row, so that Adam is a dozen operations and not a dozen for each.
+        self._weights = torch.zeros(layout.replicates, network.parameters, **self._options)
+        self._moments = (torch.zeros_like(self._weights), torch.zeros_like(self._weights))
+        self._zeros = [[self._tensor(np.zeros((layout.replicates, *s.shape))) for s in layer] for layer in zeros]
+        self._states = self._zeros
+
+    def place(self, slot: int, weights: Weights, learning_rate: float, seed: int) -> None:
+        """Put a fresh model into a slot; PyTorch draws dropout from one stream for the whole block."""
+        if self.work.network.dropout:
+            torch.manual_seed(seed)
+        self._weights[slot] = self._tensor(np.concatenate([weight.reshape(-1) for weight in weights]))
+        for array in (*self._moments, self._step):
+            array[slot] = 0
+        self._states = [[state.clone() for state in layer] for layer in self._states]
+        for layer in self._states:
+            for state in layer:
+                state[slot] = 0
+        self._rates[slot] = learning_rate
+
+    def weights(self, slot: int) -> Weights:
+        """Copy the weights of the model in a slot."""
+        return [weight.cpu().numpy().copy() for weight in self._unpacked(self._weights[slot])]
+
+    def train(self, starts: Array, *, reset: bool, evaluate: Predicts | None = None) -> Progress:
+        """Make one update for each row of `starts`, then evaluate."""
+        if reset:
+            self._states = self._zeros
+        # Keras puts what it makes on this device.
+        with keras.device(self._device):
+            losses = [self._update(rows) for rows in torch.as_tensor(starts, device=self._device, dtype=torch.int64)]
+            loss = torch.stack(losses).cpu() if losses else torch.zeros(0, len(self._weights))
+            squared_errors = None if evaluate is None else self._evaluate(evaluate)
+        if self._device == "cuda":
+            # The last loss is there before the last weights are.
+            torch.cuda.synchronize()
+        return Progress(loss.numpy(), squared_errors)
+
+    def one_update(self) -> None:
+        """Make the forward and backward pass of an update, and leave the model as it is."""
+        layout = self.work.layout
+        with keras.device(self._device):
+            self._gradient(torch.zeros(layout.replicates, layout.batch_size, dtype=torch.int64, device=self._device))
+
+    def _update(self, starts: Tensor) -> Tensor:
+        """One weight update of every replicate; starts (R, B). Returns the loss before it, (R,)."""
+        loss, gradient, self._states = self._gradient(starts)
+        self._step += 1
+        self._weights, self._moments = adam(self._weights, gradient, self._moments, self._step, self._rates)
+        return loss
+
+    def _gradient(self, starts: Tensor) -> tuple[Tensor, Tensor, Any]:
+        rows = starts[..., None] + torch.arange(self.work.layout.steps, device=starts.device)
+        weights = self._weights.requires_grad_()
+        states = self._states if self.work.feed.carried else self._zeros
+        predictions, after = self._each(self._forward)(weights, states, self._inputs[rows])
+        errors = ((predictions - self._targets[rows]) ** 2).mean((1, 3))
+        loss = (errors * self._tensor(self.work.feed.step_weights)).sum(-1)
+        # The replicates share no weight, so the gradient of a sum of losses is each replicate's own.
+        (gradient,) = torch.autograd.grad(loss.sum(), weights)
+        weights.requires_grad_(False)
+        return loss.detach(), gradient, [[state.detach() for state in layer] for layer in after]
+
+    def _forward(self, weights: Tensor, states: Any, x: Tensor) -> tuple[Tensor, Any]:
+        seeds = self._stack.seeds if self.work.network.dropout else None
+        predictions, after, _ = self._stack(self._unpacked(weights), states, x, seeds)
+        return predictions, after
+
+    @torch.no_grad()
+    def _evaluate(self, way: Predicts) -> Array:
+        score = self._stack.stream if way == "carried" else self._stack.windows
+        each = self._each(
+            lambda weights: score(self._unpacked(weights), self._inputs, self._targets, self.work.held_out)
+        )
+        found = each(self._weights)
+        errors = {"carried": found, "sliding": found[..., -1], "positions": found.mean(-1)}[way]
+        return np.asarray(errors.cpu().numpy())
+
+    def _each(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Make a function of one model one of the block: mapped, or called on the only one."""
+        if self._replicated:
+            return torch.vmap(function, randomness="different")
+
+        def call(*arguments: Any) -> Any:
+            own = tree_map(lambda array: array[0], arguments)
+            return tree_map(lambda array: array[None], function(*own))
+
+        return call
+
+    def _unpacked(self, weights: Tensor) -> list[Tensor]:
+        """One model's weights, (parameters,), in Keras' order and shapes."""
+        shapes = self.work.network.weight_shapes
+        return [part.view(shape) for part, shape in zip(weights.split(self._sizes), shapes, strict=True)]
+
+    def _tensor(self, array: Array) -> Tensor:
+        return torch.as_tensor(np.asarray(array), **self._options)

@@ -1,0 +1,120 @@
+"""Train small works with an engine in a process of its own, and write what it found: ``engine_process.py ENGINE FILE``.
+
+Keras has one backend a process, so that engines are compared by files.
+"""
+
+import sys
+from collections import Counter
+from dataclasses import replace
+from functools import partial
+from types import SimpleNamespace
+
+import numpy as np
+from small_works import BATCH, RATES, STEPS, UPDATES, random_weights, work
+
+from bench import engines
+from bench.engines import hlo
+from bench.engines.base import Feed
+
+CELLS = ("lstm", "gru", "gru_reset_before", "simple_rnn")
+DEPTHS = (1, 2)
+WAYS = ("sliding", "positions", "carried")
+FEEDS = {
+    f"{state} {loss}": Feed(weights, state == "carried")
+    for state in ("carried", "zeroed")
+    for loss, weights in (("every", np.full(STEPS, 1 / STEPS)), ("last", np.eye(STEPS)[-1]))
+}
+STARTS = (STEPS * np.arange(UPDATES)[:, None, None] + np.array([[0, 60], [3, 71]])).astype(np.int32)
+"""Each replicate walks along two streams of its own, shape (updates, replicates, batch)."""
+LAYER_KERNELS = ((1, "lstm"), (1, "gru"))
+"""Depths and cells that are also trained with the kernels for one model, which differ in the layer."""
+
+
+def learn(trainer, network, replicates, seed=0):
+    """Train in two calls, an evaluation between; losses, weights, and errors of each way of predicting."""
+    for slot in range(replicates):
+        trainer.place(slot, random_weights(network, slot), RATES[slot], seed + slot)
+    starts, half = STARTS[:, :replicates], UPDATES // 2
+    first = trainer.train(starts[:half], reset=True, evaluate="carried")
+    second = trainer.train(starts[half:], reset=False)
+    found = {"losses": np.concatenate([first.loss, second.loss])}
+    for slot in range(replicates):
+        for i, weight in enumerate(trainer.weights(slot)):
+            found[f"weight {slot} {i}"] = weight
+    for way in WAYS:
+        found[way] = trainer.train(starts[:0], reset=False, evaluate=way).squared_errors
+    return found
+
+
+def parity(engine, kernel, cell, depth, dtype="float64"):
+    """Results under every feed, by name, from one trainer."""
+    replicates = len(RATES) if kernel == "replicated" else 1
+    asked = work(cell, depth, replicates, dtype)
+    trainer, found = engine.trainer(asked, kernel), {}
+    for name, feed in FEEDS.items():
+        trainer.work = replace(asked, feed=feed)
+        results = learn(trainer, asked.network, replicates)
+        found |= {f"{cell} {depth} {kernel} {name} {what}": value for what, value in results.items()}
+    found[f"{cell} {depth} {kernel} seen"] = np.array(engine.kernel_seen(trainer)[0])
+    return found
+
+
+def dropout(engine):
+    """Losses of a network with dropout: of two seeds, and of the first again."""
+    asked = work("lstm", 2, 2, dropout=0.5)
+    trainer = engine.trainer(asked, "replicated")
+    return {f"dropout {i}": learn(trainer, asked.network, 2, seed)["losses"] for i, seed in enumerate((1, 5, 1))}
+
+
+def cudnn_on_jax(engine):
+    """Names of kernels in programs lowered for a GPU that is not there, where Keras believes in one."""
+    # Here, since Keras' backend is chosen by the engine.
+    import jax  # noqa: PLC0415
+    from jax.experimental import rnn  # noqa: PLC0415
+    from jax.interpreters import mlir  # noqa: PLC0415
+    from jaxlib import gpu_rnn  # noqa: PLC0415
+
+    sys.modules["keras.src.backend.jax.rnn"]._is_gpu_available = lambda: True
+    gpu_rnn.compute_rnn_workspace_reserve_space_sizes = lambda *_: (16, 16)
+    library = SimpleNamespace(build_rnn_descriptor=lambda *_: "")
+    for primitive, rule in ((rnn.rnn_fwd_p, gpu_rnn._rnn_fwd_lowering), (rnn.rnn_bwd_p, gpu_rnn._rnn_bwd_lowering)):
+        mlir.register_lowering(primitive, partial(rule, library, "cu"), platform="cuda")
+    found = {}
+    for cell, kernel in (("lstm", "cudnn"), ("lstm", "loop"), ("lstm", "unrolled"), ("gru", "loop")):
+        trainer = engine.trainer(work(cell, 2, 1, "float32"), kernel)
+        traced = jax.jit(trainer._segment).trace(*trainer._arguments(np.zeros((0, 1, BATCH))))
+        text = traced.lower(lowering_platforms=("cuda",)).compiler_ir("hlo").as_hlo_text()
+        found[f"lowered {cell} {kernel}"] = np.array(hlo.kernel_seen(text)[0])
+    return found
+
+
+def named_on_torch(engine):
+    """Names that traces of a GPU would get, by what they hold."""
+    named = sys.modules["bench.engines.torch.kernels"].named
+    traces = {
+        "cudnn": {"aten::lstm": 1, "aten::_cudnn_rnn": 1, "aten::_cudnn_rnn_backward": 1, "aten::mm": 2},
+        "fused": {"aten::lstm": 1, "aten::mkldnn_rnn_layer": 1, "aten::mm": 2},
+        "loop": {"aten::mm": 9, "aten::bmm": 1},
+    }
+    assert engine.name == "torch"
+    return {f"named {name}": np.array(named(Counter(counts))[0]) for name, counts in traces.items()}
+
+
+def main(name, file):
+    engine = engines.create(name)
+    engine.configure(threads=1, device="cpu", cache=None)
+    kernels = [kernel for kernel in engine.kernels if kernel != "cudnn"]
+    found = {}
+    for depth in DEPTHS:
+        for cell in CELLS:
+            for kernel in kernels:
+                if kernel == "replicated" or (depth, cell) in LAYER_KERNELS:
+                    found |= parity(engine, kernel, cell, depth)
+    found |= dropout(engine)
+    found |= {f"float32 {key}": value for key, value in parity(engine, "loop", "lstm", 1, "float32").items()}
+    found |= {"jax": cudnn_on_jax, "torch": named_on_torch}[name](engine)
+    np.savez(file, **found)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

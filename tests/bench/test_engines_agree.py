@@ -1,0 +1,148 @@
+"""The jax and torch engines are the TensorFlow engine: losses, weights and errors to rounding in float64.
+
+They run in processes of their own; where an engine's extra is not installed its tests are skipped.
+"""
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from engine_process import CELLS, DEPTHS, FEEDS, LAYER_KERNELS, STARTS, WAYS, learn
+from small_works import RATES, STEPS, difference, work
+
+from bench import engines
+from bench.engines.backend import SHORT_LOOPS
+
+ROOT = Path(__file__).parents[2]
+TIGHT = 1e-9
+LOUD = 1e-5
+OTHERS = [name for name in engines.ENGINES if name in ("jax", "torch")]
+
+
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory):
+    """Every engine that is installed at work, all at once; a process and its file by name."""
+    folder = tmp_path_factory.mktemp("engines")
+    environment = os.environ | {"XLA_FLAGS": SHORT_LOOPS, "PYTHONPATH": f"{ROOT}:{Path(__file__).parent}"}
+    started = {}
+    for name in OTHERS:
+        if all(map(find_spec, engines.ENGINES[name].needs)):
+            command = [sys.executable, str(Path(__file__).with_name("engine_process.py")), name, str(folder / name)]
+            with (folder / f"{name}.log").open("w") as log:
+                process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+            started[name] = (process, folder / name)
+    yield started
+    for process, _ in started.values():
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module", params=OTHERS)
+def found(request, processes):
+    """What another engine found, by name."""
+    name = request.param
+    if name not in processes:
+        pytest.skip(f"{' and '.join(engines.ENGINES[name].needs)} not installed: pip install 'statebench[{name}]'")
+    process, file = processes[name]
+    assert process.wait() == 0, file.with_suffix(".log").read_text()[-4000:]
+    return dict(np.load(file.with_suffix(".npz")))
+
+
+@pytest.fixture(scope="module")
+def expected():
+    """What the TensorFlow engine finds in this process, trained once for each network and feed."""
+    from engine_builders import with_feed  # noqa: PLC0415 - TensorFlow only where something is compared
+
+    from bench.engines.tensorflow.replicated import ReplicatedTrainer  # noqa: PLC0415
+
+    trainers, results = {}, {}
+
+    def get(cell, depth, feed):
+        key = (cell, depth, feed)
+        if key not in results:
+            asked = work(cell, depth, len(RATES))
+            trainer = trainers.setdefault((cell, depth), ReplicatedTrainer(asked))
+            with_feed(trainer, FEEDS[feed].step_weights, carried=FEEDS[feed].carried)
+            results[key] = learn(trainer, asked.network, len(RATES))
+        return results[key]
+
+    return get
+
+
+def of(found, *key):
+    """Part of what was found, by the rest of its names."""
+    start = " ".join(map(str, key)) + " "
+    return {name.removeprefix(start): value for name, value in found.items() if name.startswith(start)}
+
+
+def kernels(found, cell, depth):
+    return sorted({name.split()[2] for name in found if name.startswith(f"{cell} {depth} ")})
+
+
+@pytest.mark.parametrize("feed", FEEDS)
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_losses_weights_and_errors_equal_tensorflow(found, expected, cell, depth, feed):
+    right = expected(cell, depth, feed)
+    tested = kernels(found, cell, depth)
+    assert "replicated" in tested
+    assert ("loop" in tested) == ((depth, cell) in LAYER_KERNELS)
+    for kernel in tested:
+        own = of(found, cell, depth, kernel, feed)
+        replicates = own["losses"].shape[1]
+        assert set(own) == {name for name in right if not name.startswith("weight 1") or replicates == 2}
+        for name, value in own.items():
+            want = right[name]
+            want = want[:, :replicates] if name == "losses" else want[:replicates] if name in WAYS else want
+            assert value.dtype == np.float64
+            assert difference([value], [want]) < TIGHT, (kernel, name)
+
+
+@pytest.mark.parametrize("loss", ["every", "last"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_state_is_carried(found, cell, loss):
+    """The carried arm begins like the other, and then leaves it: by far more than what parity allows."""
+    for kernel in kernels(found, cell, 1):
+        carried, zeroed = (of(found, cell, 1, kernel, f"{state} {loss}")["losses"] for state in ("carried", "zeroed"))
+        np.testing.assert_allclose(carried[0], zeroed[0], rtol=TIGHT)
+        assert (np.abs(carried[1:] / zeroed[1:] - 1) > LOUD).all()
+
+
+def test_streams_of_the_test_continue():
+    assert (np.diff(STARTS, axis=0) == STEPS).all()
+
+
+def test_the_kernel_asked_for_is_the_kernel_seen(found):
+    seen = {
+        name.split()[2]: str(value) for name, value in found.items() if name.startswith("lstm 1 ") and "seen" in name
+    }
+    assert seen
+    assert all(asked == kernel for asked, kernel in seen.items())
+
+
+def test_dropout_follows_the_seed_and_changes_the_losses(found):
+    one, other, again = (found[f"dropout {i}"] for i in range(3))
+    np.testing.assert_array_equal(one, again)
+    assert (one != other).all()
+    assert difference([one], [of(found, "lstm", 2, "replicated", "carried every")["losses"]]) > LOUD
+
+
+def test_float32_is_float32_and_close_to_float64(found):
+    for name in FEEDS:
+        low = of(found, "float32 lstm 1 loop", name)
+        assert {value.dtype for value in low.values()} == {np.dtype(np.float32)}
+        high = of(found, "lstm", 1, "loop", name)
+        assert difference(low.values(), high.values()) < 1e-4
+
+
+def test_cudnn_is_told_from_other_kernels_without_a_gpu(found):
+    lowered = {asked: str(kernel) for asked, kernel in of(found, "lowered").items()}
+    named = {asked: str(kernel) for asked, kernel in of(found, "named").items()}
+    assert lowered or named
+    if lowered:
+        assert lowered == {"lstm cudnn": "cudnn", "lstm loop": "loop", "lstm unrolled": "unrolled", "gru loop": "loop"}
+    assert all(asked == kernel for asked, kernel in named.items())
