@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     failed = 0
     for name in chosen.runs:
-        folder = Path(name) if (Path(name) / "records.jsonl").is_file() else chosen.results / name
+        folder = Path(name) if (Path(name) / "run.json").is_file() else chosen.results / name
         try:
             run = read(folder)
             report = write_report(run)

@@ -1,6 +1,7 @@
 """Reads results/<run>/ whole or in part: what cannot be read is named and skipped, the rest is used."""
 
 import json
+import lzma
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = 1
+RECORDS, COMPRESSED = "records.jsonl", "records.jsonl.xz"
 
 
 class RunNotReadableError(RuntimeError):
@@ -99,14 +101,12 @@ def read(folder: Path) -> Run:
     RunNotReadableError
         If the folder holds no records, or records of another schema.
     """
-    records_file = folder / "records.jsonl"
-    if not records_file.is_file():
-        raise RunNotReadableError(_no_run(folder))
+    records_file = folder / RECORDS
     problems: list[Problem] = []
     repeated: list[Problem] = []
     about = _read_about(folder / "run.json", problems)
     records: dict[str, Record] = {}
-    for number, line in enumerate(records_file.read_bytes().split(b"\n"), start=1):
+    for number, line in enumerate(lines(folder), start=1):
         if not line.strip():
             continue
         try:
@@ -123,6 +123,24 @@ def read(folder: Path) -> Run:
         records[record.key] = record
     _know_own_series(folder / SERIES_FILE, problems)
     return Run(folder, about, tuple(records.values()), tuple(problems), tuple(repeated), _plan(about))
+
+
+def lines(folder: Path) -> list[bytes]:
+    """Return the lines of a run's records, plain or compressed.
+
+    Raises
+    ------
+    RunNotReadableError
+        If the folder holds neither, or what is compressed cannot be read.
+    """
+    if (folder / RECORDS).is_file():
+        return (folder / RECORDS).read_bytes().split(b"\n")
+    try:
+        return lzma.decompress((folder / COMPRESSED).read_bytes()).split(b"\n")
+    except OSError as error:
+        raise RunNotReadableError(_no_run(folder)) from error
+    except lzma.LZMAError as error:
+        raise RunNotReadableError(f"{folder / COMPRESSED} is torn: {error}. Copy it again.") from error
 
 
 def _know_own_series(file: Path, problems: list[Problem]) -> None:
