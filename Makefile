@@ -41,11 +41,11 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PY) -m pip install --quiet --disable-pip-version-check $(PACKAGES)
 	@touch $@
 
-# Only what stands on the command line: an environment may well hold a TIME, GROUP or ROWS that means something else.
-GIVEN = $(foreach one,$(OF_FILE),$(if $(filter command,$(origin $(one))),$(OPTION)))
-# PRESET beside CSV is passed on only where the user wrote it, to be told that it is one or the other.
-WHAT = $(if $(CSV),--csv '$(CSV)' $(GIVEN) $(if $(filter file,$(origin PRESET)),,--preset '$(PRESET)'),--preset '$(PRESET)' $(GIVEN))
-OPTION = --$(shell echo $(one) | tr A-Z a-z) '$($(one))'
+# What is about a file counts only where it is written in the command: GROUP or TIME may mean something else in a shell's
+# environment. PRESET beside CSV is passed on only where the user wrote it, to be told that it is one or the other.
+OPTION   = --$(shell echo $(one) | tr A-Z a-z) '$($(one))'
+OPTIONS  = $(foreach one,$(OF_FILE),$(if $(filter command,$(origin $(one))),$(OPTION)))
+WHAT     = $(if $(CSV),--csv '$(CSV)') $(if $(and $(CSV),$(filter file,$(origin PRESET))),,--preset '$(PRESET)') $(OPTIONS)
 
 bench: $(STAMP) ## measure: run a preset's benchmarks and render the report
 	@mkdir -p results

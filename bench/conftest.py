@@ -41,12 +41,13 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         chosen = {"engine": config.getoption("--engine"), "device": config.getoption("--device")}
         own = own_options.read(config)
-        preset = (
-            presets.load(config.getoption("--preset") or "quick", **chosen) if own is None else own_load(*own, **chosen)
-        )
-        name = _run_name(
-            config.getoption("--run") or (preset.name if own is None else own_options.run_name(own[0].path))
-        )
+        if own is None:
+            preset = presets.load(config.getoption("--preset") or "quick", **chosen)
+            usual_name = preset.name
+        else:
+            preset = own_load(*own, **chosen)
+            usual_name = own_options.run_name(own[0].path)
+        name = _run_name(config.getoption("--run") or usual_name)
         preset = replace(preset, limits=_limits(preset.limits, config.getoption("--workers")))
         config.stash[SESSION] = Session(
             preset=preset,

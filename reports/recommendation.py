@@ -70,20 +70,22 @@ class Choice:
     others
         For each other value the cheapest reliable arm that has it, cheapest first.
     unreliable
-        Values that were tried and that no reliable arm has; of `failing` ones every arm was shown to fail.
+        For each value that no reliable arm has the cheapest arm that has it.
+    failing
+        Those of them of which every arm was shown to fail in more than half of all trainings.
     """
 
     name: str
     value: str
     others: dict[str, Candidate]
-    unreliable: list[str]
+    unreliable: dict[str, Candidate]
     failing: list[str]
 
     @property
     def open(self) -> list[str]:
-        """Values that cannot be told from the cheapest arm's, or that may yet be reliable."""
-        close = [value for value, one in self.others.items() if not one.ratio.low > 1]
-        return close + [value for value in self.unreliable if value not in self.failing]
+        """Values that cannot be told from the cheapest arm's: not shown to fail, and the interval reaches down to 1."""
+        possible = self.others | {value: one for value, one in self.unreliable.items() if value not in self.failing}
+        return [value for value, one in possible.items() if not one.ratio.low > 1]
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,10 @@ class Recommendation:
         Arms that were shown to reach the target in more than half of all trainings, the cheapest first.
     file
         Path of the user's own series as a Python string; None where the task knows its series.
+    unreliable
+        All others, the cheapest first; empty where no arm is reliable, as there is none to hold them against.
     tried
-        All arms.
+        How many arms there were.
     nearest
         The arm with most successes, where none is reliable.
     """
@@ -105,7 +109,8 @@ class Recommendation:
     task: str
     file: str | None
     reliable: list[Candidate]
-    tried: list[Arm]
+    unreliable: list[Candidate]
+    tried: int
     nearest: Arm
 
     @property
@@ -124,7 +129,7 @@ class Recommendation:
         carrying = self._choice("", lambda arm: "yes" if arm.record.case.regime == "stateful" else "no")
         if carrying.open:
             return "Whether to carry state is undecided here"
-        if not carrying.others and not carrying.failing:
+        if not carrying.others and not carrying.unreliable:
             return "Whether to carry state was not tried"
         return "Carry state" if carrying.value == "yes" else "Do not carry state"
 
@@ -166,17 +171,22 @@ class Recommendation:
         for one in self.reliable:  # the cheapest first
             cheapest.setdefault(value(one.arm), one)
         own = value(self.best.arm)
-        without: defaultdict[str, list[bool]] = defaultdict(list)
-        for arm in self.tried:
-            if value(arm) not in cheapest:
-                without[value(arm)].append(shown_above_half(arm.n - arm.hits, arm.n))
+        without: defaultdict[str, list[Candidate]] = defaultdict(list)
+        for one in self.unreliable:
+            if value(one.arm) not in cheapest:
+                without[value(one.arm)].append(one)
         return Choice(
             name,
             own,
             {other: one for other, one in cheapest.items() if other != own},
-            list(without),
-            [other for other, shown in without.items() if all(shown)],
+            {other: here[0] for other, here in without.items()},
+            [other for other, here in without.items() if all(shown_to_fail(one.arm) for one in here)],
         )
+
+
+def shown_to_fail(arm: Arm) -> bool:
+    """Whether more than half of all trainings were shown to miss the target."""
+    return shown_above_half(arm.n - arm.hits, arm.n)
 
 
 def recommendations(run: Run) -> list[Recommendation]:
@@ -195,7 +205,7 @@ def plain(run: Run) -> list[dict[str, Any]]:
     return [
         {
             "task": one.task,
-            "arms": len(one.tried),
+            "arms": one.tried,
             "reliable": len(one.reliable),
             "choice": one.best.arm.record.case.id if one.reliable else None,
             "answer": one.answer if one.reliable else None,
@@ -209,15 +219,19 @@ def plain(run: Run) -> list[dict[str, Any]]:
 
 def _recommend(run: Run, task: str, arms: list[tuple[Setting, Record]]) -> Recommendation:
     alone = [(setting, record, compare(setting, record, record).a) for setting, record in arms]
+    alone.sort(key=lambda one: one[2].ert * _flops(one[1]))
     reliable = [one for one in alone if shown_above_half(one[2].hits, one[2].n)]
-    reliable.sort(key=lambda one: one[2].ert * _flops(one[1]))
+    rest = [one for one in alone if reliable and not shown_above_half(one[2].hits, one[2].n)]
+
+    def candidates(some: list[tuple[Setting, Record, Arm]]) -> list[Candidate]:
+        return [Candidate(setting, arm, compare(setting, record, reliable[0][1])) for setting, record, arm in some]
+
     return Recommendation(
         task=task,
         file=repr(str(series)) if (series := run.folder / SERIES_FILE).is_file() else None,
-        reliable=[
-            Candidate(setting, arm, compare(setting, record, reliable[0][1])) for setting, record, arm in reliable
-        ],
-        tried=[arm for *_, arm in alone],
+        reliable=candidates(reliable),
+        unreliable=candidates(rest),
+        tried=len(arms),
         nearest=max((arm for *_, arm in alone), key=lambda arm: arm.hits / arm.n),
     )
 

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from tasks.errors import OwnSeriesError
 from tasks.own.clock import looks_like_time
 from tasks.own.request import Request
-from tasks.own.table import Table
+from tasks.own.table import INDEX, Table
 from tasks.own.values import is_missing, is_number
 
 SAMPLE = 50
 NO_TIME_COLUMN = "none"
+TIME_NAMES = (INDEX, "time", "timestamp", "datetime", "date", "unix", "epoch", "ts", "t")
 
 
 def only_member(table: Table, request: Request, notes: list[str]) -> tuple[Table, str | None]:
@@ -48,6 +49,9 @@ def time_column(table: Table, request: Request, notes: list[str]) -> str | None:
     for name, values in table.columns.items():
         if name not in taken and looks_like_time(values[:SAMPLE]):
             return name
+    for name, values in table.columns.items():  # numbers may be times too, where their name says so
+        if name not in taken and name.lower() in TIME_NAMES and _numeric(values[:SAMPLE]):
+            return name
     notes.append(
         "No column of times was found, so the rows are taken as even steps, in the order of the file (TIME=...)."
     )
@@ -63,7 +67,7 @@ def target_column(table: Table, request: Request, time: str | None) -> str:
             if name == request.column:
                 raise OwnSeriesError(f"INPUTS names {name!r}, whose own past is always seen; leave it out there.")
         return request.column
-    taken = {time, request.group, *request.inputs}
+    taken = {time, INDEX, request.group, *request.inputs}
     numeric = [name for name, values in table.columns.items() if name not in taken and _numeric(values[:SAMPLE])]
     if len(numeric) == 1:
         return numeric[0]

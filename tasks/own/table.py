@@ -22,6 +22,8 @@ MOST_ROWS = 5_000_000
 PARQUET, ZIP, GZIP = b"PAR1", b"PK\x03\x04", b"\x1f\x8b"
 # Tab, line feed, form feed, carriage return and escape do occur in text.
 BINARY = bytes(set(range(32)) - {9, 10, 12, 13, 27})
+INDEX = "index"
+"""Name for a first column without one: the row labels that pandas and R write."""
 WHOLE = re.compile(r"[+-]?\d+")
 DATA = re.compile(r"[+-]?\d*[.,]\d+([eE][+-]?\d+)?|\d{1,4}[-./]\d{1,2}[-./]\d{1,4}.*|[+-]\d.*")
 """A field that is a number with a fraction or a sign, or a date, as no column is named."""
@@ -191,7 +193,7 @@ def _header(path: Path, rows: Iterable[tuple[int, list[str]]]) -> tuple[list[str
         )
     if not names[-1]:  # a delimiter at the end of each line
         names.pop()
-    names = [name or f"column {number}" for number, name in enumerate(names, 1)]
+    names = [name or (f"column {number}" if number > 1 else INDEX) for number, name in enumerate(names, 1)]
     for name in names:
         if names.count(name) > 1:
             raise OwnSeriesError(f"{path.name}, line {line} names two columns {name!r}; rename one.")

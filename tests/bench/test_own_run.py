@@ -137,6 +137,12 @@ def test_make_hands_each_option_on():
     assert "--preset" not in said
     assert "--preset 'smoke'" in made_by("CSV=a.csv", "PRESET=smoke")
     assert "--preset 'quick'" in made_by()
+    assert "--column 'a'" in made_by("COLUMN=a")  # to be told that it needs CSV
+
+
+def test_make_takes_nothing_about_a_file_from_the_environment(monkeypatch):
+    monkeypatch.setitem(ENVIRONMENT, "GROUP", "users")
+    assert "users" not in made_by("CSV=a.csv")
 
 
 @pytest.mark.parametrize("rows", [132, 265, 2687, 6665])

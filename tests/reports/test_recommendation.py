@@ -54,8 +54,17 @@ def test_a_width_costs_operations_even_where_updates_are_the_same(tmp_path):
 def test_a_cheap_arm_that_often_fails_is_not_recommended_and_leaves_the_regime_open(tmp_path):
     found = recommended(tmp_path, arm(40, "stateful", reached=9), arm(400))
     assert [one.regime for one in found.reliable] == ["stateless"]
-    assert choice(found, "regime").unreliable == ["stateful"]
+    assert choice(found, "regime").open == ["stateful"]
     assert found.answer == "Whether to carry state is undecided here"
+
+
+def test_an_arm_that_often_fails_and_costs_more_leaves_nothing_open(tmp_path):
+    found = recommended(tmp_path, arm(400, "stateful", reached=9), arm(40))
+    regimes = choice(found, "regime")
+    assert regimes.unreliable["stateful"].ratio.low > 2
+    assert (regimes.open, regimes.failing) == ([], [])
+    assert found.answer == "Do not carry state"
+    assert "not shown to be reliable" in write_report(read(tmp_path / "run")).read_text()
 
 
 def test_an_arm_that_was_shown_to_fail_decides(tmp_path):

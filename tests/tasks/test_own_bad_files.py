@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from tasks.errors import OwnSeriesError
+from tasks.own import table
 from tasks.own.prepare import prepare
 from tasks.own.request import Request
 
@@ -114,6 +115,13 @@ def test_a_file_that_is_not_there_and_one_of_a_similar_name(write, tmp_path):
     assert "Did you mean" in refusal(tmp_path / "demnd.csv")
     assert "demand.csv" in refusal(tmp_path / "demnd.csv")
     assert "there is no file" in refusal(tmp_path / "nowhere" / "x.csv")
+
+
+def test_a_file_beyond_reason_is_refused_before_it_fills_the_memory(write, monkeypatch, tmp_path):
+    monkeypatch.setattr(table, "MOST_ROWS", 250)
+    assert "has more than 250 rows; keep its most recent part, as in (head -n 1" in refusal(write(text(rows())))
+    pd.DataFrame({"load": VALUES}).to_parquet(tmp_path / "own.parquet")
+    assert "has 300 rows, more than 250" in refusal(tmp_path / "own.parquet")
 
 
 def test_a_folder(tmp_path):

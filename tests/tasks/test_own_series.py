@@ -139,8 +139,20 @@ def test_a_header_that_pandas_writes_without_names(tmp_path, plain):
     pd.Series(VALUES, index=TIMES).to_csv(tmp_path / "own.csv")
     found = prepare(Request(tmp_path / "own.csv"))
     assert found.sha256 == plain.sha256
-    assert (found.about["time"], found.about["column"]) == ("column 1", "0")
+    assert (found.about["time"], found.about["column"]) == ("index", "0")
     assert OwnSeries(found).name.startswith("series_0_")
+
+
+def test_row_labels_and_numbers_called_time_are_no_columns_to_predict(tmp_path, save, plain):
+    FRAME[["load"]].to_csv(tmp_path / "labelled.csv")
+    labelled = prepare(Request(tmp_path / "labelled.csv"))
+    assert (labelled.about["time"], labelled.about["column"]) == ("index", "load")
+    FRAME[["time", "load"]].to_csv(tmp_path / "both.csv")
+    both = prepare(Request(tmp_path / "both.csv"))
+    assert (both.about["time"], both.about["column"]) == ("time", "load")
+    epoch = prepare(Request(save(pd.DataFrame({"Timestamp": 60 * np.arange(N), "load": VALUES}))))
+    assert (epoch.about["time"], epoch.about["step"]) == ("Timestamp", "60")
+    assert {labelled.sha256, both.sha256, epoch.sha256} == {plain.sha256}
 
 
 def test_unsorted_rows_are_sorted_and_it_is_said(save, plain):
