@@ -63,7 +63,8 @@ def dropout(engine):
     """Losses of a network with dropout: of two seeds, and of the first again."""
     asked = work("lstm", 2, 2, dropout=0.5)
     trainer = engine.trainer(asked, "replicated")
-    return {f"dropout {i}": learn(trainer, asked.network, 2, seed)["losses"] for i, seed in enumerate((1, 5, 1))}
+    found = {f"dropout {i}": learn(trainer, asked.network, 2, seed)["losses"] for i, seed in enumerate((1, 5, 1))}
+    return found | {"dropout replicated seen": np.array(engine.kernel_seen(trainer)[0])}
 
 
 def cudnn_on_jax(engine):
