@@ -67,6 +67,17 @@ def dropout(engine):
     return found | {"dropout replicated seen": np.array(engine.kernel_seen(trainer)[0])}
 
 
+def flag():
+    """State of a layer with `stateful=True` after a batch of Keras' own training."""
+    import keras  # noqa: PLC0415
+
+    layer = keras.layers.SimpleRNN(3, stateful=True)
+    model = keras.Sequential([keras.Input(batch_shape=(BATCH, STEPS, 1)), layer])
+    model.compile(loss="mse")
+    model.train_on_batch(np.ones((BATCH, STEPS, 1)), np.ones((BATCH, 3)))
+    return {"stateful flag": keras.ops.convert_to_numpy(layer.states[0])}
+
+
 def cudnn_on_jax(engine):
     """Names of kernels in programs lowered for a GPU that is not there, where Keras believes in one."""
     # Here, since Keras' backend is chosen by the engine.
@@ -113,6 +124,7 @@ def main(name, file):
                     found |= parity(engine, kernel, cell, depth)
     found |= dropout(engine)
     found |= {f"float32 {key}": value for key, value in parity(engine, "loop", "lstm", 1, "float32").items()}
+    found |= flag()
     found |= {"jax": cudnn_on_jax, "torch": named_on_torch}[name](engine)
     np.savez(file, **found)
 

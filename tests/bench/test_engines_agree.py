@@ -112,6 +112,11 @@ def test_the_state_is_carried(found, cell, loss):
         assert (np.abs(carried[1:] / zeroed[1:] - 1) > LOUD).all()
 
 
+def test_keras_own_flag_carries_nothing_on_jax(found, request):
+    """Why the state is an argument here; on PyTorch the flag does carry it."""
+    assert found["stateful flag"].any() == (request.node.callspec.params["found"] == "torch")
+
+
 def test_streams_of_the_test_continue():
     assert (np.diff(STARTS, axis=0) == STEPS).all()
 
