@@ -9,6 +9,9 @@ BRANCHES = re.compile(r"(?:branch_computations|called_computations)=\{([^}]*)\}"
 CUDNN = re.compile(r'custom_call_target="(cudnn_rnn(?:_bwd)?)[^"]*"')
 """XLA's name for cuDNN's recurrent layers, forward and backward."""
 
+FLOATS = re.compile(r"\b(?:f64|f32|bf16|f16)\[.* while\(")
+"""A loop that passes real numbers on. One that draws random bits passes integers alone, and is no recurrent loop."""
+
 PRODUCT = re.compile(r' dot\(|custom_call_target="__(?:cublas|onednn)\$')
 BATCHED = re.compile(r'lhs_batch_dims=\{\d|"lhs_batch_dimensions":\["')
 """A product by XLA itself or by a library, and what shows that it has a batch dimension."""
@@ -17,8 +20,8 @@ BATCHED = re.compile(r'lhs_batch_dims=\{\d|"lhs_batch_dimensions":\["')
 def count_ops(text: str) -> Counter[str]:
     """Count in a program what tells kernels apart: loops, matrix products, cuDNN's calls.
 
-    Loops that stand inside another loop are also counted as ``"nested loops"``, products with a batch dimension also
-    as ``"batched dots"``.
+    Loops over real numbers that stand inside another loop are also counted as ``"nested loops"``, products with a
+    batch dimension also as ``"batched dots"``.
     """
     lines: dict[str, list[str]] = {}
     entry = name = ""
@@ -35,7 +38,7 @@ def count_ops(text: str) -> Counter[str]:
         for line in lines.get(computation, ()):
             is_loop = " while(" in line
             counts["while"] += is_loop
-            counts["nested loops"] += is_loop and depth > 0
+            counts["nested loops"] += depth > 0 and FLOATS.search(line) is not None
             if PRODUCT.search(line):
                 counts["dot"] += 1
                 counts["batched dots"] += BATCHED.search(line) is not None

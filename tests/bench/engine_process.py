@@ -63,7 +63,19 @@ def dropout(engine):
     """Losses of a network with dropout: of two seeds, and of the first again."""
     asked = work("lstm", 2, 2, dropout=0.5)
     trainer = engine.trainer(asked, "replicated")
-    return {f"dropout {i}": learn(trainer, asked.network, 2, seed)["losses"] for i, seed in enumerate((1, 5, 1))}
+    found = {f"dropout {i}": learn(trainer, asked.network, 2, seed)["losses"] for i, seed in enumerate((1, 5, 1))}
+    return found | {"dropout replicated seen": np.array(engine.kernel_seen(trainer)[0])}
+
+
+def flag():
+    """State of a layer with `stateful=True` after a batch of Keras' own training."""
+    import keras  # noqa: PLC0415
+
+    layer = keras.layers.SimpleRNN(3, stateful=True)
+    model = keras.Sequential([keras.Input(batch_shape=(BATCH, STEPS, 1)), layer])
+    model.compile(loss="mse")
+    model.train_on_batch(np.ones((BATCH, STEPS, 1)), np.ones((BATCH, 3)))
+    return {"stateful flag": keras.ops.convert_to_numpy(layer.states[0])}
 
 
 def cudnn_on_jax(engine):
@@ -112,6 +124,7 @@ def main(name, file):
                     found |= parity(engine, kernel, cell, depth)
     found |= dropout(engine)
     found |= {f"float32 {key}": value for key, value in parity(engine, "loop", "lstm", 1, "float32").items()}
+    found |= flag()
     found |= {"jax": cudnn_on_jax, "torch": named_on_torch}[name](engine)
     np.savez(file, **found)
 

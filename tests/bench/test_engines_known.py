@@ -167,6 +167,7 @@ LOOP = "%steps = (s32[], f32[2]{0}) while(%p), condition=%more, body=%step"
 DOT = "dot(%a, %b), lhs_contracting_dims={1}, rhs_contracting_dims={0}"
 BATCHED = "dot(%a, %b), lhs_batch_dims={0}, lhs_contracting_dims={2}, rhs_batch_dims={0}, rhs_contracting_dims={1}"
 CUBLAS = 'custom-call(%a, %b), custom_call_target="__cublas$gemm", backend_config={"lhs_batch_dimensions":["0"]}'
+RANDOM = "%bits = (s32[], u32[8,6]{1,0}) while(%p), condition=%more, body=%more\n  "
 CALLED = "ROOT %done = f32[2]{0} fusion(%p), kind=kLoop, calls=%step"
 FORWARD = 'custom-call(%p), custom_call_target="cudnn_rnn_ffi", operand_layout_constraints={f32[2]{0}}'
 BOTH = f'%forward = f32[2] {FORWARD}\n  %back = f32[2] custom-call(%p), custom_call_target="cudnn_rnn_bwd_ffi"'
@@ -179,6 +180,7 @@ BOTH = f'%forward = f32[2] {FORWARD}\n  %back = f32[2] custom-call(%p), custom_c
         (LOOP, BATCHED, "replicated"),
         (LOOP, CUBLAS, "replicated"),
         (CALLED, DOT, "unrolled"),
+        (RANDOM + CALLED, DOT, "unrolled"),
         (BOTH, DOT, "cudnn"),
         # Without a backward pass by cuDNN it is not cuDNN that trains.
         (f"%forward = f32[2] {FORWARD}", DOT, "unrolled"),

@@ -36,6 +36,7 @@ class TorchTrainer:
         with keras.device(device):
             self._stack = Stack(network, unroll=False, use_cudnn=use_cudnn)
             zeros = self._stack.zero_states(layout.batch_size)
+        self._step_weights = self._tensor(work.feed.step_weights)
         self._inputs = self._tensor(work.inputs)
         self._targets = self._tensor(work.targets)
         self._rates = torch.zeros(layout.replicates, 1, **self._options)
@@ -67,6 +68,8 @@ class TorchTrainer:
         """Make one update for each row of `starts`, then evaluate."""
         if reset:
             self._states = self._zeros
+        # Once a call: a copy to a GPU in each update would wait for the one before.
+        self._step_weights = self._tensor(self.work.feed.step_weights)
         # Keras puts what it makes on this device.
         with keras.device(self._device):
             losses = [self._update(rows) for rows in torch.as_tensor(starts, device=self._device, dtype=torch.int64)]
@@ -96,7 +99,7 @@ class TorchTrainer:
         states = self._states if self.work.feed.carried else self._zeros
         predictions, after = self._each(self._forward)(weights, states, self._inputs[rows])
         errors = ((predictions - self._targets[rows]) ** 2).mean((1, 3))
-        loss = (errors * self._tensor(self.work.feed.step_weights)).sum(-1)
+        loss = (errors * self._step_weights).sum(-1)
         # The replicates share no weight, so the gradient of a sum of losses is each replicate's own.
         (gradient,) = torch.autograd.grad(loss.sum(), weights)
         weights.requires_grad_(False)
