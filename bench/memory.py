@@ -4,7 +4,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 
 from bench.engines.base import Engine
@@ -25,7 +24,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
     engine.reset_memory_peak()
     trainer = engine.trainer(workload.work(1, UPDATES), workload.case.kernel)
     trainer.place(0, initial_weights(workload.network, 0), workload.training.learning_rates[0], 0)
-    starts = np.resize(workload.schedule.epoch(0, 0), (UPDATES, workload.case.batch_size))[:, None]
+    starts = workload.starts_of(UPDATES)
     prepared = time.perf_counter()
     trainer.train(starts[:1], reset=True)
     compile_peak = engine.memory_peak()

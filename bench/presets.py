@@ -31,7 +31,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 """Dimensions of a grid whose values are names, and those names."""
 
-LEAST = {"dropout": 0, "workers": 0, "burn_in": 0, "scored_targets": 2}
+LEAST = {"dropout": 0, "workers": 0, "burn_in": 0, "scored_targets": 2, "whole_epochs": 0}
 """Least value of a setting where that is not 1; one scored target has no sampling error."""
 
 NUMBERS = ("layers", "units", "window", "batch_size")

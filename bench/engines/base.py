@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,11 @@ class Network:
     outputs: int
     dropout: float = 0.0
     dtype: str = "float32"
+
+    @property
+    def weight_dtype(self) -> str:
+        """What weights, optimiser and series are kept in: under a mixed policy only the arithmetic is narrower."""
+        return self.dtype.replace("mixed_bfloat16", "float32")
 
     @property
     def weight_shapes(self) -> list[tuple[int, ...]]:
@@ -158,6 +163,17 @@ class Trainer(Protocol):
         evaluate
             The way of predicting to score, or None. Evaluation starts from a state of its own and leaves weights and
             training state alone.
+        """
+
+
+@runtime_checkable
+class Infers(Protocol):
+    """A trainer that can also be timed predicting; a time case of one that cannot has no inference figures."""
+
+    def infer(self, starts: Array) -> None:
+        """Make one forward pass for each row of `starts`, shape (calls, 1, batch_size), and wait until all are done.
+
+        Outputs at every step, no dropout; the state is carried from pass to pass where the feed says so.
         """
 
 
