@@ -1,6 +1,6 @@
 # The front door. `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help bench test check format report speed clean
+.PHONY: help bench test check format report speed profile clean
 
 PYTHON  ?= python3
 PRESET  ?= quick
@@ -55,6 +55,9 @@ format: $(STAMP) ## put the code into the project's format
 
 speed: $(STAMP) ## what an update costs: this trainer beside model.fit, PyTorch and JAX
 	@$(PY) -m bench.speed $(ARGS)
+
+profile: $(STAMP) ## what this machine is, how fast and how steady, and what to doubt
+	@$(PY) -m bench.profile --engine '$(ENGINE)' --device '$(DEVICE)' $(ARGS)
 
 clean: ## remove environments and caches; results stay
 	rm -rf .venv .venv-gpu results/.compiled .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

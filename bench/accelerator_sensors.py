@@ -40,7 +40,7 @@ class AcceleratorSensors:
     """
 
     def __init__(self, library: Any | None = None) -> None:
-        self._nvml = load() if library is None else library
+        self._nvml: Any = load() if library is None else library
         count = self._nvml.nvmlDeviceGetCount() if self._nvml else 0
         self._devices = [self._nvml.nvmlDeviceGetHandleByIndex(i) for i in range(count)] if self._nvml else []
         self._samples: list[dict[str, list[float]]] = [{} for _ in self._devices]
@@ -61,7 +61,7 @@ class AcceleratorSensors:
         """Read every GPU once; what one does not tell is left out."""
         nvml = self._nvml
         for number, device in enumerate(self._devices):
-            readings = {
+            readings: dict[str, Any] = {
                 "load": lambda device=device: nvml.nvmlDeviceGetUtilizationRates(device).gpu / 100,
                 "clock_mhz": lambda device=device: nvml.nvmlDeviceGetClockInfo(device, nvml.NVML_CLOCK_SM),
                 "watts": lambda device=device: nvml.nvmlDeviceGetPowerUsage(device) / 1000,
@@ -85,7 +85,6 @@ class AcceleratorSensors:
         ]
 
     def _joules(self, device: Any) -> float | None:
-        assert self._nvml is not None
         try:
             return float(self._nvml.nvmlDeviceGetTotalEnergyConsumption(device)) / 1000
         except self._nvml.NVMLError:

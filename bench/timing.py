@@ -30,6 +30,9 @@ MOST_UPDATES = 4096
 MOST_WINDOWS = 2**17
 """Windows whose places a call gets, used or not: 512 KiB, so that handing them over is nothing beside a block."""
 
+LEAST_PASSES = 6
+"""Blocks of forward passes: they are no part of a training, and get half its time."""
+
 EMPTY_CALLS = 5
 BUSY_LOAD = 0.5
 """Load average per core above which the machine had other work."""
@@ -49,7 +52,7 @@ class Samples:
     steps
         Steps in a timed block: updates or forward passes.
     seconds
-        Seconds a step, one sample a block: the last `LEAST_BLOCKS`, those before are warm-up.
+        Seconds a step, one sample a block: the last ones, those before are warm-up.
     warm_up
         Blocks that were left out.
     """
@@ -125,7 +128,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
     return result, seconds, [code for code, found in checks.items() if found]
 
 
-def sample(call: Callable[[int], None], most: int) -> tuple[Samples, list[float]]:
+def sample(call: Callable[[int], None], most: int, least_blocks: int = LEAST_BLOCKS) -> tuple[Samples, list[float]]:
     """Time a call that makes as many steps as it is told, at most `most`.
 
     Returns
@@ -152,10 +155,10 @@ def sample(call: Callable[[int], None], most: int) -> tuple[Samples, list[float]
     began = time.perf_counter()
     while True:
         samples.append(timed(steps) / steps)
-        enough = len(samples) >= LEAST_BLOCKS and settled(samples[-LEAST_BLOCKS:])
+        enough = len(samples) >= least_blocks and settled(samples[-least_blocks:])
         if enough or (time.perf_counter() - began > MOST_S and len(samples) >= 2):
             break
-    kept = samples[-LEAST_BLOCKS:]
+    kept = samples[-least_blocks:]
     return Samples(first, one, steps, kept, len(samples) - len(kept)), empty
 
 
@@ -172,7 +175,7 @@ def _inference(trainer: Trainer, starts: Any, most: int) -> dict[str, Any] | Non
     """Time forward passes of the same batch; None where the trainer makes none by itself."""
     if not isinstance(trainer, Infers):
         return None
-    passes, empty = sample(lambda calls: trainer.infer(np.asarray(starts[:calls])), most)
+    passes, empty = sample(lambda calls: trainer.infer(np.asarray(starts[:calls])), most, LEAST_PASSES)
     return passes.to_dict() | {
         "calls_per_block": passes.steps,
         "seconds_per_call": passes.seconds,

@@ -42,6 +42,7 @@ def train_whole(workload: Workload, engine: Engine) -> dict[str, Any]:
             seconds += trained - begin
             calls += 1
             updates += len(starts[first : first + every])
+            assert progress.squared_errors is not None
             error = float(np.mean(progress.squared_errors))
             if error <= workload.target:
                 break

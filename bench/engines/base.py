@@ -214,3 +214,14 @@ class Engine(Protocol):
 
     def memory_peak(self) -> int:
         """Peak of the allocator since the last reset, in bytes."""
+
+
+@runtime_checkable
+class Primitives(Protocol):
+    """An engine that also brings the operations that the machine's ceilings are measured with.
+
+    A run with an engine that does not has no ceilings, and its report no share of them.
+    """
+
+    def primitives(self) -> Any:
+        """A module with the functions of `bench.engines.tensorflow.primitives`, and its `CHAIN`."""

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import ModuleType
 
 # TensorFlow's start-up notices would bury a case's last words.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -10,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from bench.engines.base import Trainer, Work
-from bench.engines.tensorflow import kernels, layers
+from bench.engines.tensorflow import kernels, layers, primitives
 from bench.engines.tensorflow.fit import FitTrainer
 from bench.engines.tensorflow.replicated import ReplicatedTrainer
 
@@ -68,6 +69,10 @@ class TensorFlowEngine:
         if isinstance(trainer, FitTrainer):
             return kernels.kernel_of_fit(trainer.concrete(), trainer.work.network)
         return kernels.kernel_seen(trainer.concrete(), trainer.work.network)
+
+    def primitives(self) -> ModuleType:
+        """The operations that ceilings are measured with."""
+        return primitives
 
     def reset_memory_peak(self) -> None:
         """Start a new measurement of the allocator's peak."""

@@ -14,6 +14,12 @@ FORWARD = "forward MatMul in recurrent loops"
 NESTED = "nested loops"
 """Loops inside the loop over updates."""
 
+STEP_OPS, UPDATE_OPS = "ops a step", "ops an update"
+"""Ops inside recurrent loops, which run at every step of the window, and those of an update outside of them."""
+
+FREE = {"Const", "Placeholder", "Identity", "NoOp", "_Arg", "_Retval", "StopGradient", "Shape", "ReadVariableOp"}
+"""Ops that hand on what is there, or that TensorFlow works out while it compiles."""
+
 
 def count_ops(concrete: Any, *, outer_loops: int = 1) -> tuple[Counter[str], bool]:
     """Count the ops of a concrete function by nesting, and say whether XLA must compile it.
@@ -27,7 +33,8 @@ def count_ops(concrete: Any, *, outer_loops: int = 1) -> tuple[Counter[str], boo
     -------
     counts
         Ops of the graph and of all functions that it reaches; loops inside the outer ones are also counted as `NESTED`,
-        and forward MatMuls inside those as `FORWARD`.
+        forward MatMuls inside those as `FORWARD`, and what an update and a step have to start as `UPDATE_OPS` and
+        `STEP_OPS`.
     xla
         Whether the function, or one that it calls, carries XLA's must-compile attribute.
     """
@@ -45,6 +52,8 @@ def count_ops(concrete: Any, *, outer_loops: int = 1) -> tuple[Counter[str], boo
                 and depth > outer_loops
                 and not (node.attr["transpose_a"].b or node.attr["transpose_b"].b)
             )
+            if node.op not in FREE and depth >= outer_loops:
+                counts[STEP_OPS if depth > outer_loops else UPDATE_OPS] += 1
             for attribute in node.attr.values():
                 for name in [attribute.func.name, *(f.name for f in attribute.list.func)]:
                     if name in library:
@@ -95,5 +104,5 @@ def _product_a_gate(counts: Counter[str], network: Network) -> bool:
 
 
 def _evidence(counts: Counter[str], *, xla: bool) -> dict[str, int]:
-    names = (*CUDNN_OPS, *LOOP_OPS, NESTED, "MatMul", FORWARD, "BatchMatMulV2")
+    names = (*CUDNN_OPS, *LOOP_OPS, NESTED, "MatMul", FORWARD, "BatchMatMulV2", STEP_OPS, UPDATE_OPS)
     return {name: counts[name] for name in names if counts[name]} | {"XlaMustCompile": int(xla)}
