@@ -31,12 +31,19 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
     compiled = time.perf_counter()
     engine.reset_memory_peak()
     trainer.train(starts, reset=True)
+    allocator_peak = engine.memory_peak()
+    # Before the graph is looked at, which takes memory as well.
+    resident = resident_peak()
+    kernel, evidence = engine.kernel_seen(trainer)
     result = {
-        "allocator_peak_bytes": engine.memory_peak(),
+        "allocator_peak_bytes": allocator_peak,
         "compile_peak_bytes": compile_peak,
-        "resident_peak_bytes": resident_peak(),
+        "resident_peak_bytes": resident,
         "resident_before_bytes": before,
         "parameters": workload.network.parameters,
+        "features": workload.network.inputs,
+        "kernel_seen": kernel,
+        "evidence": evidence,
     }
     seconds = {
         "prepare": prepared - begin,
@@ -44,7 +51,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
         "train": time.perf_counter() - compiled,
         "evaluate": 0.0,
     }
-    return result, seconds, []
+    return result, seconds, [Warn.OTHER_KERNEL] if kernel != workload.case.kernel else []
 
 
 def resident_peak() -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.engines.base import Engine, Infers, Trainer
+from bench.engines.base import Engine, Timed, Trainer
 from bench.initial_weights import initial_weights
 from bench.sampler import Sampler
 from bench.warnings import Warn
@@ -33,7 +33,7 @@ MOST_WINDOWS = 2**17
 LEAST_PASSES = 6
 """Blocks of forward passes: they are no part of a training, and get half its time."""
 
-EMPTY_CALLS = 5
+IDLE_BLOCKS = 5
 BUSY_LOAD = 0.5
 """Load average per core above which the machine had other work."""
 
@@ -92,7 +92,8 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
         trainer.train(starts[:updates], reset=True)
 
     with Sampler() as machine:
-        training, empty = sample(update, most)
+        training = sample(update, most)
+    overhead = _overhead(trainer, starts[: training.steps])
     inference = _inference(trainer, starts, most)
     kernel, evidence = engine.kernel_seen(trainer)
     watched = machine.found()
@@ -108,7 +109,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
         **training.to_dict(),
         "updates_per_block": training.steps,
         "seconds_per_update": training.seconds,
-        "empty_call_seconds": empty,
+        "overhead_seconds_per_update": overhead,
         "cell_steps_per_update": workload.schedule.batch_size * workload.schedule.steps * workload.case.layers,
         "targets_per_update": workload.schedule.batch_size * workload.schedule.targets_per_window,
         "features": workload.network.inputs,
@@ -128,15 +129,10 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
     return result, seconds, [code for code, found in checks.items() if found]
 
 
-def sample(call: Callable[[int], None], most: int, least_blocks: int = LEAST_BLOCKS) -> tuple[Samples, list[float]]:
+def sample(call: Callable[[int], None], most: int, least_blocks: int = LEAST_BLOCKS) -> Samples:
     """Time a call that makes as many steps as it is told, at most `most`.
 
-    Returns
-    -------
-    samples
-        Of steps, in blocks long enough for the clock, until the last ones have settled.
-    empty
-        Seconds of calls without a step: what each block's duration holds beside its steps.
+    In blocks long enough for the clock, until the last `least_blocks` have settled.
     """
 
     def timed(steps: int) -> float:
@@ -150,7 +146,6 @@ def sample(call: Callable[[int], None], most: int, least_blocks: int = LEAST_BLO
     while (block := timed(steps)) < BLOCK_S and steps < most:
         # Grow towards the block's duration, at most eightfold at a time: early blocks are slower than later ones.
         steps = min(most, max(steps + 1, min(8 * steps, int(1.2 * BLOCK_S / block * steps))))
-    empty = [timed(0) for _ in range(EMPTY_CALLS)]
     samples: list[float] = []
     began = time.perf_counter()
     while True:
@@ -159,7 +154,7 @@ def sample(call: Callable[[int], None], most: int, least_blocks: int = LEAST_BLO
         if enough or (time.perf_counter() - began > MOST_S and len(samples) >= 2):
             break
     kept = samples[-least_blocks:]
-    return Samples(first, one, steps, kept, len(samples) - len(kept)), empty
+    return Samples(first, one, steps, kept, len(samples) - len(kept))
 
 
 def settled(samples: list[float]) -> bool:
@@ -173,14 +168,27 @@ def settled(samples: list[float]) -> bool:
 
 def _inference(trainer: Trainer, starts: Any, most: int) -> dict[str, Any] | None:
     """Time forward passes of the same batch; None where the trainer makes none by itself."""
-    if not isinstance(trainer, Infers):
+    if not isinstance(trainer, Timed):
         return None
-    passes, empty = sample(lambda calls: trainer.infer(np.asarray(starts[:calls])), most, LEAST_PASSES)
+    passes = sample(lambda calls: trainer.infer(np.asarray(starts[:calls])), most, LEAST_PASSES)
     return passes.to_dict() | {
         "calls_per_block": passes.steps,
         "seconds_per_call": passes.seconds,
-        "empty_call_seconds": empty,
     }
+
+
+def _overhead(trainer: Trainer, starts: Any) -> list[float] | None:
+    """Seconds an update that are the harness's own: the same block with nothing in it; None where it cannot idle."""
+    if not isinstance(trainer, Timed):
+        return None
+
+    def idle() -> float:
+        begin = time.perf_counter()
+        trainer.idle(starts)
+        return time.perf_counter() - begin
+
+    idle()  # compiles
+    return [idle() / len(starts) for _ in range(IDLE_BLOCKS)]
 
 
 def _slowed(accelerators: list[dict[str, Any]]) -> bool:

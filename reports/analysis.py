@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from reports.advice import Advice, advice
 from reports.attribution import Control, Otherwise, Share, controls, gains_by_carrying, predicted_otherwise, shares
 from reports.compare import Comparison, against_itself, comparisons
-from reports.costs import Memory, TimeRatio, Timing, memories, time_ratios, timings
+from reports.costs.analysis import Costs, costs
 from reports.effort import Effort, effort
 from reports.findings import Finding, findings
 from reports.floors import FloorCheck, floor_checks
@@ -37,9 +37,7 @@ class Analysis:
     otherwise: list[Otherwise]
     gains_by_carrying: str
     sensitivity: list[Sensitivity]
-    timings: list[Timing]
-    time_ratios: list[TimeRatio]
-    memories: list[Memory]
+    costs: Costs
     floors: list[FloorCheck]
     warnings: list[Noted]
     effort: Effort
@@ -71,7 +69,6 @@ def analyse(run: Run) -> Analysis:
     compared = [one for one in every if one.same_target and one.a.n]
     itself = against_itself(run)
     widths = width_comparisons(run)
-    measured = timings(run)
     beside = controls(run)
     otherwise = predicted_otherwise(run)
     return Analysis(
@@ -89,9 +86,7 @@ def analyse(run: Run) -> Analysis:
         otherwise=otherwise,
         gains_by_carrying=gains_by_carrying(otherwise),
         sensitivity=[sensitivity(one) for one in compared],
-        timings=measured,
-        time_ratios=time_ratios(measured),
-        memories=memories(run),
+        costs=costs(run),
         floors=floor_checks(run),
         warnings=collect(run, every, itself),
         effort=effort(run),

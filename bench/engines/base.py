@@ -167,14 +167,17 @@ class Trainer(Protocol):
 
 
 @runtime_checkable
-class Infers(Protocol):
-    """A trainer that can also be timed predicting; a time case of one that cannot has no inference figures."""
+class Timed(Protocol):
+    """A trainer that can also be timed predicting and idling; a time case of one that cannot lacks those figures."""
 
     def infer(self, starts: Array) -> None:
         """Make one forward pass for each row of `starts`, shape (calls, 1, batch_size), and wait until all are done.
 
         Outputs at every step, no dropout; the state is carried from pass to pass where the feed says so.
         """
+
+    def idle(self, starts: Array) -> None:
+        """Go through the same rows as `train`, in the same loop, without training: what the harness itself takes."""
 
 
 class Engine(Protocol):

@@ -36,6 +36,11 @@ class FitTrainer(LayerTrainer):
         if len(starts):
             self.model.predict(self._windows(starts)["x"], batch_size=self.work.layout.batch_size, verbose=0)
 
+    def idle(self, starts: Array) -> None:
+        """Do what is done beside calling `fit`: nearly nothing, since the windows are cut already."""
+        self.reset_state()
+        self._windows(starts)
+
     def concrete(self) -> Any:
         """Return Keras' own training function, traced as `fit` traces it."""
         nowhere = np.zeros((1, 1, self.work.layout.batch_size), np.int32)

@@ -72,6 +72,7 @@ class LayerTrainer:
         jit = kernel in COMPILED_BY_XLA
         self.compiled = tf.function(self._segment, jit_compile=jit, autograph=False)
         self.forward = tf.function(self._passes, jit_compile=jit, autograph=False)
+        self._idling = tf.function(self._nothing, jit_compile=jit, autograph=False)
 
     def place(self, slot: int, weights: Weights, learning_rate: float, seed: int) -> None:
         """Put a fresh model into the one slot; Keras draws dropout from a generator of its own."""
@@ -106,8 +107,13 @@ class LayerTrainer:
         return np.asarray(self._score(weights, tf.constant(MODES.index(evaluate))))
 
     def infer(self, starts: Array) -> None:
-        """Make one forward pass for each row of `starts`; see `bench.engines.base.Infers`."""
+        """Make one forward pass for each row of `starts`; see `bench.engines.base.Timed`."""
         self.forward(*self.arguments(starts)).numpy()
+
+    def idle(self, starts: Array) -> None:
+        """Go through the rows of `starts` as `train` does, and do nothing with them."""
+        self.reset_state()
+        self._idling(*self.arguments(starts)).numpy()
 
     def arguments(self, starts: Array) -> tuple[Tensor, Tensor]:
         """Arguments of the compiled function for one call."""
@@ -126,6 +132,9 @@ class LayerTrainer:
 
     def _passes(self, starts: Tensor, calls: Tensor) -> Tensor:
         return self._repeat(self._forward, starts, calls)
+
+    def _nothing(self, starts: Tensor, times: Tensor) -> Tensor:
+        return self._repeat(lambda row: tf.cast(row[0], self.work.network.weight_dtype), starts, times)
 
     def _repeat(self, step: Callable[[Tensor], Tensor], starts: Tensor, times: Tensor) -> Tensor:
         """Call `step` with one row of `starts` after another; what it returned, shape (max_updates,)."""
