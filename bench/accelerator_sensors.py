@@ -69,7 +69,8 @@ class AcceleratorSensors:
             }
             for name, reading in readings.items():
                 with suppress(nvml.NVMLError):
-                    self._samples[number].setdefault(name, []).append(float(reading()))
+                    value = float(reading())
+                    self._samples[number].setdefault(name, []).append(value)
             with suppress(nvml.NVMLError):
                 self._reasons[number] |= nvml.nvmlDeviceGetCurrentClocksThrottleReasons(device)
 

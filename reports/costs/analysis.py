@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from reports.costs.again import Again, again
 from reports.costs.contrasts import Contrasts, contrasts
-from reports.costs.growth import Growth, growths
+from reports.costs.growth import ALLOCATED, COMPILE, FORWARD, RESIDENT, SECONDS, Growth, growths
 from reports.costs.memories import Memory, Pair, memories, state_pairs, unrolled_pairs
 from reports.costs.payback import Payback, paybacks
 from reports.costs.roofline import Ceilings, Point, ceilings, points
@@ -49,10 +49,11 @@ def costs(run: Run) -> Costs:
         again=again(measured),
         paybacks=paybacks(found),
         growths=[
-            *growths("seconds an update", ((one.setting, one.regime, middle(one.by_process)) for one in measured)),
-            *growths("seconds a forward pass", ((one.setting, one.regime, middle(one.inference)) for one in measured)),
-            *growths("compile seconds", ((one.setting, one.regime, one.compile_seconds) for one in measured)),
-            *growths("allocator's peak, training", ((one.setting, one.regime, one.allocated or 0) for one in taken)),
+            *growths(SECONDS, ((one.setting, one.regime, middle(one.by_process)) for one in measured)),
+            *growths(FORWARD, ((one.setting, one.regime, middle(one.inference)) for one in measured)),
+            *growths(COMPILE, ((one.setting, one.regime, one.compile_seconds) for one in measured)),
+            *growths(ALLOCATED, ((one.setting, one.regime, one.allocated or 0) for one in taken)),
+            *growths(RESIDENT, ((one.setting, one.regime, one.beyond_framework or 0) for one in taken)),
         ],
         ceilings=limits,
         points=points(measured, limits),

@@ -1,5 +1,6 @@
 """What a reader wants to know of costs, one sentence or two each, from this run's figures alone."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from reports import words
 from reports.costs.analysis import Costs
 from reports.costs.contrasts import Contrast
-from reports.costs.growth import AXES
+from reports.costs.growth import AXES, SECONDS
 from reports.costs.memories import Pair
 from reports.costs.payback import Payback
 from reports.statistics.intervals import Ratio
@@ -124,7 +125,14 @@ def _memory(pairs: list[Pair]) -> str:
         f"{words.number(one.ratio)} (u{one.a.setting.units} L{one.a.setting.window} B{one.a.setting.batch_size})"
         for one in ((low,) if low is high else (low, high))
     ]
-    return f" Its allocator's peak in training is {' to '.join(ends)} times the loop's."
+    beyond = [one.beyond_framework for one in pairs if math.isfinite(one.beyond_framework)]
+    resident = f"; what the process takes beyond the framework is {_range(beyond)} times" if beyond else ""
+    return f" Its allocator's peak in training is {' to '.join(ends)} times the loop's{resident}."
+
+
+def _range(values: list[float]) -> str:
+    low, high = words.number(min(values)), words.number(max(values))
+    return low if low == high else f"{low} to {high}"
 
 
 def _state(found: Costs) -> str:
@@ -158,7 +166,7 @@ def _growth(found: Costs) -> str:
         here = [
             one
             for one in found.growths
-            if one.axis == axis and one.quantity == "seconds an update" and one.setting.kernel in ("loop", "xla")
+            if one.axis == axis and one.quantity == SECONDS and one.setting.kernel in ("loop", "xla")
         ]
         if here:
             each = [

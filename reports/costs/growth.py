@@ -12,6 +12,9 @@ from reports.settings import Setting
 from reports.statistics.intervals import t_quantile
 from reports.statistics.running_time import FloatArray
 
+SECONDS, FORWARD, COMPILE = "seconds an update", "seconds a forward pass", "compile seconds"
+ALLOCATED, RESIDENT = "allocator's peak, training", "resident peak beyond the framework"
+
 AXES = {"window": "window", "batch_size": "batch size", "units": "units"}
 LEAST_POINTS = 3
 

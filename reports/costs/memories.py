@@ -1,5 +1,6 @@
 """Memory under its three names, held against a count of what must be there."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -46,6 +47,12 @@ class Memory:
         return self.peak.get("allocator_peak_bytes")
 
     @property
+    def beyond_framework(self) -> int | None:
+        """Resident peak beyond what the imported framework had: the model, its graph and its compiler together."""
+        peak, before = self.peak.get("resident_peak_bytes"), self.resident_before
+        return None if peak is None or before is None else peak - before
+
+    @property
     def over_count(self) -> float | None:
         """Measured over counted; None where either is missing or the count is too small to say something."""
         if self.count is None or self.allocated is None or self.count.total < LEAST_BYTES:
@@ -70,6 +77,12 @@ class Pair:
     def ratio(self) -> float:
         """Allocator's peak, a / b."""
         return (self.a.allocated or 0) / (self.b.allocated or 1)
+
+    @property
+    def beyond_framework(self) -> float:
+        """Resident memory beyond the framework, a / b; nan where either is missing."""
+        a, b = self.a.beyond_framework, self.b.beyond_framework
+        return a / b if a and b and a > 0 and b > 0 else math.nan
 
     @property
     def difference(self) -> int:
