@@ -27,8 +27,8 @@ AGREE = 0.10
 """Halves whose medians differ by less than this have settled."""
 
 MOST_UPDATES = 4096
-MOST_WINDOWS = 2**17
-"""Windows whose places a call gets, used or not: 512 KiB, so that handing them over is nothing beside a block."""
+MOST_WINDOWS = 2**15
+"""Windows whose places a call gets, used or not: 128 KiB, so that handing them over is nothing beside a block."""
 
 LEAST_PASSES = 6
 """Blocks of forward passes: they are no part of a training, and get half its time."""

@@ -8,15 +8,15 @@ from typing import Any
 
 from bench.engines.base import Engine, Primitives
 
-BLOCK_S = 0.1
-BLOCKS = 7
+BLOCK_S = 0.05
+BLOCKS = 5
 """Blocks of an operation; the best is the ceiling, the middle one shows how far from it the machine usually is."""
 
 PRODUCT = 1024
 """Rows of the squares that are multiplied: 4 MiB in float32, large enough that nothing but arithmetic counts."""
 
-COPY_BYTES = 2**28
-"""Several times the last cache of any desktop; 256 MiB, so that two of them fit everywhere."""
+COPY_BYTES = 2**27
+"""Several times the last cache of a desktop; 128 MiB, so that two of them fit everywhere."""
 
 HAND_OVER_BYTES = 2**24
 DTYPES = ("float32", "float64", "bfloat16")

@@ -1,6 +1,7 @@
 """The kernel that really runs is read from the graph."""
 
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -124,3 +125,21 @@ def test_to_idle_changes_nothing(kernel):
     trainer.idle(np.zeros((3, 1, 2), int))
     for one, other in zip(before, trainer.weights(0), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("kernel", ["loop", "fit"])
+def test_the_harness_is_a_small_part_of_an_update(kernel):
+    """A ratio within this test: the same rows, with training and without; of updates of a fraction of a millisecond."""
+    trainer = ENGINE.trainer(work("lstm", 1, replicates=1, dtype="float32", max_updates=400), kernel)
+    starts = np.random.default_rng(0).integers(0, 140, size=(400, 1, 2))
+
+    def least(call):
+        def seconds():
+            begin = time.perf_counter()
+            call()
+            return time.perf_counter() - begin
+
+        seconds()
+        return min(seconds() for _ in range(3))
+
+    assert least(lambda: trainer.idle(starts)) < 0.2 * least(lambda: trainer.train(starts, reset=True))

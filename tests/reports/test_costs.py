@@ -234,7 +234,7 @@ def test_the_harness_share_is_told(tmp_path):
     records = [*synthetic.timed(2e-3, body=body, units=8), *synthetic.timed(5e-5, body=body, units=16)]
     text = write_report(read(synthetic.write(tmp_path / "run", records))).read_text()
     assert "a millisecond or more it is 0.250 % at most" in text
-    assert "below 100 µs it is up to 10.0 %" in text
+    assert "below 100 µs it is up to 10 %" in text
 
 
 def test_energy_is_told_only_where_the_machine_told(tmp_path):
