@@ -93,10 +93,7 @@ def test_a_run_that_was_killed_is_continued_and_its_benchmark_json_compared(tmp_
     counted = count(Record.from_dict(by_key[3])).total
     assert LEAST_SHARE <= by_key[3]["memory"]["allocator_peak_bytes"] / counted <= FACTOR
     ceilings = json.loads((records.parent / "run.json").read_text())["invocations"][-1]["ceilings"]
-    # A product of two matrices cannot take longer than its own operations one by one would.
-    product, smallest = ceilings["matrix product, float32"], ceilings["smallest operation in a graph"]
-    assert product["median"] <= product["best"]
-    assert product["best"] * smallest["best"] > 1
+    assert ceilings["matrix product, float32"]["best"] > ceilings["matrix product, float64"]["best"]
 
     data = {one["name"]: one["stats"]["data"] for one in json.loads(found.read_text())["benchmarks"]}
     assert sorted(len(samples) for samples in data.values()) == sorted(

@@ -144,3 +144,8 @@ def hits(median, *, n=10, spread=0.2, success=1.0, seed=0, budget=1000):
     values = np.ceil(median * np.exp(spread * rng.standard_normal(n)) / EVERY) * EVERY
     kept = rng.random(n) < success
     return [int(v) if keep and v <= budget else None for v, keep in zip(values, kept, strict=True)]
+
+
+def flat(groups):
+    """Records of several groups as one list."""
+    return [one for group in groups for one in group]
