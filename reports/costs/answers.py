@@ -75,7 +75,8 @@ def _place(one: Contrast) -> str:
     setting = one.b.setting
     layers = "" if setting.layers == 1 else f" l{setting.layers}"
     ran = "" if setting.kernel == "loop" or one.a.setting.kernel != setting.kernel else f" {setting.kernel}"
-    return f"{setting.cell_name}{layers} u{setting.units} L{setting.window} B{setting.batch_size}{ran}"
+    other = f"{one.a.setting.cell_name} u{one.a.setting.units} against " if one.other_units else ""
+    return f"{other}{setting.cell_name}{layers} u{setting.units} L{setting.window} B{setting.batch_size}{ran}"
 
 
 def _inference(here: list[Contrast]) -> str:

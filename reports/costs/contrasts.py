@@ -29,7 +29,13 @@ class Contrast:
     @property
     def where(self) -> str:
         """What both have in common, as far as it varies."""
-        return f"{self.b.setting.label} {self.b.regime}"
+        other = f"{self.a.setting.cell_name} u{self.a.setting.units} against " if self.other_units else ""
+        return f"{other}{self.b.setting.label} {self.b.regime}"
+
+    @property
+    def other_units(self) -> bool:
+        """Whether the two differ in width as well."""
+        return self.a.setting.units != self.b.setting.units
 
 
 @dataclass(frozen=True)

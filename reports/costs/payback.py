@@ -40,17 +40,17 @@ def payback(one: Contrast, training: Spread, compiling: Spread) -> Payback:
     that save nothing never pay. That is Fieller's question answered by simulation, with a fixed seed.
     """
     loop, extra = middle(one.b.by_process), middle(one.b.compiling)
-    saved, more = one.training.value, math.exp(float(log_ratios(one.a.compiling, one.b.compiling).mean()))
-    value = _updates(np.array([saved]), np.array([more]), loop, extra)[0]
+    ratio, more = one.training.value, math.exp(float(log_ratios(one.a.compiling, one.b.compiling).mean()))
+    value = _updates(np.array([ratio]), np.array([more]), loop, extra)[0]
     if not training.degrees or not compiling.degrees:
         return Payback(one, float(value), 0.0, math.inf)
     rng = np.random.default_rng(0)
     n = one.training.n
-    draws = [
-        np.log(middle_) + spread.deviation / math.sqrt(n) * rng.standard_t(spread.degrees, DRAWS)
-        for middle_, spread in ((saved, training), (more, compiling))
-    ]
-    updates = _updates(np.exp(draws[0]), np.exp(draws[1]), loop, extra)
+    ratios, compilings = (
+        centre * np.exp(spread.deviation / math.sqrt(n) * rng.standard_t(spread.degrees, DRAWS))
+        for centre, spread in ((ratio, training), (more, compiling))
+    )
+    updates = _updates(ratios, compilings, loop, extra)
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(updates, (tail, 1 - tail), method="inverted_cdf")
     return Payback(one, float(value), float(low), float(high))

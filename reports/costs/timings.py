@@ -63,8 +63,9 @@ class Timing:
     def label(self) -> str:
         """Setting, regime and what ran."""
         setting = self.setting
-        rest = [setting.kernel, *[v for v, usual in _USUAL(setting) if v != usual]]
-        return f"{setting.label} {self.regime} {' '.join(rest)}"
+        usual = ((setting.device, "cpu"), (setting.engine, "tensorflow"), (setting.dtype, "float32"))
+        unusual = [value for value, default in usual if value != default]
+        return " ".join([setting.label, self.regime, setting.kernel, *unusual])
 
     @property
     def body(self) -> dict[str, Any]:
@@ -75,10 +76,6 @@ class Timing:
     def kernels_seen(self) -> tuple[str, ...]:
         """Kernels that ran; () in records that do not tell."""
         return tuple(sorted({str(r.body["kernel_seen"]) for r in self.records if r.body.get("kernel_seen")}))
-
-
-def _USUAL(setting: Setting) -> tuple[tuple[str, str], ...]:  # noqa: N802
-    return (setting.device, "cpu"), (setting.engine, "tensorflow"), (setting.dtype, "float32")
 
 
 def middle(values: ByProcess) -> float:

@@ -1,4 +1,4 @@
-"""Costs against a limit: a planted ceiling, a counted memory, a whole training, and a kernel that was not the flag's."""
+"""Costs against a limit: a planted ceiling, a counted memory, a whole training, a kernel that was not the flag's."""
 
 import json
 import lzma
@@ -176,7 +176,8 @@ def test_records_from_before_these_fields_still_have_costs(tmp_path):
 def test_an_own_machine_has_a_figure_for_everything(tmp_path):
     """Growth, roofline and memory are drawn where there is something to draw."""
     body = {
-        "features": 1, "evidence": {"XlaMustCompile": 0, "ops an update": 100, "ops a step": 60}, "cell_steps_per_update": 128
+        "features": 1, "cell_steps_per_update": 128,
+        "evidence": {"XlaMustCompile": 0, "ops an update": 100, "ops a step": 60},
     }  # fmt: skip
     records = flat(
         synthetic.timed(1e-6 * window * batch, noise=0.02, kernel=kernel, window=window, batch_size=batch, units=64,
