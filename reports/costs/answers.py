@@ -84,9 +84,8 @@ def _inference(here: list[Contrast]) -> str:
     if not told:
         return ""
     counts = Counter(judged(one) for one in told)
-    low, high = min(one.value for one in told), max(one.value for one in told)
     tally = words.listing([f"{word} in {n}" for word, n in counts.most_common()])
-    return f" A forward pass: {tally} of {len(told)}, ratios {words.span(low, high)}."
+    return f" A forward pass: {tally} of {len(told)}, ratios {_range([one.value for one in told])}."
 
 
 def _unrolling(found: Costs) -> str:
