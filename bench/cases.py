@@ -66,6 +66,8 @@ class Training:
         Steps without loss before each window of `stateless-burnin`, as a multiple of the window.
     dropout
         Rate of the dropout layer after each recurrent layer.
+    inference
+        Whether a time case also times forward passes.
     whole_epochs
         Most epochs of the one training that a time case makes beside its blocks, timed whole from an untraced model to
         the target; 0 for none.
@@ -80,6 +82,7 @@ class Training:
     evaluations_per_epoch: int = 1
     burn_in: float = 1.0
     dropout: float = 0.0
+    inference: bool = False
     whole_epochs: int = 0
 
 

@@ -94,7 +94,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
     with Sampler() as machine:
         training = sample(update, most)
     overhead = _overhead(trainer, starts[: training.steps])
-    inference = _inference(trainer, starts, most)
+    inference = _inference(trainer, starts, most) if workload.training.inference else None
     kernel, evidence = engine.kernel_seen(trainer)
     watched = machine.found()
     whole = train_whole(workload, engine) if workload.training.whole_epochs else None

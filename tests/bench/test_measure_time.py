@@ -147,7 +147,8 @@ def test_another_kernel_than_the_one_asked_for_is_marked_and_recorded(timed):
 
 
 def test_a_forward_pass_is_timed_apart_from_an_update(timed):
-    found = timed(update=2e-3, passes=5e-4, call=1e-6)
+    found = timed(replace(TRAINING, inference=True), update=2e-3, passes=5e-4, call=1e-6)
+    assert timed(update=2e-3, passes=5e-4).result["inference"] is None
     steps = found.result["inference"]["calls_per_block"]
     assert found.result["inference"]["seconds_per_call"] == pytest.approx([5e-4 + 1e-6 / steps] * LEAST_PASSES)
     assert min(found.result["seconds_per_update"]) >= 2e-3
@@ -160,7 +161,7 @@ def test_what_the_harness_takes_is_measured_on_the_same_block(timed):
 
 
 def test_a_trainer_that_cannot_idle_has_no_such_figures(timed):
-    result = timed(update=1e-3).result
+    result = timed(replace(TRAINING, inference=True), update=1e-3).result
     assert result["overhead_seconds_per_update"] is None
     assert result["inference"] is None
     assert result["whole"] is None
