@@ -17,7 +17,7 @@ STAMP   := $(VENV)/installed
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  make bench [PRESET=quick|full|smoke|path.toml] [RUN=name] [DEVICE=cpu|gpu] [ENGINE=tensorflow] [ARGS='-k lstm']"
+	@echo "  make bench [PRESET=quick|full|smoke|cost|path.toml] [RUN=name] [DEVICE=cpu|gpu] [ENGINE=tensorflow] [ARGS='-k lstm']"
 	@echo "  make report RUN=name"
 
 # Installs once; again only when what is to be installed has changed.
