@@ -1,6 +1,6 @@
 # The front door. `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help bench test check format report speed clean
+.PHONY: help bench test check format report speed profile clean
 
 PYTHON  ?= python3
 PRESET  ?= quick
@@ -24,7 +24,7 @@ STAMP   := $(VENV)/installed
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  make bench [PRESET=quick|full|smoke|path.toml] [RUN=name] [DEVICE=cpu|gpu] [ENGINE=tensorflow|jax|torch] [ARGS='-k lstm']"
+	@echo "  make bench [PRESET=quick|full|smoke|cost|path.toml] [RUN=name] [DEVICE=cpu|gpu] [ENGINE=tensorflow|jax|torch] [ARGS='-k lstm']"
 	@echo "  make bench CSV=path [COLUMN=name] [TIME=name] [WINDOWS=4,12,48] [RUN=name]     your own series: docs/own-series.md"
 	@echo "  make report RUN=name"
 
@@ -72,6 +72,9 @@ format: $(STAMP) ## put the code into the project's format
 
 speed: $(STAMP) ## what an update costs: this trainer beside model.fit, PyTorch and JAX
 	@$(PY) -m bench.speed $(ARGS)
+
+profile: $(STAMP) ## what this machine is, how fast and how steady, and what to doubt
+	@$(PY) -m bench.profile --engine '$(ENGINE)' --device '$(DEVICE)' $(ARGS)
 
 clean: ## remove environments and caches; results stay
 	rm -rf .venv .venv-* results/.compiled .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

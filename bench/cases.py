@@ -14,9 +14,18 @@ Kind = Literal["convergence", "time", "memory"]
 
 KINDS: tuple[str, ...] = ("convergence", "time", "memory")
 CELLS: tuple[str, ...] = ("lstm", "gru", "gru_reset_before", "simple_rnn")
-KERNELS: tuple[str, ...] = ("replicated", "loop", "unrolled", "xla", "cudnn")
+KERNELS: tuple[str, ...] = (
+    "replicated",
+    "loop",
+    "loop_implementation_1",
+    "unrolled",
+    "xla",
+    "xla_unrolled",
+    "cudnn",
+    "fit",
+)
 DEVICES: tuple[str, ...] = ("cpu", "gpu")
-DTYPES: tuple[str, ...] = ("float32", "float64")
+DTYPES: tuple[str, ...] = ("float32", "float64", "mixed_bfloat16")
 
 _DEFAULTS = {"kernel": "replicated", "engine": "tensorflow", "device": "cpu", "dtype": "float32"}
 
@@ -57,6 +66,11 @@ class Training:
         Steps without loss before each window of `stateless-burnin`, as a multiple of the window.
     dropout
         Rate of the dropout layer after each recurrent layer.
+    inference
+        Whether a time case also times forward passes.
+    whole_epochs
+        Most epochs of the one training that a time case makes beside its blocks, timed whole from an untraced model to
+        the target; 0 for none.
     """
 
     learning_rates: tuple[float, ...] = (0.003, 0.01, 0.03)
@@ -68,6 +82,8 @@ class Training:
     evaluations_per_epoch: int = 1
     burn_in: float = 1.0
     dropout: float = 0.0
+    inference: bool = False
+    whole_epochs: int = 0
 
 
 @dataclass(frozen=True)

@@ -192,6 +192,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
     evaluation = [Replicate(first_seed + seed, "evaluation", rate) for seed in range(training.evaluation_seeds)]
     block.run(evaluation)
     samples = block.timed()
+    kernel, evidence = engine.kernel_seen(block.trainer)
 
     grid = training.learning_rates
     at_edge = len(grid) > 1 and rate in {min(grid), max(grid)}
@@ -199,6 +200,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
         Warn.RATE_AT_EDGE: at_edge,
         Warn.NO_RATE_REACHES: bool(tuning) and all(r.updates_to_target is None for r in tuning),
         Warn.DIVERGED: any(r.diverged for r in evaluation),
+        Warn.OTHER_KERNEL: kernel != workload.case.kernel,
     }
     result = {
         "parameters": workload.network.parameters,
@@ -224,6 +226,8 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
         "rate_at_edge": at_edge,
         "replicates": [replicate.to_dict() for replicate in tuning + evaluation],
         "seconds_per_update": samples,
+        "kernel_seen": kernel,
+        "evidence": evidence,
         "replicates_in_block": len(block._slots),  # noqa: SLF001
         "evaluated_otherwise": {way: [r.otherwise[way] for r in evaluation] for way in WAYS},
     }

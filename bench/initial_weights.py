@@ -26,7 +26,7 @@ def initial_weights(network: Network, seed: int) -> Weights:
             if network.cell == "lstm" and not head:
                 bias[network.units : 2 * network.units] = 1.0
             weights.append(bias)
-    return [weight.astype(network.dtype) for weight in weights]
+    return [weight.astype(network.weight_dtype) for weight in weights]
 
 
 def _glorot_uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:

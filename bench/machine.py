@@ -13,6 +13,8 @@ from typing import Any
 
 import psutil
 
+from bench.facts import facts
+
 PACKAGES = (
     "tensorflow",
     "jax",
@@ -30,6 +32,10 @@ FIXED = ("cpu", "cores", "architecture", "system", "accelerators")
 """Parts that may not change within a run: figures from two machines must never be mixed."""
 
 
+DECIDING = ("XLA_FLAGS", "TF_XLA_FLAGS", "TF_ENABLE_ONEDNN", "ONEDNN_", "OMP_NUM", "OPENBLAS_NUM", "CUDA_VISIBLE")
+"""Beginnings of the environment variables that decide how fast frameworks compute."""
+
+
 def fingerprint(accelerators: list[str]) -> dict[str, Any]:
     """Describe this machine; sizes in bytes."""
     return {
@@ -43,6 +49,8 @@ def fingerprint(accelerators: list[str]) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "accelerators": accelerators,
+        **facts(),
+        "environment": {name: value for name, value in os.environ.items() if name.startswith(DECIDING)},
     }
 
 

@@ -4,7 +4,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 
 from bench.engines.base import Engine
@@ -25,19 +24,26 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
     engine.reset_memory_peak()
     trainer = engine.trainer(workload.work(1, UPDATES), workload.case.kernel)
     trainer.place(0, initial_weights(workload.network, 0), workload.training.learning_rates[0], 0)
-    starts = np.resize(workload.schedule.epoch(0, 0), (UPDATES, workload.case.batch_size))[:, None]
+    starts = workload.starts_of(UPDATES)
     prepared = time.perf_counter()
     trainer.train(starts[:1], reset=True)
     compile_peak = engine.memory_peak()
     compiled = time.perf_counter()
     engine.reset_memory_peak()
     trainer.train(starts, reset=True)
+    allocator_peak = engine.memory_peak()
+    # Before the graph is looked at, which takes memory as well.
+    resident = resident_peak()
+    kernel, evidence = engine.kernel_seen(trainer)
     result = {
-        "allocator_peak_bytes": engine.memory_peak(),
+        "allocator_peak_bytes": allocator_peak,
         "compile_peak_bytes": compile_peak,
-        "resident_peak_bytes": resident_peak(),
+        "resident_peak_bytes": resident,
         "resident_before_bytes": before,
         "parameters": workload.network.parameters,
+        "features": workload.network.inputs,
+        "kernel_seen": kernel,
+        "evidence": evidence,
     }
     seconds = {
         "prepare": prepared - begin,
@@ -45,7 +51,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
         "train": time.perf_counter() - compiled,
         "evaluate": 0.0,
     }
-    return result, seconds, []
+    return result, seconds, [Warn.OTHER_KERNEL] if kernel != workload.case.kernel else []
 
 
 def resident_peak() -> int:

@@ -15,6 +15,7 @@ LONGEST_UNROLL = 256
 """Unrolled steps beyond which a graph takes minutes and gigabytes to compile; Keras' own advice is short sequences."""
 
 CUDNN_CELLS = ("lstm", "gru")
+UNROLLED = ("unrolled", "xla_unrolled")
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,17 @@ def _means_nothing(case: Case) -> str | None:
         return "cuDNN needs a GPU: run with DEVICE=gpu"
     if case.kernel == "cudnn" and case.cell not in CUDNN_CELLS:
         return f"cuDNN has no {case.cell}: it knows {' and '.join(CUDNN_CELLS)} (with reset_after)"
+    if case.kernel == "cudnn" and case.dtype == "float64":
+        return "cuDNN is asked for in float32 and mixed_bfloat16 alone"
+    if case.kernel == "loop_implementation_1" and case.cell == "simple_rnn":
+        return "SimpleRNN has no implementation 1: one gate, one product"
+    if case.kernel == "replicated" and case.dtype == "mixed_bfloat16":
+        return "mixed_bfloat16 is a policy of Keras' layers; the replicated trainer computes in one dtype"
     return engines.lacks(case)
 
 
 def _cannot_run(case: Case, training: Training) -> str | None:
-    if case.kernel == "unrolled" and case.window > LONGEST_UNROLL:
+    if case.kernel in UNROLLED and case.window > LONGEST_UNROLL:
         return f"unrolling {case.window} steps is beyond {LONGEST_UNROLL}: use kernel loop or xla, or a shorter window"
     if training.stop == "target" and not training.learning_rates:
         return "no learning rate to choose from"

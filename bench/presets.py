@@ -32,7 +32,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 """Dimensions of a grid whose values are names, and those names."""
 
-LEAST = {"dropout": 0, "workers": 0, "burn_in": 0, "scored_targets": 2}
+LEAST = {"dropout": 0, "workers": 0, "burn_in": 0, "scored_targets": 2, "whole_epochs": 0}
 """Least value of a setting where that is not 1; one scored target has no sampling error."""
 
 CLAIM = "stateful / stateless"
@@ -281,28 +281,33 @@ def _settings(base: Any, values: Any, where: str) -> Any:
         raise PlanError(f"{where} must be a table of settings")
     known = {item.name: getattr(base, item.name) for item in fields(base)}
     _keys(values, set(known), where)
-    changes = {}
-    for key, value in values.items():
-        default = known[key]
-        if isinstance(default, tuple):
-            value = tuple(float(v) for v in _list(value) if _is_number(v, key, where))  # noqa: PLW2901
-            if not value or min(value) <= 0:
-                raise PlanError(f"{key} {list(value)!r} in {where} must be numbers above 0")
-        elif isinstance(default, str):
-            if value not in ("target", "budget"):
-                raise unknown(key, value, ("target", "budget"), where)
-        else:
-            _is_number(value, key, where)
-            if isinstance(default, int) and not isinstance(value, int):
-                raise PlanError(f"{key} {value!r} in {where} must be a whole number")
-            least = LEAST.get(key, 1)
-            if value < least or (key == "dropout" and value >= 1):
-                raise PlanError(
-                    f"{key} {value!r} in {where} must be "
-                    + ("at least 0 and below 1" if key == "dropout" else f"at least {least}")
-                )
-        changes[key] = value
-    return replace(base, **changes)
+    return replace(base, **{key: _setting(key, value, known[key], where) for key, value in values.items()})
+
+
+def _setting(key: str, value: Any, default: Any, where: str) -> Any:
+    """Check one setting against the type of its default."""
+    if isinstance(default, tuple):
+        numbers = tuple(float(v) for v in _list(value) if _is_number(v, key, where))
+        if not numbers or min(numbers) <= 0:
+            raise PlanError(f"{key} {list(numbers)!r} in {where} must be numbers above 0")
+        return numbers
+    if isinstance(default, bool):
+        if not isinstance(value, bool):
+            raise PlanError(f"{key} {value!r} in {where} must be true or false")
+    elif isinstance(default, str):
+        if value not in ("target", "budget"):
+            raise unknown(key, value, ("target", "budget"), where)
+    else:
+        _is_number(value, key, where)
+        if isinstance(default, int) and not isinstance(value, int):
+            raise PlanError(f"{key} {value!r} in {where} must be a whole number")
+        least = LEAST.get(key, 1)
+        if value < least or (key == "dropout" and value >= 1):
+            raise PlanError(
+                f"{key} {value!r} in {where} must be "
+                + ("at least 0 and below 1" if key == "dropout" else f"at least {least}")
+            )
+    return value
 
 
 def _is_number(value: Any, key: str, where: str) -> bool:

@@ -10,6 +10,7 @@ from bench import machine
 from bench.errors import PlanError
 from bench.plan import Job, Plan
 from bench.presets import Preset
+from bench.profile import in_run
 from bench.progress import Progress
 from bench.scheduler import Scheduler
 from bench.store import RunFolder
@@ -73,6 +74,9 @@ class Session:
         )
         if todo:
             prepare_forkserver(self.engine)
+        if any(job.case.kind == "time" for job in todo):
+            # Now, while nothing else of this run is on the machine.
+            self._run.note_ceilings(in_run.measure(self.engine, self.device))
         # Shared by all runs on this machine: what was compiled for one case serves every case of the same shapes.
         cache = self.folder.parent / ".compiled" / self._run.compiler_key
         self._scheduler = Scheduler(todo, self.preset.limits, self.folder / "logs", cache, self._ended)

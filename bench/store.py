@@ -137,6 +137,11 @@ class RunFolder:
         self.records[record["key"]] = record
         self.about["invocations"][-1]["cases_run"] += 1
 
+    def note_ceilings(self, ceilings: dict[str, Any] | None) -> None:
+        """Note what this machine reached at best when this invocation began; None where that is not known."""
+        self.about["invocations"][-1]["ceilings"] = ceilings
+        self._write_about()
+
     def close(self, wall_seconds: float) -> None:
         """Note when this invocation ended and how long it took."""
         self.about["invocations"][-1] |= {"finished": now(), "wall_seconds": wall_seconds}

@@ -1,15 +1,19 @@
-"""What an update costs in steady state, one model at a time, with the kernel that was asked for."""
+"""What an update and a forward pass cost in steady state, one model at a time, with the kernel that was asked for."""
 
 import os
 import statistics
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from bench.engines.base import Engine
+from bench.engines.base import Engine, Timed, Trainer
 from bench.initial_weights import initial_weights
+from bench.sampler import Sampler
 from bench.warnings import Warn
+from bench.whole import train_whole
 from bench.workload import Workload
 
 BLOCK_S = 0.1
@@ -23,63 +27,134 @@ AGREE = 0.10
 """Halves whose medians differ by less than this have settled."""
 
 MOST_UPDATES = 4096
+MOST_WINDOWS = 2**15
+"""Windows whose places a call gets, used or not: 128 KiB, so that handing them over is nothing beside a block."""
+
+LEAST_PASSES = 6
+"""Blocks of forward passes: they are no part of a training, and get half its time."""
+
+IDLE_BLOCKS = 5
 BUSY_LOAD = 0.5
 """Load average per core above which the machine had other work."""
+
+OTHER_LOAD = 0.1
+"""Share of all cores that other processes may take while a case is timed."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Durations of one kind of call.
+
+    Attributes
+    ----------
+    first, one
+        Seconds of the first call and of the one after it, each with one step.
+    steps
+        Steps in a timed block: updates or forward passes.
+    seconds
+        Seconds a step, one sample a block: the last ones, those before are warm-up.
+    warm_up
+        Blocks that were left out.
+    """
+
+    first: float
+    one: float
+    steps: int
+    seconds: list[float]
+    warm_up: int
+
+    @property
+    def settled(self) -> bool:
+        """Whether the two halves agree."""
+        return settled(self.seconds)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The part of a record that training and inference share."""
+        return {
+            "first_call_seconds": self.first,
+            "compile_seconds": max(0.0, self.first - self.one),
+            "warm_up_blocks": self.warm_up,
+            "settled": self.settled,
+        }
 
 
 def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[str, float], list[Warn]]:
     """Time a case; the record's ``time`` part, where the time went, and warnings (docs/records.md)."""
     load = os.getloadavg()[0] / (os.cpu_count() or 1)
     begin = time.perf_counter()
-    trainer = engine.trainer(workload.work(1, MOST_UPDATES), workload.case.kernel)
+    most = min(MOST_UPDATES, max(LEAST_BLOCKS, MOST_WINDOWS // workload.case.batch_size))
+    trainer = engine.trainer(workload.work(1, most), workload.case.kernel)
     trainer.place(0, initial_weights(workload.network, 0), workload.training.learning_rates[0], 0)
-    starts = np.resize(workload.schedule.epoch(0, 0), (MOST_UPDATES, workload.case.batch_size))[:, None]
+    starts = workload.starts_of(most)
     prepare = time.perf_counter() - begin
 
-    def timed(updates: int) -> float:
-        begin = time.perf_counter()
+    def update(updates: int) -> None:
         trainer.train(starts[:updates], reset=True)
+
+    with Sampler() as machine:
+        training = sample(update, most)
+    overhead = _overhead(trainer, starts[: training.steps])
+    inference = _inference(trainer, starts, most) if workload.training.inference else None
+    kernel, evidence = engine.kernel_seen(trainer)
+    watched = machine.found()
+    whole = train_whole(workload, engine) if workload.training.whole_epochs else None
+    checks = {
+        Warn.UNSETTLED: not training.settled,
+        Warn.BUSY_MACHINE: load > BUSY_LOAD or (watched["other_load"] or 0.0) > OTHER_LOAD,
+        Warn.OTHER_KERNEL: kernel != workload.case.kernel,
+        Warn.SLOWED: bool(watched["throttled"] or watched["swapped_bytes"] or _slowed(watched["accelerators"])),
+    }
+    result = {
+        "parameters": workload.network.parameters,
+        **training.to_dict(),
+        "updates_per_block": training.steps,
+        "seconds_per_update": training.seconds,
+        "overhead_seconds_per_update": overhead,
+        "cell_steps_per_update": workload.schedule.batch_size * workload.schedule.steps * workload.case.layers,
+        "targets_per_update": workload.schedule.batch_size * workload.schedule.targets_per_window,
+        "features": workload.network.inputs,
+        "kernel_seen": kernel,
+        "evidence": evidence,
+        "load": load,
+        "machine": watched | {"updates": (training.warm_up + len(training.seconds)) * training.steps},
+        "inference": inference,
+        "whole": whole,
+    }
+    seconds = {
+        "prepare": prepare,
+        "compile": training.first,
+        "train": time.perf_counter() - begin - prepare - training.first,
+        "evaluate": 0.0,
+    }
+    return result, seconds, [code for code, found in checks.items() if found]
+
+
+def sample(call: Callable[[int], None], most: int, least_blocks: int = LEAST_BLOCKS) -> Samples:
+    """Time a call that makes as many steps as it is told, at most `most`.
+
+    In blocks long enough for the clock, until the last `least_blocks` have settled.
+    """
+
+    def timed(steps: int) -> float:
+        begin = time.perf_counter()
+        call(steps)
         return time.perf_counter() - begin
 
     first = timed(1)
     one = timed(1)
-    updates = 1
-    while (block := timed(updates)) < BLOCK_S and updates < MOST_UPDATES:
+    steps = 1
+    while (block := timed(steps)) < BLOCK_S and steps < most:
         # Grow towards the block's duration, at most eightfold at a time: early blocks are slower than later ones.
-        updates = min(MOST_UPDATES, max(updates + 1, min(8 * updates, int(1.2 * BLOCK_S / block * updates))))
+        steps = min(most, max(steps + 1, min(8 * steps, int(1.2 * BLOCK_S / block * steps))))
     samples: list[float] = []
     began = time.perf_counter()
     while True:
-        samples.append(timed(updates) / updates)
-        enough = len(samples) >= LEAST_BLOCKS and settled(samples)
+        samples.append(timed(steps) / steps)
+        enough = len(samples) >= least_blocks and settled(samples[-least_blocks:])
         if enough or (time.perf_counter() - began > MOST_S and len(samples) >= 2):
             break
-    kernel, evidence = engine.kernel_seen(trainer)
-    checks = {
-        Warn.UNSETTLED: not settled(samples),
-        Warn.BUSY_MACHINE: load > BUSY_LOAD,
-        Warn.OTHER_KERNEL: kernel != workload.case.kernel,
-    }
-    result = {
-        "parameters": workload.network.parameters,
-        "first_call_seconds": first,
-        "compile_seconds": max(0.0, first - one),
-        "updates_per_block": updates,
-        "seconds_per_update": samples,
-        "cell_steps_per_update": workload.schedule.batch_size * workload.schedule.steps * workload.case.layers,
-        "targets_per_update": workload.schedule.batch_size * workload.schedule.targets_per_window,
-        "kernel_seen": kernel,
-        "evidence": evidence,
-        "settled": settled(samples),
-        "load": load,
-    }
-    seconds = {
-        "prepare": prepare,
-        "compile": first,
-        "train": time.perf_counter() - begin - prepare - first,
-        "evaluate": 0.0,
-    }
-    return result, seconds, [code for code, found in checks.items() if found]
+    kept = samples[-least_blocks:]
+    return Samples(first, one, steps, kept, len(samples) - len(kept))
 
 
 def settled(samples: list[float]) -> bool:
@@ -89,3 +164,32 @@ def settled(samples: list[float]) -> bool:
         return False
     early, late = statistics.median(samples[:half]), statistics.median(samples[half:])
     return abs(early - late) <= AGREE * min(early, late)
+
+
+def _inference(trainer: Trainer, starts: Any, most: int) -> dict[str, Any] | None:
+    """Time forward passes of the same batch; None where the trainer makes none by itself."""
+    if not isinstance(trainer, Timed):
+        return None
+    passes = sample(lambda calls: trainer.infer(np.asarray(starts[:calls])), most, LEAST_PASSES)
+    return passes.to_dict() | {
+        "calls_per_block": passes.steps,
+        "seconds_per_call": passes.seconds,
+    }
+
+
+def _overhead(trainer: Trainer, starts: Any) -> list[float] | None:
+    """Seconds an update that are the harness's own: the same block with nothing in it; None where it cannot idle."""
+    if not isinstance(trainer, Timed):
+        return None
+
+    def idle() -> float:
+        begin = time.perf_counter()
+        trainer.idle(starts)
+        return time.perf_counter() - begin
+
+    idle()  # compiles
+    return [idle() / len(starts) for _ in range(IDLE_BLOCKS)]
+
+
+def _slowed(accelerators: list[dict[str, Any]]) -> bool:
+    return any(one["slowed_by"] for one in accelerators)

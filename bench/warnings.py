@@ -12,6 +12,7 @@ class Warn(StrEnum):
     UNSETTLED = "unsettled"
     BUSY_MACHINE = "busy-machine"
     OTHER_KERNEL = "other-kernel"
+    SLOWED = "slowed"
 
 
 REMEDIES: dict[Warn, tuple[str, str]] = {
@@ -32,12 +33,16 @@ REMEDIES: dict[Warn, tuple[str, str]] = {
         "run again on a quieter machine; take the figure as rough until then",
     ),
     Warn.BUSY_MACHINE: (
-        "the machine had other work when the timing began",
+        "the machine had other work when the timing began or during it",
         "close other programs and run the time cases again under another RUN name",
     ),
     Warn.OTHER_KERNEL: (
         "another kernel ran than the one asked for",
         "read `kernel_seen` and `evidence` in the record; the figure belongs to the kernel that ran",
+    ),
+    Warn.SLOWED: (
+        "the machine swapped, or was slowed down for its heat or power, while a case was timed",
+        "close what takes memory, let it cool, and run the time cases again under another RUN name",
     ),
 }
 """Code -> what it means, what to do."""

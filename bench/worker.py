@@ -142,8 +142,8 @@ class Worker:
 
 def _main(sender: Connection, job: Job, log: Path, core: int | None, cache: Path | None) -> None:
     """Run in the new process: measure, and send what was found or what went wrong."""
-    _die_with_parent()
-    _talk_to(log)
+    die_with_parent()
+    talk_to(log)
     faulthandler.enable()
     # If memory runs out, the kernel shall take this process and not the one that writes the records.
     Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
@@ -166,7 +166,7 @@ def _main(sender: Connection, job: Job, log: Path, core: int | None, cache: Path
         sender.close()
 
 
-def _talk_to(log: Path) -> None:
+def talk_to(log: Path) -> None:
     """Send everything that this process prints, the framework's C++ included, to a file."""
     file = os.open(log, os.O_APPEND | os.O_WRONLY)
     sys.stdout.flush()
@@ -175,7 +175,7 @@ def _talk_to(log: Path) -> None:
     os.dup2(file, 2)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Ask Linux to kill this process when the one that started it is gone, however that ended."""
     process = parent_process()
     assert process is not None

@@ -1,6 +1,6 @@
 """From a case to what an engine needs: the series, the schedule, the network, the scored targets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any
 
@@ -63,6 +63,16 @@ class Workload:
             ),
         )
 
+    def starts_of(self, updates: int) -> Array:
+        """First rows of windows for a case whose cost alone is measured, shape (updates, 1, batch_size), int32.
+
+        At random places, so that windows overlap where the series is shorter than a batch of them.
+        """
+        first = np.random.default_rng(0).integers(
+            self.schedule.rows - self.schedule.steps + 1, size=(updates, 1, self.case.batch_size)
+        )
+        return np.asarray(first, np.int32)
+
     def replicates_in_block(self, wanted: int) -> int:
         """How many replicates to train side by side: as many as wanted, within the memory bound."""
         return max(1, min(wanted, MOST_REPLICATES, BLOCK_BYTES // self.bytes_per_replicate))
@@ -77,7 +87,7 @@ class Workload:
         activations = 18 * network.units * network.layers * self.schedule.steps * self.case.batch_size
         # A window's evaluation holds the gates and states of all scored targets.
         scored = 8 * network.units * network.layers * len(self.positions)
-        return int(np.dtype(network.dtype).itemsize) * (model + activations + scored)
+        return int(np.dtype(network.weight_dtype).itemsize) * (model + activations + scored)
 
 
 def build(case: Case, training: Training) -> Workload:
@@ -92,7 +102,8 @@ def build(case: Case, training: Training) -> Workload:
     series = task.series()
     burn_in = round(training.burn_in * case.window) if REGIMES[case.regime].burn_in else 0
     schedule = Schedule(case.regime, series.train_rows, case.window, case.batch_size, burn_in)
-    schedule.check()
+    # What an update costs depends on shapes alone: such a case needs room for a window, not for a whole batch of them.
+    (schedule if case.kind == "convergence" or training.whole_epochs else replace(schedule, batch_size=1)).check()
     network = Network(
         cell=case.cell,
         layers=case.layers,

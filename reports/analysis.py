@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from reports.advice import Advice, advice
 from reports.attribution import Control, Otherwise, Share, controls, gains_by_carrying, predicted_otherwise, shares
 from reports.compare import Comparison, against_itself, comparisons
-from reports.costs import Memory, TimeRatio, Timing, memories, time_ratios, timings
+from reports.costs.analysis import Costs, costs
 from reports.effort import Effort, effort
 from reports.findings import Finding, findings
 from reports.floors import FloorCheck, floor_checks
@@ -49,9 +49,7 @@ class Analysis:
     gains_by_carrying: str
     sensitivity: list[Sensitivity]
     rates: list[Rates]
-    timings: list[Timing]
-    time_ratios: list[TimeRatio]
-    memories: list[Memory]
+    costs: Costs
     floors: list[FloorCheck]
     warnings: list[Noted]
     effort: Effort
@@ -84,7 +82,6 @@ def analyse(run: Run) -> Analysis:
     compared = [one for one in judged if one.of_the_claim]
     itself = against_itself(run)
     widths = width_comparisons(run)
-    measured = timings(run)
     beside = controls(judged)
     otherwise = predicted_otherwise(run)
     return Analysis(
@@ -106,9 +103,7 @@ def analyse(run: Run) -> Analysis:
         gains_by_carrying=gains_by_carrying(otherwise),
         sensitivity=[sensitivity(one) for one in compared],
         rates=rates(run),
-        timings=measured,
-        time_ratios=time_ratios(measured),
-        memories=memories(run),
+        costs=costs(run),
         floors=floor_checks(run),
         warnings=collect(run, every, itself),
         effort=effort(run),

@@ -7,6 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports import words
 from reports.analysis import Analysis, analyse
+from reports.costs.values import cost_values
 from reports.figures.drawn import drawings
 from reports.figures.widths import interval_text
 from reports.instead import in_short
@@ -73,7 +74,7 @@ def render(found: Analysis, captions: dict[str, str]) -> str:
 def _values(found: Analysis, captions: dict[str, str]) -> dict[str, Any]:
     sizes = sorted({one.a.n for one in found.declared})
     about = found.run.about
-    return {
+    return cost_values(found.costs) | {
         "run": found.run,
         "about": about,
         "found": found,

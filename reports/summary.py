@@ -9,6 +9,7 @@ from typing import Any
 
 from reports.analysis import Analysis
 from reports.compare import Arm, Comparison
+from reports.costs.summary import costs_summary
 from reports.narrowest import WidthArm, WidthComparison
 from reports.recommendation import plain
 from reports.statistics.intervals import LEVEL
@@ -45,6 +46,7 @@ def summary(found: Analysis) -> dict[str, Any]:
         "network": [_widths(one) for one in found.widths],
         "floors": {"checked": len(found.floors), "below": [one.key for one in found.floors if one.below]},
         "against_itself": {"comparisons": len(found.itself), "false_calls": len(found.false_calls)},
+        "costs": costs_summary(found.costs),
         "warnings": [
             {"code": one.code, "meaning": one.meaning, "remedy": one.remedy, "where": one.where}
             for one in found.warnings

@@ -25,6 +25,8 @@ class Known:
         Why it has no others.
     cudnn_cells
         Cells for which its cuDNN kernel exists.
+    dtypes
+        Dtypes that it computes in; empty for all.
     memory_on
         Devices on which its allocator's peak can be read.
     """
@@ -34,6 +36,7 @@ class Known:
     kernels: tuple[str, ...] = ()
     why_no_other: str = ""
     cudnn_cells: tuple[str, ...] = ("lstm", "gru")
+    dtypes: tuple[str, ...] = ()
     memory_on: tuple[str, ...] = ("cpu", "gpu")
 
 
@@ -45,6 +48,7 @@ ENGINES: dict[str, Known] = {
         kernels=("replicated", "loop", "unrolled", "cudnn"),
         why_no_other="XLA compiles every one of them",
         cudnn_cells=("lstm",),
+        dtypes=("float32", "float64"),
         memory_on=("gpu",),
     ),
     "torch": Known(
@@ -52,6 +56,7 @@ ENGINES: dict[str, Known] = {
         ("torch", "keras"),
         kernels=("replicated", "loop", "cudnn"),
         why_no_other="PyTorch runs step after step, so that nothing is unrolled or compiled",
+        dtypes=("float32", "float64"),
         memory_on=("gpu",),
     ),
 }
@@ -96,6 +101,8 @@ def lacks(case: Case) -> str | None:
         return f"engine {case.engine} has no kernel {case.kernel!r}, only {offered}: {engine.why_no_other}"
     if case.kernel == "cudnn" and case.cell not in engine.cudnn_cells:
         return f"engine {case.engine} has cuDNN for {' and '.join(engine.cudnn_cells)} alone, not for {case.cell}"
+    if engine.dtypes and case.dtype not in engine.dtypes:
+        return f"engine {case.engine} computes in {' or '.join(engine.dtypes)}, not in {case.dtype}"
     if case.kind == "memory" and case.device not in engine.memory_on:
         return (
             f"memory cases need an allocator that counts, which {case.engine} has on a GPU alone: "

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,11 @@ class Network:
     outputs: int
     dropout: float = 0.0
     dtype: str = "float32"
+
+    @property
+    def weight_dtype(self) -> str:
+        """What weights, optimiser and series are kept in: under a mixed policy only the arithmetic is narrower."""
+        return self.dtype.replace("mixed_bfloat16", "float32")
 
     @property
     def weight_shapes(self) -> list[tuple[int, ...]]:
@@ -161,6 +166,20 @@ class Trainer(Protocol):
         """
 
 
+@runtime_checkable
+class Timed(Protocol):
+    """A trainer that can also be timed predicting and idling; a time case of one that cannot lacks those figures."""
+
+    def infer(self, starts: Array) -> None:
+        """Make one forward pass for each row of `starts`, shape (calls, 1, batch_size), and wait until all are done.
+
+        Outputs at every step, no dropout; the state is carried from pass to pass where the feed says so.
+        """
+
+    def idle(self, starts: Array) -> None:
+        """Go through the same rows as `train`, in the same loop, without training: what the harness itself takes."""
+
+
 class Engine(Protocol):
     """One framework."""
 
@@ -198,3 +217,14 @@ class Engine(Protocol):
 
     def memory_peak(self) -> int:
         """Peak of the allocator since the last reset, in bytes."""
+
+
+@runtime_checkable
+class Primitives(Protocol):
+    """An engine that also brings the operations that the machine's ceilings are measured with.
+
+    A run with an engine that does not has no ceilings, and its report no share of them.
+    """
+
+    def primitives(self) -> Any:
+        """A module with the functions of `bench.engines.tensorflow.primitives`, and its `CHAIN`."""

@@ -1,7 +1,17 @@
 """All figures of a report."""
 
 from reports.analysis import Analysis
-from reports.figures import curves, memory, seconds, targets, time_to_target, where_it_pays, widths
+from reports.figures import (
+    cost_growth,
+    curves,
+    memory,
+    roofline,
+    seconds,
+    targets,
+    time_to_target,
+    where_it_pays,
+    widths,
+)
 from reports.figures.style import Drawing
 
 
@@ -14,7 +24,10 @@ def drawings(found: Analysis) -> dict[str, Drawing]:
         widths.draw(found.widths),
         curves.draw(found.compared),
         targets.draw(found.sensitivity, declared),
-        seconds.draw(found.timings),
-        memory.draw(found.memories),
+        cost_growth.draw_seconds(found.costs.growths),
+        cost_growth.draw_memory(found.costs.growths),
+        roofline.draw(found.costs.points, found.costs.ceilings),
+        seconds.draw(found.costs.timings),
+        memory.draw(found.costs.memories),
     )
     return {one.name: one for one in every if one is not None}

@@ -2,7 +2,7 @@
 
 from matplotlib.ticker import FixedLocator
 
-from reports.costs import MEMORY_FIELDS, Memory
+from reports.costs.memories import MEMORY_FIELDS, Memory
 from reports.figures.style import FONT, REGIME_STYLES, Drawing, log_ticks, new_figure, tidy
 from reports.settings import Setting
 from reports.words import size

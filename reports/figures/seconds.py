@@ -2,7 +2,7 @@
 
 import math
 
-from reports.costs import Timing
+from reports.costs.timings import Timing
 from reports.figures.style import FONT, REGIME_STYLES, Drawing, log_ticks, new_figure, tidy
 from reports.settings import Setting
 from reports.words import seconds

@@ -26,6 +26,15 @@ REGIME_STYLES: dict[str, tuple[str, str]] = {
     "stateless-burnin": (PURPLE, "D"),
     "stateless-sliding": (ORANGE, "v"),
 }
+KERNEL_STYLES: dict[str, tuple[str, str]] = {
+    "loop": (BLUE, "o"),
+    "loop_implementation_1": (SKY, "P"),
+    "unrolled": (VERMILLION, "s"),
+    "xla": (GREEN, "^"),
+    "xla_unrolled": (ORANGE, "v"),
+    "cudnn": (PURPLE, "D"),
+    "fit": (GREY, "x"),
+}
 VERDICT_STYLES: dict[Verdict, tuple[str, str, str]] = {
     Verdict.HOLDS: ("#7FB8DB", "", "pays"),
     Verdict.ONLY_STATEFUL: ("#7FB8DB", "///", "only\nstateful"),

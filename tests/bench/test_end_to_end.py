@@ -10,6 +10,10 @@ from pathlib import Path
 
 import psutil
 
+from reports.costs.counts import count
+from reports.costs.memories import FACTOR, LEAST_SHARE
+from reports.records import Record
+
 ROOT = Path(__file__).parents[2]
 PRESET = """
 name = "tiny"
@@ -35,6 +39,14 @@ kernel = "loop"
 window = 2
 units = 2
 repetitions = 1
+[[memory]]
+task = "cosine"
+cell = "lstm"
+regime = "stateful"
+kernel = "loop"
+window = 32
+units = 64
+batch_size = 32
 """
 
 
@@ -65,7 +77,7 @@ def test_a_run_that_was_killed_is_continued_and_its_benchmark_json_compared(tmp_
 
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stdout + again.stderr
-    assert "3 cases, 1 already there, 2 to run" in again.stdout
+    assert "4 cases, 1 already there, 3 to run" in again.stdout
     after = records.read_bytes().splitlines(keepends=True)
     assert after[0] == first
     by_key = [json.loads(line) for line in after]
@@ -73,13 +85,19 @@ def test_a_run_that_was_killed_is_continued_and_its_benchmark_json_compared(tmp_
         "convergence/cosine-simple_rnn-stateful-u2-L2-b8",
         "convergence/cosine-simple_rnn-stateless-u2-L2-b8",
         "time/cosine-simple_rnn-stateful-u2-L2-b8-loop",
+        "memory/cosine-lstm-stateful-u64-L32-b32-loop",
     ]
     assert {record["outcome"] for record in by_key} == {"ok"}
-    assert by_key[2]["time"]["kernel_seen"] == "loop"
+    assert by_key[2]["time"]["kernel_seen"] == by_key[3]["memory"]["kernel_seen"] == "loop"
+    # Counting weights, moments and what is kept for the backward pass comes near what the allocator says.
+    counted = count(Record.from_dict(by_key[3])).total
+    assert LEAST_SHARE <= by_key[3]["memory"]["allocator_peak_bytes"] / counted <= FACTOR
+    ceilings = json.loads((records.parent / "run.json").read_text())["invocations"][-1]["ceilings"]
+    assert ceilings["matrix product, float32"]["best"] > ceilings["matrix product, float64"]["best"]
 
     data = {one["name"]: one["stats"]["data"] for one in json.loads(found.read_text())["benchmarks"]}
     assert sorted(len(samples) for samples in data.values()) == sorted(
-        len(record[record["case"]["kind"]]["seconds_per_update"]) for record in by_key
+        len(record[record["case"]["kind"]]["seconds_per_update"]) for record in by_key[:3]
     )
     compare = [sys.executable, "-m", "pytest_benchmark", "compare", str(found)]
     compared = subprocess.run(compare, cwd=tmp_path, capture_output=True, text=True, check=False)

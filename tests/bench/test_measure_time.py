@@ -1,5 +1,6 @@
 """Timing: blocks long enough, until two halves agree, against a clock that only the trainer moves."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import fake_engine as fake
@@ -7,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import timing, workload
+from bench import timing, whole, workload
 from bench.cases import Case, Training
-from bench.timing import BLOCK_S, LEAST_BLOCKS, MOST_S, MOST_UPDATES, measure, settled
+from bench.errors import PlanError
+from bench.timing import BLOCK_S, LEAST_BLOCKS, LEAST_PASSES, MOST_S, MOST_UPDATES, measure, settled
 
 TRAINING = Training(learning_rates=(0.1,), scored_targets=16)
 
@@ -27,8 +29,12 @@ class Clock:
 class TimedEngine(fake.FakeEngine):
     """Takes a known time: per call, per update, and once for compiling."""
 
-    def __init__(self, clock, *, update, call=0.0, compiling=0.0, drift=1.0, kernel="loop"):
+    def __init__(
+        self, clock, *, update, call=0.0, compiling=0.0, drift=1.0, kernel="loop", passes=None, idling=0.0, least=0.0
+    ):
         super().__init__()
+        self._least = least
+        self._passes, self._idling = passes, idling
         self.blocks, self._clock, self._kernel = [], clock, kernel
         self._update, self._call, self._compiling, self._drift = update, call, compiling, drift
 
@@ -39,12 +45,20 @@ class TimedEngine(fake.FakeEngine):
         def timed(starts, *, reset, evaluate=None):
             first = not self.blocks
             taken = self._call + self._update * len(starts) + (self._compiling if first else 0)
-            self._update *= self._drift
+            self._update = max(self._update * self._drift, self._least)
             self._clock.now += taken
             self.blocks.append((len(starts), taken))
             return train(starts, reset=reset, evaluate=evaluate)
 
+        def costs(seconds):
+            def wait(starts):
+                self._clock.now += self._call + seconds * len(starts)
+
+            return wait
+
         made.train = timed
+        if self._passes is not None:
+            made.infer, made.idle = costs(self._passes), costs(self._idling)
         return made
 
     def kernel_seen(self, trainer):
@@ -56,12 +70,12 @@ class TimedEngine(fake.FakeEngine):
 def timed(monkeypatch):
     monkeypatch.setattr(timing.os, "getloadavg", lambda: (0.0, 0.0, 0.0))
 
-    def _timed(**speeds):
+    def _timed(training=TRAINING, **speeds):
         clock = Clock()
         monkeypatch.setattr(timing, "time", clock)
         engine = TimedEngine(clock, **speeds)
         case = Case("time", "cosine", None, "lstm", "stateful", 2, 2, 4, 8, "loop", "fake")
-        result, seconds, warnings = measure(workload.build(case, TRAINING), engine)
+        result, seconds, warnings = measure(workload.build(case, training), engine)
         return SimpleNamespace(result=result, seconds=seconds, warnings=warnings, blocks=engine.blocks)
 
     return _timed
@@ -130,6 +144,70 @@ def test_another_kernel_than_the_one_asked_for_is_marked_and_recorded(timed):
     assert found.result["kernel_seen"] == "xla"
     assert found.result["evidence"] == {"While": 2}
     assert found.warnings == ["other-kernel"]
+
+
+def test_a_forward_pass_is_timed_apart_from_an_update(timed):
+    found = timed(replace(TRAINING, inference=True), update=2e-3, passes=5e-4, call=1e-6)
+    assert timed(update=2e-3, passes=5e-4).result["inference"] is None
+    steps = found.result["inference"]["calls_per_block"]
+    assert found.result["inference"]["seconds_per_call"] == pytest.approx([5e-4 + 1e-6 / steps] * LEAST_PASSES)
+    assert min(found.result["seconds_per_update"]) >= 2e-3
+
+
+def test_what_the_harness_takes_is_measured_on_the_same_block(timed):
+    found = timed(update=1e-3, passes=1e-3, idling=4e-6, call=1e-4)
+    expected = 4e-6 + 1e-4 / found.result["updates_per_block"]
+    assert found.result["overhead_seconds_per_update"] == pytest.approx([expected] * timing.IDLE_BLOCKS)
+
+
+def test_a_trainer_that_cannot_idle_has_no_such_figures(timed):
+    result = timed(replace(TRAINING, inference=True), update=1e-3).result
+    assert result["overhead_seconds_per_update"] is None
+    assert result["inference"] is None
+    assert result["whole"] is None
+
+
+def test_blocks_before_the_machine_has_settled_are_warm_up(timed):
+    found = timed(update=4e-3, drift=0.95, least=1e-3)
+    assert found.result["warm_up_blocks"] > 0
+    assert len(found.result["seconds_per_update"]) == LEAST_BLOCKS
+    assert found.result["machine"]["updates"] == (
+        (found.result["warm_up_blocks"] + LEAST_BLOCKS) * found.result["updates_per_block"]
+    )
+
+
+def test_a_training_is_timed_whole_with_its_compiling_and_without_its_evaluations(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(whole, "time", clock)
+    engine = TimedEngine(clock, update=1e-3, compiling=2.0)
+    case = Case("time", "cosine", None, "lstm", "stateful", 1, 2, 4, 8, "loop", "fake")
+    load = workload.build(case, replace(TRAINING, whole_epochs=3))
+    found = whole.train_whole(load, engine)
+    assert found["updates"] == found["calls"] * load.updates_between_evaluations
+    assert found["seconds"] == pytest.approx(2.0 + 1e-3 * found["updates"])
+    assert found["updates"] == 3 * load.schedule.updates_per_epoch or found["reached"]
+
+
+def test_a_whole_training_ends_where_it_reaches_the_target(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(whole, "time", clock)
+    engine = TimedEngine(clock, update=1e-3)
+    case = Case("time", "cosine", None, "lstm", "stateful", 1, 2, 4, 8, "loop", "fake")
+    load = workload.build(case, replace(TRAINING, learning_rates=(1e6,), whole_epochs=50))
+    found = whole.train_whole(load, engine)
+    assert found["reached"]
+    assert found["error"] <= load.target
+    assert found["calls"] == 1
+
+
+def test_a_batch_larger_than_the_series_can_be_timed_and_not_trained():
+    case = Case("time", "cosine", None, "lstm", "stateful", 1, 2, 64, 1024, "loop", "fake")
+    starts = workload.build(case, TRAINING).starts_of(3)
+    assert starts.shape == (3, 1, 1024)
+    with pytest.raises(PlanError, match="leaves no whole batch"):
+        workload.build(case.but(kind="convergence"), TRAINING)
+    with pytest.raises(PlanError, match="leaves no whole batch"):
+        workload.build(case, replace(TRAINING, whole_epochs=1))
 
 
 def test_a_busy_machine_is_marked(timed, monkeypatch):

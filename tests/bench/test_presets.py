@@ -194,6 +194,7 @@ WRONG_VALUES = [
     ("layers", "0", "at least 1"),
     ("layers", "4", "between 1 and 3"),
     ("family", '"yes"', "true, false or"),
+    ("inference", "1", "true or false"),
     ("repetitions", "0", "at least 1"),
     ("repetitions", "[1, 2]", "whole number"),
     ("epochs", "-1", "at least 1"),

@@ -100,13 +100,23 @@ def time(samples=(1e-3, 1.1e-3, 1.05e-3), case_=None, **changes):
     return record(chosen, body | changes)
 
 
-def memory(peak=3 * 2**20, case_=None):
+def timed(seconds, compiling=1.0, processes=2, noise=0.0, seed=0, body=None, **changes):
+    """A time record a process, whose medians scatter by `noise` on the log scale; `compiling` in seconds."""
+    rng = np.random.default_rng([seed, *map(ord, str(sorted(changes.items())))])
+    return [
+        time([seconds * float(np.exp(noise * rng.standard_normal()))] * 4, case("time", repetition=n, **changes),
+             compile_seconds=compiling, **(body or {}))
+        for n in range(processes)
+    ]  # fmt: skip
+
+
+def memory(peak=3 * 2**20, case_=None, **changes):
     chosen = case_ or case("memory")
     body = {
         "allocator_peak_bytes": peak, "compile_peak_bytes": 2 * peak, "resident_peak_bytes": 600 * 2**20,
         "resident_before_bytes": 500 * 2**20, "parameters": 100,
     }  # fmt: skip
-    return record(chosen, body)
+    return record(chosen, body | changes)
 
 
 def write(folder, records, plan=None, **changes):
@@ -134,3 +144,8 @@ def hits(median, *, n=10, spread=0.2, success=1.0, seed=0, budget=1000):
     values = np.ceil(median * np.exp(spread * rng.standard_normal(n)) / EVERY) * EVERY
     kept = rng.random(n) < success
     return [int(v) if keep and v <= budget else None for v, keep in zip(values, kept, strict=True)]
+
+
+def flat(groups):
+    """Records of several groups as one list."""
+    return [one for group in groups for one in group]

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import ModuleType
 
 # TensorFlow's start-up notices would bury a case's last words.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -15,7 +16,8 @@ import tensorflow as tf
 
 from bench.engines.backend import SHORT_LOOPS
 from bench.engines.base import Trainer, Work
-from bench.engines.tensorflow import kernels, layers
+from bench.engines.tensorflow import kernels, layers, primitives
+from bench.engines.tensorflow.fit import FitTrainer
 from bench.engines.tensorflow.replicated import ReplicatedTrainer
 
 
@@ -23,7 +25,7 @@ class TensorFlowEngine:
     """See `bench.engines.base.Engine` for the methods."""
 
     name = "tensorflow"
-    kernels = ("replicated", *layers.KERNELS)
+    kernels = ("replicated", *layers.KERNELS, "fit")
 
     def __init__(self) -> None:
         self._device = "CPU:0"
@@ -60,12 +62,18 @@ class TensorFlowEngine:
         """Build a trainer; nothing is compiled before its first call."""
         if kernel == "replicated":
             return ReplicatedTrainer(work)
-        return layers.LayerTrainer(work, kernel)
+        return FitTrainer(work) if kernel == "fit" else layers.LayerTrainer(work, kernel)
 
     def kernel_seen(self, trainer: Trainer) -> tuple[str, dict[str, int]]:
         """Read the kernel from the traced training function."""
         assert isinstance(trainer, ReplicatedTrainer | layers.LayerTrainer)
-        return kernels.kernel_seen(trainer.concrete())
+        if isinstance(trainer, FitTrainer):
+            return kernels.kernel_of_fit(trainer.concrete(), trainer.work.network)
+        return kernels.kernel_seen(trainer.concrete(), trainer.work.network)
+
+    def primitives(self) -> ModuleType:
+        """The operations that ceilings are measured with."""
+        return primitives
 
     def reset_memory_peak(self) -> None:
         """Start a new measurement of the allocator's peak."""

@@ -2,8 +2,12 @@
 
 It exists for two reasons: it is what the kernels (loop, unrolled, XLA, cuDNN) are timed with, and it is the reference
 that the replicated trainer must equal.
+
+Keras' `implementation` is 2 by default (one product for all gates); 1 is a product a gate. It exists for LSTM and GRU;
+a SimpleRNN has one gate. It is an argument of the loop here, because what it changes is what a step of the loop does.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -14,7 +18,9 @@ from bench.engines.base import Array, Network, Predicts, Progress, Weights, Work
 from bench.engines.tensorflow.cells import Tensor
 from bench.engines.tensorflow.evaluation import MODES, Evaluation
 
-KERNELS = ("loop", "unrolled", "xla", "cudnn")
+KERNELS = ("loop", "loop_implementation_1", "unrolled", "xla", "xla_unrolled", "cudnn")
+COMPILED_BY_XLA = ("xla", "xla_unrolled")
+UNROLLED = ("unrolled", "xla_unrolled")
 
 
 def build(network: Network, batch_size: int, steps: int, *, stateful: bool, kernel: str) -> keras.Sequential:
@@ -22,18 +28,22 @@ def build(network: Network, batch_size: int, steps: int, *, stateful: bool, kern
     options: dict[str, Any] = {
         "return_sequences": True,
         "stateful": stateful,
-        "unroll": kernel == "unrolled",
+        "unroll": kernel in UNROLLED,
         "dtype": network.dtype,
     }
-    # Keras' default picks cuDNN where it can; naming it makes the others comparable and a failure loud.
-    gated = {"use_cudnn": kernel == "cudnn"}
+    # Keras' default picks cuDNN where it can; naming it makes the others comparable and a failure loud. Who calls `fit`
+    # gets the default.
+    gated = {
+        "use_cudnn": "auto" if kernel == "fit" else kernel == "cudnn",
+        "implementation": 1 if kernel == "loop_implementation_1" else 2,
+    }
     make = {
         "lstm": lambda: keras.layers.LSTM(network.units, **options, **gated),
         "gru": lambda: keras.layers.GRU(network.units, reset_after=True, **options, **gated),
         "gru_reset_before": lambda: keras.layers.GRU(network.units, reset_after=False, **options, **gated),
         "simple_rnn": lambda: keras.layers.SimpleRNN(network.units, **options),
     }[network.cell]
-    model = keras.Sequential([keras.Input(batch_shape=(batch_size, steps, network.inputs), dtype=network.dtype)])
+    model = keras.Sequential([keras.Input(batch_shape=(batch_size, steps, network.inputs), dtype=network.weight_dtype)])
     for _ in range(network.layers):
         model.add(make())
         if network.dropout:
@@ -49,17 +59,20 @@ class LayerTrainer:
         if work.layout.replicates != 1:
             raise ValueError(f"kernel {kernel!r} trains one model at a time, not {work.layout.replicates}")
         self.work = work
-        network, layout = work.network, work.layout
+        network, layout, dtype = work.network, work.layout, work.network.weight_dtype
         self.model = build(network, layout.batch_size, layout.steps, stateful=work.feed.carried, kernel=kernel)
         self.optimizer = keras.optimizers.Adam()
         self.optimizer.build(self.model.trainable_variables)
-        self._inputs = tf.constant(work.inputs, network.dtype)
-        self._targets = tf.constant(work.targets, network.dtype)
-        self._step_weights = tf.constant(work.feed.step_weights, network.dtype)
+        self._inputs = tf.constant(work.inputs, dtype)
+        self._targets = tf.constant(work.targets, dtype)
+        self._step_weights = tf.constant(work.feed.step_weights, dtype)
         self._evaluation = Evaluation(network, work.held_out, self._inputs, self._targets)
         self._score = tf.function(self._evaluation.squared_errors, jit_compile=True, autograph=False)
         # Always said: on a GPU Keras' "auto" turns XLA on for some layers and not for others.
-        self.compiled = tf.function(self._segment, jit_compile=kernel == "xla", autograph=False)
+        jit = kernel in COMPILED_BY_XLA
+        self.compiled = tf.function(self._segment, jit_compile=jit, autograph=False)
+        self.forward = tf.function(self._passes, jit_compile=jit, autograph=False)
+        self._idling = tf.function(self._nothing, jit_compile=jit, autograph=False)
 
     def place(self, slot: int, weights: Weights, learning_rate: float, seed: int) -> None:
         """Put a fresh model into the one slot; Keras draws dropout from a generator of its own."""
@@ -86,10 +99,21 @@ class LayerTrainer:
         if reset:
             self.reset_state()
         loss = self.compiled(*self.arguments(starts)).numpy()[: len(starts), None]
-        if evaluate is None:
-            return Progress(loss, None)
+        return Progress(loss, None if evaluate is None else self.score(evaluate))
+
+    def score(self, evaluate: Predicts) -> Array:
+        """Squared error of every scored target, shape (1, targets)."""
         weights = [variable[None] for variable in self.model.trainable_variables]
-        return Progress(loss, self._score(weights, tf.constant(MODES.index(evaluate))).numpy())
+        return np.asarray(self._score(weights, tf.constant(MODES.index(evaluate))))
+
+    def infer(self, starts: Array) -> None:
+        """Make one forward pass for each row of `starts`; see `bench.engines.base.Timed`."""
+        self.forward(*self.arguments(starts)).numpy()
+
+    def idle(self, starts: Array) -> None:
+        """Go through the rows of `starts` as `train` does, and do nothing with them."""
+        self.reset_state()
+        self._idling(*self.arguments(starts)).numpy()
 
     def arguments(self, starts: Array) -> tuple[Tensor, Tensor]:
         """Arguments of the compiled function for one call."""
@@ -104,20 +128,37 @@ class LayerTrainer:
         return self.compiled.get_concrete_function(*self.arguments(np.zeros((0, 1, layout.batch_size))))
 
     def _segment(self, starts: Tensor, updates: Tensor) -> Tensor:
+        return self._repeat(self._update, starts, updates)
+
+    def _passes(self, starts: Tensor, calls: Tensor) -> Tensor:
+        return self._repeat(self._forward, starts, calls)
+
+    def _nothing(self, starts: Tensor, times: Tensor) -> Tensor:
+        return self._repeat(lambda row: tf.cast(row[0], self.work.network.weight_dtype), starts, times)
+
+    def _repeat(self, step: Callable[[Tensor], Tensor], starts: Tensor, times: Tensor) -> Tensor:
+        """Call `step` with one row of `starts` after another; what it returned, shape (max_updates,)."""
         layout = self.work.layout
-        losses = tf.TensorArray(self.work.network.dtype, layout.max_updates, element_shape=())
+        found = tf.TensorArray(self.work.network.weight_dtype, layout.max_updates, element_shape=())
 
-        def body(i: Tensor, losses: Any) -> tuple[Tensor, Any]:
-            return i + 1, losses.write(i, self._update(starts[i]))
+        def body(i: Tensor, found: Any) -> tuple[Tensor, Any]:
+            return i + 1, found.write(i, step(starts[i]))
 
-        _, losses = tf.while_loop(lambda i, _: i < updates, body, (tf.constant(0), losses))
-        return losses.stack()
+        _, found = tf.while_loop(lambda i, _: i < times, body, (tf.constant(0), found))
+        return found.stack()
+
+    def _forward(self, starts: Tensor) -> Tensor:
+        """One forward pass; the sum of the predictions, so that nothing of it can be left out."""
+        rows = starts[:, None] + tf.range(self.work.layout.steps)
+        predictions = self.model(tf.gather(self._inputs, rows), training=False)
+        return tf.reduce_sum(tf.cast(predictions, self.work.network.weight_dtype))
 
     def _update(self, starts: Tensor) -> Tensor:
         rows = starts[:, None] + tf.range(self.work.layout.steps)
         x, y = tf.gather(self._inputs, rows), tf.gather(self._targets, rows)
         with tf.GradientTape() as tape:
-            errors = tf.reduce_mean((self.model(x, training=True) - y) ** 2, axis=(0, 2))
+            predictions = tf.cast(self.model(x, training=True), y.dtype)
+            errors = tf.reduce_mean((predictions - y) ** 2, axis=(0, 2))
             loss = tf.reduce_sum(errors * self._step_weights)
         variables = self.model.trainable_variables
         self.optimizer.apply(tape.gradient(loss, variables), variables)

@@ -1,0 +1,134 @@
+"""``make profile``: this machine's fingerprint, its ceilings, how steady it is, and what to doubt."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import engines, machine
+from bench.errors import PlanError
+from bench.profile import ceilings, steadiness
+from bench.profile.doubts import Doubt, doubts
+from bench.sampler import Sampler
+from bench.store import SCHEMA, now
+
+ENERGY_NOT_TOLD = "this machine tells no energy (no readable RAPL counter, no NVML): none is reported"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print, and write profile.json."""
+    parser = argparse.ArgumentParser(prog="python -m bench.profile", description=__doc__)
+    parser.add_argument("--engine", default="tensorflow", help="framework to measure with (tensorflow)")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "gpu"))
+    parser.add_argument("--seconds", type=float, default=steadiness.SECONDS, help="how long to watch (30)")
+    parser.add_argument("--out", type=Path, default=Path("results/profile.json"))
+    options = parser.parse_args(arguments)
+    try:
+        engine = engines.create(options.engine)
+    except PlanError as error:
+        print(error, file=sys.stderr)
+        return 2
+    console = Console()
+    # Asked in a process of its own only where it matters: a framework that has looked for GPUs keeps them.
+    accelerators = machine.accelerators(options.engine) if options.device == "gpu" else []
+    if options.device == "gpu" and not accelerators:
+        print(machine.why_no_gpu(options.engine), file=sys.stderr)
+        return 2
+    about = machine.fingerprint(accelerators)
+    _fingerprint(console, about, engine.versions())
+    console.print(f"\nwatching one core for {options.seconds:g} s ...")
+    with Sampler() as sampler:
+        steady = steadiness.measure(options.seconds).to_dict()
+    watched = sampler.found()
+    console.print("measuring ceilings ...\n")
+    engine.configure(threads=None, device=options.device, cache=None)
+    found = ceilings.measure(engine)
+    _ceilings(console, found)
+    _steadiness(console, steady, watched)
+    reasons = doubts(about, watched, steady)
+    _doubts(console, reasons)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    content = {
+        "schema": SCHEMA,
+        "started": now(),
+        "engine": options.engine,
+        "device": options.device,
+        "machine": about,
+        "versions": machine.versions() | engine.versions(),
+        "steadiness": steady,
+        "watched": watched,
+        "ceilings": ceilings.to_dict(found),
+        "doubts": [vars(one) for one in reasons],
+    }
+    options.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    console.print(f"\n{options.out}", highlight=False)
+    return 0
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left", overflow="fold")
+    return table
+
+
+def _fingerprint(console: Console, about: dict[str, Any], versions: dict[str, str]) -> None:
+    table = Table(title="This machine", title_justify="left", title_style="bold", show_header=False)
+    for name, value in (about | versions).items():
+        text = "not told" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        if name.endswith("_bytes") and value:
+            text = f"{value / 2**30:.1f} GiB"
+        if name == "caches" and value:
+            text = ", ".join(f"{level} {size / 2**10:g} KiB" for level, size in value.items())
+        table.add_row(name.replace("_", " "), text or "none")
+    console.print(table)
+
+
+def _ceilings(console: Console, found: list[ceilings.Ceiling] | None) -> None:
+    if found is None:
+        console.print("This engine brings no operations to measure ceilings with.")
+        return
+    table = _table("Ceilings", "operation", "best", "usual", "usual / best")
+    for one in found:
+        best, usual = (_figure(value, one.unit) for value in (one.best, one.median))
+        share = one.best / one.median if one.unit == "s" else one.median / one.best
+        table.add_row(one.name, best, usual, f"{share:.0%}")
+    console.print(table)
+
+
+def _figure(value: float, unit: str) -> str:
+    if unit == "s":
+        return f"{1e6 * value:.3g} µs"
+    return f"{value / 1e9:.3g} G{unit}"
+
+
+def _steadiness(console: Console, steady: dict[str, Any], watched: dict[str, Any]) -> None:
+    console.print(
+        f"\n[bold]Steadiness.[/bold] {steady['pieces']} equal pieces of {1e3 * steady['median_seconds']:.3g} ms: "
+        f"middle half within {steady['spread']:.1%} of the median, drift {steady['drift']:+.1%}, "
+        f"stalls {steady['stalls']:.1%}."
+    )
+    told = watched["energy_joules"] or [gpu for gpu in watched["accelerators"] if gpu["energy_joules"] is not None]
+    console.print("Energy is told and will be recorded." if told else f"Energy: {ENERGY_NOT_TOLD}.")
+
+
+def _doubts(console: Console, reasons: list[Doubt]) -> None:
+    if not reasons:
+        console.print("\n[bold green]Nothing found that would make figures here unreliable.[/bold green]")
+        return
+    table = Table(
+        title="What makes figures here doubtful", title_justify="left", title_style="bold", header_style="dim"
+    )
+    table.add_column("what", overflow="fold")
+    table.add_column("what to do", overflow="fold")
+    for one in reasons:
+        table.add_row(one.what, one.remedy)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""What the machine did while something was timed: other load, clocks, throttling, swap, energy.
+
+Read from the operating system at a low rate by a thread that sleeps in between; what a machine does not tell is left
+out, never estimated.
+"""
+
+import statistics
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psutil
+
+from bench.accelerator_sensors import AcceleratorSensors
+
+PERIOD_S = 0.25
+"""A sample takes about a tenth of a millisecond, so that sampling costs less than a thousandth of a core."""
+
+LEAST_S = 0.5
+"""Shorter than this, the kernel's ticks of 10 ms say nothing of the load."""
+
+POWERCAP = Path("/sys/class/powercap")
+THROTTLES = "/sys/devices/system/cpu"
+
+
+class Sampler:
+    """Watches the machine from entering to leaving a ``with``.
+
+    Parameters
+    ----------
+    powercap
+        Folder of the kernel's energy counters (RAPL).
+    cpus
+        Folder of the kernel's counts of thermal throttling.
+    period
+        Seconds between samples.
+    """
+
+    def __init__(self, *, powercap: Path = POWERCAP, cpus: Path = Path(THROTTLES), period: float = PERIOD_S) -> None:
+        self._powercap, self._cpus, self._period = powercap, cpus, period
+        self._process = psutil.Process()
+        self._gpu = AcceleratorSensors()
+        self._stop = threading.Event()
+        self._samples: dict[str, list[float]] = {}
+
+    def __enter__(self) -> Self:
+        self._begin = time.perf_counter()
+        self._before = self._counters()
+        self._gpu.begin()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._seconds = time.perf_counter() - self._begin
+        self._after = self._counters()
+        self._gpu.end()
+
+    def found(self) -> dict[str, Any]:
+        """What was seen (docs/records.md, `machine` of a time record); None for what this machine does not tell."""
+        passed = {
+            name: after - self._before[name]
+            for name, after in self._after.items()
+            if name != "energy" and after is not None and self._before[name] is not None
+        }
+        cores = psutil.cpu_count() or 1
+        busy, own, all_time = (passed[name] for name in ("busy", "own", "all"))
+        return {
+            "seconds": self._seconds,
+            "own_cores": own / self._seconds,
+            # Counted by the kernel in ticks of 10 ms: too coarse for a moment, and a little below zero at times.
+            "other_load": None if self._seconds < LEAST_S else max(0.0, busy - own) / (self._seconds * cores),
+            "steal": passed["steal"] / all_time if all_time else 0.0,
+            "swapped_bytes": int(passed["swapped"]),
+            "throttled": None if "throttled" not in passed else int(passed["throttled"]),
+            "frequency_mhz": _spread(self._samples.get("frequency", [])),
+            "energy_joules": self._energy(),
+            "accelerators": self._gpu.found(),
+        }
+
+    def _watch(self) -> None:
+        while not self._stop.wait(self._period):
+            frequency = psutil.cpu_freq()
+            if frequency is not None and frequency.current:
+                self._samples.setdefault("frequency", []).append(float(frequency.current))
+            self._gpu.sample()
+
+    def _counters(self) -> dict[str, Any]:
+        cpu, own, swap = psutil.cpu_times(), self._process.cpu_times(), psutil.swap_memory()
+        steal = float(getattr(cpu, "steal", 0.0))
+        idle = float(cpu.idle + getattr(cpu, "iowait", 0.0))
+        total = float(sum(cpu) - getattr(cpu, "guest", 0.0) - getattr(cpu, "guest_nice", 0.0))
+        return {
+            "busy": total - idle - steal,
+            "own": float(own.user + own.system),
+            "all": total,
+            "steal": steal,
+            "swapped": float(swap.sin + swap.sout),
+            "throttled": throttle_count(self._cpus),
+            "energy": energy_counters(self._powercap) or None,
+        }
+
+    def _energy(self) -> dict[str, float] | None:
+        before, after = self._before["energy"], self._after["energy"]
+        if not before or not after:
+            return None
+        return {name: _since(before[name], after[name]) for name in before if name in after}
+
+
+def energy_counters(folder: Path = POWERCAP) -> dict[str, tuple[float, float]]:
+    """Energy of each processor package: joules so far, and where the counter wraps; {} where the kernel tells none.
+
+    Only packages: their parts (cores, memory controller) are inside them and must not be added.
+    """
+    found = {}
+    for zone in sorted(folder.glob("*:[0-9]*")):
+        try:
+            name = (zone / "name").read_text(encoding="ascii").strip()
+            if zone.name.count(":") != 1 or not name.startswith("package"):
+                continue
+            joules, most = (
+                float((zone / file).read_text(encoding="ascii")) * 1e-6 for file in ("energy_uj", "max_energy_range_uj")
+            )
+        except (OSError, ValueError):
+            # Since 2020 the counters may be read by root alone (CVE-2020-8694).
+            continue
+        found[name] = (joules, most)
+    return found
+
+
+def throttle_count(folder: Path) -> int | None:
+    """Times that a core was slowed down for its heat since the start of the machine; None where not counted."""
+    counts = []
+    for file in folder.glob("cpu[0-9]*/thermal_throttle/core_throttle_count"):
+        try:
+            counts.append(int(file.read_text(encoding="ascii")))
+        except (OSError, ValueError):
+            continue
+    return sum(counts) if counts else None
+
+
+def _since(before: tuple[float, float], after: tuple[float, float]) -> float:
+    passed = after[0] - before[0]
+    return passed if passed >= 0 else passed + after[1]
+
+
+def _spread(values: list[float]) -> dict[str, float] | None:
+    """Least, middle and most."""
+    if not values:
+        return None
+    return {"least": min(values), "median": statistics.median(values), "most": max(values)}

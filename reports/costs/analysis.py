@@ -1,0 +1,68 @@
+"""All that a report says of costs, computed once."""
+
+from dataclasses import dataclass
+
+from reports.costs.again import Again, again
+from reports.costs.contrasts import Contrasts, contrasts
+from reports.costs.growth import ALLOCATED, COMPILE, FORWARD, RESIDENT, SECONDS, Growth, growths
+from reports.costs.memories import Memory, Pair, memories, state_pairs, unrolled_pairs
+from reports.costs.payback import Payback, paybacks
+from reports.costs.roofline import Ceilings, Point, ceilings, points
+from reports.costs.timings import Timing, middle, mismatches, timings
+from reports.costs.to_target import ToTarget, Whole, to_target, wholes
+from reports.costs.trust import Energy, Overhead, Watched, energies, overheads, watched
+from reports.read import Run
+from reports.records import Record
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a run says of costs; lists are empty where it says nothing."""
+
+    timings: list[Timing]
+    mismatches: list[Record]
+    contrasts: Contrasts
+    again: Again
+    paybacks: list[Payback]
+    growths: list[Growth]
+    ceilings: Ceilings | None
+    points: list[Point]
+    memories: list[Memory]
+    unrolled: list[Pair]
+    states: list[Pair]
+    to_target: list[ToTarget]
+    wholes: list[Whole]
+    overheads: list[Overhead]
+    energies: list[Energy]
+    watched: Watched | None
+
+
+def costs(run: Run) -> Costs:
+    """Compute it."""
+    measured, taken = timings(run), memories(run)
+    found = contrasts(measured)
+    limits = ceilings(run)
+    return Costs(
+        timings=measured,
+        mismatches=mismatches(run),
+        contrasts=found,
+        again=again(measured),
+        paybacks=paybacks(found),
+        growths=[
+            *growths(SECONDS, ((one.setting, one.regime, middle(one.by_process)) for one in measured)),
+            *growths(FORWARD, ((one.setting, one.regime, middle(one.inference)) for one in measured)),
+            *growths(COMPILE, ((one.setting, one.regime, one.compile_seconds) for one in measured)),
+            *growths(ALLOCATED, ((one.setting, one.regime, one.allocated or 0) for one in taken)),
+            *growths(RESIDENT, ((one.setting, one.regime, one.beyond_framework or 0) for one in taken)),
+        ],
+        ceilings=limits,
+        points=points(measured, limits),
+        memories=taken,
+        unrolled=unrolled_pairs(taken),
+        states=state_pairs(taken),
+        to_target=to_target(run, measured, found),
+        wholes=wholes(measured),
+        overheads=overheads(measured),
+        energies=energies(measured),
+        watched=watched(measured),
+    )

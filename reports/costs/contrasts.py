@@ -1,0 +1,129 @@
+"""Ratios of timed cases that differ in one thing, process by process, with intervals pooled over the run."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reports.costs.timings import ByProcess, Timing, Which
+from reports.settings import Setting
+from reports.statistics.intervals import Ratio
+from reports.statistics.pooled import Spread, log_ratios, pooled_ratio, pooled_spread
+from reports.statistics.running_time import FloatArray
+
+EQUAL_PARAMETERS = 0.03
+"""A GRU and an LSTM whose parameters differ by less are compared as equals: units are whole numbers."""
+
+NO_RATIO = Ratio(float("nan"), 0.0, float("inf"), float("nan"), "none", 0)
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Two timed cases that differ in `what` alone; every ratio is a / b, below 1 `a` is faster."""
+
+    what: str
+    a: Timing
+    b: Timing
+    training: Ratio
+    inference: Ratio
+
+    @property
+    def where(self) -> str:
+        """What both have in common, as far as it varies."""
+        other = f"{self.a.setting.cell_name} u{self.a.setting.units} against " if self.other_units else ""
+        return f"{other}{self.b.setting.label} {self.b.regime}"
+
+    @property
+    def other_units(self) -> bool:
+        """Whether the two differ in width as well."""
+        return self.a.setting.units != self.b.setting.units
+
+
+@dataclass(frozen=True)
+class Contrasts:
+    """All ratios of a run, and the spreads behind their intervals."""
+
+    found: list[Contrast]
+    training: Spread
+    inference: Spread
+
+    def of(self, what: str) -> list[Contrast]:
+        """Those of one kind."""
+        return [one for one in self.found if one.what == what]
+
+    @property
+    def kinds(self) -> list[str]:
+        """Kinds that were found, in order."""
+        return list(dict.fromkeys(one.what for one in self.found))
+
+
+def contrasts(measured: list[Timing]) -> Contrasts:
+    """Find every pair that this report compares."""
+    pairs = list(_pairs(measured))
+    training = pooled_spread(_logs(a, b, _training) for _, a, b in pairs)
+    inference = pooled_spread(_logs(a, b, _inference) for _, a, b in pairs)
+    found = [
+        Contrast(
+            what,
+            a,
+            b,
+            pooled_ratio(_logs(a, b, _training), training),
+            pooled_ratio(_logs(a, b, _inference), inference) if a.inference and b.inference else NO_RATIO,
+        )
+        for what, a, b in pairs
+    ]
+    return Contrasts(found, training, inference)
+
+
+def _training(one: Timing) -> ByProcess:
+    return one.by_process
+
+
+def _inference(one: Timing) -> ByProcess:
+    return one.inference
+
+
+def _logs(a: Timing, b: Timing, read: Callable[[Timing], ByProcess]) -> FloatArray:
+    return log_ratios(read(a), read(b))
+
+
+def _pairs(measured: list[Timing]) -> Iterator[tuple[str, Timing, Timing]]:
+    """(what, a, b), kind by kind."""
+    by_which: dict[Which, Timing] = {(one.setting, one.regime): one for one in measured}
+    rules: list[tuple[str, Callable[[Setting, str], Which | None]]] = [
+        ("stateful / stateless", lambda s, r: (s, "stateless") if r == "stateful" else None),
+        ("unrolled / loop", _kernel("unrolled", "loop")),
+        ("XLA loop / loop", _kernel("xla", "loop")),
+        ("XLA unrolled / loop", _kernel("xla_unrolled", "loop")),
+        ("implementation 1 / 2", _kernel("loop_implementation_1", "loop")),
+        ("cuDNN / loop", _kernel("cudnn", "loop")),
+        ("fit / loop", _kernel("fit", "loop")),
+        ("GRU reset before / after", _field("cell", "gru_reset_before", "gru")),
+        ("mixed bfloat16 / float32", _field("dtype", "mixed_bfloat16", "float32")),
+    ]
+    for what, other in rules:
+        for one in measured:
+            key = other(one.setting, one.regime)
+            if key is not None and key in by_which:
+                yield what, one, by_which[key]
+    for lstm in measured:
+        for gru in measured:
+            if lstm.setting.cell == "lstm" and gru.setting.cell == "gru" and _equals(lstm, gru):
+                yield "GRU / LSTM of as many parameters", gru, lstm
+
+
+def _kernel(one: str, other: str) -> Callable[[Setting, str], Which | None]:
+    return _field("kernel", one, other)
+
+
+def _field(name: str, one: str, other: str) -> Callable[[Setting, str], Which | None]:
+    def rule(setting: Setting, regime: str) -> Which | None:
+        changes: dict[str, Any] = {name: other}
+        return (replace(setting, **changes), regime) if getattr(setting, name) == one else None
+
+    return rule
+
+
+def _equals(lstm: Timing, gru: Timing) -> bool:
+    same = replace(gru.setting, cell="lstm", units=lstm.setting.units) == lstm.setting and gru.regime == lstm.regime
+    parameters = [one.body.get("parameters") for one in (gru, lstm)]
+    return bool(same and all(parameters)) and abs(parameters[0] / parameters[1] - 1) <= EQUAL_PARAMETERS  # type: ignore[operator]

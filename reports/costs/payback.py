@@ -1,0 +1,70 @@
+"""After how many updates a kernel has paid for what it takes longer to compile than the plain loop."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from reports.costs.contrasts import Contrast, Contrasts
+from reports.costs.timings import middle
+from reports.statistics.intervals import LEVEL
+from reports.statistics.pooled import Spread, log_ratios, pooled_spread
+from reports.statistics.running_time import FloatArray
+
+DRAWS = 4000
+KINDS = ("unrolled / loop", "XLA loop / loop", "XLA unrolled / loop", "cuDNN / loop")
+
+
+@dataclass(frozen=True)
+class Payback:
+    """Updates; 0 where the kernel compiles no longer and is faster, infinite where it never pays."""
+
+    contrast: Contrast
+    updates: float
+    low: float
+    high: float
+
+
+def paybacks(found: Contrasts) -> list[Payback]:
+    """One for every kernel that was timed beside the plain loop."""
+    pairs = [one for kind in KINDS for one in found.of(kind) if one.a.compiling and one.b.compiling]
+    compiling = pooled_spread(log_ratios(one.a.compiling, one.b.compiling) for one in pairs)
+    return [payback(one, found.training, compiling) for one in pairs]
+
+
+def payback(one: Contrast, training: Spread, compiling: Spread) -> Payback:
+    """Extra compile seconds over seconds saved an update, with its interval.
+
+    The quotient's denominator may be zero, so that no interval around a mean is sound. Instead the two ratios (seconds
+    an update, compile seconds) are drawn from their t distributions, and the quantiles of the quotient are taken; draws
+    that save nothing never pay. That is Fieller's question answered by simulation, with a fixed seed.
+    """
+    loop, extra = middle(one.b.by_process), middle(one.b.compiling)
+    ratio, more = one.training.value, math.exp(float(log_ratios(one.a.compiling, one.b.compiling).mean()))
+    value = _updates(np.array([ratio]), np.array([more]), loop, extra)[0]
+    if not training.degrees or not compiling.degrees:
+        return Payback(one, float(value), 0.0, math.inf)
+    rng = np.random.default_rng(0)
+    n = one.training.n
+    ratios, compilings = (
+        centre * np.exp(spread.deviation / math.sqrt(n) * rng.standard_t(spread.degrees, DRAWS))
+        for centre, spread in ((ratio, training), (more, compiling))
+    )
+    updates = _updates(ratios, compilings, loop, extra)
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(updates, (tail, 1 - tail), method="inverted_cdf")
+    return Payback(one, float(value), float(low), float(high))
+
+
+def _updates(
+    ratio: FloatArray,
+    compiling: FloatArray,
+    loop: float,
+    loop_compiling: float,
+) -> FloatArray:
+    extra = (compiling - 1) * loop_compiling
+    saved = (1 - ratio) * loop
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pays = np.where(saved > 0, np.maximum(extra, 0.0) / saved, math.inf)
+    # Slower in the long run, but faster to compile: it is ahead only at first, and never pays in this sense.
+    return np.asarray(pays, dtype=float)

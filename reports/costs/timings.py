@@ -1,0 +1,134 @@
+"""Timed cases: seconds of an update and of a forward pass, process by process, by the kernel that ran."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from reports.read import Run
+from reports.records import FloatArray, Record
+from reports.settings import Setting
+
+Which = tuple[Setting, str]
+"""Setting and regime."""
+
+ByProcess = dict[int, float]
+"""A figure of each process, by its repetition."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One setting and regime over its processes; seconds of one weight update, steady state.
+
+    Attributes
+    ----------
+    by_process
+        Median of each process by its repetition.
+    low, high
+        Quartiles of all samples.
+    inference
+        Median seconds of one forward pass of a batch, by process; {} where not measured.
+    compiling
+        Seconds that the first call took beyond a steady one, by process; {} where not recorded.
+    overhead
+        Seconds an update that are the harness's own, by process; {} where not measured.
+    records
+        One a process, in order.
+    """
+
+    setting: Setting
+    regime: str
+    median: float
+    low: float
+    high: float
+    samples: int
+    by_process: ByProcess
+    inference: ByProcess = field(default_factory=dict)
+    compiling: ByProcess = field(default_factory=dict)
+    overhead: ByProcess = field(default_factory=dict)
+    records: tuple[Record, ...] = ()
+
+    @property
+    def compile_seconds(self) -> float:
+        """Median over the processes; nan where not recorded."""
+        return middle(self.compiling)
+
+    @property
+    def inference_seconds(self) -> float:
+        """Median over the processes; nan where not measured."""
+        return middle(self.inference)
+
+    @property
+    def label(self) -> str:
+        """Setting, regime and what ran."""
+        setting = self.setting
+        usual = ((setting.device, "cpu"), (setting.engine, "tensorflow"), (setting.dtype, "float32"))
+        unusual = [value for value, default in usual if value != default]
+        return " ".join([setting.label, self.regime, setting.kernel, *unusual])
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """What the first process recorded, for what is the same in all."""
+        return self.records[0].body if self.records else {}
+
+    @property
+    def kernels_seen(self) -> tuple[str, ...]:
+        """Kernels that ran; () in records that do not tell."""
+        return tuple(sorted({str(r.body["kernel_seen"]) for r in self.records if r.body.get("kernel_seen")}))
+
+
+def middle(values: ByProcess) -> float:
+    """Median over the processes; nan for none."""
+    return float(np.median(list(values.values()))) if values else float("nan")
+
+
+def ran_as_asked(record: Record) -> bool:
+    """Whether the kernel that was seen is the one of the case; true for records that saw none."""
+    return record.body.get("kernel_seen") in (None, record.case.kernel)
+
+
+def timings(run: Run) -> list[Timing]:
+    """Every timed setting and regime, in order; a case whose kernel was another than its flag said counts nowhere."""
+    return [_timing(which, records) for which, records in grouped(run, "time").items()]
+
+
+def mismatches(run: Run) -> list[Record]:
+    """Records whose flag and kernel disagree."""
+    return [r for kind in ("time", "memory") for r in run.of_kind(kind) if not ran_as_asked(r)]
+
+
+def grouped(run: Run, kind: str) -> dict[Which, list[Record]]:
+    """Records of a kind that ran as asked, by setting and regime, in order of repetition."""
+    groups: defaultdict[Which, list[Record]] = defaultdict(list)
+    for record in run.of_kind(kind):
+        if ran_as_asked(record) and (kind != "time" or record.body.get("seconds_per_update")):
+            groups[Setting.of(record.case), record.case.regime].append(record)
+    return {which: sorted(groups[which], key=lambda r: r.case.repetition) for which in sorted(groups)}
+
+
+def _timing(which: Which, records: list[Record]) -> Timing:
+    samples = {r.case.repetition: _floats(r.body["seconds_per_update"]) for r in records}
+    together = np.concatenate(list(samples.values()))
+    low, median, high = (float(q) for q in np.quantile(together, (0.25, 0.5, 0.75)))
+    return Timing(
+        *which,
+        median=median,
+        low=low,
+        high=high,
+        samples=together.size,
+        by_process=_by_process(records, lambda body: body["seconds_per_update"]),
+        inference=_by_process(records, lambda body: (body.get("inference") or {}).get("seconds_per_call")),
+        compiling=_by_process(records, lambda body: body.get("compile_seconds")),
+        overhead=_by_process(records, lambda body: body.get("overhead_seconds_per_update")),
+        records=tuple(records),
+    )
+
+
+def _by_process(records: list[Record], read: Any) -> ByProcess:
+    found = {r.case.repetition: read(r.body) for r in records}
+    return {repetition: float(np.median(value)) for repetition, value in found.items() if value is not None}
+
+
+def _floats(values: Any) -> FloatArray:
+    return np.array(values, dtype=float)

@@ -1,0 +1,115 @@
+"""Seconds to target of every kernel, updates x seconds an update + compile; and how far that product is off."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from reports.costs.contrasts import Contrasts
+from reports.costs.timings import Timing, middle
+from reports.read import Run
+from reports.settings import Setting, arms_by_setting, body
+from reports.statistics.intervals import rounding_variance, running_time_interval, t_quantile
+from reports.statistics.running_time import expected_running_time
+
+
+@dataclass(frozen=True)
+class ToTarget:
+    """One regime of one setting with one kernel.
+
+    Attributes
+    ----------
+    updates
+        Expected running time in updates; infinite where no replicate reached the target.
+    seconds, low, high
+        With compile time, and its interval: that of the updates and of the seconds an update.
+    """
+
+    timing: Timing
+    reached: int
+    n: int
+    updates: float
+    seconds: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Whole:
+    """One training that was timed whole, beside the product of parts."""
+
+    timing: Timing
+    repetition: int
+    updates: int
+    reached: bool
+    seconds: float
+    product: float
+    evaluating: float
+
+    @property
+    def off(self) -> float:
+        """Whole over product, less one; evaluations are in neither."""
+        return self.seconds / self.product - 1
+
+
+def to_target(run: Run, measured: list[Timing], found: Contrasts) -> list[ToTarget]:
+    """Every timed case whose setting was also trained to its target, whatever trained it there."""
+    arms = {
+        (_anything(setting), regime): record
+        for setting, by_regime in arms_by_setting(run).items()
+        for regime, record in by_regime.items()
+    }
+    rows = []
+    for one in measured:
+        record = arms.get((_anything(one.setting), one.regime))
+        if record is None or not body(record).evaluation:
+            continue
+        convergence = body(record)
+        cost = np.array([r.spent for r in convergence.evaluation], dtype=float)
+        reached = np.array([r.reached for r in convergence.evaluation], dtype=bool)
+        updates = expected_running_time(cost, reached)
+        limits = running_time_interval(cost, reached, rounding_variance(cost, reached, convergence.evaluate_every))
+        second, compiling = middle(one.by_process), one.compile_seconds
+        compiling = 0.0 if math.isnan(compiling) else compiling
+        low, high = (_limit(limit, updates, one, found) * second + compiling for limit in limits)
+        rows.append(ToTarget(one, int(reached.sum()), cost.size, updates, updates * second + compiling, low, high))
+    return rows
+
+
+def _limit(limit: float, updates: float, one: Timing, found: Contrasts) -> float:
+    """Limit of the updates, widened by what the seconds an update are uncertain by: both errors are independent."""
+    if not (math.isfinite(limit) and math.isfinite(updates) and limit > 0 and found.training.degrees):
+        return limit
+    # The spread is that of a ratio of two processes' figures; one figure has half its variance.
+    error = found.training.deviation / math.sqrt(2 * len(one.by_process)) * t_quantile(found.training.degrees)
+    off = math.log(limit / updates)
+    return updates * math.exp(math.copysign(math.hypot(off, error), off))
+
+
+def wholes(measured: list[Timing]) -> list[Whole]:
+    """Every training that was timed whole, against the figures of its own process."""
+    rows = []
+    for one in measured:
+        for record in one.records:
+            whole = record.body.get("whole")
+            if not whole:
+                continue
+            repetition = record.case.repetition
+            product = whole["updates"] * one.by_process[repetition] + one.compiling.get(repetition, 0.0)
+            rows.append(
+                Whole(
+                    one,
+                    repetition,
+                    int(whole["updates"]),
+                    bool(whole["reached"]),
+                    float(whole["seconds"]),
+                    product,
+                    float(whole["evaluate_seconds"]),
+                )
+            )
+    return rows
+
+
+def _anything(setting: Setting) -> Setting:
+    """The setting without what changes seconds alone."""
+    return replace(setting, kernel="", engine="", device="", dtype="")

@@ -1,0 +1,23 @@
+"""What the template of the costs needs beside the analysis."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from reports.costs.analysis import Costs
+from reports.costs.answers import answers, judged
+from reports.costs.growth import AXES
+from reports.costs.memories import FACTOR, LEAST_SHARE
+
+
+def cost_values(found: Costs) -> dict[str, Any]:
+    """By name."""
+    return {
+        "cost_answers": answers(found),
+        "judged": judged,
+        "infinity": math.inf,
+        "axes": AXES,
+        "memory_limits": (LEAST_SHARE, FACTOR),
+        "wholes_off": float(np.median([abs(one.off) for one in found.wholes])) if found.wholes else math.nan,
+    }

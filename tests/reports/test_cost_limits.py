@@ -1,0 +1,196 @@
+"""Costs against a limit: a planted ceiling, a counted memory, a whole training, a kernel that was not the flag's."""
+
+import json
+import lzma
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+import synthetic
+from matplotlib.image import imread
+from synthetic import flat
+
+from reports.analysis import analyse
+from reports.costs.analysis import costs
+from reports.costs.summary import costs_summary
+from reports.read import read
+from reports.render import write_report
+
+
+def test_a_kernel_that_was_not_the_flags_counts_nowhere(tmp_path):
+    records = flat(synthetic.timed(1e-3, kernel=kernel) for kernel in ("loop", "xla"))
+    for one in records[2:]:
+        one["time"]["kernel_seen"] = "loop"
+        one["time"]["seconds_per_update"] = [1e-9] * 4
+    run = read(synthetic.write(tmp_path / "run", records))
+    found = analyse(run).costs
+    assert [record.case.kernel for record in found.mismatches] == ["xla", "xla"]
+    assert {one.setting.kernel for one in found.timings} == {"loop"}
+    assert found.contrasts.found == found.paybacks == []
+    text = write_report(run).read_text()
+    assert "Another kernel ran than the one asked for in 2 records" in text
+    assert "asked for xla, ran loop" in text
+
+
+CEILINGS = {
+    name: {"name": name, "unit": unit, "best": best, "median": best}
+    for name, unit, best in (
+        ("matrix product, float32", "FLOP/s", 1e11),
+        ("memory, read and written", "B/s", 1e10),
+        ("smallest operation in a graph", "s", 1e-6),
+    )
+}
+ABOUT = {"invocations": [{"ceilings": CEILINGS, "cases_run": 1, "command": "make bench"}]}
+
+
+def flops(units, window, batch, inputs=1):
+    """Of an update of an LSTM by hand: three times the forward products, two operations each."""
+    return 3 * batch * window * (2 * 4 * units * (inputs + units) + 2 * units)
+
+
+@pytest.mark.parametrize(
+    ("share", "evidence", "binds"),
+    [
+        (0.8, {"XlaMustCompile": 1}, "arithmetic"),
+        (0.2, {"XlaMustCompile": 1}, "none of them"),
+        (0.01, {"XlaMustCompile": 0, "ops an update": 100, "ops a step": 25}, "dispatch"),
+    ],
+)
+def test_a_planted_share_of_the_ceiling(costs_of, share, evidence, binds):
+    units, window, batch = 512, 16, 64
+    count = flops(units, window, batch)
+    seconds = count / 1e11 / share
+    case = synthetic.case("time", units=units, window=window, batch_size=batch)
+    body = {
+        "features": 1, "parameters": 4 * units * (units + 2) + units + 1, "evidence": evidence,
+        "cell_steps_per_update": batch * window,
+    }  # fmt: skip
+    if binds == "dispatch":
+        body["evidence"] = evidence | {"ops a step": round(0.9 * seconds / 1e-6 / window)}
+    (point,) = costs_of([synthetic.time([seconds] * 4, case, **body)], **ABOUT).points
+    assert point.count.flops == count
+    assert point.shares["arithmetic"] == pytest.approx(share)
+    assert point.flops_per_second == pytest.approx(share * 1e11)
+    assert point.binds == binds
+    assert ("dispatch" in point.shares) == (binds == "dispatch")
+
+
+def test_without_ceilings_there_are_no_shares(costs_of):
+    assert costs_of(synthetic.timed(1e-3)).points == []
+
+
+def test_the_best_of_several_invocations_is_the_ceiling(costs_of):
+    slower = {name: one | {"best": one["best"] * (2 if one["unit"] == "s" else 0.5)} for name, one in CEILINGS.items()}
+    invocations = [{"ceilings": one, "cases_run": 1} for one in (slower, CEILINGS, None)]
+    limits = costs_of(synthetic.timed(1e-3), invocations=invocations).ceilings
+    assert limits.products["float32"] == 1e11
+    assert limits.operation == 1e-6
+
+
+KERNELS = ("loop", "xla", "unrolled")
+
+
+def test_updates_times_seconds_and_compile(costs_of):
+    trained = synthetic.convergence([400] * 10, case_=synthetic.case(regime="stateful"))
+    records = [trained, *flat(synthetic.timed(1e-3, 2.0, noise=0.01, kernel=k, regime="stateful") for k in KERNELS)]
+    for one in records[1:3]:
+        one["time"]["seconds_per_update"] = [1e-3] * 4
+    found = {one.timing.setting.kernel: one for one in costs_of(records).to_target}
+    assert set(found) == set(KERNELS)
+    assert found["loop"].seconds == pytest.approx(400 * 1e-3 + 2.0)
+    assert found["loop"].low < found["loop"].seconds < found["loop"].high
+
+
+def test_what_never_arrives_takes_for_ever(costs_of):
+    records = [synthetic.convergence([None] * 10), *synthetic.timed(1e-3)]
+    (one,) = costs_of(records).to_target
+    assert one.seconds == math.inf
+    assert math.isfinite(one.low)
+
+
+def test_a_training_timed_whole_is_held_against_its_parts(tmp_path):
+    whole = {"seconds": 3.3, "evaluate_seconds": 0.5, "updates": 1000, "calls": 10, "reached": True, "error": 0.1}
+    records = synthetic.timed(1e-3, 2.0, body={"whole": whole})
+    run = read(synthetic.write(tmp_path / "run", records))
+    assert [one.off for one in analyse(run).costs.wholes] == [pytest.approx(0.1)] * 2
+    assert "off by 10.0 % in the median" in write_report(run).read_text()
+
+
+def test_the_harness_share_is_told(tmp_path):
+    body = {"overhead_seconds_per_update": [5e-6] * 5}
+    records = [*synthetic.timed(2e-3, body=body, units=8), *synthetic.timed(5e-5, body=body, units=16)]
+    text = write_report(read(synthetic.write(tmp_path / "run", records))).read_text()
+    assert "a millisecond or more it is 0.250 % at most" in text
+    assert "below 100 µs it is up to 10 %" in text
+
+
+def test_energy_is_told_only_where_the_machine_told(tmp_path):
+    machine = {
+        "updates": 100,
+        "accelerators": [{"energy_joules": 5.0, "slowed_by": []}],
+        "energy_joules": {"package-0": 2.0},
+    }
+    told = synthetic.timed(1e-3, body={"machine": machine})
+    text = write_report(read(synthetic.write(tmp_path / "told", told))).read_text()
+    assert "package-0 0.0200, GPU 0 0.0500" in text
+    text = write_report(read(synthetic.write(tmp_path / "not", synthetic.timed(1e-3)))).read_text()
+    assert "This machine told none" in text
+
+
+def memory(peak, **changes):
+    case = synthetic.case("memory", units=64, window=32, batch_size=32, **changes)
+    return synthetic.memory(peak, case, features=1, parameters=4 * 64 * 66 + 65, kernel_seen=case.kernel)
+
+
+def test_a_probe_that_sees_too_little_or_too_much_is_doubted(tmp_path):
+    # Weights four times over, seven values a unit and step, the batch.
+    counted = 4 * (4 * (4 * 64 * 66 + 65) + 32 * 32 * (7 * 64 + 2))
+    records = [
+        memory(round(counted * factor), regime=regime) for factor, regime in ((1.4, "stateful"), (0.3, "stateless"))
+    ]
+    run = read(synthetic.write(tmp_path / "run", records))
+    found = analyse(run).costs
+    assert {one.count.total for one in found.memories} == {counted}
+    assert {one.regime: one.doubtful for one in found.memories} == {"stateful": False, "stateless": True}
+    assert "The memory of 1 case cannot be right" in write_report(run).read_text()
+
+
+def test_what_carrying_the_state_takes_is_the_difference(costs_of):
+    found = costs_of([memory(4_000_000 + 16_384, regime="stateful"), memory(4_000_000)])
+    (pair,) = found.states
+    assert pair.difference == pair.a.count.state == 32 * 64 * 2 * 4
+
+
+def test_records_from_before_these_fields_still_have_costs(tmp_path):
+    folder = Path(__file__).parents[2] / "reports" / "published" / "quick"
+    shutil.copy(folder / "run.json", tmp_path)
+    (tmp_path / "records.jsonl").write_bytes(lzma.decompress((folder / "records.jsonl.xz").read_bytes()))
+    found = costs(read(tmp_path))
+    assert found.mismatches == found.points == found.wholes == []
+    assert {"unrolled / loop", "XLA loop / loop"} <= set(found.contrasts.kinds)
+    assert all(not one.doubtful for one in found.memories)
+    assert json.loads(json.dumps(costs_summary(found), allow_nan=False))["ratios"]
+
+
+def test_an_own_machine_has_a_figure_for_everything(tmp_path):
+    """Growth, roofline and memory are drawn where there is something to draw."""
+    body = {
+        "features": 1, "cell_steps_per_update": 128,
+        "evidence": {"XlaMustCompile": 0, "ops an update": 100, "ops a step": 60},
+    }  # fmt: skip
+    records = flat(
+        synthetic.timed(1e-6 * window * batch, noise=0.02, kernel=kernel, window=window, batch_size=batch, units=64,
+                        body=body | {"parameters": 4 * 64 * 66 + 65})
+        for kernel in ("loop", "unrolled", "odd")
+        for window, batch in ((8, 8), (16, 8), (32, 8), (8, 16), (8, 32))
+    )  # fmt: skip
+    for window in (8, 16, 32):
+        for kernel in ("loop", "unrolled"):
+            case = synthetic.case("memory", units=64, window=window, kernel=kernel)
+            records.append(synthetic.memory(2**20 * window, case, features=1, parameters=4 * 64 * 66 + 65))
+    report = write_report(read(synthetic.write(tmp_path / "run", records, **ABOUT)))
+    for name in ("cost-growth", "memory-growth", "roofline"):
+        pixels = imread(report.parent / "figures" / f"{name}.png")
+        assert 0.005 < (pixels[..., :3].mean(axis=-1) < 0.98).mean() < 0.9
+        assert f"(figures/{name}.png)" in report.read_text()

@@ -1,0 +1,133 @@
+"""Ratios of costs with a known answer: planted ratios, paybacks and exponents, and cases against themselves."""
+
+import math
+
+import numpy as np
+import pytest
+import synthetic
+from hypothesis import given
+from hypothesis import strategies as st
+from synthetic import flat
+
+from reports.costs.growth import exponent
+from reports.statistics.pooled import log_ratios, pooled_ratio, pooled_spread
+
+KERNELS = ("loop", "xla", "unrolled")
+
+
+def test_a_planted_ratio_is_found_process_by_process(costs_of):
+    found = costs_of(
+        flat(
+            synthetic.timed(1e-3 * ratio, noise=0.02, kernel=kernel, units=units)
+            for kernel, ratio in zip(KERNELS, (1.0, 0.25, 2.0), strict=True)
+            for units in (8, 16, 32, 64)
+        )
+    )
+    for what, ratio, word in (("XLA loop / loop", 0.25, "faster"), ("unrolled / loop", 2.0, "slower")):
+        here = found.contrasts.of(what)
+        assert len(here) == 4
+        for one in here:
+            assert one.training.low < ratio < one.training.high
+            assert one.training.high / one.training.low < 1.25
+        assert word == ("faster" if here[0].training.high < 1 else "slower")
+    assert found.contrasts.training.degrees == 8
+
+
+def test_intervals_of_two_processes_cover_as_often_as_they_say():
+    rng = np.random.default_rng(5)
+    covered = total = 0
+    for _ in range(200):
+        groups = [math.log(0.9) + 0.1 * rng.standard_normal(2) for _ in range(8)]
+        spread = pooled_spread(groups)
+        for group in groups:
+            ratio = pooled_ratio(group, spread)
+            covered += ratio.low <= 0.9 <= ratio.high
+            total += 1
+    assert 0.93 <= covered / total <= 0.97
+
+
+def test_a_pooled_interval_by_hand():
+    groups = [np.array([0.0, 0.2]), np.array([1.0, 1.4]), np.array([5.0])]
+    spread = pooled_spread(groups)
+    assert spread.degrees == 2
+    assert spread.deviation == pytest.approx(math.sqrt((0.02 + 0.08) / 2))
+    ratio = pooled_ratio(groups[0], spread)
+    assert ratio.value == pytest.approx(math.exp(0.1))
+    assert math.log(ratio.high) - 0.1 == pytest.approx(4.302653 * spread.deviation / math.sqrt(2))
+    assert pooled_ratio(groups[2], pooled_spread([])).method == "none"
+
+
+@given(st.dictionaries(st.integers(0, 5), st.floats(1e-6, 1e3), min_size=1))
+def test_a_case_over_itself_is_one(values):
+    assert np.all(log_ratios(values, values) == 0)
+
+
+def test_a_case_against_itself_is_the_spread_of_its_processes(costs_of):
+    records = flat(
+        [synthetic.time([1e-3 * off] * 4, synthetic.case("time", units=units, repetition=n))]
+        for units, offs in ((8, (1.0, 1.01)), (16, (1.0, 1.03)), (32, (1.1, 1.0)))
+        for n, off in enumerate(offs)
+    )
+    found = costs_of(records).again
+    assert found.off == pytest.approx(0.03)
+    assert not found.reached
+    assert found.off_blocks == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "compiling", "updates"),
+    [(0.5e-3, 3.0, 4000), (0.5e-3, 0.5, 0), (1.5e-3, 3.0, math.inf), (1.5e-3, 0.5, math.inf)],
+    ids=["pays", "at once", "never", "slower"],
+)
+def test_a_planted_payback(costs_of, seconds, compiling, updates):
+    # Two seconds more to compile, half a millisecond saved an update.
+    others = flat(synthetic.timed(1e-3, noise=0.01, units=u, kernel=k) for u in (16, 32) for k in ("loop", "unrolled"))
+    records = [
+        *synthetic.timed(1e-3, compiling=1.0, kernel="loop"),
+        *synthetic.timed(seconds, compiling=compiling, kernel="xla"),
+        *others,
+    ]
+    (one,) = [p for p in costs_of(records).paybacks if p.contrast.what == "XLA loop / loop"]
+    assert one.updates == pytest.approx(updates)
+    assert one.low <= one.updates <= one.high
+    if updates == 4000:
+        assert one.high < 5000
+
+
+def test_a_kernel_that_may_not_be_faster_may_never_pay(costs_of):
+    records = flat(
+        synthetic.timed(s, c, noise=0.2, kernel=k, units=u)
+        for u in (8, 16, 32)
+        for k, s, c in (("loop", 1e-3, 1.0), ("xla", 0.98e-3, 3.0))
+    )
+    assert math.inf in {one.high for one in costs_of(records).paybacks}
+
+
+@pytest.mark.parametrize("power", [0.0, 1.0, 1.7])
+def test_a_planted_exponent_is_found(costs_of, power):
+    records = flat(synthetic.timed(1e-6 * units**power, units=units) for units in (16, 64, 256, 1024))
+    found = [one for one in costs_of(records).growths if one.quantity == "seconds an update"]
+    assert [one.axis for one in found] == ["units"]
+    assert found[0].exponent == pytest.approx(power, abs=1e-9)
+    assert found[0].last == pytest.approx(power, abs=1e-9)
+    assert found[0].high - found[0].low < 1e-6
+
+
+def test_what_is_no_power_law_has_a_wide_interval():
+    x = np.array([1.0, 10.0, 100.0, 1000.0])
+    _, low, high = exponent(x, 100 + x)
+    assert high - low > 0.5
+
+
+def test_cells_of_as_many_parameters_are_compared(costs_of):
+    def parameters(cell, units):
+        gates, biases = (4, 1) if cell == "lstm" else (3, 2)
+        return gates * units * (1 + units + biases) + units + 1
+
+    sizes = [("lstm", 64), ("gru", 74), ("gru", 64)]
+    records = flat(
+        synthetic.timed(1e-3, cell=cell, units=units, body={"parameters": parameters(cell, units)})
+        for cell, units in sizes
+    )
+    (one,) = costs_of(records).contrasts.of("GRU / LSTM of as many parameters")
+    assert (one.a.setting.units, one.b.setting.units) == (74, 64)
