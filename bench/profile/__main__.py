@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     watched = sampler.found()
     console.print("measuring ceilings ...\n")
     engine.configure(threads=None, device=options.device, cache=None)
-    found = ceilings.measure(engine)
+    found = ceilings.measure(engine, options.device)
     _ceilings(console, found)
     _steadiness(console, steady, watched)
     reasons = doubts(about, watched, steady)

@@ -12,11 +12,11 @@ BLOCK_S = 0.05
 BLOCKS = 5
 """Blocks of an operation; the best is the ceiling, the middle one shows how far from it the machine usually is."""
 
-PRODUCT = 1024
-"""Rows of the squares that are multiplied: 4 MiB in float32, large enough that nothing but arithmetic counts."""
+PRODUCT = {"cpu": 1024, "gpu": 8192}
+"""Rows of the squares that are multiplied, by device: large enough that nothing but arithmetic counts."""
 
-COPY_BYTES = 2**27
-"""Several times the last cache of a desktop; 128 MiB, so that two of them fit everywhere."""
+COPY_BYTES = {"cpu": 2**27, "gpu": 2**30}
+"""Several times the last cache of a desktop, or of a GPU, and small enough that two of them fit everywhere."""
 
 HAND_OVER_BYTES = 2**24
 DTYPES = ("float32", "float64", "bfloat16")
@@ -32,21 +32,19 @@ class Ceiling:
     median: float
 
 
-def measure(engine: Engine, *, blocks: int = BLOCKS) -> list[Ceiling] | None:
-    """Measure all ceilings; None for an engine that brings no operations to measure them with."""
+def measure(engine: Engine, device: str) -> list[Ceiling] | None:
+    """Measure all ceilings of a device ("cpu" or "gpu"); None for an engine that brings no operations for it."""
     primitives = engine.primitives() if isinstance(engine, Primitives) else None
     if primitives is None:
         return None
+    rows, size = PRODUCT[device], COPY_BYTES[device]
     found = [
-        _rate(f"matrix product, {dtype}", "FLOP/s", primitives.product(dtype, PRODUCT), 2.0 * PRODUCT**3, blocks)
-        for dtype in DTYPES
+        _rate(f"matrix product, {dtype}", "FLOP/s", primitives.product(dtype, rows), 2.0 * rows**3) for dtype in DTYPES
     ]
-    found.append(_rate("memory, read and written", "B/s", primitives.copy(COPY_BYTES), 2.0 * COPY_BYTES, blocks))
-    found.append(
-        _rate("host to device", "B/s", primitives.host_to_device(HAND_OVER_BYTES), float(HAND_OVER_BYTES), blocks)
-    )
-    found.append(_seconds("smallest operation in a graph", primitives.graph_op(), primitives.CHAIN, blocks))
-    found.append(_seconds("smallest operation from Python", primitives.eager_op(), 1, blocks))
+    found.append(_rate("memory, read and written", "B/s", primitives.copy(size), 2.0 * size))
+    found.append(_rate("host to device", "B/s", primitives.host_to_device(HAND_OVER_BYTES), float(HAND_OVER_BYTES)))
+    found.append(_seconds("smallest operation in a graph", primitives.graph_op(), primitives.CHAIN))
+    found.append(_seconds("smallest operation from Python", primitives.eager_op(), 1))
     return found
 
 
@@ -55,7 +53,7 @@ def to_dict(found: list[Ceiling] | None) -> dict[str, Any] | None:
     return None if found is None else {one.name: asdict(one) for one in found}
 
 
-def block_seconds(repeat: Callable[[int], None], blocks: int) -> list[float]:
+def block_seconds(repeat: Callable[[int], None], blocks: int = BLOCKS) -> list[float]:
     """Seconds of one operation, one sample a block; the first calls, which compile, are left out."""
 
     def timed(times: int) -> float:
@@ -70,11 +68,11 @@ def block_seconds(repeat: Callable[[int], None], blocks: int) -> list[float]:
     return [timed(times) / times for _ in range(blocks)]
 
 
-def _rate(name: str, unit: str, repeat: Callable[[int], None], amount: float, blocks: int) -> Ceiling:
-    seconds = block_seconds(repeat, blocks)
+def _rate(name: str, unit: str, repeat: Callable[[int], None], amount: float) -> Ceiling:
+    seconds = block_seconds(repeat)
     return Ceiling(name, unit, amount / min(seconds), amount / statistics.median(seconds))
 
 
-def _seconds(name: str, repeat: Callable[[int], None], operations: int, blocks: int) -> Ceiling:
-    seconds = block_seconds(repeat, blocks)
+def _seconds(name: str, repeat: Callable[[int], None], operations: int) -> Ceiling:
+    seconds = block_seconds(repeat)
     return Ceiling(name, "s", min(seconds) / operations, statistics.median(seconds) / operations)

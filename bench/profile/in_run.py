@@ -40,4 +40,4 @@ def _measure(sender: Connection, name: str, device: str) -> None:
 
     engine = engines.create(name)
     engine.configure(threads=None, device=device, cache=None)
-    sender.send(ceilings.to_dict(ceilings.measure(engine)))
+    sender.send(ceilings.to_dict(ceilings.measure(engine, device)))

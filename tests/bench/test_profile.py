@@ -35,8 +35,8 @@ class Primitives:
         return repeat
 
     def product(self, dtype, size):
-        assert size == PRODUCT
-        return self._takes(2 * PRODUCT**3 / {"float32": 1e11, "float64": 4e10, "bfloat16": 2e11}[dtype])
+        assert size == PRODUCT["cpu"]
+        return self._takes(2 * size**3 / {"float32": 1e11, "float64": 4e10, "bfloat16": 2e11}[dtype])
 
     def copy(self, size):
         return self._takes(2 * size / 2e10)
@@ -68,7 +68,7 @@ def engine(monkeypatch):
 
 
 def test_planted_rates_are_found(engine):
-    found = ceilings.to_dict(ceilings.measure(engine))
+    found = ceilings.to_dict(ceilings.measure(engine, "cpu"))
     assert {name: one["best"] for name, one in found.items()} == {
         "matrix product, float32": pytest.approx(1e11),
         "matrix product, float64": pytest.approx(4e10),
@@ -80,7 +80,7 @@ def test_planted_rates_are_found(engine):
     }
     for one in found.values():
         assert one["median"] == pytest.approx(one["best"])  # two of three blocks are undisturbed
-    assert COPY_BYTES > 2**26 > HAND_OVER_BYTES
+    assert COPY_BYTES["gpu"] > COPY_BYTES["cpu"] > HAND_OVER_BYTES
 
 
 def test_blocks_are_long_enough_for_the_clock(monkeypatch):
@@ -97,7 +97,7 @@ def test_blocks_are_long_enough_for_the_clock(monkeypatch):
 
 
 def test_an_engine_without_operations_has_no_ceilings():
-    assert ceilings.measure(fake.FakeEngine()) is None
+    assert ceilings.measure(fake.FakeEngine(), "cpu") is None
     assert ceilings.to_dict(None) is None
 
 
