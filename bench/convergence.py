@@ -28,6 +28,13 @@ SEEDS_APART = 10_000
 TIMED_BLOCKS = 5
 """Compiled calls without evaluation whose duration gives the steady-state seconds per update."""
 
+LEAST_CPU_SHARE = 0.9
+"""Share of the timed blocks' wall time that this process must have computed: it has a core of its own, so what is
+missing went to other work."""
+
+LEAST_TIMED_S = 0.02
+"""Blocks shorter than this say nothing of who had the core."""
+
 WAYS: tuple[Predicts, ...] = ("sliding", "carried", "positions")
 
 
@@ -82,6 +89,7 @@ class Block:
         self._slots: list[Replicate | None] = [None] * replicates
         self._predicts = REGIMES[workload.case.regime].predicts
         self._target = workload.target
+        self.disturbed = False
         self.seconds = {"prepare": 0.0, "compile": 0.0, "train": 0.0, "evaluate": 0.0}
         begin = time.perf_counter()
         self.trainer: Trainer = engine.trainer(workload.work(replicates), workload.case.kernel)
@@ -99,10 +107,12 @@ class Block:
         """Steady-state seconds per update and replicate, one sample a compiled call; spoils the models in the slots."""
         starts = self._starts(0)[: self._workload.updates_between_evaluations]
         samples = []
+        wall, cpu = time.perf_counter(), time.process_time()
         for _ in range(TIMED_BLOCKS):
             begin = time.perf_counter()
             self._call("train", starts, reset=True)
             samples.append((time.perf_counter() - begin) / len(starts) / len(self._slots))
+        self.disturbed = disturbed(time.perf_counter() - wall, time.process_time() - cpu)
         return samples
 
     def _fill(self, queue: deque[Replicate]) -> bool:
@@ -200,6 +210,8 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
         Warn.RATE_AT_EDGE: at_edge,
         Warn.NO_RATE_REACHES: bool(tuning) and all(r.updates_to_target is None for r in tuning),
         Warn.DIVERGED: any(r.diverged for r in evaluation),
+        # On a GPU the process waits for it, and need not compute.
+        Warn.BUSY_MACHINE: block.disturbed and workload.case.device == "cpu",
         Warn.OTHER_KERNEL: kernel != workload.case.kernel,
     }
     result = {
@@ -232,6 +244,11 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
         "evaluated_otherwise": {way: [r.otherwise[way] for r in evaluation] for way in WAYS},
     }
     return result, block.seconds, [code for code, found in checks.items() if found]
+
+
+def disturbed(wall: float, cpu: float) -> bool:
+    """Whether other work had the core while the blocks were timed, from their seconds on the wall and on the CPU."""
+    return wall >= LEAST_TIMED_S and cpu < LEAST_CPU_SHARE * wall
 
 
 def choose_rate(tuning: list[Replicate]) -> float:

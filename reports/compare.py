@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from bench.regimes import REGIMES
+from bench.warnings import Warn
 from reports.flops import flops_per_update
 from reports.read import Run
 from reports.records import Convergence, Record, Replicate
@@ -134,7 +135,12 @@ class Comparison:
 
     @cached_property
     def seconds(self) -> Judgement | None:
-        """Verdict in seconds: updates x the arm's own median seconds per update; None where not measured."""
+        """Verdict in seconds: updates x the arm's own median seconds per update.
+
+        None where not measured, or where the machine had other work meanwhile: seconds of a core that was shared.
+        """
+        if any(str(Warn.BUSY_MACHINE) in arm.record.warnings for arm in (self.a, self.b)):
+            return None
         a, b = self.a.convergence.median_seconds_per_update, self.b.convergence.median_seconds_per_update
         if a is None or b is None:
             return None

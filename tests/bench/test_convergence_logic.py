@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from dataclasses import replace
 
 import fake_engine as fake
@@ -14,6 +15,7 @@ from bench import convergence, workload
 from bench.convergence import FIRST_TUNING_SEED, WAYS, Replicate, choose_rate
 from bench.initial_weights import initial_weights
 from bench.regimes import REGIMES
+from bench.warnings import Warn
 
 UPDATES = 24  # an epoch of the fixture's case: (800 - 3) // (4 * 8)
 
@@ -372,6 +374,28 @@ def test_seconds_are_split_and_samples_are_per_update_and_replicate(case, traini
     assert all(value > 0 for value in seconds.values())
     assert len(result["seconds_per_update"]) == convergence.TIMED_BLOCKS
     assert all(0 < value < seconds["train"] for value in result["seconds_per_update"])
+
+
+@pytest.mark.parametrize(
+    ("wall", "cpu", "expected"), [(1.0, 0.99, False), (1.0, 0.5, True), (0.01, 0.0, False), (1.0, 1.8, False)]
+)
+def test_a_core_that_was_shared_disturbs_the_timing(wall, cpu, expected):
+    assert convergence.disturbed(wall, cpu) is expected
+
+
+def test_a_process_that_waits_is_noticed(case, training):
+    class Slow(Spied):
+        def trainer(self, work, kernel):
+            made = super().trainer(work, kernel)
+            train = made.train
+            made.train = lambda *args, **options: time.sleep(0.01) or train(*args, **options)
+            return made
+
+    load = workload.build(case, replace(training, tuning_seeds=1, evaluation_seeds=1, epochs=1))
+    *_, warnings = convergence.measure(load, Slow(fake.error_curve))
+    assert Warn.BUSY_MACHINE in warnings
+    *_, warnings = convergence.measure(workload.build(case.but(device="gpu"), load.training), Slow(fake.error_curve))
+    assert Warn.BUSY_MACHINE not in warnings
 
 
 def test_the_record_can_be_written_as_json(case, training):

@@ -64,6 +64,15 @@ def test_seconds_and_cell_steps_can_disagree_and_are_then_said_to():
     assert one.disagree
 
 
+def test_seconds_of_a_core_that_was_shared_are_not_compared():
+    records = synthetic.pair(synthetic.hits(200, seed=1), synthetic.hits(400, seed=2))
+    assert analyse(run_of(records)).compared[0].seconds is not None
+    records[0]["warnings"] = ["busy-machine"]
+    (one,) = analyse(run_of(records)).compared
+    assert one.seconds is None
+    assert one.updates.verdict == "holds"
+
+
 def test_different_targets_are_not_compared():
     records = synthetic.pair([200] * 10, [400] * 10)
     records[1]["convergence"]["target"] = 0.1
