@@ -95,11 +95,15 @@ def _chunks_move(model: Any, layer: Any, first: tuple[Array, Array], second: tup
 
 
 def _continues(model: Any, layer: Any, setting: Setting) -> Check:
-    whole = keras.Sequential([keras.Input((2 * CHUNK, INPUTS)), keras.layers.LSTM(UNITS), keras.layers.Dense(INPUTS, activation="softmax")])
+    whole = keras.Sequential(
+        [keras.Input((2 * CHUNK, INPUTS)), keras.layers.LSTM(UNITS), keras.layers.Dense(INPUTS, activation="softmax")]
+    )
     gaps = []
     for seed in setting.seeds:
         keras.utils.set_random_seed(seed)
-        weights = [0.3 * np.random.default_rng([seed, i]).normal(size=w.shape) for i, w in enumerate(model.get_weights())]
+        weights = [
+            0.3 * np.random.default_rng([seed, i]).normal(size=w.shape) for i, w in enumerate(model.get_weights())
+        ]
         model.set_weights(weights)
         whole.set_weights(weights)
         x = np.random.default_rng(seed).normal(size=(ROWS, 2 * CHUNK, INPUTS)).astype("float32")

@@ -129,7 +129,7 @@ def _carried(block: Block, arm: Cosine) -> tuple[Array, Array]:
     last = arm.train - 1
     first = last % arm.window
     block.predict(np.arange(first, last, arm.window)[:, None])
-    free = block.forecast(SERIES[last:arm.train, None], FORECAST_STEPS)
+    free = block.forecast(SERIES[last : arm.train, None], FORECAST_STEPS)
     block.reset()
     starts = np.arange(first, SCORED.stop - arm.window, arm.window)
     outputs = block.predict(starts[:, None], every_step=True)  # (P, L, R, 1, 1)

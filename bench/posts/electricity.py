@@ -81,7 +81,8 @@ def as_published(data: Demand, name: str, epochs: int, *, carried: bool, setting
     errors = np.sqrt(np.mean((outputs - y[tested.ravel()]) ** 2, axis=0))
     settings = (
         f"L = {WINDOW}, stride 1, LSTM({UNITS}), B = {data.period}, {epochs} epochs in order, "
-        f"{epochs * (data.split // data.period)} updates" + (", state carried, reset after each epoch" if carried else "")
+        f"{epochs * (data.split // data.period)} updates"
+        + (", state carried, reset after each epoch" if carried else "")
     )
     return Arm(name, "as published", settings, {AS_PUBLISHED: values(errors)})
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.errors import PlanError, unknown
 from bench.posts.result import Entry
 
-SEEDS = 12
+SEEDS = 10
 """Seeds of an experiment."""
 
 
