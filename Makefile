@@ -1,12 +1,15 @@
 # The front door. `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help bench test check format report speed clean
+.PHONY: help bench test check format report speed reproduce clean
 
 PYTHON  ?= python3
 PRESET  ?= quick
 DEVICE  ?= cpu
 ENGINE  ?= tensorflow
 ARGS    ?=
+# Which of the posts' experiments (all), and where the book's file LD2011_2014.txt lies (the series shipped).
+ONLY    ?=
+LD2011  ?=
 # A run continues where it stopped if it is called again by the same name.
 RUN     ?= $(basename $(notdir $(PRESET)))$(if $(filter gpu,$(DEVICE)),-gpu)$(if $(filter-out tensorflow,$(ENGINE)),-$(ENGINE))
 
@@ -15,7 +18,7 @@ PY      := $(VENV)/bin/python
 STAMP   := $(VENV)/installed
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make bench [PRESET=quick|full|smoke|path.toml] [RUN=name] [DEVICE=cpu|gpu] [ENGINE=tensorflow] [ARGS='-k lstm']"
 	@echo "  make report RUN=name"
@@ -55,6 +58,10 @@ format: $(STAMP) ## put the code into the project's format
 
 speed: $(STAMP) ## what an update costs: this trainer beside model.fit, PyTorch and JAX
 	@$(PY) -m bench.speed $(ARGS)
+
+reproduce: $(STAMP) ## run the posts' experiments and write their page: [ONLY=id,...] [LD2011=path]
+	@$(PY) -m bench.posts $(if $(ONLY),--only '$(ONLY)') $(if $(LD2011),--ld2011 '$(LD2011)') $(ARGS); status=$$?; \
+	if [ $$status -le 1 ]; then $(PY) -m reports.posts || status=1; fi; exit $$status
 
 clean: ## remove environments and caches; results stay
 	rm -rf .venv .venv-gpu results/.compiled .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

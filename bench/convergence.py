@@ -152,7 +152,8 @@ class Block:
         seeds = [replicate.seed if replicate else 0 for replicate in self._slots]
         own = list(epochs) if len(epochs) == len(seeds) else [epochs[0]] * len(seeds)
         starts = np.stack([schedule.epoch(s, e) for s, e in zip(seeds, own, strict=True)], axis=1)
-        if REGIMES[schedule.regime].carried:
+        regime = REGIMES[schedule.regime]
+        if regime.carried and not regime.misaligned:
             check_continuation(starts, schedule.window)
         return starts
 
@@ -195,6 +196,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
         Warn.RATE_AT_EDGE: at_edge,
         Warn.NO_RATE_REACHES: bool(tuning) and all(r.updates_to_target is None for r in tuning),
         Warn.DIVERGED: any(r.diverged for r in evaluation),
+        Warn.MISALIGNED: REGIMES[workload.case.regime].misaligned,
     }
     result = {
         "parameters": workload.network.parameters,

@@ -9,6 +9,7 @@ import numpy as np
 
 from bench.engines.base import Engine
 from bench.initial_weights import initial_weights
+from bench.regimes import REGIMES
 from bench.warnings import Warn
 from bench.workload import Workload
 
@@ -59,6 +60,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
         Warn.UNSETTLED: not settled(samples),
         Warn.BUSY_MACHINE: load > BUSY_LOAD,
         Warn.OTHER_KERNEL: kernel != workload.case.kernel,
+        Warn.MISALIGNED: REGIMES[workload.case.regime].misaligned,
     }
     result = {
         "parameters": workload.network.parameters,

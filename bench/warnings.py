@@ -12,6 +12,7 @@ class Warn(StrEnum):
     UNSETTLED = "unsettled"
     BUSY_MACHINE = "busy-machine"
     OTHER_KERNEL = "other-kernel"
+    MISALIGNED = "misaligned"
 
 
 REMEDIES: dict[Warn, tuple[str, str]] = {
@@ -38,6 +39,10 @@ REMEDIES: dict[Warn, tuple[str, str]] = {
     Warn.OTHER_KERNEL: (
         "another kernel ran than the one asked for",
         "read `kernel_seen` and `evidence` in the record; the figure belongs to the kernel that ran",
+    ),
+    Warn.MISALIGNED: (
+        "the state was carried to windows that do not continue those it came from",
+        "use it to reproduce what others published, and the regime `stateful` for anything else",
     ),
 }
 """Code -> what it means, what to do."""

@@ -12,7 +12,9 @@ from reports.statistics.intervals import Ratio, geometric_ratio
 from reports.statistics.verdict import LESS, MORE
 from reports.words import listing
 
-CONTROLS = tuple(name for name in REGIMES if name not in {"stateless", "stateful"})
+CONTROLS = tuple(
+    name for name, regime in REGIMES.items() if name not in {"stateless", "stateful"} and not regime.misaligned
+)
 
 
 @dataclass(frozen=True)

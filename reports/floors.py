@@ -43,7 +43,9 @@ def floor_checks(run: Run) -> list[FloorCheck]:
         convergence = body(record)
         floor = convergence.level("stateless_floor")
         last = [one.error[-1] for one in convergence.evaluation if one.error.size and np.isfinite(one.error[-1])]
-        if REGIMES[record.case.regime].carried or not floor or not last:
+        regime = REGIMES[record.case.regime]
+        # What is injected tells of rows before the window.
+        if regime.carried or regime.injected or not floor or not last:
             continue
         margin = STANDARD_ERRORS * _relative_standard_error(convergence.fields.get("scored") or {})
         if margin < 1:

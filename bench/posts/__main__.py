@@ -79,7 +79,7 @@ def _finished(file: Path, setting: Setting) -> bool:
 def _run(todo: list[Experiment], setting: Setting, results: Path, workers: int | None) -> int:
     """Run experiments side by side, those that measure time alone at the end; returns how many failed."""
     cores = sorted(os.sched_getaffinity(0))[: workers or None]
-    waiting = sorted(todo, key=lambda one: one.alone)
+    waiting = sorted(todo, key=lambda one: (one.alone, -one.seconds))
     running: list[Running] = []
     failed = done = 0
     begin = time.perf_counter()

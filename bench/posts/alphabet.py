@@ -282,7 +282,10 @@ def cold_start(setting: Setting) -> Entry:
     """alphabet-cold-start."""
     post, fair = "trained in order from A, as in the post", "trained from random letters"
     arms = [
-        Arm(post, "as published", "LSTM(50), B = 1, 300 epochs from A, reset after each", Stateful(setting, 50).from_k()),
+        Arm(
+            post, "as published", "LSTM(50), B = 1, 300 epochs from A, reset after each",
+            Stateful(setting, 50).from_k(),
+        ),
         Arm(
             fair, "corrected", "LSTM(50), B = 1, as many updates in runs of five letters, each after a reset",
             Stateful(setting, 50, anywhere=True).from_k(),
@@ -310,7 +313,7 @@ def variable_length(setting: Setting) -> Entry:
     """alphabet-variable-length."""
     post, fair = "1000 substrings of seed 7, as in the post", "a fifth of the substrings never seen"
     # The post's own draws: NumPy's old generator from seed 7.
-    old = np.random.RandomState(7)  # noqa: NPY002 - the post's data come from it
+    old = np.random.RandomState(7)
     drawn = [_substring(old) for _ in range(DRAWS)]
     x, answers = _padded(drawn)
     arms = [
@@ -378,7 +381,7 @@ def _entry(
 ) -> Entry:  # fmt: skip
     return Entry(
         id=name, post="004", title=title, published=published, flaw=flaw, seeds=list(setting.seeds), arms=arms,
-        baselines={} if name == "alphabet-cold-start" else {f: TABLE for f in (ACCURACY, IN_ORDER, COLD) if f in arms[0].figures},
+        baselines={figure: TABLE for figure in (ACCURACY, IN_ORDER, COLD) if figure in arms[0].figures},
         claims=claims, notes=[*(notes or []), MEMORYLESS],
     )  # fmt: skip
 

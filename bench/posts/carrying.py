@@ -114,7 +114,8 @@ def _continues(model: Any, layer: Any, setting: Setting) -> Check:
     return Check(
         "two chunks of 10 with the state carried equal 20 steps at once",
         max(gaps) < 1e-5,
-        f"largest difference of the outputs over {len(gaps)} seeds: {max(gaps):.1e} (forward; no gradient passes between "
+        f"largest difference of the outputs over {len(gaps)} seeds: {max(gaps):.1e} (forward; no gradient passes "
+        "between "
         "the chunks)",
     )
 
@@ -137,7 +138,7 @@ def _validation_moves(model: Any, layer: Any, first: tuple[Array, Array], second
 
 
 def _reset_model(model: Any) -> Check:
-    error = attempt(lambda: model.reset_states())
+    error = attempt(lambda: model.reset_states())  # noqa: PLW0108 - looking it up is what fails
     return Check(
         "model.reset_states() resets all layers",
         not error,
@@ -147,7 +148,7 @@ def _reset_model(model: Any) -> Check:
 
 
 def _reset_layer(layer: Any) -> Check:
-    error = attempt(lambda: layer.reset_states())
+    error = attempt(lambda: layer.reset_states())  # noqa: PLW0108 - the same
     left = float(np.abs(state(layer)).max())
     return Check(
         "layer.reset_states() resets one layer",
@@ -222,7 +223,8 @@ def two_branch(setting: Setting) -> Entry:
         Check(
             "each encoder keeps a state of its own",
             max(cross) == 0,
-            f"another first input changed the second encoder's state by {max(cross):g} at most, over {len(cross)} seeds",
+            f"another first input changed the second encoder's state by {max(cross):g} at most, over {len(cross)} "
+            "seeds",
         ),
         Check(
             "all inputs must have the same batch size",

@@ -126,7 +126,8 @@ def stateless(setting: Setting) -> Entry:
         ),
         Claim(
             "compare", "flaw", "random labels give a lower validation accuracy", VALIDATION, post, b=fair,
-            yes="The network learns where there is something to learn: with labels that follow from the data it is above "
+            yes="The network learns where there is something to learn: with labels that follow from the data it is "
+                "above "
             "what random labels allow.",
             no="Even with labels that follow from the data it learnt nothing in 50 epochs.",
         ),
@@ -172,8 +173,8 @@ def stateful(setting: Setting) -> Entry:
             no="Carried state between unrelated rows costs no accuracy here.",
         ),
         Claim(
-            "compare", "flaw", "state left behind by validation lowers validation accuracy further", VALIDATION, fair[2],
-            b=fair[1],
+            "compare", "flaw", "state left behind by validation lowers validation accuracy further", VALIDATION,
+            fair[2], b=fair[1],
             yes="Never resetting, with validation in between, costs more.",
             no="That validation leaves its state behind costs nothing more here: every state is noise to the next row.",
         ),
@@ -183,15 +184,16 @@ def stateful(setting: Setting) -> Entry:
         "random labels; validation moves the state",
         [
             SOFT_LABELS,
-            "The post prints the square root of the loss as RMSE; the loss is a cross-entropy, so that number means "
-            "nothing.",
+            ("The post prints the square root of the loss as RMSE; the loss is a cross-entropy, so that number means "
+            "nothing."),
             "The 800 epochs are trained in the replicated trainer, which a test holds to `fit`.",
         ],
     )  # fmt: skip
 
 
 SOFT_LABELS = (
-    "The posts' targets are ten uniform numbers that add up to about 5. Behind a softmax Keras then takes softmax − target "
+    "The posts' targets are ten uniform numbers that add up to about 5. Behind a softmax Keras then takes softmax − "
+    "target "
     "as the gradient, which is not the gradient of the loss it prints; a target must add up to 1."
 )
 
@@ -201,7 +203,10 @@ def _entry(
 ) -> Entry:
     return Entry(
         id=name, post="003", title=title, published="no figure", flaw=flaw, seeds=list(setting.seeds), arms=arms,
-        baselines={TRAIN: {"chance": BY_CHANCE}, VALIDATION: {"chance, and the best any model can do on random labels": BY_CHANCE}},
+        baselines={
+            TRAIN: {"chance": BY_CHANCE},
+            VALIDATION: {"chance, and the best any model can do on random labels": BY_CHANCE},
+        },
         claims=claims, notes=notes,
     )  # fmt: skip
 

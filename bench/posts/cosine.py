@@ -314,8 +314,8 @@ def stacked(setting: Setting) -> Entry:
         "53 min 04 s (predecessor); test mse 4.2e-4, three layers 4.1e-3 (source notebook)",
         "as for one layer, and more than three times the epochs",
         [
-            "The notebook's epochs are not known: its test mse is held against the post's 100. Its third layer "
-            "is left out. Corrected arms make the updates of 30 epochs."
+            ("The notebook's epochs are not known: its test mse is held against the post's 100. Its third layer "
+            "is left out. Corrected arms make the updates of 30 epochs.")
         ],
     )  # fmt: skip
 

@@ -35,9 +35,11 @@ def run(setting: Setting) -> Entry:
         id="injected-state",
         post="001",
         title="the state of each mini-batch is set from data",
-        published="rebinding states[0] to a variable of the wrong shape passes silently; setting its value must fail on a "
+        published="rebinding states[0] to a variable of the wrong shape passes silently; setting its value must fail "
+        "on a "
         "wrong shape; h is states[0], c is states[1]",
-        flaw="states of shape (2,) for 8 units; set inside a generator that runs ahead of the training; c is left as it was",
+        flaw="states of shape (2,) for 8 units; set inside a generator that runs ahead of the training; c is left as "
+        "it was",
         seeds=list(setting.seeds),
         checks=[
             _rebinding(),
@@ -50,8 +52,12 @@ def run(setting: Setting) -> Entry:
             _second_layer(),
         ],
         notes=[
-            "The regime `stateful-injected` does this in a benchmark: states for every window from the task's data, for each "
-            "layer, h and c apart, their shapes checked before the first training."
+            (
+                "The regime `stateful-injected` does this in a benchmark: states for every window from the task's "
+                "data, "
+                "for each "
+                "layer, h and c apart, their shapes checked before the first training."
+            )
         ],
     )
 
@@ -67,7 +73,8 @@ def _rebinding() -> Check:
     return Check(
         "layer.states[0] = variable of shape (10, 2) passes silently, for 8 units",
         not error,
-        error or f"no error; states[0] is {'another' if id(layer.states[0]) != before else 'the same'} variable of shape "
+        error or f"no error; states[0] is {'another' if id(layer.states[0]) != before else 'the same'} variable of "
+                 "shape "
         f"{tuple(layer.states[0].shape)}",
     )  # fmt: skip
 

@@ -44,7 +44,7 @@ def table(values_: Array, lahead: int, tsteps: int, *, newest_first: bool) -> tu
 def as_published(lahead: int, tsteps: int, *, carried: bool, setting: Setting) -> Array:
     """Test errors of the example as it stands, shape (R,): one series, every window re-read, in order in both arms."""
     # The example's own series: NumPy's old generator from seed 1986.
-    drawn = np.random.RandomState(1986).uniform(-AMPLITUDE, AMPLITUDE, LENGTH + LEAD)  # noqa: NPY002
+    drawn = np.random.RandomState(1986).uniform(-AMPLITUDE, AMPLITUDE, LENGTH + LEAD)
     x, y = table(drawn, lahead, tsteps, newest_first=True)
     block = Block(lstm(UNITS), x, y[:, -1], setting.seeds, carried=carried)
     block.fit(in_order(TRAIN) for _ in range(setting.epochs(EPOCHS)))
@@ -166,8 +166,10 @@ def run(setting: Setting) -> Entry:
         claims=claims,
         traces={"lahead": LAHEAD, "tsteps": TSTEPS},
         notes=[
-            "Converged: the test error is at most half the best error without memory where the window is too short "
-            "(only memory gets there), else at most a quarter of the error of predicting 0.",
+            (
+                "Converged: the test error is at most half the best error without memory where the window is too short "
+                "(only memory gets there), else at most a quarter of the error of predicting 0."
+            ),
             "lahead 2 to 8 and tsteps 4 and 8 are added: the example itself has lahead 1 and tsteps 2.",
         ],
     )

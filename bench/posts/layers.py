@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Callable
 
-
 import keras
 import numpy as np
 
@@ -23,7 +22,7 @@ def random_rows(seed: int, *shape: int) -> Array:
 
 
 def masking(setting: Setting) -> Entry:
-    """masking."""
+    """Masking."""
     layer = keras.layers.LSTM(UNITS, return_sequences=True, return_state=True)
     masked = keras.layers.Masking(0.0)
     kept = [step for step in range(STEPS) if step not in SKIPPED]
@@ -50,7 +49,8 @@ def masking(setting: Setting) -> Entry:
     unaware, said = _unaware()
     count = len(setting.seeds)
     return _entry(
-        "masking", "Masking(0.) before LSTM(32), steps 3 and 5 set to zero", "skipped steps do not change the state", setting,
+        "masking", "Masking(0.) before LSTM(32), steps 3 and 5 set to zero", "skipped steps do not change the state",
+        setting,
         [
             Check(
                 "skipped steps do not change the state", max(states) < EXACT,
@@ -124,7 +124,8 @@ def return_state(setting: Setting) -> Entry:
     size = keras.layers.LSTM(8).cell.state_size
     checks.append(Check("cell.state_size of an LSTM is [8, 8]", list(size) == [8, 8], f"it is {size!r}"))
     return _entry(
-        "return-state", "return_sequences and return_state", "without sequences, output equals the hidden state", setting,
+        "return-state", "return_sequences and return_state", "without sequences, output equals the hidden state",
+        setting,
         checks, "003, 001",
     )  # fmt: skip
 
@@ -218,7 +219,8 @@ def embedding(setting: Setting) -> Entry:
             ),
             Check(
                 "Embedding(256) + LSTM(128) + Dropout .5 + sigmoid, rmsprop, B = 16 trains", all(fell),
-                f"the loss fell from the first to the third epoch in {sum(fell)} of {len(fell)} seeds, on 160 made-up rows "
+                f"the loss fell from the first to the third epoch in {sum(fell)} of {len(fell)} seeds, on 160 "
+                "made-up rows "
                 f"that can be learnt; outputs in 0..1: {_flag(all(inside))}",
             ),
             Check(

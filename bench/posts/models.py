@@ -1,5 +1,6 @@
 """The networks of the posts as pure functions of weights with a leading replicate axis."""
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -64,7 +65,7 @@ class Perceptron:
         rng = np.random.default_rng([seed, 0x57A7E])
         sizes = (self.inputs, *self.hidden, 1)
         weights: Weights = []
-        for into, out in zip(sizes, sizes[1:], strict=False):
+        for into, out in itertools.pairwise(sizes):
             limit = np.sqrt(6.0 / (into + out))
             weights += [rng.uniform(-limit, limit, (into, out)).astype("float32"), np.zeros(out, "float32")]
         return weights

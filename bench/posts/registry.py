@@ -1,7 +1,7 @@
 """Every experiment and piece of behaviour that the posts show, by id; importing this imports no framework."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
@@ -41,7 +41,9 @@ class Experiment:
 
     id: str
     module: str
-    alone: bool = field(default=False)
+    seconds: int = 10
+    """About how long it takes on one core: long ones begin first, so that no core waits for a last one."""
+    alone: bool = False
     """It measures time, so nothing else may run beside it."""
 
     def run(self, setting: Setting) -> Entry:
@@ -50,36 +52,36 @@ class Experiment:
         return entry
 
 
-# The longest first, so that no core waits for a last long one.
 EXPERIMENTS: dict[str, Experiment] = {
     one.id: one
     for one in (
-        Experiment("cosine-stacked-stateful", "cosine"),
-        Experiment("cosine-stateful", "cosine"),
-        Experiment("stacked-classification-stateful", "classification"),
-        Experiment("alphabet-variable-length", "alphabet"),
-        Experiment("electricity", "electricity"),
-        Experiment("cosine-stateless", "cosine"),
-        Experiment("lagged-average", "lagged_average"),
-        Experiment("stacked-classification", "classification"),
+        Experiment("cosine-stateless", "cosine", 50),
+        Experiment("cosine-stateful", "cosine", 200),
+        Experiment("cosine-stacked-stateful", "cosine", 250),
         Experiment("cosine-mlp", "cosine"),
+        Experiment("lagged-average", "lagged_average", 40),
+        Experiment("electricity", "electricity", 100),
         Experiment("alphabet-char", "alphabet"),
         Experiment("alphabet-feature-window", "alphabet"),
         Experiment("alphabet-step-window", "alphabet"),
         Experiment("alphabet-state-in-batch", "alphabet"),
         Experiment("alphabet-stateful", "alphabet"),
         Experiment("alphabet-cold-start", "alphabet"),
+        Experiment("alphabet-variable-length", "alphabet", 120),
+        Experiment("stacked-classification", "classification"),
+        Experiment("stacked-classification-stateful", "classification", 150),
         Experiment("two-chunk-continuation", "carrying"),
         Experiment("two-branch", "carrying"),
-        Experiment("injected-state", "injecting"),
         Experiment("embedding-classification", "layers"),
         Experiment("masking", "layers"),
         Experiment("return-state", "layers"),
+        Experiment("injected-state", "injecting"),
         Experiment("reset-after", "layers"),
         Experiment("unroll", "speed", alone=True),
         Experiment("implementation", "speed", alone=True),
     )
 }
+"""In the order of the posts, by example."""
 
 
 def choose(only: Iterable[str]) -> list[Experiment]:

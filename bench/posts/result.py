@@ -1,6 +1,6 @@
 """What an experiment found, as plain data: a report is made from this alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -51,8 +51,8 @@ class Claim:
     about
         ``post``: the answer decides whether the post is reproduced. ``flaw``: it says what the flaw did. ``remains``:
         it says what is left of the post's sentence. ``floor``: it holds a figure against what needs no memory.
-    yes, no
-        What to say if the answer is yes or no.
+    yes, no, same
+        What to say if the answer is yes, no, or that there is no difference; the question is repeated where empty.
     rounding
         Half a unit of the last digit that was published.
     """
@@ -64,6 +64,7 @@ class Claim:
     a: str
     yes: str = ""
     no: str = ""
+    same: str = ""
     b: str = ""
     value: float | None = None
     other: float | None = None
@@ -134,8 +135,3 @@ def values(array: Any, digits: int = 6) -> list[float]:
 def trace(array: Any, digits: int = 4) -> Any:
     """Curves rounded to so many decimals, as nested lists."""
     return np.asarray(array, float).round(digits).tolist()
-
-
-def choose(arms: Sequence[Arm], name: str) -> Arm:
-    """Find an arm by name."""
-    return next(arm for arm in arms if arm.name == name)

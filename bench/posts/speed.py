@@ -81,7 +81,8 @@ def described(found: Found) -> list[Arm]:
         Arm(
             f"{name}, {_size(steps, units)}",
             "as published",
-            f"LSTM({units}), L = {steps}, B = {ROWS}, {len(one.milliseconds)} rounds of {UPDATES} updates in turns, no XLA",
+            f"LSTM({units}), L = {steps}, B = {ROWS}, {len(one.milliseconds)} rounds of {UPDATES} updates in turns, "
+            "no XLA",
             {CALL: values(one.milliseconds)},
         )
         for (steps, units), timed in found.items()
@@ -109,7 +110,7 @@ def same_outputs(options: dict[str, dict[str, Any]], setting: Setting) -> Check:
 
 
 def unroll(setting: Setting) -> Entry:
-    """unroll."""
+    """Unroll."""
     options: dict[str, dict[str, Any]] = {"loop": {"unroll": False}, "unrolled": {"unroll": True}}
     sizes = [(10, 32), (40, 32), (160, 32)] if setting.fraction == 1 else [(4, 8)]
     timed = compare(options, sizes, len(setting.seeds))
@@ -122,7 +123,8 @@ def unroll(setting: Setting) -> Entry:
         for size in sizes
     ]  # fmt: skip
     growth = "; ".join(
-        f"L = {steps}: {one['loop'].nodes} and {one['unrolled'].nodes} operations, first call {one['loop'].first:.2g} and "
+        f"L = {steps}: {one['loop'].nodes} and {one['unrolled'].nodes} operations, first call "
+        f"{one['loop'].first:.2g} and "
         f"{one['unrolled'].first:.2g} s"
         for (steps, _), one in timed.items()
     )
@@ -138,7 +140,8 @@ def unroll(setting: Setting) -> Entry:
     ]
     return _entry(
         "unroll", 'unrolling "can speed up an RNN, tends to be memory-intensive, is only suitable for short sequences"',
-        setting, arms, claims, checks, "Memory is measured by the `memory` cases of `make bench`, each in its own process.",
+        setting, arms, claims, checks, "Memory is measured by the `memory` cases of `make bench`, each in its own "
+                                       "process.",
     )  # fmt: skip
 
 
@@ -148,7 +151,7 @@ def _masked_lengths() -> Check:
 
 
 def implementation(setting: Setting) -> Entry:
-    """implementation."""
+    """Implementation."""
     options: dict[str, dict[str, Any]] = {
         "implementation 1": {"implementation": 1},
         "implementation 2": {"implementation": 2},

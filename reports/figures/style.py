@@ -25,6 +25,8 @@ REGIME_STYLES: dict[str, tuple[str, str]] = {
     "stateless-ordered": (GREEN, "^"),
     "stateless-burnin": (PURPLE, "D"),
     "stateless-sliding": (ORANGE, "v"),
+    "stateful-overlapping": (GREY, "x"),
+    "stateful-injected": (SKY, "P"),
 }
 VERDICT_STYLES: dict[Verdict, tuple[str, str, str]] = {
     Verdict.HOLDS: ("#7FB8DB", "", "pays"),
