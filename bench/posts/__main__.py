@@ -29,7 +29,6 @@ class Running:
     experiment: Experiment
     process: subprocess.Popen[bytes]
     log: Path
-    core: int | None
     begin: float
 
 
@@ -78,16 +77,15 @@ def _finished(file: Path, setting: Setting) -> bool:
 
 def _run(todo: list[Experiment], setting: Setting, results: Path, workers: int | None) -> int:
     """Run experiments side by side, those that measure time alone at the end; returns how many failed."""
-    cores = sorted(os.sched_getaffinity(0))[: workers or None]
+    slots = workers or len(os.sched_getaffinity(0))
     waiting = sorted(todo, key=lambda one: (one.alone, -one.seconds))
     running: list[Running] = []
     failed = done = 0
     begin = time.perf_counter()
     try:
         while waiting or running:
-            while waiting and len(running) < len(cores) and not (running and waiting[0].alone):
-                free = next(core for core in cores if core not in [one.core for one in running])
-                running.append(_start(waiting.pop(0), setting, results, free))
+            while waiting and len(running) < slots and not (running and waiting[0].alone):
+                running.append(_start(waiting.pop(0), setting, results))
                 if running[-1].experiment.alone:
                     break
             time.sleep(POLL_S)
@@ -104,14 +102,14 @@ def _run(todo: list[Experiment], setting: Setting, results: Path, workers: int |
     return failed
 
 
-def _start(experiment: Experiment, setting: Setting, results: Path, core: int) -> Running:
+def _start(experiment: Experiment, setting: Setting, results: Path) -> Running:
     request: dict[str, Any] = {
         "id": experiment.id,
         "seeds": setting.seeds,
         "fraction": setting.fraction,
         "ld2011": str(setting.ld2011.resolve()) if setting.ld2011 else None,
-        # What is timed gets all cores, as a user's program would.
-        "core": None if experiment.alone else core,
+        # What is timed gets all cores, as a user's program would; the others run side by side.
+        "threads": None if experiment.alone else 1,
         "cache": str((results.parent / ".compiled").resolve()),
         "file": str((results / f"{experiment.id}.json").resolve()),
     }
@@ -123,7 +121,7 @@ def _start(experiment: Experiment, setting: Setting, results: Path, core: int) -
             stderr=subprocess.STDOUT,
             cwd=ROOT,
         )
-    return Running(experiment, process, log, core, time.perf_counter())
+    return Running(experiment, process, log, time.perf_counter())
 
 
 def _end(one: Running, results: Path, count: str) -> int:

@@ -1,72 +1,23 @@
 """The book's electricity example: stride-1 windows with a batch size of one day, and a true continuation."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from bench.engines.base import Array
 from bench.posts import ld2011
 from bench.posts.block import Block, in_order, shuffled
+from bench.posts.demand import AS_PUBLISHED, NEXT, TRAIN_SHARE, WINDOW, Demand, baselines, rmse
 from bench.posts.models import lstm
 from bench.posts.registry import Setting
 from bench.posts.result import Arm, Claim, Entry, values
 from tasks.electricity import DAY, read_demand
 
-WINDOW, UNITS, EPOCHS = 20, 10, 5
-TRAIN_SHARE = 0.7
+UNITS, EPOCHS = 10, 5
 BOOK_UPDATES = 5 * (int(TRAIN_SHARE * 140_256) // ld2011.PERIOD)
 """Updates of the book: 5 epochs of 140,256 quarter-hours."""
 
-AS_PUBLISHED, NEXT = "rmse two steps ahead, share of range", "rmse of the next step, share of range"
 FEW_STREAMS = 8
-
-
-@dataclass(frozen=True)
-class Demand:
-    """A series and its windows."""
-
-    raw: Array
-    period: int
-
-    @property
-    def split(self) -> int:
-        """First row that is held out."""
-        return int(TRAIN_SHARE * len(self.raw))
-
-    @cached_property
-    def leaking(self) -> Array:
-        """Scaled to 0..1 on all values, as published."""
-        return np.asarray((self.raw - self.raw.min()) / np.ptp(self.raw))
-
-    @cached_property
-    def scaled(self) -> Array:
-        """Scaled to 0..1 on the training values alone."""
-        train = self.raw[: self.split]
-        return np.asarray((self.raw - train.min()) / np.ptp(train))
-
-    @cached_property
-    def published(self) -> tuple[Array, Array]:
-        """Windows and targets as published: the target skips a step, and the last L + 1 rows are left at zero."""
-        x, y = np.zeros((len(self.raw), WINDOW)), np.zeros(len(self.raw))
-        count = len(self.raw) - WINDOW - 1
-        x[:count] = np.lib.stride_tricks.sliding_window_view(self.leaking, WINDOW)[:count]
-        y[:count] = self.leaking[WINDOW + 1 :]
-        return x[..., None], y[:, None]
-
-    @cached_property
-    def windows(self) -> tuple[Array, Array]:
-        """Windows that begin at each row, and the next value of each of their steps."""
-        cut = np.lib.stride_tricks.sliding_window_view(self.scaled, WINDOW + 1)
-        return cut[:, :-1, None], cut[:, 1:, None]
-
-    @cached_property
-    def scored(self) -> Array:
-        """First rows of the windows whose last step counts: held out, after five days in which a state warms up."""
-        batches = (len(self.windows[0]) - self.split) // self.period
-        # One period less than there is: what every way of batching reaches.
-        return np.arange(self.split + 5 * self.period, self.split + (batches - 1) * self.period)
 
 
 def as_published(data: Demand, name: str, epochs: int, *, carried: bool, setting: Setting) -> Arm:
@@ -119,7 +70,7 @@ def stride_one(data: Demand, name: str, updates: int, setting: Setting, *, shift
         outputs = found[data.scored - (data.split + size - shift)]
         layout = f"in order, the state carried to the window {shift} rows later"
     settings = f"L = {WINDOW}, stride 1, B = {size}, {epochs * per_epoch} updates, a loss at the last step, {layout}"
-    return Arm(name, "corrected", settings, {NEXT: values(_rmse(outputs, y[data.scored, -1]))})
+    return Arm(name, "corrected", settings, {NEXT: values(rmse(outputs, y[data.scored, -1]))})
 
 
 def continued(data: Demand, name: str, updates: int, batch_size: int, setting: Setting) -> Arm:
@@ -149,7 +100,7 @@ def continued(data: Demand, name: str, updates: int, batch_size: int, setting: S
         f"{batch_size} parallel streams of {stream} values, windows that continue each other ({count} before a reset), "
         f"B = {batch_size}, {epochs * count} updates, a loss at every step"
     )
-    return Arm(name, "corrected", settings, {NEXT: values(_rmse(along[ends], y[data.scored[: len(ends)], -1]))})
+    return Arm(name, "corrected", settings, {NEXT: values(rmse(along[ends], y[data.scored[: len(ends)], -1]))})
 
 
 def run(setting: Setting) -> Entry:
@@ -257,40 +208,6 @@ def run(setting: Setting) -> Entry:
         claims=claims,
         notes=_notes(own=own, batch=batch, long=long),
     )
-
-
-def baselines(data: Demand) -> dict[str, dict[str, float]]:
-    """Predictions without a network, on the same targets."""
-    x, y = data.published
-    held = slice(data.split, len(data.raw) - WINDOW - 1)
-    two = {
-        "persistence": float(_rmse(x[held, -1], y[held])[0]),
-        "seasonal naive (a day)": float(
-            _rmse(data.leaking[data.split + WINDOW + 1 - data.period : -data.period, None], y[held])[0]
-        ),
-        "linear autoregression (20 lags), stateless": _linear(x[..., 0], y, slice(0, data.split), held),
-    }
-    x, y = data.windows
-    last = y[:, -1]
-    ends = data.scored + WINDOW
-    one = {
-        "persistence": float(_rmse(x[data.scored, -1], last[data.scored])[0]),
-        "seasonal naive (a day)": float(_rmse(data.scaled[ends - data.period, None], last[data.scored])[0]),
-        "linear autoregression (20 lags), stateless": _linear(
-            x[..., 0], last, slice(0, data.split - WINDOW), slice(data.scored[0], data.scored[-1] + 1)
-        ),
-    }
-    return {AS_PUBLISHED: two, NEXT: one}
-
-
-def _linear(x: Array, y: Array, train: slice, held: slice) -> float:
-    design = np.column_stack([x, np.ones(len(x))])
-    coefficients = np.linalg.lstsq(design[train], y[train], rcond=None)[0]
-    return float(_rmse(design[held] @ coefficients, y[held])[0])
-
-
-def _rmse(outputs: Array, targets: Array) -> Array:
-    return np.asarray(np.sqrt(np.mean((outputs - targets) ** 2, axis=0)))
 
 
 def _book_values(names: tuple[str, str]) -> list[Claim]:

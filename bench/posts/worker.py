@@ -16,13 +16,10 @@ from bench.store import now
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
     """Run an experiment and describe it with where and when it was measured."""
-    core = request["core"]
-    if core is not None:
-        os.sched_setaffinity(0, {core})
     engine = create("tensorflow")
     cache = Path(request["cache"])
     cache.mkdir(parents=True, exist_ok=True)
-    engine.configure(threads=None if core is None else 1, device="cpu", cache=cache)
+    engine.configure(threads=request["threads"], device="cpu", cache=cache)
     ld2011 = request["ld2011"]
     setting = Setting(tuple(request["seeds"]), request["fraction"], Path(ld2011) if ld2011 else None)
     started, load, begin = now(), os.getloadavg()[0], time.perf_counter()
