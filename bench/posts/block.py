@@ -204,9 +204,9 @@ class Block:
         """Loss of every step, replicate and row, shape (T, R, B)."""
         if self._loss == "mse":
             return tf.reduce_mean((outputs - targets) ** 2, axis=-1)
-        # Not TensorFlow's fused operation: its gradient is the loss's own only where targets add up to 1, which those
-        # of one post do not. `fit` takes the gradient of the loss, as here.
-        return -tf.reduce_sum(targets * tf.nn.log_softmax(outputs), axis=-1)
+        # Keras takes this operation behind a softmax. Its gradient is softmax - target, which is the loss's own only
+        # where targets add up to 1; so it must be the same operation here.
+        return tf.nn.softmax_cross_entropy_with_logits(labels=targets, logits=outputs)
 
     def _predict_carried(self, weights: list[Tensor], states: Any, order: Tensor) -> Any:
         shape = (self._windows.shape[0] if self._is_recurrent else 1, *order.shape[1:], self._targets.shape[-1])

@@ -10,7 +10,7 @@ from bench.engines.base import Array
 from bench.posts.block import Block, in_order, shuffled
 from bench.posts.models import Lstm, lstm
 from bench.posts.registry import Setting
-from bench.posts.result import Arm, Claim, Entry, values
+from bench.posts.result import Arm, Check, Claim, Entry, values
 
 STEPS, INPUTS, CLASSES, UNITS = 8, 16, 10, 32
 LOSS, TRAIN, VALIDATION = "training loss", "training accuracy", "validation accuracy"
@@ -136,6 +136,7 @@ def stateless(setting: Setting) -> Entry:
         "stacked-classification", "three LSTM layers on random labels", setting, arms, claims,
         "random labels: nothing can be learnt that holds for other rows, and ten numbers in 0..1 are no label",
         [SOFT_LABELS],
+        [gradient_of_soft_labels(setting)],
     )  # fmt: skip
 
 
@@ -192,14 +193,42 @@ def stateful(setting: Setting) -> Entry:
 
 
 SOFT_LABELS = (
-    "The posts' targets are ten uniform numbers that add up to about 5, so that the loss has no meaning as a "
-    "cross-entropy "
-    "and cannot come near 0; an accuracy counts the largest of them as the class."
+    "The posts' targets are ten uniform numbers that add up to about 5, so the loss is no cross-entropy and cannot "
+    "come "
+    "near 0; the accuracy counts the largest of them as the class."
 )
 
 
+def gradient_of_soft_labels(setting: Setting) -> Check:
+    """Whether `fit` descends the loss that it prints, where targets do not add up to 1."""
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(CLASSES, activation="softmax")])
+    model.compile(loss="categorical_crossentropy", optimizer=keras.optimizers.SGD(1.0))
+    descends, instead = [], []
+    for seed in setting.seeds:
+        y = np.random.default_rng(seed).random((1, CLASSES))
+        model.set_weights([np.zeros((1, CLASSES)), np.zeros(CLASSES)])
+        model.train_on_batch(np.zeros((1, 1)), y)
+        gradient, even = -model.get_weights()[1], 1 / CLASSES
+        descends.append(np.abs(gradient - (y.sum() * even - y[0])).max())
+        instead.append(np.abs(gradient - (even - y[0])).max())
+    return Check(
+        "training descends the loss that is printed, also for targets that do not add up to 1",
+        max(descends) < 1e-5,
+        f"over {len(descends)} seeds the gradient differs from that of the loss by up to {max(descends):.2g}, and from "
+        f"softmax − target by up to {max(instead):.1e}",
+        "y = keras.utils.to_categorical(labels, 10)    # targets of a softmax add up to 1",
+    )
+
+
 def _entry(
-    name: str, title: str, setting: Setting, arms: list[Arm], claims: list[Claim], flaw: str, notes: list[str]
+    name: str,
+    title: str,
+    setting: Setting,
+    arms: list[Arm],
+    claims: list[Claim],
+    flaw: str,
+    notes: list[str],
+    checks: list[Check] | None = None,
 ) -> Entry:
     return Entry(
         id=name, post="003", title=title, published="no figure", flaw=flaw, seeds=list(setting.seeds), arms=arms,
@@ -207,7 +236,7 @@ def _entry(
             TRAIN: {"chance": BY_CHANCE},
             VALIDATION: {"chance, and the best any model can do on random labels": BY_CHANCE},
         },
-        claims=claims, notes=notes,
+        claims=claims, notes=notes, checks=checks or [],
     )  # fmt: skip
 
 

@@ -92,6 +92,10 @@ class Check:
     found: str
     now: str = ""
 
+    def __post_init__(self) -> None:
+        # NumPy's own booleans are no JSON.
+        object.__setattr__(self, "holds", bool(self.holds))
+
 
 @dataclass(frozen=True)
 class Entry:

@@ -11,6 +11,15 @@ from bench.posts.models import Lstm, Perceptron, lstm
 CLOSE = {"rtol": 2e-4, "atol": 2e-5}  # float32, dozens of updates
 
 
+@pytest.fixture(autouse=True)
+def _float32():
+    # Another test's float64 may stay behind as the policy of new layers, and then Keras casts and takes another path.
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    yield
+    keras.config.set_dtype_policy(before)
+
+
 def keras_model(network, *, batch_size, steps, carried, softmax=False):
     model = keras.Sequential([keras.Input(batch_shape=(batch_size, steps, network.inputs))])
     for layer in range(network.layers):
