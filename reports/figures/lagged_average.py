@@ -16,7 +16,7 @@ def draw(entries: list[Entry]) -> Drawing | None:
     panels = figure.subplots(1, len(entry.arms), sharey=True)
     for axes, arm in zip(panels, entry.arms, strict=True):
         share = np.array([[arm.figures[f"converged, lahead {x}, tsteps {n}"].mean() for x in lahead] for n in tsteps])
-        axes.imshow(share, cmap="Blues", vmin=0, vmax=1.4, origin="lower", aspect="auto")
+        axes.imshow(share, cmap="Blues", vmin=0, vmax=1.8, origin="lower", aspect="auto")
         for (row, column), value in np.ndenumerate(share):
             axes.text(column, row, f"{value * len(entry.seeds):.0f}", ha="center", va="center", fontsize=FONT)
             if lahead[column] < tsteps[row]:

@@ -94,7 +94,8 @@ def answer(entry: Entry, claim: Claim) -> Answer:
     says, figures = _ASK[claim.kind](entry, claim)
     sentence = {Says.YES: claim.yes, Says.NO: claim.no, Says.SAME: claim.same}.get(says, "")
     if not sentence and claim.kind != "near":
-        sentence = f"{claim.question[0].upper()}{claim.question[1:]}? {str(says).capitalize()}."
+        said = "They cannot be told apart" if claim.kind == "level" else str(says).capitalize()
+        sentence = f"{claim.question[0].upper()}{claim.question[1:]}? {said}."
     return Answer(claim, says, figures, sentence)
 
 
@@ -180,6 +181,7 @@ def verdict(entry: Entry, answers: list[Answer]) -> str:
     yes = asked.count(Says.YES)
     if yes == len(asked):
         return "reproduced"
-    if Says.UNDECIDED in asked and yes == 0 and Says.NO not in asked:
-        return "undecided"
-    return f"in part: {yes} of {len(asked)}" if yes else "not reproduced"
+    others = ", ".join(f"{asked.count(one)} {one}" for one in (Says.NO, Says.SAME, Says.UNDECIDED) if one in asked)
+    if yes:
+        return f"in part: {yes} of {len(asked)} (the others: {others})"
+    return "not reproduced" if asked.count(Says.NO) == len(asked) else f"not reproduced: {others}"

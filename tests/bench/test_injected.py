@@ -12,7 +12,6 @@ from bench.batching import Schedule, check_continuation
 from bench.cases import Training
 from bench.convergence import Block
 from bench.engines.base import Network
-from bench.engines.tensorflow import TensorFlowEngine
 from bench.engines.tensorflow.layers import LayerTrainer
 from bench.engines.tensorflow.replicated import ReplicatedTrainer
 from bench.errors import PlanError
@@ -38,37 +37,28 @@ def states_of(network, rows, seed=5):
     )
 
 
-def trained(trainer, starts):
+def trained(trainer, starts, evaluate="sliding"):
     trainer.place(0, random_weights(trainer.work.network, 1), RATE, seed=0)
-    progress = trainer.train(starts, reset=True, evaluate="sliding")
-    return progress.loss, trainer.weights(0), progress.squared_errors
-
-
-def flat(arrays):
-    return np.concatenate([np.ravel(one) for one in arrays])
+    progress = trainer.train(starts, reset=True, evaluate=evaluate)
+    errors = [] if evaluate is None else [progress.squared_errors]
+    return [np.ravel(one) for one in (progress.loss, *trainer.weights(0), *errors)]
 
 
 def test_injected_states_are_what_keras_layers_begin_from():
     plain = work("lstm", layer_count=2, replicates=1, carried=False)
     given = replace(plain, injected=states_of(plain.network, len(plain.inputs)))
     starts = Schedule("stateless", 150, 4, 2).epoch(0, 0)[: plain.layout.max_updates, None]
-    ours, keras_layers = trained(ReplicatedTrainer(given), starts), trained(LayerTrainer(given, "loop"), starts)
-    for found, expected in zip(ours, keras_layers, strict=True):
-        np.testing.assert_allclose(flat(found), flat(expected), rtol=1e-9, atol=1e-12)
-    # Without them the figures are others: the states are read, not just carried along.
-    assert np.abs(trained(ReplicatedTrainer(plain), starts)[0] - ours[0]).max() > 1e-4
-
-
-def test_injected_zeros_are_the_stateless_regime():
-    plain = work(replicates=1, carried=False)
-    zeros = tuple((np.zeros((len(plain.inputs), plain.network.units)),) * 2 for _ in range(1))
-    starts = Schedule("stateless", 150, 4, 2).epoch(0, 0)[: plain.layout.max_updates, None]
+    ours = trained(ReplicatedTrainer(given), starts)
+    for found, expected in zip(ours, trained(LayerTrainer(given, "loop"), starts), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+    # Zeros are the stateless regime; and the states are read, not just carried along.
+    zeros = tuple(tuple(np.zeros_like(state) for state in layer) for layer in given.injected)
+    stateless = trained(LayerTrainer(plain, "loop"), starts, evaluate=None)
     for found, expected in zip(
-        trained(ReplicatedTrainer(replace(plain, injected=zeros)), starts),
-        trained(ReplicatedTrainer(plain), starts),
-        strict=True,
+        trained(LayerTrainer(replace(plain, injected=zeros), "loop"), starts, evaluate=None), stateless, strict=True
     ):
-        np.testing.assert_array_equal(flat(found), flat(expected))
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+    assert np.abs(stateless[0] - ours[0]).max() > 1e-4
 
 
 def test_by_default_h_holds_the_last_inputs_latest_first_and_c_is_zero():
@@ -118,10 +108,13 @@ def test_overlapping_windows_come_in_order_at_stride_one_and_are_no_continuation
 
 def test_only_what_is_marked_misaligned_may_carry_state_to_other_windows(case, monkeypatch):
     assert [name for name, regime in REGIMES.items() if regime.misaligned] == ["stateful-overlapping"]
-    training = Training(learning_rates=(0.01,), tuning_seeds=1, evaluation_seeds=1, epochs=1, scored_targets=8)
-    built = workload.build(case.but(regime="stateful"), training)
-    block = Block(built, TensorFlowEngine(), 1)
+    built = workload.build(case.but(regime="stateful"), Training())
+    block = Block.__new__(Block)
+    block._workload, block._slots = built, [None]
+    block._starts(0)
     one_off = np.ones((built.schedule.updates_per_epoch, built.case.batch_size)).cumsum(axis=0).astype(np.int32)
     monkeypatch.setattr(Schedule, "epoch", lambda *_: one_off)
     with pytest.raises(ValueError, match="carried state would be wrong"):
         block._starts(0)
+    block._workload = workload.build(case.but(regime="stateful-overlapping"), Training())
+    block._starts(0)

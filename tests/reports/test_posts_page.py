@@ -123,7 +123,7 @@ def test_the_sentence_follows_the_answer():
     claim = Claim("level", "remains", "is it below", "test mse", "a", yes="Below.", no="Above.", value=10.0)
     assert answer(an_entry({"a": SPREAD}), claim).sentence == "Below."
     assert answer(an_entry({"a": 100 * SPREAD}), claim).sentence == "Above."
-    assert answer(an_entry({"a": 10 * SPREAD}), claim).sentence == "Is it below? Undecided."
+    assert answer(an_entry({"a": 10 * SPREAD}), claim).sentence == "Is it below? They cannot be told apart."
 
 
 def test_verdicts():
@@ -135,7 +135,7 @@ def test_verdicts():
 
     assert found(yes) == "reproduced"
     assert found(no) == "not reproduced"
-    assert found(yes, no) == "in part: 1 of 2"
+    assert found(yes, no) == "in part: 1 of 2 (the others: 1 no)"
     assert found() == "nothing was published"
     tried = an_entry({}, checks=[Check("x", True, "seen"), Check("y", False, "seen")])
     assert verdict(tried, []) == "1 of 2 statements hold"
