@@ -14,8 +14,8 @@ from reports.posts.read import Arm, Entry
 from reports.statistics.samples import mean_interval
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
-MOST_FIGURES = 6
-"""Figures of an arm that a table can hold; more of them are drawn."""
+MOST_BUSY = 0.2
+"""Share of the cores that others may take where times are measured."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,19 @@ def render(sections: list[Section], captions: dict[str, str], figures: str) -> s
         load=max(one.entry.measured["load_before"] for one in sections),
         machines=sorted({f"{one.entry.measured['cores']} cores of {one.entry.measured['cpu']}" for one in sections}),
         versions=sorted({_versions(one.entry) for one in sections}),
+        timed=[one.entry.id for one in sections if _is_timed(one.entry)],
+        disturbed=[one.entry.id for one in sections if _is_timed(one.entry) and _busy(one.entry) > MOST_BUSY],
+        busy=lambda entry: f"{100 * _busy(entry):.0f} %" if "busy_before" in entry.measured else words.NOTHING,
         short=[one.entry.id for one in sections if one.entry.fraction != 1],
     )
+
+
+def _is_timed(entry: Entry) -> bool:
+    return any(figure.startswith("ms ") for arm in entry.arms for figure in arm.figures)
+
+
+def _busy(entry: Entry) -> float:
+    return float(entry.measured.get("busy_before", 1.0))
 
 
 def low_high(figure: str, values: Any) -> str:
