@@ -20,7 +20,7 @@ from bench.posts.alphabet_arms import (
     substring,
 )
 from bench.posts.registry import Setting
-from bench.posts.result import Arm, Claim, Entry
+from bench.posts.result import Arm, Claim, Entry, no_or_same
 
 TABLE = {"best stateless model (a table of the last letter)": 1.0, "chance": 1 / PAIRS}
 MEMORYLESS = (
@@ -105,7 +105,7 @@ def step_window(setting: Setting) -> Entry:
         Claim(
             "compare", "flaw", "one letter does worse than three", ACCURACY, longer, b=post,
             yes="Three steps hold something that one letter does not.",
-            no="One letter, coded so that it can be read, does no worse: the other two steps add nothing.",
+            **no_or_same("One letter, coded so that it can be read, does no worse: the other two steps add nothing."),
         ),
     ]  # fmt: skip
     return _entry(
@@ -134,7 +134,7 @@ def state_in_batch(setting: Setting) -> Entry:
         Claim(
             "compare", "flaw", "shuffling the rows of the batch costs accuracy", ACCURACY, mixed, b=long,
             yes="Shuffled rows do worse.",
-            no="Rows in any order do as well: the rows of a batch do not pass state to each other.",
+            **no_or_same("Rows in any order do as well: the rows of a batch do not pass state to each other."),
         ),
         Claim(
             "compare", "remains", "5000 updates of one letter do worse than 5000 of all", ACCURACY, single, b=long,
@@ -168,7 +168,7 @@ def stateful(setting: Setting) -> Entry:
         _published(post, IN_ORDER, 1.0, "100 %"),
         Claim(
             "compare", "flaw", "32 units do worse than 50", IN_ORDER, small, b=post,
-            yes="The larger network is part of the 100 %.", no="With the 32 units of the other rows it does as well.",
+            yes="The larger network is part of the 100 %.", **no_or_same("With the 32 units of the other rows it does as well."),
         ),
         Claim(
             "compare", "remains", "stateless with the same units and epochs does worse in order", IN_ORDER, plain,

@@ -10,7 +10,7 @@ from bench.engines.base import Array
 from bench.posts.block import Block, in_order, shuffled
 from bench.posts.models import Lstm, lstm
 from bench.posts.registry import Setting
-from bench.posts.result import Arm, Check, Claim, Entry, values
+from bench.posts.result import Arm, Check, Claim, Entry, no_or_same, values
 
 STEPS, INPUTS, CLASSES, UNITS = 8, 16, 10, 32
 LOSS, TRAIN, VALIDATION = "training loss", "training accuracy", "validation accuracy"
@@ -171,13 +171,13 @@ def stateful(setting: Setting) -> Entry:
             "compare", "remains", "rows that do not continue each other: carrying state lowers validation accuracy",
             VALIDATION, fair[1], b=fair[0],
             yes="Between rows that have nothing to do with each other, carried state is noise, and it costs accuracy.",
-            no="Carried state between unrelated rows costs no accuracy here.",
+            **no_or_same("Carried state between unrelated rows costs no accuracy here."),
         ),
         Claim(
             "compare", "flaw", "state left behind by validation lowers validation accuracy further", VALIDATION,
             fair[2], b=fair[1],
             yes="Never resetting, with validation in between, costs more.",
-            no="That validation leaves its state behind costs nothing more here: every state is noise to the next row.",
+            **no_or_same("That validation leaves its state behind costs nothing more here: every state is noise to the next row."),
         ),
     ]  # fmt: skip
     return _entry(

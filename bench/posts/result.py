@@ -131,6 +131,11 @@ class Entry:
         return asdict(self)
 
 
+def no_or_same(text: str) -> dict[str, str]:
+    """One sentence for a claim that is not so, whether reversed or without a difference."""
+    return {"no": text, "same": text}
+
+
 def values(array: Any, digits: int = 6) -> list[float]:
     """Figures of all seeds, rounded to so many significant digits."""
     return [float(f"{value:.{digits}g}") for value in np.asarray(array, float).ravel()]
