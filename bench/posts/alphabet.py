@@ -168,7 +168,8 @@ def stateful(setting: Setting) -> Entry:
         _published(post, IN_ORDER, 1.0, "100 %"),
         Claim(
             "compare", "flaw", "32 units do worse than 50", IN_ORDER, small, b=post,
-            yes="The larger network is part of the 100 %.", **no_or_same("With the 32 units of the other rows it does as well."),
+            yes="The larger network is part of the 100 %.",
+            **no_or_same("With the 32 units of the other rows it does as well."),
         ),
         Claim(
             "compare", "remains", "stateless with the same units and epochs does worse in order", IN_ORDER, plain,

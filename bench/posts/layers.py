@@ -124,7 +124,8 @@ def return_state(setting: Setting) -> Entry:
     size = keras.layers.LSTM(8).cell.state_size
     checks.append(Check("cell.state_size of an LSTM is [8, 8]", list(size) == [8, 8], f"it is {size!r}"))
     return _entry(
-        "return-state", "the options return_sequences and return_state", "without sequences, output equals the hidden state",
+        "return-state", "the options return_sequences and return_state",
+        "without sequences, output equals the hidden state",
         setting,
         checks, "003, 001",
     )  # fmt: skip

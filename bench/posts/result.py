@@ -131,7 +131,7 @@ class Entry:
         return asdict(self)
 
 
-def no_or_same(text: str) -> dict[str, str]:
+def no_or_same(text: str) -> dict[str, Any]:
     """One sentence for a claim that is not so, whether reversed or without a difference."""
     return {"no": text, "same": text}
 
