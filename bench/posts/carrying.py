@@ -1,5 +1,6 @@
 """When the state of a stateful layer moves, and when it is reset: the posts' statements against today's Keras."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from bench.posts.registry import Setting
 from bench.posts.result import Check, Entry
 
 ROWS, CHUNK, INPUTS, UNITS = 32, 10, 16, 32
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def state(layer: Any) -> Array:
@@ -23,7 +25,7 @@ def attempt(what: Callable[[], Any]) -> str:
     try:
         what()
     except Exception as error:  # noqa: BLE001 - which error Keras raises is the finding
-        text = " ".join(_reason(str(error)).split())
+        text = " ".join(COLOURS.sub("", _reason(str(error))).split())
         return f"{type(error).__name__}: {text[:160]}{'…' if len(text) > 160 else ''}"
     return ""
 

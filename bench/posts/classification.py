@@ -177,7 +177,7 @@ def stateful(setting: Setting) -> Entry:
             "compare", "flaw", "state left behind by validation lowers validation accuracy further", VALIDATION,
             fair[2], b=fair[1],
             yes="Never resetting, with validation in between, costs more.",
-            **no_or_same("That validation leaves its state behind costs nothing more: any state is noise to the next row."),
+            **no_or_same("That validation leaves its state behind costs nothing more: any state is noise."),
         ),
     ]  # fmt: skip
     return _entry(

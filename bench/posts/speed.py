@@ -136,7 +136,7 @@ def unroll(setting: Setting) -> Entry:
             longest["unrolled"].nodes > longest["loop"].nodes and longest["unrolled"].first > longest["loop"].first,
             f"loop and unrolled: {growth}",
         ),
-        _masked_lengths(),
+        _unknown_length(),
     ]
     return _entry(
         "unroll", 'unrolling "can speed up an RNN, tends to be memory-intensive, is only suitable for short sequences"',
@@ -145,9 +145,17 @@ def unroll(setting: Setting) -> Entry:
     )  # fmt: skip
 
 
-def _masked_lengths() -> Check:
-    error = attempt(lambda: keras.layers.LSTM(4, unroll=True)(keras.Input((None, INPUTS))))
-    return Check("unrolling needs a known length", bool(error), error or "an unknown length was taken")
+def _unknown_length() -> Check:
+    model = keras.Sequential([keras.Input((None, INPUTS)), keras.layers.LSTM(4, unroll=True)])
+    symbolic = keras.Sequential([keras.Input((None, INPUTS)), keras.layers.LSTM(4, unroll=True)])
+    traced = tf.function(lambda x: symbolic(x), input_signature=[tf.TensorSpec((2, None, INPUTS))])
+    error = attempt(lambda: traced(tf.ones((2, 5, INPUTS))))
+    known = attempt(lambda: model.predict(np.ones((2, 5, INPUTS)), verbose=0))
+    return Check(
+        "unrolling needs a known length",
+        bool(error),
+        f"traced for any length: {error or 'no error'}; built for any length and given one: {known or 'no error'}",
+    )
 
 
 def implementation(setting: Setting) -> Entry:
