@@ -25,16 +25,19 @@ def attempt(what: Callable[[], Any]) -> str:
     try:
         what()
     except Exception as error:  # noqa: BLE001 - which error Keras raises is the finding
-        text = " ".join(COLOURS.sub("", _reason(str(error))).split())
+        text = " ".join(_reason(str(error)).split())
         return f"{type(error).__name__}: {text[:160]}{'…' if len(text) > 160 else ''}"
     return ""
 
 
 def _reason(message: str) -> str:
-    """The line of TensorFlow's graph errors that says what is wrong: it stands before the node's name."""
-    lines = message.splitlines()
-    node = next((i for i, line in enumerate(lines) if "[[{{node" in line), 0)
-    return lines[node - 1] if node else message
+    """What a long error says is wrong: before a graph node's name, behind Keras' words on the call, or all of it."""
+    lines = [line for line in COLOURS.sub("", message).splitlines() if line.strip()]
+    if node := next((i for i, line in enumerate(lines) if "[[{{node" in line), 0):
+        return lines[node - 1]
+    if calls := [i for i, line in enumerate(lines[:-1]) if "Exception encountered when calling" in line]:
+        return lines[calls[-1] + 1]
+    return "\n".join(lines)
 
 
 def two_chunks(setting: Setting) -> Entry:

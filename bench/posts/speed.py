@@ -148,7 +148,7 @@ def unroll(setting: Setting) -> Entry:
 def _unknown_length() -> Check:
     model = keras.Sequential([keras.Input((None, INPUTS)), keras.layers.LSTM(4, unroll=True)])
     symbolic = keras.Sequential([keras.Input((None, INPUTS)), keras.layers.LSTM(4, unroll=True)])
-    traced = tf.function(lambda x: symbolic(x), input_signature=[tf.TensorSpec((2, None, INPUTS))])
+    traced = tf.function(symbolic.call, input_signature=[tf.TensorSpec((2, None, INPUTS))])
     error = attempt(lambda: traced(tf.ones((2, 5, INPUTS))))
     known = attempt(lambda: model.predict(np.ones((2, 5, INPUTS)), verbose=0))
     return Check(
