@@ -56,8 +56,8 @@ def stateless(setting: Setting) -> Entry:
     arms = [
         as_published(Cosine(20, 30), post, setting, traces),
         as_published(Cosine(20, 100, dropout=0.3, train=670), source, setting),
-        _renamed(as_published(Cosine(20, 30, dropout=0.0), plain, setting), "corrected"),
-        continued(Cosine(20, 30), "stateless, contiguous windows", setting, traces),
+        _renamed(as_published(Cosine(20, 30, dropout=0.0), plain, setting, traces), "corrected"),
+        continued(Cosine(20, 30), "stateless, contiguous windows", setting),
     ]
     claims = [
         *_published(post, LOSS, 0.0012, 5e-5, "the post's predecessor"),
