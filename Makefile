@@ -1,6 +1,6 @@
 # The front door. `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help bench test check format report speed profile clean
+.PHONY: help bench test check format report speed profile reproduce clean
 
 PYTHON  ?= python3
 PRESET  ?= quick
@@ -10,6 +10,9 @@ ARGS    ?=
 CSV     ?=
 # What of the file: each is an option of its own, in small letters.
 OF_FILE := COLUMN TIME GROUP SERIES INPUTS PERIOD WINDOWS BATCHES UNITS CELLS SEEDS EPOCHS FILL ROWS DECIMAL
+# Which of the posts' experiments (all), and where the book's file LD2011_2014.txt lies (the series shipped).
+ONLY    ?=
+LD2011  ?=
 # A run continues where it stopped if it is called again by the same name.
 NOTHING :=
 SPACE   := $(NOTHING) $(NOTHING)
@@ -22,7 +25,7 @@ PY      := $(VENV)/bin/python
 STAMP   := $(VENV)/installed
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make bench [PRESET=quick|full|smoke|cost|path.toml] [RUN=name] [DEVICE=cpu|gpu] [ENGINE=tensorflow|jax|torch] [ARGS='-k lstm']"
 	@echo "  make bench CSV=path [COLUMN=name] [TIME=name] [WINDOWS=4,12,48] [RUN=name]     your own series: docs/own-series.md"
@@ -75,6 +78,9 @@ speed: $(STAMP) ## what an update costs: this trainer beside model.fit, PyTorch 
 
 profile: $(STAMP) ## what this machine is, how fast and how steady, and what to doubt
 	@$(PY) -m bench.profile --engine '$(ENGINE)' --device '$(DEVICE)' $(ARGS)
+reproduce: $(STAMP) ## run the posts' experiments and write their page: [ONLY=id,...] [LD2011=path]
+	@$(PY) -m bench.posts $(if $(ONLY),--only '$(ONLY)') $(if $(LD2011),--ld2011 '$(LD2011)') $(ARGS); status=$$?; \
+	if [ $$status -le 1 ]; then $(PY) -m reports.posts || status=1; fi; exit $$status
 
 clean: ## remove environments and caches; results stay
 	rm -rf .venv .venv-* results/.compiled .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

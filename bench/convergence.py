@@ -165,7 +165,8 @@ class Block:
         seeds = [replicate.seed if replicate else 0 for replicate in self._slots]
         own = list(epochs) if len(epochs) == len(seeds) else [epochs[0]] * len(seeds)
         starts = np.stack([schedule.epoch(s, e) for s, e in zip(seeds, own, strict=True)], axis=1)
-        if REGIMES[schedule.regime].carried:
+        regime = REGIMES[schedule.regime]
+        if regime.carried and not regime.misaligned:
             check_continuation(starts, schedule.window)
         return starts
 
@@ -213,6 +214,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
         # On a GPU the process waits for it, and need not compute.
         Warn.BUSY_MACHINE: block.disturbed and workload.case.device == "cpu",
         Warn.OTHER_KERNEL: kernel != workload.case.kernel,
+        Warn.MISALIGNED: REGIMES[workload.case.regime].misaligned,
     }
     result = {
         "parameters": workload.network.parameters,

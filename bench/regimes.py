@@ -23,6 +23,11 @@ class Regime:
         the held-out series, or with its state carried along it.
     why
         What the arm is there for.
+    misaligned
+        The state is carried to a window that does not continue the one it comes from. Such an arm reproduces what
+        others published; its records carry a warning, and it decides nothing.
+    injected
+        The state before each window is set from the task's data (`tasks.base.Task.state_before`).
     """
 
     carried: bool
@@ -31,6 +36,8 @@ class Regime:
     burn_in: bool
     predicts: Literal["sliding", "carried"]
     why: str
+    misaligned: bool = False
+    injected: bool = False
 
 
 REGIMES: dict[str, Regime] = {
@@ -68,5 +75,24 @@ REGIMES: dict[str, Regime] = {
     ),
     "stateful": Regime(
         carried=True, shuffled=False, stride_one=False, burn_in=False, predicts="carried", why="the claim"
+    ),
+    "stateful-overlapping": Regime(
+        carried=True,
+        shuffled=False,
+        stride_one=True,
+        burn_in=False,
+        # What the state has seen it reads again, so the window decides, and a zero state is the nearest way to use it.
+        predicts="sliding",
+        why="misaligned, reproduction only: stride 1 with carried state, as many tutorials have it",
+        misaligned=True,
+    ),
+    "stateful-injected": Regime(
+        carried=False,
+        shuffled=True,
+        stride_one=False,
+        burn_in=False,
+        predicts="sliding",
+        why="the state of each mini-batch is set from data, for each layer, h and c apart",
+        injected=True,
     ),
 }

@@ -11,6 +11,7 @@ import numpy as np
 
 from bench.engines.base import Engine, Timed, Trainer
 from bench.initial_weights import initial_weights
+from bench.regimes import REGIMES
 from bench.sampler import Sampler
 from bench.warnings import Warn
 from bench.whole import train_whole
@@ -102,6 +103,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
         Warn.UNSETTLED: not training.settled,
         Warn.BUSY_MACHINE: load > BUSY_LOAD or (watched["other_load"] or 0.0) > OTHER_LOAD,
         Warn.OTHER_KERNEL: kernel != workload.case.kernel,
+        Warn.MISALIGNED: REGIMES[workload.case.regime].misaligned,
         Warn.SLOWED: bool(watched["throttled"] or watched["swapped_bytes"] or _slowed(watched["accelerators"])),
     }
     result = {

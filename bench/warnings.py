@@ -13,6 +13,7 @@ class Warn(StrEnum):
     BUSY_MACHINE = "busy-machine"
     OTHER_KERNEL = "other-kernel"
     SLOWED = "slowed"
+    MISALIGNED = "misaligned"
 
 
 REMEDIES: dict[Warn, tuple[str, str]] = {
@@ -43,6 +44,10 @@ REMEDIES: dict[Warn, tuple[str, str]] = {
     Warn.SLOWED: (
         "the machine swapped, or was slowed down for its heat or power, while a case was timed",
         "close what takes memory, let it cool, and run the time cases again under another RUN name",
+    ),
+    Warn.MISALIGNED: (
+        "the state was carried to windows that do not continue those it came from",
+        "use it to reproduce what others published, and the regime `stateful` for anything else",
     ),
 }
 """Code -> what it means, what to do."""

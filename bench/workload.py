@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import tasks
+from bench import injected
 from bench.batching import Schedule
 from bench.cases import Case, Training
 from bench.engines.base import Array, HeldOut, Layout, Network, Work
@@ -55,6 +56,7 @@ class Workload:
             feed=self.schedule.feed(),
             inputs=series.inputs,
             targets=series.targets,
+            injected=injected.states(self.task, self.network) if REGIMES[self.case.regime].injected else None,
             held_out=HeldOut(
                 start=series.train_rows,
                 positions=self.positions,
@@ -113,6 +115,8 @@ def build(case: Case, training: Training) -> Workload:
         dropout=training.dropout,
         dtype=case.dtype,
     )
+    if REGIMES[case.regime].injected:
+        injected.states(task, network)
     return Workload(case, training, task, schedule, network, scored_positions(series, training.scored_targets))
 
 

@@ -235,6 +235,35 @@ class Task(ABC):
         del rows
         return self.target(window)
 
+    def state_before(self, layer: int, name: str, units: int) -> FloatArray:
+        """Return the state that a recurrent layer is to have before each row, where states are set from data.
+
+        Here h holds the last ``units`` inputs before the row, the latest first, in every layer, and c is 0. A task
+        that knows something better overrides this.
+
+        Parameters
+        ----------
+        layer : int
+            Counted from 0.
+        name : str
+            ``"h"``, or ``"c"`` for the cell state of an LSTM.
+        units : int
+            Width of the layer.
+
+        Returns
+        -------
+        array, shape (rows, units)
+        """
+        del layer
+        inputs = self.series().inputs
+        before = np.zeros((len(inputs), units))
+        if name == "h":
+            features = inputs.shape[1]
+            for column in range(units):
+                lag, feature = divmod(column, features)
+                before[lag + 1 :, column] = inputs[: -lag - 1, feature]
+        return before
+
     def target(self, window: int) -> float:
         """Return the mean squared error to reach at ``window``, by `target_rule`.
 

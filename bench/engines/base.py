@@ -12,6 +12,9 @@ Predicts = Literal["sliding", "carried", "positions"]
 """Ways of predicting: the last step of a sliding window from a zero state; a state carried along the held-out series;
 every step of a window from a zero state, averaged."""
 
+States = tuple[tuple[Array, ...], ...]
+"""States before each row of a series: for each layer its h and, for an LSTM, its c, each of shape (rows, units)."""
+
 Weights = list[Array]
 """One model's weights in Keras' order: kernel, recurrent kernel and bias of each layer, then the dense head's two."""
 
@@ -116,6 +119,8 @@ class Work:
     ----------
     inputs, targets
         The whole series, shapes (rows, features) and (rows, outputs).
+    injected
+        States that each window begins from, by its first row; None where the regime says what it begins from.
     """
 
     network: Network
@@ -124,6 +129,7 @@ class Work:
     inputs: Array
     targets: Array
     held_out: HeldOut
+    injected: States | None = None
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ REGIME_STYLES: dict[str, tuple[str, str]] = {
     "stateless-ordered": (GREEN, "^"),
     "stateless-burnin": (PURPLE, "D"),
     "stateless-sliding": (ORANGE, "v"),
+    "stateful-overlapping": (GREY, "x"),
+    "stateful-injected": (SKY, "P"),
 }
 KERNEL_STYLES: dict[str, tuple[str, str]] = {
     "loop": (BLUE, "o"),

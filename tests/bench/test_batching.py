@@ -213,7 +213,7 @@ def test_the_weights_of_a_window_add_up_to_one_over_its_targets(schedule):
     feed = schedule.feed()
     assert feed.step_weights.sum() == pytest.approx(1)
     assert np.count_nonzero(feed.step_weights) == schedule.targets_per_window
-    assert feed.carried == (schedule.regime == "stateful")
+    assert feed.carried == (schedule.regime in {"stateful", "stateful-overlapping"})
 
 
 def test_a_sliding_window_has_its_loss_at_the_last_step():

@@ -3,6 +3,8 @@
 Nothing here is differentiated, so a step of the whole stack is taken at a time and only the state is kept.
 """
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -18,11 +20,14 @@ NO_EVALUATION = len(MODES)
 class Evaluation:
     """Scores a block of replicates on one series."""
 
-    def __init__(self, network: Network, held_out: HeldOut, inputs: Tensor, targets: Tensor) -> None:
+    def __init__(
+        self, network: Network, held_out: HeldOut, inputs: Tensor, targets: Tensor, injected: Any = None
+    ) -> None:
         self._network = network
         self._held_out = held_out
         self._inputs = inputs
         self._targets = targets
+        self._injected = injected
 
     def squared_errors(self, weights: list[Tensor], mode: Tensor) -> Tensor:
         """Squared error of every scored target, mean over outputs, shape (R, targets).
@@ -39,7 +44,7 @@ class Evaluation:
         )
 
     def _windows(self, weights: list[Tensor], mode: Tensor) -> Tensor:
-        """Windows that end at each scored row, from a zero state: error of the last step, or mean over all steps."""
+        """Windows that end at each scored row, from a zero or injected state: last step's error, or the mean of all."""
         steps = self._held_out.steps
         first = tf.constant(self._held_out.positions - steps + 1, tf.int32)
         replicates, scored = weights[0].shape[0], len(self._held_out.positions)
@@ -51,7 +56,10 @@ class Evaluation:
             return t + 1, states, errors, total + errors
 
         zeros = tf.zeros((replicates, scored), self._network.dtype)
-        start = (tf.constant(0), zero_states(self._network, replicates, scored), zeros, zeros)
+        states = zero_states(self._network, replicates, scored)
+        if self._injected is not None:
+            states = tf.nest.map_structure(lambda z, s: z + tf.gather(s, first), states, self._injected)
+        start = (tf.constant(0), states, zeros, zeros)
         _, _, last, total = tf.while_loop(lambda t, *_: t < steps, body, start, maximum_iterations=steps)
         return tf.where(mode == MODES.index("positions"), total / steps, last)
 

@@ -17,6 +17,7 @@ import tensorflow as tf
 from bench.engines.base import Array, Network, Predicts, Progress, Weights, Work
 from bench.engines.tensorflow.cells import Tensor
 from bench.engines.tensorflow.evaluation import MODES, Evaluation
+from bench.engines.tensorflow.network import given_states
 
 KERNELS = ("loop", "loop_implementation_1", "unrolled", "xla", "xla_unrolled", "cudnn")
 COMPILED_BY_XLA = ("xla", "xla_unrolled")
@@ -60,13 +61,16 @@ class LayerTrainer:
             raise ValueError(f"kernel {kernel!r} trains one model at a time, not {work.layout.replicates}")
         self.work = work
         network, layout, dtype = work.network, work.layout, work.network.weight_dtype
-        self.model = build(network, layout.batch_size, layout.steps, stateful=work.feed.carried, kernel=kernel)
+        # A layer holds a state that can be set only where it is stateful.
+        stateful = work.feed.carried or work.injected is not None
+        self.model = build(network, layout.batch_size, layout.steps, stateful=stateful, kernel=kernel)
         self.optimizer = keras.optimizers.Adam()
         self.optimizer.build(self.model.trainable_variables)
         self._inputs = tf.constant(work.inputs, dtype)
         self._targets = tf.constant(work.targets, dtype)
         self._step_weights = tf.constant(work.feed.step_weights, dtype)
-        self._evaluation = Evaluation(network, work.held_out, self._inputs, self._targets)
+        self._injected = given_states(network, work.injected)
+        self._evaluation = Evaluation(network, work.held_out, self._inputs, self._targets, self._injected)
         self._score = tf.function(self._evaluation.squared_errors, jit_compile=True, autograph=False)
         # Always said: on a GPU Keras' "auto" turns XLA on for some layers and not for others.
         jit = kernel in COMPILED_BY_XLA
@@ -156,6 +160,11 @@ class LayerTrainer:
     def _update(self, starts: Tensor) -> Tensor:
         rows = starts[:, None] + tf.range(self.work.layout.steps)
         x, y = tf.gather(self._inputs, rows), tf.gather(self._targets, rows)
+        if self._injected is not None:
+            recurrent = [layer for layer in self.model.layers if getattr(layer, "stateful", False)]
+            for layer, states in zip(recurrent, self._injected, strict=True):
+                for variable, state in zip(layer.states, states, strict=True):
+                    variable.assign(tf.gather(state, starts))
         with tf.GradientTape() as tape:
             predictions = tf.cast(self.model(x, training=True), y.dtype)
             errors = tf.reduce_mean((predictions - y) ** 2, axis=(0, 2))

@@ -5,6 +5,7 @@ Weights are a flat list in Keras' order, each with R replicates in front: kernel
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import tensorflow as tf
 
@@ -18,8 +19,13 @@ States = tuple[State, ...]
 
 def zero_states(network: Network, replicates: int, batch_size: int) -> States:
     """States of all layers before the first step, each (R, B, U)."""
-    zeros = tf.zeros((replicates, batch_size, network.units), network.dtype)
+    zeros = tf.zeros((replicates, batch_size, network.units), network.weight_dtype)
     return tuple((zeros,) * CELLS[network.cell].states for _ in range(network.layers))
+
+
+def given_states(network: Network, states: Any) -> Any:
+    """States before each row that a regime sets, each (rows, U), as tensors; None where it sets none."""
+    return None if states is None else tf.nest.map_structure(lambda s: tf.constant(s, network.weight_dtype), states)
 
 
 def forward(

@@ -15,7 +15,7 @@ from bench.engines.tensorflow.adam import adam
 from bench.engines.tensorflow.cells import Tensor
 from bench.engines.tensorflow.dropout import mix
 from bench.engines.tensorflow.evaluation import MODES, NO_EVALUATION, Evaluation
-from bench.engines.tensorflow.network import States, forward, zero_states
+from bench.engines.tensorflow.network import States, forward, given_states, zero_states
 
 
 class ReplicatedTrainer:
@@ -26,7 +26,8 @@ class ReplicatedTrainer:
         network, layout = work.network, work.layout
         self._inputs = tf.constant(work.inputs, network.dtype)
         self._targets = tf.constant(work.targets, network.dtype)
-        self._evaluation = Evaluation(network, work.held_out, self._inputs, self._targets)
+        self._injected = given_states(network, work.injected)
+        self._evaluation = Evaluation(network, work.held_out, self._inputs, self._targets, self._injected)
         self._step_weights = tf.constant(work.feed.step_weights, network.dtype)
         self._carried = tf.constant(work.feed.carried)
         self._rates = np.zeros(layout.replicates, network.dtype)
@@ -121,7 +122,10 @@ class ReplicatedTrainer:
         weights, first, second, step, states = model
         rows = starts[None] + tf.range(self.work.layout.steps)[:, None, None]
         x, y = tf.gather(self._inputs, rows), tf.gather(self._targets, rows)
-        before: States = tf.nest.map_structure(lambda s: tf.where(carried, s, tf.zeros_like(s)), states)
+        if self._injected is None:
+            before: States = tf.nest.map_structure(lambda s: tf.where(carried, s, tf.zeros_like(s)), states)
+        else:
+            before = tf.nest.map_structure(lambda s: tf.gather(s, starts), self._injected)
         # Keys differ between updates; `forward` tells layers apart by adding their index.
         dropout_keys = mix(keys + mix(tf.cast(step, tf.uint32)))
         with tf.GradientTape() as tape:

@@ -1,0 +1,1 @@
+"""The page of the posts' experiments, from their results alone; imports no framework."""

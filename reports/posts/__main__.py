@@ -1,0 +1,38 @@
+"""``python -m reports.posts``: writes the page of the posts' experiments from their results."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Render the page and print where it lies; 1 if there is nothing to render."""
+    parser = argparse.ArgumentParser(prog="python -m reports.posts", description=__doc__)
+    parser.add_argument("--results", type=Path, default=Path("results/posts"), help="results (default: results/posts)")
+    parser.add_argument("--page", type=Path, default=Path("reports/published/posts.md"), help="the page to write")
+    chosen = parser.parse_args(arguments)
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    from bench.posts.registry import EXPERIMENTS  # noqa: PLC0415 - after parsing, so that --help answers at once
+    from reports.posts.read import PostsNotReadableError, read, write  # noqa: PLC0415
+    from reports.posts.render import write as write_page  # noqa: PLC0415
+
+    folder = chosen.page.with_suffix("")
+    try:
+        entries, raw = read(chosen.results, folder, tuple(EXPERIMENTS))
+    except PostsNotReadableError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    page = write_page(entries, chosen.page, folder)
+    write(raw, folder)
+    missing = [name for name in EXPERIMENTS if name not in {entry.id for entry in entries}]
+    if missing:
+        print(f"without a result yet: {', '.join(missing)}")
+    print(page)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

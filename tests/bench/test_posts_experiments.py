@@ -1,0 +1,185 @@
+"""The posts' data and layouts, against what the posts say; and the command that runs them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.errors import PlanError
+from bench.posts import __main__ as command
+from bench.posts import alphabet_arms as alphabet
+from bench.posts import cosine_arms as cosine
+from bench.posts import ld2011
+from bench.posts.demand import WINDOW, Demand, baselines
+from bench.posts.lagged_average import LEAD, LENGTH, VARIANCE, stateless_floor, table, target
+from bench.posts.registry import EXPERIMENTS, Setting, check, choose
+from bench.posts.result import SCHEMA, Arm, Entry, values
+
+
+def test_the_cosine_is_the_posts_and_persistence_has_the_error_in_circulation():
+    posts = (1 + np.cos(np.arange(1000) * (20 * np.pi / 1000))) / 2
+    np.testing.assert_allclose(cosine.SERIES[:1000], posts, atol=1e-12)
+    assert round(cosine.PERSISTENCE, 6) == 4.94e-4
+    known = cosine.baselines()[cosine.TEST]
+    assert known["best stateless model (two lags, exact)"] < 1e-20
+
+
+def test_windows_of_the_cosine_are_followed_by_their_target():
+    x, y = cosine.windows(20)
+    np.testing.assert_array_equal(x[7, 1:, 0], y[7, :-1, 0])
+    assert y[7, -1, 0] == cosine.SERIES[27]
+
+
+def test_letters_their_answers_and_the_posts_coding():
+    letters, answers = alphabet.rows(3)
+    assert len(letters) == 23
+    np.testing.assert_array_equal(letters[-1], [22, 23, 24])
+    assert answers[-1] == 25
+    np.testing.assert_allclose(alphabet.scaled(letters)[0, :, 0], [0, 1 / 26, 2 / 26])
+    x, answers = alphabet.padded([(3, 5), (0, 0)])
+    np.testing.assert_allclose(x[0, :, 0], [0, 0, 3 / 26, 4 / 26, 5 / 26])
+    assert list(answers) == [6, 1]
+
+
+def test_substrings_are_the_posts_own_draws():
+    np.random.seed(7)  # noqa: NPY002 - as the post does
+    start = np.random.randint(24)  # noqa: NPY002
+    expected = (start, np.random.randint(start, min(start + 5, 25)))  # noqa: NPY002
+    assert alphabet.substring(np.random.RandomState(7)) == expected
+
+
+@pytest.mark.parametrize(("lahead", "tsteps"), [(1, 2), (4, 2), (3, 8)])
+def test_the_lagged_average_by_brute_force(lahead, tsteps):
+    drawn = np.random.default_rng(0).uniform(-0.1, 0.1, LENGTH + LEAD)
+    newest, means = table(drawn, lahead, tsteps, newest_first=True)
+    oldest, _ = table(drawn, lahead, tsteps, newest_first=False)
+    for row in (0, 17, LENGTH - 1):
+        now = row + LEAD - 1
+        np.testing.assert_array_equal(oldest[row, :, 0], drawn[now - lahead + 1 : now + 1])
+        np.testing.assert_array_equal(newest[row, :, 0], oldest[row, ::-1, 0])
+        np.testing.assert_allclose(means[row, -1, 0], drawn[now - tsteps + 1 : now + 1].mean())
+
+
+def test_targets_of_the_lagged_average():
+    # One value of two: half the variance of the other one remains, s^2 / 4.
+    assert stateless_floor(1, 2) == pytest.approx(VARIANCE / 4)
+    assert target(1, 2) == pytest.approx(VARIANCE / 8)
+    assert stateless_floor(2, 2) == 0
+    assert target(2, 2) == pytest.approx(VARIANCE / 2 / 4)
+
+
+def test_the_books_windows_skip_a_step_and_end_in_zeros():
+    data = Demand(np.arange(1, 401.0), period=10)
+    x, y = data.published
+    np.testing.assert_allclose(x[3, :, 0], data.leaking[3 : 3 + WINDOW])
+    assert y[3, 0] == data.leaking[3 + WINDOW + 1]
+    assert not x[-WINDOW - 1 :].any()
+    assert not y[-WINDOW - 1 :].any()
+    assert x[-WINDOW - 2].any()
+    ours, following = data.windows
+    assert following[3, -1, 0] == data.scaled[3 + WINDOW]
+    np.testing.assert_array_equal(ours[3, 1:], following[3, :-1])
+    assert data.scored[0] >= data.split
+
+
+def test_known_errors_of_the_baselines_on_a_line():
+    data = Demand(np.arange(1, 401.0), period=10)
+    known = baselines(data)
+    step = 1 / 399
+    two, one = known.values()
+    # On a straight line persistence is off by the steps ahead, a season by the period; a linear model is exact.
+    assert two["persistence"] == pytest.approx(2 * step)
+    assert two["seasonal naive (a day)"] == pytest.approx(10 * step)
+    assert one["persistence"] == pytest.approx(1 / 279)
+    assert one["linear autoregression (20 lags), stateless"] == pytest.approx(0, abs=1e-9)
+
+
+def write_ld2011(
+    path, rows=("2011-01-01 00:15:00", "2011-01-01 00:30:00"), clients=252, value=lambda r, c: f"{r},{c:03d}"
+):
+    header = ";".join(['""', *(f'"MT_{c + 1:03d}"' for c in range(clients))])
+    lines = [";".join([f'"{stamp}"', *(value(r, c) for c in range(clients))]) for r, stamp in enumerate(rows)]
+    path.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_the_original_file_is_read_at_the_books_column(tmp_path):
+    file = write_ld2011(tmp_path / "LD2011_2014.txt")
+    # The book indexes its values by 250, counted from 0: MT_251.
+    np.testing.assert_allclose(ld2011.read(file), [0.250, 1.250])
+    np.testing.assert_allclose(ld2011.read(file, 0), [0.0, 1.0])
+
+
+def test_a_file_that_is_another_one_is_named_with_its_line(tmp_path):
+    few = write_ld2011(tmp_path / "few.txt", clients=5)
+    with pytest.raises(PlanError, match="5 clients, and client 251 is wanted"):
+        ld2011.read(few)
+    broken = write_ld2011(tmp_path / "broken.txt", value=lambda r, c: "x" if r == 1 else f"{c},5")
+    with pytest.raises(PlanError, match="line 3: no number in the column of MT_251"):
+        ld2011.read(broken)
+    flat = write_ld2011(tmp_path / "flat.txt", value=lambda *_: "1,0")
+    with pytest.raises(PlanError, match="all equal"):
+        ld2011.read(flat)
+
+
+def test_an_unknown_id_names_the_valid_ones(capsys, tmp_path):
+    assert command.main(["--only", "cosine-statefull", "--results", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "Did you mean 'cosine-stateful'?" in said
+    assert all(name in said for name in EXPERIMENTS)
+    assert not any(tmp_path.iterdir())
+
+
+def test_what_cannot_be_run_is_refused_before_anything_is():
+    with pytest.raises(PlanError, match="LD2011=nowhere"):
+        check(Setting(ld2011=Path("nowhere")))
+    with pytest.raises(PlanError, match="no interval"):
+        check(Setting(seeds=(1,)))
+    assert [one.id for one in choose(["unroll", "masking"])] == ["masking", "unroll"]
+    assert len(choose([])) == len(EXPERIMENTS)
+
+
+@pytest.fixture
+def stub(monkeypatch):
+    """Workers that write a small result at once, or fail as asked."""
+    code = """
+import json, sys
+asked = json.loads(sys.argv[-1])
+if asked["id"] == "masking":
+    raise SystemExit("last words")
+json.dump({"schema": SCHEMA, "id": asked["id"], "seeds": asked["seeds"],
+           "fraction": asked["fraction"], "data": "shipped",
+           "arms": [], "checks": [], "threads": asked["threads"]}, open(asked["file"], "w"))
+""".replace("SCHEMA", str(SCHEMA))
+    original = command.subprocess.Popen
+    started = []
+
+    def fake(arguments, **options):
+        started.append(json.loads(arguments[-1])["id"])
+        return original([arguments[0], "-c", code, arguments[-1]], **options)
+
+    monkeypatch.setattr(command.subprocess, "Popen", fake)
+    return started
+
+
+def test_finished_experiments_are_kept_and_failed_ones_lose_nothing(stub, tmp_path, capsys):
+    only = ["--results", str(tmp_path / "posts"), "--workers", "2"]
+    monkey = dict.fromkeys(["masking", "return-state", "unroll"])
+    assert command.main([*only, "--only", ",".join(monkey)]) == 1
+    said = capsys.readouterr().out
+    assert "masking: FAILED (1)" in said
+    assert "last words" in said
+    assert "2 of 3 experiments" in said
+    assert not (tmp_path / "posts" / "masking.json").exists()
+    # What measures time comes last and gets all cores.
+    assert stub[-1] == "unroll"
+    assert json.loads((tmp_path / "posts" / "unroll.json").read_text())["threads"] is None
+    assert command._finished(tmp_path / "posts" / "unroll.json", Setting())
+    assert not command._finished(tmp_path / "posts" / "unroll.json", Setting(fraction=0.5))
+    assert not command._finished(tmp_path / "posts" / "masking.json", Setting())
+
+
+def test_an_entry_is_plain_data():
+    entry = Entry("x", "000", "t", "p", "f", [0], arms=[Arm("a", "corrected", "s", {"mse": values([1 / 3])})])
+    assert json.loads(json.dumps(entry.to_dict()))["arms"][0]["figures"] == {"mse": [0.333333]}
