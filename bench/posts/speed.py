@@ -173,7 +173,7 @@ def implementation(setting: Setting) -> Entry:
         )
         for size in sizes
     ]  # fmt: skip
-    default = keras.layers.LSTM(4).implementation if hasattr(keras.layers.LSTM(4), "implementation") else None
+    default = keras.layers.LSTM(4).cell.implementation
     kept = keras.layers.LSTM(4, implementation=1).get_config().get("implementation")
     checks = [
         same_outputs(options, setting),
