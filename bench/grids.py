@@ -1,0 +1,120 @@
+"""A grid of a preset: the cases that its lists multiply to, and the comparisons that it declares."""
+
+from dataclasses import fields
+from itertools import product
+from typing import Any
+
+import tasks
+from bench.cases import CELLS, DTYPES, KERNELS, Case, Training
+from bench.errors import PlanError, unknown
+from bench.regimes import REGIMES
+from bench.settings import as_list, known_keys, read_settings
+
+GRID_DEFAULTS: dict[str, Any] = {
+    "layers": 1,
+    "units": 16,
+    "window": 16,
+    "batch_size": 8,
+    "kernel": "replicated",
+    "dtype": "float32",
+}
+NAMES: dict[str, tuple[str, ...]] = {
+    "cell": CELLS,
+    "regime": tuple(REGIMES),
+    "kernel": KERNELS,
+    "dtype": DTYPES,
+}
+"""Dimensions of a grid whose values are names, and those names."""
+
+CLAIM = "stateful / stateless"
+"""The comparison that a grid with ``family = true`` declares."""
+
+NUMBERS = ("layers", "units", "window", "batch_size")
+MOST_LAYERS = 3
+
+
+def expand(  # noqa: C901, PLR0912 - one check after another
+    kind: str, grid: dict[str, Any], training: Training, where: str, *, engine: str, device: str
+) -> list[tuple[Case, Training]]:
+    """Return all cases of a grid: the product of its lists, in the order in which they are written."""
+    own = {item.name for item in fields(Training)}
+    dimensions = {"task", "cell", "regime", *GRID_DEFAULTS}
+    known_keys(grid, dimensions | own | {"repetitions", "family"}, where)
+    training = read_settings(training, {key: value for key, value in grid.items() if key in own}, where)
+    for needed in ("task", "cell", "regime"):
+        if needed not in grid:
+            raise PlanError(f"{where} lacks {needed!r}: name one or several, as in {needed} = [...]")
+    lists: dict[str, list[Any]] = {
+        key: as_list(grid.get(key, default))
+        for key, default in {"task": None, "cell": None, "regime": None, **GRID_DEFAULTS}.items()
+    }
+    for key, values in lists.items():
+        if not values:
+            raise PlanError(f"{key} in {where} is an empty list: name at least one value, or leave the line out")
+    for key, names in NAMES.items():
+        for value in lists[key]:
+            if value not in names:
+                raise unknown(key, value, names, where)
+    for key in NUMBERS:
+        for value in lists[key]:
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise PlanError(f"{key} {value!r} in {where} must be a whole number of at least 1")
+    for value in lists["layers"]:
+        if value > MOST_LAYERS:
+            raise PlanError(f"layers {value} in {where} must be between 1 and {MOST_LAYERS}")
+    repetitions = grid.get("repetitions", 2 if kind == "time" else 1)
+    if not isinstance(repetitions, int) or isinstance(repetitions, bool) or repetitions < 1:
+        raise PlanError(f"repetitions {repetitions!r} in {where} must be a whole number of at least 1")
+    lists["task"] = [_task(value, where) for value in lists["task"]]
+    # Repetitions come outermost, so that compared cases are interleaved: A B A B, not A A B B.
+    return [
+        (
+            Case(
+                kind=kind,  # type: ignore[arg-type]
+                engine=engine,
+                device=device,
+                repetition=repetition,
+                task=values["task"][0],
+                dial=values["task"][1],
+                **{key: value for key, value in values.items() if key != "task"},
+            ),
+            training,
+        )
+        for repetition in range(repetitions)
+        for values in (dict(zip(lists, point, strict=True)) for point in product(*lists.values()))
+    ]
+
+
+def declared(family: Any, cases: list[Case], where: str) -> list[tuple[Case, Case]]:
+    """Return the comparisons that a grid declares: ``true`` for the claim's own, or a list of "regime / regime"."""
+    if family is False:
+        return []
+    if family is True:
+        family = [CLAIM]
+    if not isinstance(family, list) or not all(isinstance(text, str) for text in family):
+        raise PlanError(f"family {family!r} in {where} must be true, false or a list such as [{CLAIM!r}]")
+    pairs = []
+    for text in family:
+        first, slash, second = (part.strip() for part in text.partition("/"))
+        if not slash or first == second:
+            raise PlanError(f"family {text!r} in {where} must name two regimes, as in {CLAIM!r}")
+        for regime in (first, second):
+            if regime not in REGIMES:
+                raise unknown("regime", regime, REGIMES, f"family of {where}")
+        found = [(case, case.but(regime=second)) for case in cases if case.regime == first]
+        if not found:
+            raise PlanError(f"family {text!r} in {where}: the grid has no regime {first!r}; add it to 'regime'")
+        pairs += found
+    return pairs
+
+
+def _task(text: Any, where: str) -> tuple[str, int | None]:
+    """Split ``name@dial``; the task's own default dial where none is given."""
+    name, at, dial = str(text).partition("@")
+    if at and not dial.isdecimal():
+        raise PlanError(f"task {text!r} in {where}: write a dial as a whole number, as in lagged_mean@16")
+    try:
+        task = tasks.create(name, int(dial) if at else None)
+    except ValueError as error:
+        raise PlanError(f"{where}: {error}") from error
+    return name, task.dial
