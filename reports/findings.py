@@ -77,7 +77,7 @@ class Finding:
 
 
 def findings(controls: list[Control]) -> list[Finding]:
-    """Every control that beat both arms somewhere, significantly.
+    """Every control that beat both arms somewhere, significantly; declared ones first.
 
     In a setting it beats both where both intervals lie beyond the margin and the larger of the two permutation p (so
     that both must be small: an intersection-union test) is at most 5 % after Holm: over the run's declared family where
@@ -97,7 +97,7 @@ def findings(controls: list[Control]) -> list[Finding]:
         beats = [pair for pair, p in zip(both, adjusted, strict=True) if p <= 1 - LEVEL and _beats(*pair)]
         if beats:
             found.append(_finding(regime, beats, len(both), declared=declared))
-    return found
+    return sorted(found, key=lambda one: not one.declared)
 
 
 def _beats(first: Comparison, second: Comparison) -> bool:
