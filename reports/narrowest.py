@@ -3,6 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
+from reports.costs.counts import count
 from reports.read import Run
 from reports.records import Record
 from reports.settings import Setting, arms_by_setting, body
@@ -12,12 +13,16 @@ from reports.statistics.widths import WidthInterval, compare_widths, width_inter
 
 @dataclass(frozen=True)
 class WidthArm:
-    """One regime over the widths: (hits, replicates) by width, the interval, the cost at its upper end."""
+    """One regime over the widths: (hits, replicates) by width, the interval, the cost at its upper end.
+
+    `memory_bytes` is the allocator's peak where it was measured, `counted_bytes` what must exist at once.
+    """
 
     interval: WidthInterval
     counts: dict[int, tuple[int, int]]
     parameters: int | None
     memory_bytes: int | None
+    counted_bytes: int | None
     seconds_per_update: float | None
 
 
@@ -57,11 +62,13 @@ def _arm(run: Run, setting: Setting, by_units: dict[int, Record]) -> WidthArm:
     }
     interval = width_interval(list(counts), [hits for hits, _ in counts.values()], [n for _, n in counts.values()])
     at = by_units.get(interval.up_to or -1)
+    counted = count(at) if at else None
     return WidthArm(
         interval=interval,
         counts=counts,
         parameters=body(at).parameters if at else None,
         memory_bytes=_memory(run, setting, at) if at else None,
+        counted_bytes=counted.total if counted else None,
         seconds_per_update=body(at).median_seconds_per_update if at else None,
     )
 

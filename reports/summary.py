@@ -121,6 +121,7 @@ def _width_arm(arm: WidthArm) -> dict[str, Any]:
         "up_to": arm.interval.up_to,
         "grid": arm.interval.grid,
         "parameters": arm.parameters,
+        "counted_bytes": arm.counted_bytes,
         "reached_of": {str(width): list(counts) for width, counts in arm.counts.items()},
     }
 
