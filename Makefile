@@ -62,7 +62,7 @@ report: $(STAMP) ## render a run's report again, from its records alone
 	@$(PY) -m reports '$(RUN)'
 
 test: $(STAMP) ## install if need be, and run the tests
-	@$(PY) -m pytest tests -q $(ARGS)
+	@$(PY) -m pytest tests -q --numprocesses 2 --dist loadfile $(ARGS)
 
 check: $(STAMP) ## format, lint, types
 	@$(PY) -m ruff format --check .
