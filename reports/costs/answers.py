@@ -75,6 +75,7 @@ def _place(one: Contrast) -> str:
     setting = one.b.setting
     layers = "" if setting.layers == 1 else f" l{setting.layers}"
     ran = "" if setting.kernel == "loop" or one.a.setting.kernel != setting.kernel else f" {setting.kernel}"
+    ran += f" {one.b.regime}" if one.a.regime == one.b.regime else ""
     other = f"{one.a.setting.cell_name} u{one.a.setting.units} against " if one.other_units else ""
     return f"{other}{setting.cell_name}{layers} u{setting.units} L{setting.window} B{setting.batch_size}{ran}"
 
