@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
         "doubts": [vars(one) for one in reasons],
     }
     options.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    console.print(f"\n{options.out}", highlight=False)
+    console.print(f"\n{options.out}", highlight=False, soft_wrap=True)
     return 0
 
 
