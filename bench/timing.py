@@ -31,6 +31,9 @@ MOST_UPDATES = 4096
 MOST_WINDOWS = 2**15
 """Windows whose places a call gets, used or not: 128 KiB, so that handing them over is nothing beside a block."""
 
+LEAST_IN_FIT = 100
+"""Updates in one call of `fit`: what a call costs whatever it is given (tens of milliseconds) is nobody's update."""
+
 LEAST_PASSES = 6
 """Blocks of forward passes: they are no part of a training, and get half its time."""
 
@@ -92,10 +95,11 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
     def update(updates: int) -> None:
         trainer.train(starts[:updates], reset=True)
 
+    least = LEAST_IN_FIT if workload.case.kernel == "fit" else 1
     with Sampler() as machine:
-        training = sample(update, most)
+        training = sample(update, most, least_steps=least)
     overhead = _overhead(trainer, starts[: training.steps])
-    inference = _inference(trainer, starts, most) if workload.training.inference else None
+    inference = _inference(trainer, starts, most, least) if workload.training.inference else None
     kernel, evidence = engine.kernel_seen(trainer)
     watched = machine.found()
     whole = train_whole(workload, engine) if workload.training.whole_epochs else None
@@ -131,10 +135,12 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
     return result, seconds, [code for code, found in checks.items() if found]
 
 
-def sample(call: Callable[[int], None], most: int, least_blocks: int = LEAST_BLOCKS) -> Samples:
+def sample(
+    call: Callable[[int], None], most: int, least_blocks: int = LEAST_BLOCKS, *, least_steps: int = 1
+) -> Samples:
     """Time a call that makes as many steps as it is told, at most `most`.
 
-    In blocks long enough for the clock, until the last `least_blocks` have settled.
+    In blocks of at least `least_steps`, long enough for the clock, until the last `least_blocks` have settled.
     """
 
     def timed(steps: int) -> float:
@@ -144,7 +150,7 @@ def sample(call: Callable[[int], None], most: int, least_blocks: int = LEAST_BLO
 
     first = timed(1)
     one = timed(1)
-    steps = 1
+    steps = min(most, least_steps)
     while (block := timed(steps)) < BLOCK_S and steps < most:
         # Grow towards the block's duration, at most eightfold at a time: early blocks are slower than later ones.
         steps = min(most, max(steps + 1, min(8 * steps, int(1.2 * BLOCK_S / block * steps))))
@@ -168,11 +174,11 @@ def settled(samples: list[float]) -> bool:
     return abs(early - late) <= AGREE * min(early, late)
 
 
-def _inference(trainer: Trainer, starts: Any, most: int) -> dict[str, Any] | None:
+def _inference(trainer: Trainer, starts: Any, most: int, least: int) -> dict[str, Any] | None:
     """Time forward passes of the same batch; None where the trainer makes none by itself."""
     if not isinstance(trainer, Timed):
         return None
-    passes = sample(lambda calls: trainer.infer(np.asarray(starts[:calls])), most, LEAST_PASSES)
+    passes = sample(lambda calls: trainer.infer(np.asarray(starts[:calls])), most, LEAST_PASSES, least_steps=least)
     return passes.to_dict() | {
         "calls_per_block": passes.steps,
         "seconds_per_call": passes.seconds,

@@ -70,11 +70,11 @@ class TimedEngine(fake.FakeEngine):
 def timed(monkeypatch):
     monkeypatch.setattr(timing.os, "getloadavg", lambda: (0.0, 0.0, 0.0))
 
-    def _timed(training=TRAINING, **speeds):
+    def _timed(training=TRAINING, asked="loop", **speeds):
         clock = Clock()
         monkeypatch.setattr(timing, "time", clock)
         engine = TimedEngine(clock, **speeds)
-        case = Case("time", "cosine", None, "lstm", "stateful", 2, 2, 4, 8, "loop", "fake")
+        case = Case("time", "cosine", None, "lstm", "stateful", 2, 2, 4, 8, asked, "fake")
         result, seconds, warnings = measure(workload.build(case, training), engine)
         return SimpleNamespace(result=result, seconds=seconds, warnings=warnings, blocks=engine.blocks)
 
@@ -105,6 +105,14 @@ def test_a_call_and_its_cost_spread_over_the_block(timed):
     found = timed(update=1e-3, call=1e-5)
     updates = found.result["updates_per_block"]
     assert found.result["seconds_per_update"] == pytest.approx([1e-3 + 1e-5 / updates] * LEAST_BLOCKS)
+
+
+def test_what_a_call_of_fit_costs_is_not_taken_for_the_price_of_an_update(timed):
+    dear = {"update": 1e-3, "call": 0.06}
+    short, long = timed(**dear), timed(**dear, asked="fit")
+    assert short.result["seconds_per_update"][0] > 2e-3
+    assert long.result["updates_per_block"] == timing.LEAST_IN_FIT
+    assert long.result["seconds_per_update"] == pytest.approx([1e-3 + 0.06 / 100] * LEAST_BLOCKS)
 
 
 def test_compiling_is_the_first_call_less_a_steady_one(timed):
