@@ -166,7 +166,14 @@ def test_another_plan_in_the_same_folder_is_a_usage_error(tmp_path):
 def test_an_interrupted_run_ends_its_case_and_goes_on_from_there(tmp_path):
     preset = write(tmp_path, units=(2, 103, 3))  # the second sleeps
     running = subprocess.Popen(
-        command(tmp_path, *preset), cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True, start_new_session=True
+        command(tmp_path, *preset),
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A shell's background job ignores Ctrl-C, and so would all that it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no thread holds a lock here
     )
     log = tmp_path / "results" / "own" / "logs" / "convergence-cosine-lstm-stateful-u103-L4-b8-on_fake.log"
     end = time.monotonic() + 30
