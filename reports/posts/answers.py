@@ -6,7 +6,8 @@ from enum import StrEnum
 
 import numpy as np
 
-from reports.posts.read import Claim, Entry
+from bench.posts.result import Claim
+from reports.posts.read import Entry
 from reports.statistics.intervals import clopper_pearson, geometric_ratio
 from reports.statistics.running_time import FloatArray
 from reports.statistics.samples import mean_interval, prediction_interval

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from bench.posts.result import SCHEMA, Check, Claim
 from reports.statistics.running_time import FloatArray
 
-SCHEMA = 1
 RECORDS = "records.json.xz"
 
 
@@ -27,34 +27,6 @@ class Arm:
     column: str
     settings: str
     figures: dict[str, FloatArray]
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A question to the seeds; see ``bench.posts.result.Claim``."""
-
-    kind: str
-    about: str
-    question: str
-    figure: str
-    a: str
-    yes: str = ""
-    no: str = ""
-    same: str = ""
-    b: str = ""
-    value: float | None = None
-    other: float | None = None
-    rounding: float = 0.0
-
-
-@dataclass(frozen=True)
-class Check:
-    """A piece of behaviour that was tried."""
-
-    statement: str
-    holds: bool
-    found: str
-    now: str = ""
 
 
 @dataclass(frozen=True)
