@@ -108,5 +108,5 @@ def _known(kind: Any, values: dict[str, Any]) -> dict[str, Any]:
 def write(raw: list[dict[str, Any]], published: Path) -> None:
     """Keep the records beside the page, compressed."""
     published.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(raw, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    text = json.dumps(raw, ensure_ascii=False, separators=(",", ":"))
     (published / RECORDS).write_bytes(lzma.compress(text.encode(), preset=6))
