@@ -45,16 +45,19 @@ class AcceleratorSensors:
         self._devices = [self._nvml.nvmlDeviceGetHandleByIndex(i) for i in range(count)] if self._nvml else []
         self._samples: list[dict[str, list[float]]] = [{} for _ in self._devices]
         self._reasons = [0 for _ in self._devices]
-        self._energy: list[tuple[float | None, float | None]] = [(None, None) for _ in self._devices]
+        self._before: list[float | None] = [None for _ in self._devices]
+        self._energy: list[float | None] = [0.0 for _ in self._devices]
 
     def begin(self) -> None:
         """Note the energy counters."""
-        self._energy = [(self._joules(device), None) for device in self._devices]
+        self._before = [self._joules(device) for device in self._devices]
 
     def end(self) -> None:
-        """Note the energy counters again."""
+        """Add what was used since `begin`; from a device that does not tell once, nothing."""
+        after = [self._joules(device) for device in self._devices]
         self._energy = [
-            (before, self._joules(device)) for (before, _), device in zip(self._energy, self._devices, strict=True)
+            None if so_far is None or before is None or now is None else so_far + now - before
+            for so_far, before, now in zip(self._energy, self._before, after, strict=True)
         ]
 
     def sample(self) -> None:
@@ -75,12 +78,12 @@ class AcceleratorSensors:
                 self._reasons[number] |= nvml.nvmlDeviceGetCurrentClocksThrottleReasons(device)
 
     def found(self) -> list[dict[str, Any]]:
-        """One entry a GPU: medians, why it slowed down at any time, joules between `begin` and `end` or None."""
+        """One entry a GPU: medians, why it slowed down at any time, joules between each `begin` and `end`, or None."""
         return [
             {name: statistics.median(values) for name, values in samples.items()}
             | {
                 "slowed_by": [text for bit, text in SLOWED.items() if reasons & bit],
-                "energy_joules": None if None in energy else energy[1] - energy[0],  # type: ignore[operator]
+                "energy_joules": energy,
             }
             for samples, reasons, energy in zip(self._samples, self._reasons, self._energy, strict=True)
         ]

@@ -6,13 +6,14 @@ from typing import Any
 
 import tasks
 from bench import convergence, engines, memory, timing, workload
+from bench.baton import Alone, Baton
 from bench.plan import Job
 from tasks.own.series import OwnSeries, Prepared
 
-MEASURES = {"convergence": convergence.measure, "time": timing.measure, "memory": memory.measure}
 
-
-def execute(job: Job, *, threads: int | None = None, cache: Path | None = None) -> dict[str, Any]:
+def execute(
+    job: Job, *, threads: int | None = None, cache: Path | None = None, baton: Baton | None = None
+) -> dict[str, Any]:
     """Measure a case.
 
     Parameters
@@ -23,6 +24,8 @@ def execute(job: Job, *, threads: int | None = None, cache: Path | None = None) 
         Threads that the engine may use; None for its own default.
     cache
         Folder through which processes share what they have compiled; None for none.
+    baton
+        With which a time case takes turns with others; None where it is alone.
 
     Returns
     -------
@@ -34,7 +37,12 @@ def execute(job: Job, *, threads: int | None = None, cache: Path | None = None) 
         tasks.add(OwnSeries(Prepared.load(job.series)))
     engine = engines.create(case.engine)
     engine.configure(threads=threads, device=case.device, cache=cache)
-    result, seconds, warnings = MEASURES[case.kind](workload.build(case, job.training), engine)
+    load = workload.build(case, job.training)
+    result, seconds, warnings = {
+        "convergence": lambda: convergence.measure(load, engine),
+        "time": lambda: timing.measure(load, engine, baton or Alone()),
+        "memory": lambda: memory.measure(load, engine),
+    }[case.kind]()
     return {"seconds": seconds, "warnings": [str(code) for code in warnings], case.kind: result}
 
 

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import engines, workload
-from bench.cases import Case, Training
+from bench import engines, groups, workload
+from bench.cases import KINDS, Case, Training
 from bench.errors import PlanError
 from bench.presets import Preset
 
@@ -82,9 +82,14 @@ def make(preset: Preset) -> Plan:
     if refused:
         lines = "\n".join(f"  {key}: {reason}" for reason, key in refused.items())
         raise PlanError(f"{preset.path.name} asks for cases that cannot be run; nothing was trained:\n{lines}")
-    order = {"convergence": 0, "time": 1, "memory": 2}
-    # Stable: within a kind the order of the preset; repetitions of a kind after one another.
-    ordered = sorted(jobs.values(), key=lambda job: (order[job.case.kind], job.case.repetition))
+    of_kind = {kind: [job.case for job in jobs.values() if job.case.kind == kind] for kind in KINDS}
+    in_order = [
+        # As in the preset, repetitions after one another.
+        *sorted(of_kind["convergence"], key=lambda case: case.repetition),
+        *groups.in_order(of_kind["time"]),
+        *sorted(of_kind["memory"], key=lambda case: case.repetition),
+    ]
+    ordered = [jobs[case.key] for case in in_order]
     return Plan(ordered, list(left_out.values()), _family([job.case for job in ordered], preset.family))
 
 

@@ -27,12 +27,16 @@ class Limits:
         Resident memory of a case's process, in MiB.
     workers
         Cases that run at the same time, each convergence case on a core of its own; 0 for one on every core.
-        Time cases always run alone.
+        Time cases never run beside others.
+    together
+        Time cases that are alive at the same time and take turns, block by block; each takes memory meanwhile. On a GPU
+        it is always one.
     """
 
     seconds: float = 300.0
     memory_mib: int = 6144
     workers: int = 0
+    together: int = 12
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,11 @@ LEAST_S = 0.5
 POWERCAP = Path("/sys/class/powercap")
 THROTTLES = "/sys/devices/system/cpu"
 
+ENERGY = "energy of "
+
 
 class Sampler:
-    """Watches the machine from entering to leaving a ``with``.
+    """Watches the machine from entering to leaving a ``with``; entered again, it adds to what it saw before.
 
     Parameters
     ----------
@@ -42,14 +44,16 @@ class Sampler:
         self._powercap, self._cpus, self._period = powercap, cpus, period
         self._process = psutil.Process()
         self._gpu = AcceleratorSensors()
-        self._stop = threading.Event()
         self._samples: dict[str, list[float]] = {}
+        self._passed: dict[str, float] = {}
+        self._seconds = 0.0
 
     def __enter__(self) -> Self:
         self._begin = time.perf_counter()
         self._before = self._counters()
         self._gpu.begin()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, args=(self._stop,), daemon=True)
         self._thread.start()
         return self
 
@@ -58,19 +62,20 @@ class Sampler:
     ) -> None:
         self._stop.set()
         self._thread.join()
-        self._seconds = time.perf_counter() - self._begin
-        self._after = self._counters()
+        self._seconds += time.perf_counter() - self._begin
         self._gpu.end()
+        for name, (value, wraps_at) in self._counters().items():
+            if name in self._before:
+                passed = value - self._before[name][0]
+                self._passed[name] = self._passed.get(name, 0.0) + (passed if passed >= 0 else passed + wraps_at)
+        self._sample()
 
     def found(self) -> dict[str, Any]:
         """What was seen (docs/records.md, `machine` of a time record); None for what this machine does not tell."""
-        passed = {
-            name: after - self._before[name]
-            for name, after in self._after.items()
-            if name != "energy" and after is not None and self._before[name] is not None
-        }
+        passed = self._passed
         cores = psutil.cpu_count() or 1
         busy, own, all_time = (passed[name] for name in ("busy", "own", "all"))
+        energy = {name.removeprefix(ENERGY): value for name, value in passed.items() if name.startswith(ENERGY)}
         return {
             "seconds": self._seconds,
             "own_cores": own / self._seconds,
@@ -78,39 +83,38 @@ class Sampler:
             "other_load": None if self._seconds < LEAST_S else max(0.0, busy - own) / (self._seconds * cores),
             "steal": passed["steal"] / all_time if all_time else 0.0,
             "swapped_bytes": int(passed["swapped"]),
-            "throttled": None if "throttled" not in passed else int(passed["throttled"]),
+            "throttled": int(passed["throttled"]) if "throttled" in passed else None,
             "frequency_mhz": _spread(self._samples.get("frequency", [])),
-            "energy_joules": self._energy(),
+            "energy_joules": energy or None,
             "accelerators": self._gpu.found(),
         }
 
-    def _watch(self) -> None:
-        while not self._stop.wait(self._period):
-            frequency = psutil.cpu_freq()
-            if frequency is not None and frequency.current:
-                self._samples.setdefault("frequency", []).append(float(frequency.current))
-            self._gpu.sample()
+    def _watch(self, stop: threading.Event) -> None:
+        while not stop.wait(self._period):
+            self._sample()
 
-    def _counters(self) -> dict[str, Any]:
+    def _sample(self) -> None:
+        frequency = psutil.cpu_freq()
+        if frequency is not None and frequency.current:
+            self._samples.setdefault("frequency", []).append(float(frequency.current))
+        self._gpu.sample()
+
+    def _counters(self) -> dict[str, tuple[float, float]]:
+        """What has been counted since the start of the machine or the process, and where a counter begins anew."""
         cpu, own, swap = psutil.cpu_times(), self._process.cpu_times(), psutil.swap_memory()
         steal = float(getattr(cpu, "steal", 0.0))
         idle = float(cpu.idle + getattr(cpu, "iowait", 0.0))
         total = float(sum(cpu) - getattr(cpu, "guest", 0.0) - getattr(cpu, "guest_nice", 0.0))
-        return {
+        throttled = throttle_count(self._cpus)
+        plain = {
             "busy": total - idle - steal,
             "own": float(own.user + own.system),
             "all": total,
             "steal": steal,
             "swapped": float(swap.sin + swap.sout),
-            "throttled": throttle_count(self._cpus),
-            "energy": energy_counters(self._powercap) or None,
-        }
-
-    def _energy(self) -> dict[str, float] | None:
-        before, after = self._before["energy"], self._after["energy"]
-        if not before or not after:
-            return None
-        return {name: _since(before[name], after[name]) for name in before if name in after}
+        } | ({} if throttled is None else {"throttled": float(throttled)})
+        energy = {ENERGY + name: counter for name, counter in energy_counters(self._powercap).items()}
+        return {name: (value, 0.0) for name, value in plain.items()} | energy
 
 
 def energy_counters(folder: Path = POWERCAP) -> dict[str, tuple[float, float]]:
@@ -143,11 +147,6 @@ def throttle_count(folder: Path) -> int | None:
         except (OSError, ValueError):
             continue
     return sum(counts) if counts else None
-
-
-def _since(before: tuple[float, float], after: tuple[float, float]) -> float:
-    passed = after[0] - before[0]
-    return passed if passed >= 0 else passed + after[1]
 
 
 def _spread(values: list[float]) -> dict[str, float] | None:

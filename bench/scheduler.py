@@ -1,4 +1,4 @@
-"""Which case runs when: time cases alone on the machine, all others side by side, one on each core."""
+"""Which case runs when: time cases in turns with those they are compared with, all others one on each core."""
 
 import os
 import time
@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from bench import groups
 from bench.plan import Job
 from bench.presets import Limits
+from bench.turns import Turns
 from bench.worker import Worker
 
 POLL_S = 0.02
@@ -33,6 +35,7 @@ class Scheduler:
         self._done = done
         self._slots = limits.workers or len(os.sched_getaffinity(0))
         self._running: dict[int, Worker] = {}
+        self._turns: Turns | None = None
         self._finished: set[str] = set()
         if self._waiting:
             self._logs.mkdir(parents=True, exist_ok=True)
@@ -42,33 +45,60 @@ class Scheduler:
         """Run until the case with this key has its record, starting later ones meanwhile."""
         while key not in self._finished:
             self._start()
-            if not self._running:
+            if self._turns is not None:
+                self._take_turns(self._turns)
+            elif self._running:
+                self._collect()
+            else:
                 raise KeyError(f"no case {key!r} was scheduled")
-            self._collect()
 
     def stop(self) -> None:
         """End what is running; its cases have no record and run again next time."""
         for worker in self._running.values():
             worker.kill()
         self._running.clear()
+        if self._turns is not None:
+            self._turns.stop()
+            self._turns = None
         if self._logs.exists() and not any(self._logs.iterdir()):
             self._logs.rmdir()
 
     def _start(self) -> None:
-        while self._waiting:
-            kind = self._waiting[0].case.kind
-            alone = kind == "time" or any(worker.job.case.kind == "time" for worker in self._running.values())
-            if len(self._running) >= (1 if alone else self._slots):
+        """Start all that may run now."""
+        while self._waiting and self._turns is None:
+            if self._waiting[0].case.kind == "time":
+                if not self._running:
+                    self._turns = self._next_turns()
+                return
+            if len(self._running) >= self._slots:
                 return
             job = self._waiting.popleft()
             slot = next(i for i in range(self._slots) if i not in self._running)
-            log = self._logs / (job.case.key.replace("/", "-") + ".log")
-            if kind == "convergence":
+            if job.case.kind == "convergence":
                 core = slot if job.case.device == "cpu" else None
-                self._running[slot] = Worker(job, self._limits, log, core, self._cache)
+                self._running[slot] = Worker(job, self._limits, self._log(job), core, self._cache)
             else:
-                # What compiling costs is part of these measurements, so they take nothing from the cache.
-                self._running[slot] = Worker(job, self._limits, log)
+                # What compiling costs is part of this measurement, so it takes nothing from the cache; nor do turns.
+                self._running[slot] = Worker(job, self._limits, self._log(job))
+
+    def _next_turns(self) -> Turns:
+        kind = [job.case for job in self._waiting if job.case.kind == "time"]
+        # Contexts of several processes on one GPU share its memory and are nothing that this suite has tried.
+        most = 1 if kind[0].device == "gpu" else self._limits.together
+        jobs = [self._waiting.popleft() for _ in groups.first(kind, most)]
+        name = jobs[0].case.key if len(jobs) > 1 else None
+        return Turns(jobs, lambda job: Worker(job, self._limits, self._log(job), group=name))
+
+    def _log(self, job: Job) -> Path:
+        return self._logs / (job.case.key.replace("/", "-") + ".log")
+
+    def _take_turns(self, turns: Turns) -> None:
+        record = turns.step()
+        if turns.over:
+            self._turns = None
+        if record is not None:
+            self._finished.add(record["key"])
+            self._done(record)
 
     def _collect(self) -> None:
         time.sleep(POLL_S)

@@ -70,7 +70,7 @@ class Session:
         self.say(
             f"{self.folder}: {len(jobs)} cases, {len(jobs) - len(todo)} already there, {len(todo)} to run, "
             f"{len(self.plan.left_out)} left out with a reason; "
-            f"{workers} side by side, but for time cases, which run alone"
+            f"{workers} side by side, but for time cases, which take turns"
         )
         if todo:
             prepare_forkserver(self.engine)

@@ -4,11 +4,13 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from bench.baton import Alone, Baton
 from bench.engines.base import Engine, Timed, Trainer
 from bench.initial_weights import initial_weights
 from bench.regimes import REGIMES
@@ -24,6 +26,9 @@ LEAST_BLOCKS = 10
 MOST_S = 4.0
 """Blocks are timed until two halves agree, but no longer than this."""
 
+LONGEST_S = 4 * MOST_S
+"""So long does a case make blocks beyond its own need, because others take turns with it."""
+
 AGREE = 0.10
 """Halves whose medians differ by less than this have settled."""
 
@@ -38,8 +43,6 @@ LEAST_PASSES = 6
 """Blocks of forward passes: they are no part of a training, and get half its time."""
 
 IDLE_BLOCKS = 5
-BUSY_LOAD = 0.5
-"""Load average per core above which the machine had other work."""
 
 OTHER_LOAD = 0.1
 """Share of all cores that other processes may take while a case is timed."""
@@ -82,8 +85,17 @@ class Samples:
         }
 
 
-def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[str, float], list[Warn]]:
-    """Time a case; the record's ``time`` part, where the time went, and warnings (docs/records.md)."""
+def measure(
+    workload: Workload, engine: Engine, baton: Baton | None = None
+) -> tuple[dict[str, Any], dict[str, float], list[Warn]]:
+    """Time a case; the record's ``time`` part, where the time went, and warnings (docs/records.md).
+
+    Parameters
+    ----------
+    baton
+        With which it takes turns with other cases, block by block; None where it is alone.
+    """
+    baton = baton or Alone()
     load = os.getloadavg()[0] / (os.cpu_count() or 1)
     begin = time.perf_counter()
     most = min(MOST_UPDATES, max(LEAST_BLOCKS, MOST_WINDOWS // workload.case.batch_size))
@@ -96,16 +108,17 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
         trainer.train(starts[:updates], reset=True)
 
     least = LEAST_IN_FIT if workload.case.kernel == "fit" else 1
-    with Sampler() as machine:
-        training = sample(update, most, least_steps=least)
+    machine = Sampler()
+    training = sample(update, most, baton, least_steps=least, watch=machine)
     overhead = _overhead(trainer, starts[: training.steps])
-    inference = _inference(trainer, starts, most, least) if workload.training.inference else None
+    inference = _inference(trainer, starts, most, baton, least) if workload.training.inference else None
     kernel, evidence = engine.kernel_seen(trainer)
     watched = machine.found()
     whole = train_whole(workload, engine) if workload.training.whole_epochs else None
     checks = {
         Warn.UNSETTLED: not training.settled,
-        Warn.BUSY_MACHINE: load > BUSY_LOAD or (watched["other_load"] or 0.0) > OTHER_LOAD,
+        # Not the load average: most of it is what this run did a minute ago.
+        Warn.BUSY_MACHINE: (watched["other_load"] or 0.0) > OTHER_LOAD,
         Warn.OTHER_KERNEL: kernel != workload.case.kernel,
         Warn.MISALIGNED: REGIMES[workload.case.regime].misaligned,
         Warn.SLOWED: bool(watched["throttled"] or watched["swapped_bytes"] or _slowed(watched["accelerators"])),
@@ -129,18 +142,30 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
     seconds = {
         "prepare": prepare,
         "compile": training.first,
-        "train": time.perf_counter() - begin - prepare - training.first,
+        "train": time.perf_counter() - begin - prepare - training.first - baton.waited,
         "evaluate": 0.0,
     }
     return result, seconds, [code for code, found in checks.items() if found]
 
 
 def sample(
-    call: Callable[[int], None], most: int, least_blocks: int = LEAST_BLOCKS, *, least_steps: int = 1
+    call: Callable[[int], None],
+    most: int,
+    baton: Baton,
+    least_blocks: int = LEAST_BLOCKS,
+    *,
+    least_steps: int = 1,
+    watch: AbstractContextManager[Any] | None = None,
 ) -> Samples:
     """Time a call that makes as many steps as it is told, at most `most`.
 
-    In blocks of at least `least_steps`, long enough for the clock, until the last `least_blocks` have settled.
+    In blocks of at least `least_steps`, long enough for the clock, until the last `least_blocks` have settled, and on
+    until those of the cases have that it takes turns with.
+
+    Parameters
+    ----------
+    watch
+        Entered for each block.
     """
 
     def timed(steps: int) -> float:
@@ -154,15 +179,20 @@ def sample(
     while (block := timed(steps)) < BLOCK_S and steps < most:
         # Grow towards the block's duration, at most eightfold at a time: early blocks are slower than later ones.
         steps = min(most, max(steps + 1, min(8 * steps, int(1.2 * BLOCK_S / block * steps))))
-    samples: list[float] = []
-    began = time.perf_counter()
-    while True:
-        samples.append(timed(steps) / steps)
-        enough = len(samples) >= least_blocks and settled(samples[-least_blocks:])
-        if enough or (time.perf_counter() - began > MOST_S and len(samples) >= 2):
+    blocks: list[float] = []
+    while baton.turn(enough=_enough(blocks, least_blocks)):
+        with watch or nullcontext():
+            blocks.append(timed(steps))
+        if sum(blocks) > LONGEST_S and len(blocks) >= 2:
+            baton.leave()
             break
-    kept = samples[-least_blocks:]
-    return Samples(first, one, steps, kept, len(samples) - len(kept))
+    kept = [seconds / steps for seconds in blocks[-least_blocks:]]
+    return Samples(first, one, steps, kept, len(blocks) - len(kept))
+
+
+def _enough(blocks: list[float], least: int) -> bool:
+    """Whether the last blocks have settled, or the time for them is over."""
+    return (len(blocks) >= least and settled(blocks[-least:])) or (sum(blocks) > MOST_S and len(blocks) >= 2)
 
 
 def settled(samples: list[float]) -> bool:
@@ -174,11 +204,13 @@ def settled(samples: list[float]) -> bool:
     return abs(early - late) <= AGREE * min(early, late)
 
 
-def _inference(trainer: Trainer, starts: Any, most: int, least: int) -> dict[str, Any] | None:
+def _inference(trainer: Trainer, starts: Any, most: int, baton: Baton, least: int) -> dict[str, Any] | None:
     """Time forward passes of the same batch; None where the trainer makes none by itself."""
     if not isinstance(trainer, Timed):
         return None
-    passes = sample(lambda calls: trainer.infer(np.asarray(starts[:calls])), most, LEAST_PASSES, least_steps=least)
+    passes = sample(
+        lambda calls: trainer.infer(np.asarray(starts[:calls])), most, baton, LEAST_PASSES, least_steps=least
+    )
     return passes.to_dict() | {
         "calls_per_block": passes.steps,
         "seconds_per_call": passes.seconds,

@@ -34,7 +34,7 @@ REMEDIES: dict[Warn, tuple[str, str]] = {
         "run again on a quieter machine; take the figure as rough until then",
     ),
     Warn.BUSY_MACHINE: (
-        "the machine had other work when the timing began or during it",
+        "other programs took a tenth of what the machine can do, or more, while something was timed",
         "close other programs and run the time cases again under another RUN name",
     ),
     Warn.OTHER_KERNEL: (

@@ -7,15 +7,18 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
+from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from bench import engines
+from bench.baton import Alone, Baton, Said, Shared
 from bench.plan import Job
 from bench.presets import Limits
 from bench.store import SCHEMA, now, training_dict
@@ -40,13 +43,30 @@ def prepare_forkserver(engine: str) -> None:
 
 @dataclass
 class Worker:
-    """One running case."""
+    """One running case.
+
+    Attributes
+    ----------
+    core
+        The core to stay on; None for all.
+    cache
+        Folder through which processes share what they have compiled; None for none.
+    group
+        Name of the group with which it takes turns (`bench.turns`); None where it computes alone.
+    said
+        What it said last about its turns.
+    waited
+        Seconds that it has waited for its turns; they count neither as its own nor towards its limit.
+    """
 
     job: Job
     limits: Limits
     log: Path
     core: int | None = None
     cache: Path | None = None
+    group: str | None = None
+    said: Said | None = field(default=None, init=False)
+    waited: float = field(default=0.0, init=False)
     started: str = field(default_factory=now)
     begin: float = field(default_factory=time.perf_counter)
     peak_bytes: int = 0
@@ -56,9 +76,9 @@ class Worker:
         self.log.write_text(f"{self.job.case.key}\n", encoding="utf-8")
         memory = self.job.case.kind == "memory"
         context = get_context("spawn") if memory else get_context("forkserver")
-        self._receiver, sender = context.Pipe(duplex=False)
+        self._connection, theirs = context.Pipe()
         self._process = context.Process(
-            target=_main, args=(sender, self.job, self.log, self.core, self.cache), daemon=True
+            target=_main, args=(theirs, self.job, self.log, self.core, self.cache, self.group is not None), daemon=True
         )
         if memory:
             os.environ[ALLOCATOR_COUNTS_ALL] = "true"
@@ -66,14 +86,18 @@ class Worker:
             self._process.start()
         finally:
             os.environ.pop(ALLOCATOR_COUNTS_ALL, None)
-        sender.close()
+        theirs.close()
         self._message: dict[str, Any] | None = None
 
     def poll(self) -> dict[str, Any] | None:
-        """Return the record once the case has ended, in whatever way; None while it runs."""
+        """Hear what it says; return the record once the case has ended, in whatever way, and None while it runs."""
         try:
-            if self._message is None and self._receiver.poll():
-                self._message = self._receiver.recv()
+            if self._message is None and self._connection.poll():
+                message = self._connection.recv()
+                if isinstance(message, Said):
+                    self.said, self._said_at = message, time.perf_counter()
+                else:
+                    self._message = message
         except (EOFError, OSError):
             # The process died; its exit code tells how.
             self._process.join()
@@ -87,16 +111,31 @@ class Worker:
             return self._record("crashed", f"ended by {name}{self._last_words()}")
         return self._over_limit()
 
+    def wait(self, seconds: float) -> None:
+        """Sleep until it says something or has ended, but no longer than this."""
+        if self._message is None:
+            wait_for([self._connection, self._process.sentinel], seconds)
+
+    def grant(self, *, again: bool) -> None:
+        """Give it its turn, and say whether for another block."""
+        self.said = None
+        self.waited += time.perf_counter() - self._said_at
+        # One that has died meanwhile is found by `poll`.
+        with suppress(OSError):
+            self._connection.send(again)
+
     def kill(self) -> None:
         """End the process if it still runs."""
         if self._process.is_alive():
             self._process.kill()
         self._process.join()
-        self._receiver.close()
+        self._connection.close()
+
+    def _own_seconds(self) -> float:
+        return time.perf_counter() - self.begin - self.waited
 
     def _over_limit(self) -> dict[str, Any] | None:
-        elapsed = time.perf_counter() - self.begin
-        if elapsed > self.limits.seconds:
+        if self._own_seconds() > self.limits.seconds:
             self.kill()
             return self._record(
                 "timed-out", f"ran longer than the limit of {self.limits.seconds:g} s{self._last_words()}"
@@ -123,7 +162,9 @@ class Worker:
 
     def _record(self, outcome: str, message: str | None, found: dict[str, Any] | None = None) -> dict[str, Any]:
         found = found or {"seconds": {}, "warnings": []}
-        total = time.perf_counter() - self.begin
+        total = self._own_seconds()
+        if "time" in found:
+            found["time"]["group"] = self.group
         if outcome == "ok":
             self.log.unlink(missing_ok=True)
         known = sum(found["seconds"].values())
@@ -136,11 +177,16 @@ class Worker:
             "message": message,
             "started": self.started,
             **found,
-            "seconds": {"total": total, "start": max(0.0, total - known), **found["seconds"]},
+            "seconds": {
+                "total": total,
+                "wait": self.waited,
+                "start": max(0.0, total - known),
+                **found["seconds"],
+            },
         }
 
 
-def _main(sender: Connection, job: Job, log: Path, core: int | None, cache: Path | None) -> None:
+def _main(connection: Connection, job: Job, log: Path, core: int | None, cache: Path | None, shares: bool) -> None:
     """Run in the new process: measure, and send what was found or what went wrong."""
     die_with_parent()
     talk_to(log)
@@ -153,17 +199,18 @@ def _main(sender: Connection, job: Job, log: Path, core: int | None, cache: Path
     try:
         if core is not None:
             one_core(core)
-        found = execute(job, threads=None if core is None else 1, cache=cache)
-        sender.send({"outcome": "ok", "message": None, **found})
+        baton: Baton = Shared(connection) if shares else Alone()
+        found = execute(job, threads=None if core is None else 1, cache=cache, baton=baton)
+        connection.send({"outcome": "ok", "message": None, **found})
     except MemoryError as error:
-        sender.send({"outcome": "out-of-memory", "message": repr(error), "seconds": {}, "warnings": []})
+        connection.send({"outcome": "out-of-memory", "message": repr(error), "seconds": {}, "warnings": []})
     except Exception as error:  # noqa: BLE001 - whatever it is becomes a record
         traceback.print_exc()
         outcome = "out-of-memory" if type(error).__name__ == "ResourceExhaustedError" else "failed"
         words = "".join(traceback.format_exception(error))[-LAST_WORDS:]
-        sender.send({"outcome": outcome, "message": words, "seconds": {}, "warnings": []})
+        connection.send({"outcome": outcome, "message": words, "seconds": {}, "warnings": []})
     finally:
-        sender.close()
+        connection.close()
 
 
 def talk_to(log: Path) -> None:

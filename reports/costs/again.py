@@ -2,14 +2,15 @@
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations
 
 import numpy as np
 
+from reports.costs.blocks import Blocks, log_ratio, took_turns
 from reports.costs.timings import Timing
 
 AIM = 0.02
-"""How far a case may be from itself, in the median over the cases."""
+"""How far a case may be from itself, in the median, compared as two cases are."""
 
 
 @dataclass(frozen=True)
@@ -18,48 +19,44 @@ class Again:
 
     Attributes
     ----------
-    processes
-        Of two processes of a case, one entry a case.
+    turns
+        Of two processes of a case that took turns, block by block: what two cases that are compared differ by for no
+        reason.
+    passes
+        Of two processes of a case that ran at different times: what figures that are not compared are uncertain by.
     blocks
         Of the even and the odd blocks of a process, one entry a process: what no repetition could take away.
     """
 
-    processes: tuple[float, ...]
+    turns: tuple[float, ...]
+    passes: tuple[float, ...]
     blocks: tuple[float, ...]
 
     @property
-    def off(self) -> float:
-        """How far two processes of a case are apart, in the median over the cases; nan where there are none."""
-        return float(np.median(self.processes)) - 1 if self.processes else math.nan
-
-    @property
-    def off_blocks(self) -> float:
-        """The same within a process."""
-        return float(np.median(self.blocks)) - 1 if self.blocks else math.nan
-
-    @property
-    def worst(self) -> float:
-        """The ninth in ten cases."""
-        return float(np.quantile(self.processes, 0.9)) - 1 if self.processes else math.nan
-
-    @property
     def reached(self) -> bool:
-        """Whether the aim was reached."""
-        return self.off <= AIM
+        """Whether the aim was reached, by the pairs that were formed as compared cases are."""
+        return off(self.turns or self.passes) <= AIM
+
+
+def off(ratios: tuple[float, ...], share: float = 0.5) -> float:
+    """How far a case is from itself in this share of the pairs, or less far; nan for none."""
+    return float(np.quantile(ratios, share)) - 1 if ratios else math.nan
 
 
 def again(measured: list[Timing]) -> Again:
     """Compare every case with itself."""
-    processes, blocks = [], []
+    turns: list[float] = []
+    passes: list[float] = []
+    blocks: list[float] = []
     for one in measured:
-        medians = [one.by_process[key] for key in sorted(one.by_process)]
-        processes += [_apart(a, b) for a, b in pairwise(medians)]
-        for record in one.records:
-            samples = np.array(record.body["seconds_per_update"], dtype=float)
-            if samples.size > 3:
-                blocks.append(_apart(float(np.median(samples[0::2])), float(np.median(samples[1::2]))))
-    return Again(tuple(processes), tuple(blocks))
+        for a, b in combinations(one.blocks.values(), 2):
+            (turns if took_turns(a, b) else passes).append(_apart(a, b))
+        for process in one.blocks.values():
+            if process.seconds.size > 3:
+                even, odd = (Blocks(None, 0, process.seconds[start::2]) for start in (0, 1))
+                blocks.append(_apart(even, odd))
+    return Again(tuple(turns), tuple(passes), tuple(blocks))
 
 
-def _apart(a: float, b: float) -> float:
-    return max(a, b) / min(a, b)
+def _apart(a: Blocks, b: Blocks) -> float:
+    return math.exp(abs(log_ratio(a, b)))

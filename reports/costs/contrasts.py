@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from reports.costs.timings import ByProcess, Timing, Which
+from reports.costs.blocks import Blocks, log_ratios
+from reports.costs.timings import Timing, Which
 from reports.settings import Setting
 from reports.statistics.intervals import Ratio
-from reports.statistics.pooled import Spread, log_ratios, pooled_ratio, pooled_spread
+from reports.statistics.pooled import Spread, pooled_ratio, pooled_spread
 from reports.statistics.running_time import FloatArray
 
 EQUAL_PARAMETERS = 0.03
@@ -74,15 +75,15 @@ def contrasts(measured: list[Timing]) -> Contrasts:
     return Contrasts(found, training, inference)
 
 
-def _training(one: Timing) -> ByProcess:
-    return one.by_process
+def _training(one: Timing) -> dict[int, Blocks]:
+    return one.blocks
 
 
-def _inference(one: Timing) -> ByProcess:
-    return one.inference
+def _inference(one: Timing) -> dict[int, Blocks]:
+    return one.passes
 
 
-def _logs(a: Timing, b: Timing, read: Callable[[Timing], ByProcess]) -> FloatArray:
+def _logs(a: Timing, b: Timing, read: Callable[[Timing], dict[int, Blocks]]) -> FloatArray:
     return log_ratios(read(a), read(b))
 
 

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from reports.costs.again import off
 from reports.costs.analysis import Costs
 from reports.statistics.intervals import Ratio
 
@@ -11,9 +12,12 @@ def costs_summary(found: Costs) -> dict[str, Any]:
     """Ratios, paybacks, exponents, times to target, shares of ceilings, and how steady it all was."""
     return {
         "against_itself": {
-            "pairs": len(found.again.processes),
-            "off": _plain(found.again.off),
-            "off_blocks": _plain(found.again.off_blocks),
+            name: {"pairs": len(ratios), "off": _plain(off(ratios)), "off_ninth": _plain(off(ratios, 0.9))}
+            for name, ratios in (
+                ("turns", found.again.turns),
+                ("passes", found.again.passes),
+                ("blocks", found.again.blocks),
+            )
         },
         "other_kernel": [record.key for record in found.mismatches],
         "ratios": [

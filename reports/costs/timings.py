@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from reports.costs.blocks import Blocks
 from reports.read import Run
-from reports.records import FloatArray, Record
+from reports.records import Record
 from reports.settings import Setting
 
 Which = tuple[Setting, str]
@@ -33,6 +34,8 @@ class Timing:
         Seconds that the first call took beyond a steady one, by process; {} where not recorded.
     overhead
         Seconds an update that are the harness's own, by process; {} where not measured.
+    blocks, passes
+        What the first two were formed from, by process: blocks of updates, blocks of forward passes.
     records
         One a process, in order.
     """
@@ -47,6 +50,8 @@ class Timing:
     inference: ByProcess = field(default_factory=dict)
     compiling: ByProcess = field(default_factory=dict)
     overhead: ByProcess = field(default_factory=dict)
+    blocks: dict[int, Blocks] = field(default_factory=dict)
+    passes: dict[int, Blocks] = field(default_factory=dict)
     records: tuple[Record, ...] = ()
 
     @property
@@ -108,8 +113,13 @@ def grouped(run: Run, kind: str) -> dict[Which, list[Record]]:
 
 
 def _timing(which: Which, records: list[Record]) -> Timing:
-    samples = {r.case.repetition: _floats(r.body["seconds_per_update"]) for r in records}
-    together = np.concatenate(list(samples.values()))
+    blocks = {r.case.repetition: Blocks.of(r, r.body, "seconds_per_update") for r in records}
+    passes = {
+        r.case.repetition: Blocks.of(r, r.body["inference"], "seconds_per_call")
+        for r in records
+        if r.body.get("inference")
+    }
+    together = np.concatenate([one.seconds for one in blocks.values()])
     low, median, high = (float(q) for q in np.quantile(together, (0.25, 0.5, 0.75)))
     return Timing(
         *which,
@@ -117,18 +127,16 @@ def _timing(which: Which, records: list[Record]) -> Timing:
         low=low,
         high=high,
         samples=together.size,
-        by_process=_by_process(records, lambda body: body["seconds_per_update"]),
-        inference=_by_process(records, lambda body: (body.get("inference") or {}).get("seconds_per_call")),
-        compiling=_by_process(records, lambda body: body.get("compile_seconds")),
-        overhead=_by_process(records, lambda body: body.get("overhead_seconds_per_update")),
+        by_process={key: one.median for key, one in blocks.items()},
+        inference={key: one.median for key, one in passes.items()},
+        compiling=_by_process(records, "compile_seconds"),
+        overhead=_by_process(records, "overhead_seconds_per_update"),
+        blocks=blocks,
+        passes=passes,
         records=tuple(records),
     )
 
 
-def _by_process(records: list[Record], read: Any) -> ByProcess:
-    found = {r.case.repetition: read(r.body) for r in records}
+def _by_process(records: list[Record], name: str) -> ByProcess:
+    found = {r.case.repetition: r.body.get(name) for r in records}
     return {repetition: float(np.median(value)) for repetition, value in found.items() if value is not None}
-
-
-def _floats(values: Any) -> FloatArray:
-    return np.array(values, dtype=float)

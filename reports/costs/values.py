@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from reports.costs.again import off
 from reports.costs.analysis import Costs
 from reports.costs.answers import answers, judged
 from reports.costs.growth import AXES
@@ -16,6 +17,7 @@ def cost_values(found: Costs) -> dict[str, Any]:
     return {
         "cost_answers": answers(found),
         "judged": judged,
+        "off": off,
         "infinity": math.inf,
         "axes": AXES,
         "memory_limits": (LEAST_SHARE, FACTOR),

@@ -70,12 +70,12 @@ class TimedEngine(fake.FakeEngine):
 def timed(monkeypatch):
     monkeypatch.setattr(timing.os, "getloadavg", lambda: (0.0, 0.0, 0.0))
 
-    def _timed(training=TRAINING, asked="loop", **speeds):
+    def _timed(training=TRAINING, asked="loop", baton=None, **speeds):
         clock = Clock()
         monkeypatch.setattr(timing, "time", clock)
         engine = TimedEngine(clock, **speeds)
         case = Case("time", "cosine", None, "lstm", "stateful", 2, 2, 4, 8, asked, "fake")
-        result, seconds, warnings = measure(workload.build(case, training), engine)
+        result, seconds, warnings = measure(workload.build(case, training), engine, baton)
         return SimpleNamespace(result=result, seconds=seconds, warnings=warnings, blocks=engine.blocks)
 
     return _timed
@@ -218,11 +218,51 @@ def test_a_batch_larger_than_the_series_can_be_timed_and_not_trained():
         workload.build(case, replace(TRAINING, whole_epochs=1))
 
 
-def test_a_busy_machine_is_marked(timed, monkeypatch):
+@pytest.mark.parametrize(("share", "warnings"), [(0.05, []), (0.3, ["busy-machine"]), (None, [])])
+def test_a_machine_is_busy_by_what_others_took_meanwhile(timed, monkeypatch, share, warnings):
+    found = timing.Sampler.found
+    monkeypatch.setattr(timing.Sampler, "found", lambda self: found(self) | {"other_load": share})
+    assert timed(update=0.05).warnings == warnings
+
+
+def test_the_load_before_is_recorded_and_is_no_reason_to_doubt(timed, monkeypatch):
+    # Most of it is what the run itself did a minute ago.
     monkeypatch.setattr(timing.os, "getloadavg", lambda: (0.75 * timing.os.cpu_count(), 0.0, 0.0))
     found = timed(update=0.05)
-    assert found.warnings == ["busy-machine"]
+    assert found.warnings == []
     assert found.result["load"] == 0.75
+
+
+class Neighbours:
+    """Needs more blocks than this case, and is told what it says."""
+
+    def __init__(self, blocks):
+        self.waited, self.said, self.left = 3.0, [], 0
+        self._blocks = blocks
+
+    def turn(self, *, enough):
+        self.said.append(enough)
+        return len(self.said) <= self._blocks
+
+    def leave(self):
+        self.left += 1
+
+
+def test_a_case_goes_on_as_long_as_its_neighbours_need(timed):
+    others = Neighbours(25)
+    found = timed(update=0.05, baton=others)
+    assert others.said == [False] * LEAST_BLOCKS + [True] * (26 - LEAST_BLOCKS)
+    assert found.result["warm_up_blocks"] == 25 - LEAST_BLOCKS
+    assert others.left == 0
+    assert sum(found.seconds.values()) == pytest.approx(sum(taken for _, taken in found.blocks) - others.waited)
+
+
+def test_a_slow_case_does_not_go_on_for_ever(timed):
+    others = Neighbours(1000)
+    found = timed(update=1.0, baton=others)
+    assert others.left == 1
+    assert len(others.said) == pytest.approx(timing.LONGEST_S, abs=2)
+    assert len(found.result["seconds_per_update"]) == LEAST_BLOCKS
 
 
 def test_costs_are_counted_for_all_layers_and_targets(timed):

@@ -97,6 +97,29 @@ def test_energy_is_what_passed_between(tree, before, after, passed):
     assert sampler.found()["energy_joules"] == {"package-0": pytest.approx(passed)}
 
 
+def test_what_passes_while_it_is_not_watched_does_not_count(tree):
+    root = tree(**package(5.0))
+    sampler = Sampler(powercap=root, cpus=root)
+    for before, after in ((5.0, 6.0), (20.0, 20.5)):
+        tree(**package(before))
+        with sampler:
+            tree(**package(after))
+    assert sampler.found()["energy_joules"] == {"package-0": pytest.approx(1.5)}
+
+
+def test_a_gpu_that_did_not_tell_once_has_no_energy():
+    library = Nvidia()
+    sensors = AcceleratorSensors(library)
+    for told in (True, False, True):
+        sensors.begin()
+        read = library.nvmlDeviceGetTotalEnergyConsumption
+        if not told:
+            library.nvmlDeviceGetTotalEnergyConsumption = library.nvmlDeviceGetPowerUsage
+        sensors.end()
+        library.nvmlDeviceGetTotalEnergyConsumption = read
+    assert sensors.found()[0]["energy_joules"] is None
+
+
 def test_no_energy_is_invented(tmp_path):
     with Sampler(powercap=tmp_path, cpus=tmp_path) as sampler:
         pass

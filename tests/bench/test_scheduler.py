@@ -26,9 +26,11 @@ class Pretended:
     begun: ClassVar[list] = []
     looks: ClassVar[list] = []
 
-    def __init__(self, job, limits, log, core=None, cache=None):
+    said = None
+
+    def __init__(self, job, limits, log, core=None, cache=None, group=None):
         del limits
-        self.job, self.log, self.core, self.cache = job, log, core, cache
+        self.job, self.log, self.core, self.cache, self.group = job, log, core, cache, group
         self._left = self.looks[len(self.begun) % len(self.looks)]
         self.running.append(self)
         self.begun.append(self)
@@ -40,6 +42,9 @@ class Pretended:
             return None
         self.running.remove(self)
         return {"key": self.job.case.key}
+
+    def wait(self, seconds):
+        del seconds
 
     def kill(self):
         self.running.remove(self)
@@ -158,3 +163,22 @@ def test_nothing_is_made_where_nothing_is_to_run(make, tmp_path):
     scheduler, _ = make([], workers=1)
     scheduler.stop()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_time_cases_are_in_the_group_of_those_they_are_compared_with(make):
+    jobs = [job(0, "time").case.but(kernel=kernel, units=units) for units in (4, 8) for kernel in ("loop", "xla")]
+    jobs = [Job(case, Training()) for case in [*jobs, jobs[0].but(window=64), jobs[0].but(repetition=1)]]
+    scheduler, _ = make(jobs, workers=2)
+    for one in jobs:
+        scheduler.run_until(one.case.key)
+    first = jobs[0].case.key
+    assert [worker.group for worker in Pretended.begun] == [first] * 4 + [None, None]
+
+
+def test_time_cases_on_a_gpu_have_it_to_themselves(make):
+    jobs = [Job(job(0, "time", "gpu").case.but(kernel=kernel), Training()) for kernel in ("loop", "xla", "cudnn")]
+    scheduler, _ = make(jobs, workers=2)
+    for one in jobs:
+        scheduler.run_until(one.case.key)
+    assert [worker.group for worker in Pretended.begun] == [None] * 3
+    assert all(worker.beside == ["time"] for worker in Pretended.begun)

@@ -15,6 +15,7 @@ from bench import worker
 from bench.cases import Case, Training
 from bench.presets import Limits
 from bench.scheduler import Scheduler
+from bench.turns import Turns
 from bench.worker import Worker
 
 ROOT = Path(__file__).parents[2]
@@ -248,3 +249,48 @@ def test_running_cases_die_with_a_run_that_was_killed(tmp_path):
 def test_cases_die_with_a_run_that_was_killed_just_as_they_started(tmp_path):
     watcher, processes = watched(tmp_path, ["convergence", "memory"])
     assert survivors(watcher, processes) == []
+
+
+# Cases that take turns, two of which end badly while the others are alive.
+TURNS = [2, 3, fake.RAISE, fake.SLEEP, 4]
+
+
+@pytest.fixture(scope="module")
+def turns(forkserver, tmp_path_factory):
+    """Records of time cases that took turns; one of those that wait is killed."""
+    del forkserver
+    folder = tmp_path_factory.mktemp("turns")
+    found, begun = [], []
+
+    def start(one):
+        begun.append(Worker(one, Limits(seconds=LIMIT_S), folder / str(one.case.units), group="them"))
+        if len(begun) == len(TURNS):
+            begun[0]._process.kill()
+        return begun[-1]
+
+    group = Turns([job(units, "time") for units in TURNS], start)
+    while not group.over:
+        if (record := group.step()) is not None:
+            found.append(record)
+    return {record["case"]["units"]: record for record in found}
+
+
+def test_each_case_that_takes_turns_ends_in_its_own_way(turns):
+    assert {units: turns[units]["outcome"] for units in TURNS} == {
+        2: "crashed", 3: "ok", fake.RAISE: "failed", fake.SLEEP: "timed-out", 4: "ok",
+    }  # fmt: skip
+    assert turns[2]["message"].startswith("ended by SIGKILL")
+
+
+def test_cases_that_took_turns_have_their_blocks_in_the_same_rounds(turns):
+    timed = [turns[units]["time"] for units in (3, 4)]
+    assert [one["group"] for one in timed] == ["them", "them"]
+    assert len({one["warm_up_blocks"] + len(one["seconds_per_update"]) for one in timed}) == 1
+
+
+def test_waiting_for_a_turn_is_nobodys_time(turns):
+    # The third waited for the one that slept up to its limit.
+    assert turns[3]["seconds"]["wait"] > 0.9 * LIMIT_S
+    assert turns[3]["seconds"]["total"] < LIMIT_S
+    parts = ("start", "prepare", "compile", "train", "evaluate")
+    assert turns[3]["seconds"]["total"] == pytest.approx(sum(turns[3]["seconds"][part] for part in parts))

@@ -94,7 +94,7 @@ def time(samples=(1e-3, 1.1e-3, 1.05e-3), case_=None, **changes):
     chosen = case_ or case("time")
     body = {
         "parameters": 100, "first_call_seconds": 2.0, "compile_seconds": 1.9, "updates_per_block": 50,
-        "seconds_per_update": list(samples), "cell_steps_per_update": 32, "targets_per_update": 32,
+        "seconds_per_update": [float(one) for one in samples], "cell_steps_per_update": 32, "targets_per_update": 32,
         "kernel_seen": chosen.kernel, "evidence": {"While": 1}, "settled": True, "load": 0.1,
     }  # fmt: skip
     return record(chosen, body | changes)

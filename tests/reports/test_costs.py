@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import flat
 
+from reports.costs.again import off
 from reports.costs.growth import exponent
 from reports.statistics.pooled import log_ratios, pooled_ratio, pooled_spread
 
@@ -69,9 +70,23 @@ def test_a_case_against_itself_is_the_spread_of_its_processes(costs_of):
         for n, off in enumerate(offs)
     )
     found = costs_of(records).again
-    assert found.off == pytest.approx(0.03)
+    assert found.turns == ()
+    assert off(found.passes) == pytest.approx(0.03)
     assert not found.reached
-    assert found.off_blocks == 0
+    assert off(found.blocks) == 0
+
+
+def test_processes_that_took_turns_are_compared_block_by_block(costs_of):
+    # The machine becomes twice as slow half way; the second pass it is slow from the start.
+    machine = np.array([1.0, 1.0, 1.0, 2.0, 2.0, 2.0])
+    records = [
+        synthetic.time(1e-3 * factor * speed, synthetic.case("time", repetition=n), group=f"pass {n % 2}")
+        for n, (factor, speed) in enumerate([(1.0, machine), (1.0, 2 * machine), (1.01, machine), (1.01, 2 * machine)])
+    ]
+    found = costs_of(records).again
+    assert [off(pair) for pair in zip(found.turns, strict=True)] == pytest.approx([0.01, 0.01])
+    assert found.reached
+    assert off(found.passes) > 0.9
 
 
 @pytest.mark.parametrize(

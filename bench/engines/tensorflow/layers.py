@@ -146,7 +146,8 @@ class LayerTrainer:
         found = tf.TensorArray(self.work.network.weight_dtype, layout.max_updates, element_shape=())
 
         def body(i: Tensor, found: Any) -> tuple[Tensor, Any]:
-            return i + 1, found.write(i, step(starts[i]))
+            # Not `starts[i]`, which is four operations: what the loop itself takes is not the update's.
+            return i + 1, found.write(i, step(tf.gather(starts, i)))
 
         _, found = tf.while_loop(lambda i, _: i < times, body, (tf.constant(0), found))
         return found.stack()

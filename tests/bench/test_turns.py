@@ -1,0 +1,128 @@
+"""Taking turns: who computes when, with processes that only pretend."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.baton import Said
+from bench.turns import Turns
+
+CRASH = -1
+
+
+class Pretended:
+    """Makes blocks in several samplings, each until it has enough, as `bench.timing.sample` does.
+
+    Parameters
+    ----------
+    needs
+        Blocks that it needs in each sampling; CRASH ends it there.
+    most
+        Blocks after which it leaves a sampling, whatever the others need.
+    log
+        Who made which block of which sampling, in order.
+    """
+
+    def __init__(self, name, needs, most, log):
+        self.name, self.needs, self.most, self.log = name, needs, most, log
+        self.said = None
+        self._does = self._live()
+
+    def _live(self):
+        for sampling, needed in enumerate(self.needs):
+            made = 0
+            while True:
+                again = yield Said.ENOUGH if made >= needed else Said.MORE
+                if needed == CRASH:
+                    return
+                if not again:
+                    break
+                self.log.append((self.name, sampling, made))
+                made += 1
+                if made >= self.most:
+                    self.said = Said.LEFT
+                    yield None
+                    break
+
+    def wait(self, seconds):
+        del seconds
+
+    def poll(self):
+        if self.said is Said.LEFT:
+            return None
+        try:
+            said = self._does.send(self._granted) if hasattr(self, "_granted") else next(self._does)
+        except StopIteration:
+            return {"key": self.name}
+        if said is not None:
+            self.said = said
+        return None
+
+    def grant(self, *, again):
+        assert self.said in (Said.MORE, Said.ENOUGH)
+        self.said, self._granted = None, again
+
+    def kill(self):
+        self.log.append((self.name, "killed", 0))
+
+
+def run(members):
+    log, made, ended = [], [], []
+
+    def start(name):
+        needs, most = members[name]
+        # Whoever starts has the machine to itself: all who were started before wait for their turn.
+        assert all(one.said is not None for one in made if one.name not in ended)
+        made.append(Pretended(name, needs, most, log))
+        return made[-1]
+
+    turns = Turns(range(len(members)), start)
+    for _ in range(10_000):
+        if turns.over:
+            return log, ended
+        if (record := turns.step()) is not None:
+            ended.append(record["key"])
+    raise AssertionError("it never ends")
+
+
+needs = st.lists(st.integers(0, 6) | st.just(CRASH), max_size=3)
+members = st.lists(st.tuples(needs, st.integers(2, 9)), min_size=1, max_size=5)
+
+
+@given(members)
+def test_every_case_ends_once_whatever_the_others_do(members):
+    _, ended = run(members)
+    assert sorted(ended) == list(range(len(members)))
+
+
+@given(st.lists(st.lists(st.integers(0, 6), min_size=2, max_size=2), min_size=1, max_size=5))
+def test_blocks_come_in_rounds_and_all_make_as_many_as_one_of_them_needs(needs):
+    log, _ = run([(one, 99) for one in needs])
+    rounds = [max(one[sampling] for one in needs) for sampling in range(2)]
+    assert log == [
+        (name, sampling, block)
+        for sampling in range(2)
+        for block in range(rounds[sampling])
+        for name in range(len(needs))
+    ]
+
+
+def test_who_leaves_makes_no_more_blocks_and_the_others_go_on_without_it():
+    log, _ = run([([2], 99), ([5], 3), ([6], 99)])
+    blocks = [[block for name, _, block in log if name == which] for which in range(3)]
+    assert blocks == [list(range(6)), list(range(3)), list(range(6))]
+
+
+def test_what_fails_early_holds_up_nobody():
+    log, ended = run([([CRASH], 9), ([3], 9), ([1, 1], 9)])
+    assert ended[0] == 0
+    assert [name for name, sampling, _ in log if sampling == 0] == [1, 2] * 3
+
+
+def test_stopping_ends_all_that_were_started():
+    log = []
+    turns = Turns(range(3), lambda name: Pretended(name, [5], 9, log))
+    for _ in range(4):
+        turns.step()
+    turns.stop()
+    assert turns.over
+    assert {name for name, what, _ in log if what == "killed"} == {0, 1, 2}
