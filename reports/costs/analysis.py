@@ -60,7 +60,7 @@ def costs(run: Run) -> Costs:
         memories=taken,
         unrolled=unrolled_pairs(taken),
         states=state_pairs(taken),
-        to_target=to_target(run, measured, found),
+        to_target=to_target(run, measured),
         wholes=wholes(measured),
         overheads=overheads(measured),
         energies=energies(measured),

@@ -1,4 +1,4 @@
-"""Ratios of timed cases that differ in one thing, process by process, with intervals pooled over the run."""
+"""Ratios of timed cases that differ in one thing, process by process, with intervals that rest on all of them."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ from reports.costs.blocks import Blocks, log_ratios
 from reports.costs.timings import Timing, Which
 from reports.settings import Setting
 from reports.statistics.intervals import Ratio
-from reports.statistics.pooled import Spread, pooled_ratio, pooled_spread
+from reports.statistics.moderated import Common, Error, common, error_of, moderated_ratio
 from reports.statistics.running_time import FloatArray
 
 EQUAL_PARAMETERS = 0.03
@@ -19,13 +19,17 @@ NO_RATIO = Ratio(float("nan"), 0.0, float("inf"), float("nan"), "none", 0)
 
 @dataclass(frozen=True)
 class Contrast:
-    """Two timed cases that differ in `what` alone; every ratio is a / b, below 1 `a` is faster."""
+    """Two timed cases that differ in `what` alone; every ratio is a / b, below 1 `a` is faster.
+
+    `error` is that of the training ratio's logarithm, for what is computed from it.
+    """
 
     what: str
     a: Timing
     b: Timing
     training: Ratio
     inference: Ratio
+    error: Error
 
     @property
     def where(self) -> str:
@@ -41,11 +45,11 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Contrasts:
-    """All ratios of a run, and the spreads behind their intervals."""
+    """All ratios of a run, and how far pairs are spread in each kind."""
 
     found: list[Contrast]
-    training: Spread
-    inference: Spread
+    training: Common
+    inference: Common
 
     def of(self, what: str) -> list[Contrast]:
         """Those of one kind."""
@@ -60,15 +64,16 @@ class Contrasts:
 def contrasts(measured: list[Timing]) -> Contrasts:
     """Find every pair that this report compares."""
     pairs = list(_pairs(measured))
-    training = pooled_spread(_logs(a, b, _training) for _, a, b in pairs)
-    inference = pooled_spread(_logs(a, b, _inference) for _, a, b in pairs)
+    training = common(_logs(a, b, _training) for _, a, b in pairs)
+    inference = common(_logs(a, b, _inference) for _, a, b in pairs)
     found = [
         Contrast(
             what,
             a,
             b,
-            pooled_ratio(_logs(a, b, _training), training),
-            pooled_ratio(_logs(a, b, _inference), inference) if a.inference and b.inference else NO_RATIO,
+            moderated_ratio(_logs(a, b, _training), training),
+            moderated_ratio(_logs(a, b, _inference), inference) if a.inference and b.inference else NO_RATIO,
+            error_of(_logs(a, b, _training), training),
         )
         for what, a, b in pairs
     ]

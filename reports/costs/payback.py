@@ -8,7 +8,7 @@ import numpy as np
 from reports.costs.contrasts import Contrast, Contrasts
 from reports.costs.timings import middle
 from reports.statistics.intervals import LEVEL
-from reports.statistics.pooled import Spread, log_ratios, pooled_spread
+from reports.statistics.moderated import Error, common, error_of, log_ratios
 from reports.statistics.running_time import FloatArray
 
 DRAWS = 4000
@@ -28,27 +28,33 @@ class Payback:
 def paybacks(found: Contrasts) -> list[Payback]:
     """One for every kernel that was timed beside the plain loop."""
     pairs = [one for kind in KINDS for one in found.of(kind) if one.a.compiling and one.b.compiling]
-    compiling = pooled_spread(log_ratios(one.a.compiling, one.b.compiling) for one in pairs)
-    return [payback(one, found.training, compiling) for one in pairs]
+    logs = [log_ratios(one.a.compiling, one.b.compiling) for one in pairs]
+    known = common(logs)
+    return [
+        payback(one, math.exp(float(more.mean())), error_of(more, known))
+        for one, more in zip(pairs, logs, strict=True)
+        if more.size
+    ]
 
 
-def payback(one: Contrast, training: Spread, compiling: Spread) -> Payback:
+def payback(one: Contrast, more: float, error: Error) -> Payback:
     """Extra compile seconds over seconds saved an update, with its interval.
 
     The quotient's denominator may be zero, so that no interval around a mean is sound. Instead the two ratios (seconds
-    an update, compile seconds) are drawn from their t distributions, and the quantiles of the quotient are taken; draws
-    that save nothing never pay. That is Fieller's question answered by simulation, with a fixed seed.
+    an update; compile seconds, `more` with its logarithm's `error`) are drawn from their distributions, and the
+    quantiles of the quotient are taken; draws that save nothing never pay. That is Fieller's question answered by
+    simulation, with a fixed seed.
     """
     loop, extra = middle(one.b.by_process), middle(one.b.compiling)
-    ratio, more = one.training.value, math.exp(float(log_ratios(one.a.compiling, one.b.compiling).mean()))
+    ratio = one.training.value
     value = _updates(np.array([ratio]), np.array([more]), loop, extra)[0]
-    if not training.degrees or not compiling.degrees:
+    if not (one.error.known and error.known):
         return Payback(one, float(value), 0.0, math.inf)
     rng = np.random.default_rng(0)
-    n = one.training.n
+    # exp overflows past 709, and few degrees of freedom have far tails.
     ratios, compilings = (
-        centre * np.exp(spread.deviation / math.sqrt(n) * rng.standard_t(spread.degrees, DRAWS))
-        for centre, spread in ((ratio, training), (more, compiling))
+        centre * np.exp(np.clip(errors.draw(rng, DRAWS), -700.0, 700.0))
+        for centre, errors in ((ratio, one.error), (more, error))
     )
     updates = _updates(ratios, compilings, loop, extra)
     tail = (1 - LEVEL) / 2

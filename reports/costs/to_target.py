@@ -1,16 +1,17 @@
 """Seconds to target of every kernel, updates x seconds an update + compile; and how far that product is off."""
 
 import math
+from collections import defaultdict
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from reports.costs.contrasts import Contrasts
 from reports.costs.timings import Timing, middle
 from reports.read import Run
 from reports.settings import Setting, arms_by_setting, body
-from reports.statistics.intervals import rounding_variance, running_time_interval, t_quantile
-from reports.statistics.running_time import expected_running_time
+from reports.statistics.intervals import rounding_variance, running_time_interval
+from reports.statistics.moderated import common, error_of
+from reports.statistics.running_time import FloatArray, expected_running_time
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,14 @@ class Whole:
         return self.seconds / self.product - 1
 
 
-def to_target(run: Run, measured: list[Timing], found: Contrasts) -> list[ToTarget]:
+def to_target(run: Run, measured: list[Timing]) -> list[ToTarget]:
     """Every timed case whose setting was also trained to its target, whatever trained it there."""
     arms = {
         (_anything(setting), regime): record
         for setting, by_regime in arms_by_setting(run).items()
         for regime, record in by_regime.items()
     }
+    known = common(_logs(one) for one in measured)
     rows = []
     for one in measured:
         record = arms.get((_anything(one.setting), one.regime))
@@ -71,19 +73,27 @@ def to_target(run: Run, measured: list[Timing], found: Contrasts) -> list[ToTarg
         limits = running_time_interval(cost, reached, rounding_variance(cost, reached, convergence.evaluate_every))
         second, compiling = middle(one.by_process), one.compile_seconds
         compiling = 0.0 if math.isnan(compiling) else compiling
-        low, high = (_limit(limit, updates, one, found) * second + compiling for limit in limits)
+        error = error_of(_logs(one), known).half_width()
+        low, high = (_widened(limit, updates, error) * second + compiling for limit in limits)
         rows.append(ToTarget(one, int(reached.sum()), cost.size, updates, updates * second + compiling, low, high))
     return rows
 
 
-def _limit(limit: float, updates: float, one: Timing, found: Contrasts) -> float:
-    """Limit of the updates, widened by what the seconds an update are uncertain by: both errors are independent."""
-    if not (math.isfinite(limit) and math.isfinite(updates) and limit > 0 and found.training.degrees):
+def _logs(one: Timing) -> FloatArray:
+    """Log seconds an update, one value a pass: a slow minute of the machine slows all that took turns in it."""
+    passes: defaultdict[str, list[float]] = defaultdict(list)
+    for repetition, blocks in one.blocks.items():
+        passes[blocks.group or f"alone {repetition}"].append(math.log(blocks.median))
+    return np.array([np.mean(logs) for logs in passes.values()], dtype=float)
+
+
+def _widened(limit: float, updates: float, error: float) -> float:
+    """Limit of the updates, widened by what log(seconds an update) may be off by: both errors are independent."""
+    if not all(map(math.isfinite, (limit, updates, error))) or limit <= 0:
         return limit
-    # The spread is that of a ratio of two processes' figures; one figure has half its variance.
-    error = found.training.deviation / math.sqrt(2 * len(one.by_process)) * t_quantile(found.training.degrees)
     off = math.log(limit / updates)
-    return updates * math.exp(math.copysign(math.hypot(off, error), off))
+    # exp overflows past 709; an interval that wide bounds nothing.
+    return updates * math.exp(math.copysign(min(math.hypot(off, error), 600.0), off))
 
 
 def wholes(measured: list[Timing]) -> list[Whole]:

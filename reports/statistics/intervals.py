@@ -26,7 +26,7 @@ class Ratio:
         Of log(value); nan unless `method` is ``"jackknife"``.
     method
         ``"jackknife"``; ``"bound"`` from the exact success rates, where deleting one pair could leave an arm
-        without a success; ``"none"`` where there is nothing to form.
+        without a success; ``"moderated"`` from variances of all pairs; ``"none"`` where there is nothing to form.
     n
         Number of pairs.
     degrees
@@ -37,7 +37,7 @@ class Ratio:
     low: float
     high: float
     standard_error: float
-    method: Literal["jackknife", "bound", "none"]
+    method: Literal["jackknife", "bound", "moderated", "none"]
     n: int
     degrees: float = math.nan
 

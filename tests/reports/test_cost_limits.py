@@ -101,6 +101,35 @@ def test_updates_times_seconds_and_compile(costs_of):
     assert found["loop"].low < found["loop"].seconds < found["loop"].high
 
 
+def test_seconds_that_differ_between_passes_widen_the_time_to_target(costs_of):
+    trained = synthetic.convergence([400 + 10 * i for i in range(10)])
+    steady = flat(synthetic.timed(1e-3, 0.0, noise=0.005, units=units) for units in (16, 32, 64, 128, 256))
+    widths = []
+    for seconds, groups in (
+        ((1.00, 1.01), (None, None)),
+        ((1.00, 1.50), (None, None)),
+        ((1.00, 1.01, 1.50, 1.51), ("pass 0", "pass 0", "pass 1", "pass 1")),
+    ):
+        disturbed = [
+            synthetic.time([1e-3 * s] * 4, synthetic.case("time", repetition=n), compile_seconds=0.0, group=group)
+            for n, (s, group) in enumerate(zip(seconds, groups, strict=True))
+        ]
+        (one,) = costs_of([trained, *disturbed, *steady]).to_target
+        widths.append(one.high / one.low)
+    assert widths[0] < 1.3
+    assert widths[1] > 2
+    # Two processes of one pass, which agree because they took turns, are no more evidence than one.
+    assert widths[2] == pytest.approx(widths[1], rel=0.05)
+
+
+def test_one_process_among_a_few_pairs_breaks_nothing(costs_of):
+    records = [synthetic.convergence([400] * 10), *synthetic.timed(1e-3, processes=1), *synthetic.timed(2e-3, units=9)]
+    records[-1]["time"]["seconds_per_update"] = [9e-3] * 4
+    (one,) = costs_of(records).to_target
+    assert one.low == pytest.approx(1.0)  # what it takes to compile
+    assert one.high > 1e3 * one.seconds
+
+
 def test_what_never_arrives_takes_for_ever(costs_of):
     records = [synthetic.convergence([None] * 10), *synthetic.timed(1e-3)]
     (one,) = costs_of(records).to_target

@@ -11,7 +11,7 @@ from synthetic import flat
 
 from reports.costs.again import off
 from reports.costs.growth import exponent
-from reports.statistics.pooled import log_ratios, pooled_ratio, pooled_spread
+from reports.statistics.moderated import log_ratios
 
 KERNELS = ("loop", "xla", "unrolled")
 
@@ -31,31 +31,24 @@ def test_a_planted_ratio_is_found_process_by_process(costs_of):
             assert one.training.low < ratio < one.training.high
             assert one.training.high / one.training.low < 1.25
         assert word == ("faster" if here[0].training.high < 1 else "slower")
-    assert found.contrasts.training.degrees == 8
+    assert found.contrasts.training.pairs == 8
 
 
-def test_intervals_of_two_processes_cover_as_often_as_they_say():
-    rng = np.random.default_rng(5)
-    covered = total = 0
-    for _ in range(200):
-        groups = [math.log(0.9) + 0.1 * rng.standard_normal(2) for _ in range(8)]
-        spread = pooled_spread(groups)
-        for group in groups:
-            ratio = pooled_ratio(group, spread)
-            covered += ratio.low <= 0.9 <= ratio.high
-            total += 1
-    assert 0.93 <= covered / total <= 0.97
+def test_a_disturbed_case_widens_its_own_intervals_alone(costs_of):
+    def found(off):
+        records = flat(
+            synthetic.timed(1e-3 * r, noise=0.01, kernel=k, units=8 * n)
+            for n in range(1, 16)
+            for k, r in (("loop", 1), ("xla", 0.9))
+        )
+        records[0]["time"]["seconds_per_update"] = [1e-3 * off] * 4
+        return {one.b.setting.units: one.training for one in costs_of(records).contrasts.found}
 
-
-def test_a_pooled_interval_by_hand():
-    groups = [np.array([0.0, 0.2]), np.array([1.0, 1.4]), np.array([5.0])]
-    spread = pooled_spread(groups)
-    assert spread.degrees == 2
-    assert spread.deviation == pytest.approx(math.sqrt((0.02 + 0.08) / 2))
-    ratio = pooled_ratio(groups[0], spread)
-    assert ratio.value == pytest.approx(math.exp(0.1))
-    assert math.log(ratio.high) - 0.1 == pytest.approx(4.302653 * spread.deviation / math.sqrt(2))
-    assert pooled_ratio(groups[2], pooled_spread([])).method == "none"
+    before, after = found(1.0), found(3.0)
+    assert after[8].high / after[8].low > 5
+    assert all(after[n].high < 1 for n in after if n != 8)
+    widths = [math.log(after[n].high / after[n].low) / math.log(before[n].high / before[n].low) for n in before]
+    assert np.median(widths) < 2
 
 
 @given(st.dictionaries(st.integers(0, 5), st.floats(1e-6, 1e3), min_size=1))

@@ -1,0 +1,173 @@
+"""Intervals of many ratios with few processes each: every pair's own variance, drawn towards what all pairs show.
+
+Two processes a pair give a t quantile of 12.7, so that a ratio by itself could hardly be told from one. One variance
+pooled over all pairs is no better where a machine is disturbed now and then: a few pairs make every interval wide, and
+are themselves too narrow. Between the two lies a common distribution of variances, estimated from all pairs.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize, special
+
+from reports.statistics.intervals import LEVEL, Ratio
+from reports.statistics.running_time import FloatArray
+
+SHARES = np.arange(0.025, 1.0, 0.05)
+"""Grid of d0 / (d0 + 2): the weight of the common variance in the estimate for a pair with two degrees of freedom."""
+
+SCALES = 121
+"""Points of the grid of the common variance."""
+
+LEAST = 1e-6
+"""A variance below this share of their mean counts as this share: two equal values are not without any error."""
+
+KEPT = 1 - 1e-4
+"""Share of the posterior that is kept; the rest of the grid only costs time."""
+
+
+@dataclass(frozen=True)
+class Common:
+    """How the variances of pairs are spread: a posterior of two parameters on a grid, of shape (m,) each.
+
+    A pair's variance is d0 s0^2 over a chi^2 value of d0 degrees. Large d0: all have the same; small: each its own.
+
+    Attributes
+    ----------
+    weights
+        They sum to one; empty where no pair has two values, so that nothing is known.
+    degrees
+        d0.
+    variances
+        s0^2.
+    pairs
+        How many pairs it rests on.
+    """
+
+    weights: FloatArray
+    degrees: FloatArray
+    variances: FloatArray
+    pairs: int
+
+    @property
+    def known(self) -> bool:
+        """Whether there is anything to make an interval from."""
+        return bool(self.weights.size)
+
+    @property
+    def deviation(self) -> float:
+        """s0, the geometric mean over the posterior; nan where nothing is known, 0 where all values are equal."""
+        if not self.known:
+            return math.nan
+        with np.errstate(divide="ignore"):
+            return math.exp(float(self.weights @ np.log(self.variances)) / 2)
+
+
+@dataclass(frozen=True)
+class Error:
+    """What the mean of a pair may be off by: a mixture of t distributions of shape (m,); nothing known where empty."""
+
+    weights: FloatArray
+    degrees: FloatArray
+    scales: FloatArray
+
+    @property
+    def known(self) -> bool:
+        """Whether there is anything to make an interval from."""
+        return bool(self.weights.size)
+
+    def within(self, size: float) -> float:
+        """Probability of an error of at most `size` > 0 either way."""
+        with np.errstate(divide="ignore"):
+            return float(self.weights @ (2 * special.stdtr(self.degrees, size / self.scales) - 1))
+
+    def half_width(self, level: float = LEVEL) -> float:
+        """Half of the interval of this level; infinite where nothing is known, 0 where all values are equal."""
+        if not self.known:
+            return math.inf
+        if not self.scales.all():
+            return 0.0
+        # The mixture's quantile lies between those of its parts.
+        parts = np.log(special.stdtrit(self.degrees, 1 - (1 - level) / 2) * self.scales)
+        if np.ptp(parts) < 1e-9:
+            return math.exp(float(parts[0]))
+        found = optimize.brentq(lambda x: self.within(math.exp(x)) - level, parts.min(), parts.max(), xtol=1e-6)
+        return math.exp(found)
+
+    def draw(self, rng: np.random.Generator, n: int) -> FloatArray:
+        """Errors at random, shape (n,)."""
+        part = rng.choice(self.weights.size, n, p=self.weights)
+        return np.asarray(self.scales[part] * rng.standard_t(self.degrees[part]), dtype=float)
+
+
+def common(groups: Iterable[FloatArray]) -> Common:
+    """Estimate how variances are spread from pairs with the same kind of error, one array of values each.
+
+    The model is Smyth's. He estimates both parameters by the moments of log s^2 and takes them as known; with a dozen
+    variances of one degree each they are not, and intervals cover too little (docs/statistics.md). So both are averaged
+    over their posterior: flat in log s0^2, since nothing is known of the scale, and in d0 / (d0 + 2). Given both, a
+    pair's s^2 / s0^2 follows F with its own degrees and d0. From one pair alone this gives Student's t interval.
+
+    References
+    ----------
+    G. K. Smyth, Statistical Applications in Genetics and Molecular Biology 3 (2004), art. 3 (the model); M. J. Daniels,
+    Canadian Journal of Statistics 27 (1999) 567-578 (flat in the share).
+    """
+    several = [group for group in groups if group.size > 1]
+    own = np.array([group.size - 1 for group in several], dtype=float)
+    squares = np.array([group.var(ddof=1) for group in several], dtype=float)
+    mean = float(squares.mean()) if several else 0.0
+    if not mean:
+        # Without any difference there is nothing to scale a grid by; an interval of no width then says what was seen.
+        certain = np.ones(min(len(several), 1))
+        return Common(certain, certain, 0 * certain, len(several))
+    squares = np.maximum(squares, LEAST * mean)
+    reach = 4 + 16 / math.sqrt(own.size)
+    scale = np.exp(math.log(np.median(squares)) + np.linspace(-reach, reach, SCALES))
+    degrees, variances = (grid.ravel() for grid in np.meshgrid(2 * SHARES / (1 - SHARES), scale))
+    likelihood = np.zeros(degrees.size)
+    for d, square in zip(own, squares, strict=True):
+        likelihood += d / 2 * np.log(d / (degrees * variances)) - special.betaln(d / 2, degrees / 2)
+        likelihood -= (d + degrees) / 2 * np.log1p(d * square / (degrees * variances))
+    weights = np.exp(likelihood - likelihood.max())
+    order = np.argsort(-weights)
+    sums = np.cumsum(weights[order])
+    kept = order[: int(np.searchsorted(sums, KEPT * sums[-1])) + 1]
+    return Common(weights[kept] / weights[kept].sum(), degrees[kept], variances[kept], own.size)
+
+
+def error_of(logs: FloatArray, known: Common) -> Error:
+    """What the mean of a pair's values, shape (n,), may be off by; nothing known of none.
+
+    Given d0 and s0^2 it is t with d0 + n - 1 degrees and variance (d0 s0^2 + (n - 1) s^2) / (d0 + n - 1) / n. A single
+    value has no s^2: what is left, t with d0 degrees and s0^2, is the error of one more pair of the same kind.
+    """
+    if not logs.size:
+        return Error(*(np.empty(0),) * 3)
+    own = logs.size - 1
+    degrees = known.degrees + own
+    squares = float(((logs - logs.mean()) ** 2).sum())
+    variances = (known.degrees * known.variances + squares) / degrees
+    return Error(known.weights, degrees, np.sqrt(variances / logs.size))
+
+
+def moderated_ratio(logs: FloatArray, known: Common, level: float = LEVEL) -> Ratio:
+    """Geometric mean of ratios given by their logarithms, shape (n,), with the interval of `error_of`."""
+    if logs.size == 0:
+        return Ratio(math.nan, 0.0, math.inf, math.nan, "none", 0)
+    value = math.exp(float(logs.mean()))
+    error = error_of(logs, known)
+    if not error.known:
+        return Ratio(value, 0.0, math.inf, math.nan, "none", logs.size)
+    # exp overflows past 709; an interval that wide bounds nothing.
+    factor = math.exp(min(error.half_width(level), 700.0))
+    return Ratio(value, value / factor, value * factor, math.nan, "moderated", logs.size)
+
+
+def log_ratios(a: dict[int, float], b: dict[int, float]) -> FloatArray:
+    """Logarithms of a / b over the keys that both have, in order."""
+    shared = sorted(key for key in a.keys() & b.keys() if a[key] > 0 and b[key] > 0)
+    logs: FloatArray = np.log(np.array([a[key] / b[key] for key in shared], dtype=float))
+    return logs
