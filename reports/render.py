@@ -14,6 +14,7 @@ from reports.instead import in_short
 from reports.rates import median_second_best
 from reports.read import Run
 from reports.recommendation import recommendations, sentence
+from reports.settings import case_name
 from reports.statistics.intervals import LEVEL, clopper_pearson
 from reports.statistics.permutation import smallest_p
 from reports.statistics.verdict import LESS, MARGIN
@@ -66,6 +67,8 @@ def render(found: Analysis, captions: dict[str, str]) -> str:
         "interval_text": interval_text,
         "cell": words.table_cell,
         "plain": words.plain,
+        "never": words.never,
+        "case_name": case_name,
     }
     environment.globals |= {"count": words.count, "span": words.span, "limited": words.limited, "sentence": sentence}
     return environment.get_template("report.md.j2").render(**_values(found, captions))

@@ -73,6 +73,12 @@ class Setting:
         return f"{self.task_name} {self.cell_name}{layers} u{self.units} L{self.window} B{self.batch_size}"
 
     @property
+    def unusual(self) -> str:
+        """What `label` leaves out where it is not the usual (a CPU, TensorFlow, float32), with a space before each."""
+        usual = ((self.device, "cpu"), (self.engine, "tensorflow"), (self.dtype, "float32"))
+        return "".join(f" {value}" for value, default in usual if value != default)
+
+    @property
     def reach(self) -> int | None:
         """How far back the target reaches, in steps; None where that is not known here."""
         reach = about_task(self.task, self.dial).get("reach")
@@ -97,6 +103,14 @@ def about_task(name: str, dial: int) -> dict[str, Any]:
         return {field: getattr(task, field, None) for field in ("title", "description", "unit", "reach")}
     except Exception:  # noqa: BLE001
         return {}
+
+
+def case_name(case: dict[str, Any] | str) -> str:
+    """Short name of a case that run.json describes, its repetition left out."""
+    if isinstance(case, str):
+        return case
+    known = Case.from_dict(case)
+    return f"{known.kind} {Setting.of(known).label} {known.regime} {known.kernel}{Setting.of(known).unusual}"
 
 
 Arms = dict[str, Record]

@@ -60,7 +60,12 @@ def size(value: float | None) -> str:
 
 def percent(value: float | None) -> str:
     """Write a share; three digits would feign precision."""
-    return NOTHING if value is None or not math.isfinite(value) else f"{100 * value:.0f}{THIN}%"
+    return NOTHING if value is None or not math.isfinite(value) else f"{100 * value:.0f}{THIN}%".replace("-", "−")
+
+
+def never(updates: float) -> str:
+    """Write a whole number of updates; an infinite one is never."""
+    return "never" if math.isinf(updates) else number(round(updates))
 
 
 def span(low: float, high: float) -> str:

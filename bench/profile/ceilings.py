@@ -9,8 +9,9 @@ from typing import Any
 from bench.engines.base import Engine, Primitives
 
 BLOCK_S = 0.05
-BLOCKS = 5
-"""Blocks of an operation; the best is the ceiling, the middle one shows how far from it the machine usually is."""
+BLOCKS = 15
+"""Blocks of an operation; the best is the ceiling, the middle one shows how far from it the machine usually is. Many,
+because the best of few still depends on what else the machine did."""
 
 PRODUCT = {"cpu": 1024, "gpu": 8192}
 """Rows of the squares that are multiplied, by device: large enough that nothing but arithmetic counts."""

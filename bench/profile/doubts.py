@@ -87,7 +87,7 @@ def _of_the_machine(machine: dict[str, Any], watched: dict[str, Any]) -> Iterato
             f"{cores} core may be used, so whatever else runs takes its time from what is measured",
             f"allow this process at least {LEAST_CORES} cores",
         )
-    if (machine.get("quota_bytes") or machine["memory_bytes"]) < LEAST_BYTES:
+    if min(machine.get("quota_bytes") or machine["memory_bytes"], machine["memory_bytes"]) < LEAST_BYTES:
         yield Doubt("less than 4 GiB of memory: long windows and XLA's compiler may not fit", "allow more memory")
     if machine.get("governor") not in (None, "performance"):
         yield Doubt(

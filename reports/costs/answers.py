@@ -1,47 +1,73 @@
-"""What a reader wants to know of costs, one sentence or two each, from this run's figures alone."""
+"""What a reader wants to know of costs: an answer in a line, and what it rests on, from this run's figures alone."""
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from reports import words
 from reports.costs.analysis import Costs
 from reports.costs.contrasts import Contrast
-from reports.costs.growth import AXES, SECONDS
+from reports.costs.growth import AXES, SECONDS, Growth, longest
 from reports.costs.memories import Pair
 from reports.costs.payback import Payback
+from reports.costs.roofline import NARROW
 from reports.statistics.intervals import Ratio
+
+USUAL = 0.9
+"""A ceiling whose usual rate is below this share of its best is one that the machine seldom reaches: that is told."""
+
+YES_NO = ("Yes", "Not everywhere", "It depends", "No")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A question and what this run says."""
+    """A question, the answer in a line, and all that this run says."""
 
     question: str
+    short: str
     text: str
 
 
 def answers(found: Costs) -> list[Answer]:
     """Every question that this run can answer."""
+    ratios: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
+        (
+            "GRU or LSTM?",
+            "GRU / LSTM of as many parameters",
+            "GRU against an LSTM of as many parameters",
+            ("The GRU", "The GRU, not everywhere", "It depends", "The LSTM"),
+        ),
+        (
+            "Does `implementation` matter?",
+            "implementation 1 / 2",
+            "1 against 2, which is the default",
+            ("Yes, 1 is faster", "1 may be faster", "It depends", "The default is no slower"),
+        ),
+        (
+            "Does `reset_after` matter?",
+            "GRU reset before / after",
+            "False against True, the default",
+            ("Yes, False is faster", "False may be faster", "It depends", "The default is no slower"),
+        ),
+        ("Does cuDNN pay?", "cuDNN / loop", "cuDNN against the loop", YES_NO),
+        ("Does XLA unrolled pay?", "XLA unrolled / loop", "unrolled under XLA against the plain loop", YES_NO),
+        ("Does bfloat16 pay?", "mixed bfloat16 / float32", "`mixed_bfloat16` against float32", YES_NO),
+    )
     every = (
         ("Does unrolling pay?", _unrolling(found)),
         ("Does XLA pay?", _xla(found)),
         ("What does carrying the state take?", _state(found)),
-        (
-            "GRU or LSTM?",
-            _several(found, "GRU / LSTM of as many parameters", "GRU against an LSTM of as many parameters"),
-        ),
-        ("Does `implementation` matter?", _several(found, "implementation 1 / 2", "1 against 2, which is the default")),
-        ("Does `reset_after` matter?", _several(found, "GRU reset before / after", "False against True, the default")),
-        ("Does cuDNN pay?", _several(found, "cuDNN / loop", "cuDNN against the loop")),
-        ("Does XLA unrolled pay?", _several(found, "XLA unrolled / loop", "unrolled under XLA against the plain loop")),
-        ("Does bfloat16 pay?", _several(found, "mixed bfloat16 / float32", "`mixed_bfloat16` against float32")),
+        *((question, _several(found, what, subject, verdicts)) for question, what, subject, verdicts in ratios),
         ("How much of a user's time is overhead?", _fit(found)),
         ("How does cost grow?", _growth(found)),
         ("How far is it from what the machine can do?", _limits(found)),
     )
-    return [Answer(question, text) for question, text in every if text]
+    return [Answer(question, *said) for question, said in every if said]
+
+
+Said = tuple[str, str] | None
+"""The short answer and the long one."""
 
 
 def judged(one: Ratio) -> str:
@@ -51,11 +77,36 @@ def judged(one: Ratio) -> str:
     return "faster" if one.high < 1 else "slower" if one.low > 1 else "not told apart"
 
 
-def _several(found: Costs, what: str, subject: str) -> str:
+def _several(found: Costs, what: str, subject: str, verdicts: tuple[str, ...] = ()) -> Said:
     here = found.contrasts.of(what)
     if not here:
+        return None
+    long = f"{subject[0].upper()}{subject[1:]}, in training: {_tally(here)}; {_list(here)}.{_inference(here)}"
+    return _short(here, verdicts), long
+
+
+def _short(here: list[Contrast], verdicts: tuple[str, ...]) -> str:
+    """A verdict, the tally behind it, and the ends of the range."""
+    low, high = (pick(here, key=lambda one: one.training.value) for pick in (min, max))
+    ends = " to ".join(
+        f"× {words.number(one.training.value)} ({_place(one)})" for one in ((low,) if low is high else (low, high))
+    )
+    text = f"{_verdict(here, verdicts)}{_tally(here)}, {ends}."
+    return text[0].upper() + text[1:]
+
+
+def _verdict(here: list[Contrast], verdicts: tuple[str, ...]) -> str:
+    if not verdicts:
         return ""
-    return f"{subject[0].upper()}{subject[1:]}, in training: {_tally(here)}; {_list(here)}.{_inference(here)}"
+    always, partly, depends, never = verdicts
+    counts = Counter(judged(one.training) for one in here)
+    if not counts["faster"] and not counts["slower"]:
+        return "No difference shown: "
+    if not counts["faster"]:
+        return f"{never}: "
+    if counts["slower"]:
+        return f"{depends}: "
+    return f"{always if counts['faster'] == len(here) else partly}: "
 
 
 def _tally(here: list[Contrast]) -> str:
@@ -77,7 +128,8 @@ def _place(one: Contrast) -> str:
     ran = "" if setting.kernel == "loop" or one.a.setting.kernel != setting.kernel else f" {setting.kernel}"
     ran += f" {one.b.regime}" if one.a.regime == one.b.regime else ""
     other = f"{one.a.setting.cell_name} u{one.a.setting.units} against " if one.other_units else ""
-    return f"{other}{setting.cell_name}{layers} u{setting.units} L{setting.window} B{setting.batch_size}{ran}"
+    size = f"u{setting.units} L{setting.window} B{setting.batch_size}"
+    return f"{other}{setting.cell_name}{layers} {size}{ran}{setting.unusual}"
 
 
 def _inference(here: list[Contrast]) -> str:
@@ -89,38 +141,49 @@ def _inference(here: list[Contrast]) -> str:
     return f" A forward pass: {tally} of {len(told)}, ratios {_range([one.value for one in told])}."
 
 
-def _unrolling(found: Costs) -> str:
-    here = found.contrasts.of("unrolled / loop")
-    if not here:
-        return ""
-    text = f"Unrolled against the loop, in training: {_tally(here)}; {_list(here)}.{_inference(here)}"
-    return f"{text}{_pays(found.paybacks, 'unrolled / loop')}{_memory(found.unrolled)}"
+def _unrolling(found: Costs) -> Said:
+    what = "unrolled / loop"
+    said = _several(found, what, "unrolled against the loop", YES_NO)
+    short, long = _memory(found.unrolled)
+    if said is not None:
+        short, long = said[0] + _ahead(found.paybacks, what) + short, said[1] + _pays(found.paybacks, what) + long
+    return (short.strip(), long.strip()) if long else None
 
 
-def _xla(found: Costs) -> str:
-    here = found.contrasts.of("XLA loop / loop")
-    if not here:
-        return ""
-    text = f"The loop under XLA against the plain one, in training: {_tally(here)}; {_list(here)}.{_inference(here)}"
-    return text + _pays(found.paybacks, "XLA loop / loop")
+def _xla(found: Costs) -> Said:
+    what = "XLA loop / loop"
+    said = _several(found, what, "the loop under XLA against the plain one", YES_NO)
+    return said and (said[0] + _ahead(found.paybacks, what), said[1] + _pays(found.paybacks, what))
+
+
+def _sure(paybacks: list[Payback], what: str) -> list[Payback]:
+    """Of those that are faster for certain: the soonest and the latest."""
+    here = [one for one in paybacks if one.contrast.what == what and judged(one.contrast.training) == "faster"]
+    ends = [pick(here, key=lambda one: one.updates) for pick in (min, max)] if here else []
+    return ends[: 1 if len(here) == 1 else 2]
+
+
+def _ahead(paybacks: list[Payback], what: str) -> str:
+    ends = [words.never(one.updates) for one in _sure(paybacks, what)]
+    return f" Compilation is paid for after {' to '.join(ends)} updates." if ends else ""
 
 
 def _pays(paybacks: list[Payback], what: str) -> str:
-    here = [one for one in paybacks if one.contrast.what == what and judged(one.contrast.training) == "faster"]
-    if not here:
-        return " So nowhere here does it pay for its compilation for certain."
-    low, high = (pick(here, key=lambda one: one.updates) for pick in (min, max))
     ends = [
-        f"{words.number(round(one.updates))} updates [{words.number(round(one.low))}, "
-        f"{'never' if one.high == float('inf') else words.number(round(one.high))}] at {_place(one.contrast)}"
-        for one in ((low,) if low is high else (low, high))
+        f"{words.never(one.updates)} updates [{words.never(one.low)}, {words.never(one.high)}] "
+        f"at {_place(one.contrast)}"
+        for one in _sure(paybacks, what)
     ]
+    if not ends:
+        return " So nowhere here does it pay for its compilation for certain."
     return f" Where it is faster it has paid for its compilation after {' to '.join(ends)}."
 
 
-def _memory(pairs: list[Pair]) -> str:
+def _memory(pairs: list[Pair]) -> tuple[str, str]:
+    """In short and at length; of pairs that are large enough for the count to say something, where there are any."""
+    pairs = [one for one in pairs if one.a.over_count and one.b.over_count] or pairs
     if not pairs:
-        return ""
+        return "", ""
     low, high = (pick(pairs, key=lambda one: one.ratio) for pick in (min, max))
     ends = [
         f"{words.number(one.ratio)} (u{one.a.setting.units} L{one.a.setting.window} B{one.a.setting.batch_size})"
@@ -128,7 +191,14 @@ def _memory(pairs: list[Pair]) -> str:
     ]
     beyond = [one.beyond_framework for one in pairs if math.isfinite(one.beyond_framework)]
     resident = f"; what the process takes beyond the framework is {_range(beyond)} times" if beyond else ""
-    return f" Its allocator's peak in training is {' to '.join(ends)} times the loop's{resident}."
+    count = high.a.count
+    why = (
+        ": an unrolled graph keeps the gradient of the weights at every step until it adds them up"
+        if count and count.of_steps > count.activations
+        else ""
+    )
+    short = f" It takes {_range([one.ratio for one in pairs])} times the loop's memory."
+    return short, f" Its allocator's peak in training is {' to '.join(ends)} times the loop's{why}{resident}."
 
 
 def _range(values: list[float]) -> str:
@@ -136,57 +206,78 @@ def _range(values: list[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _state(found: Costs) -> str:
-    text = _several(found, "stateful / stateless", "a stateful update against a stateless one")
+def _state(found: Costs) -> Said:
+    short, long = _several(found, "stateful / stateless", "a stateful update against a stateless one") or ("", "")
     if found.states:
         one = max(found.states, key=lambda pair: pair.a.count.state if pair.a.count else 0)
         counted = words.size(one.a.count.state) if one.a.count else "unknown"
-        text += (
+        short += f" The state itself is {counted} at u{one.a.setting.units} B{one.a.setting.batch_size}."
+        long += (
             f" Memory: the state is {counted} at u{one.a.setting.units} B{one.a.setting.batch_size}; the allocator's "
             f"peak differs by {words.size(one.difference)} of {words.size(one.b.allocated)} "
             f"({words.number(100 * abs(one.ratio - 1))} %)."
         )
-    return text.strip()
+    return (short.strip(), long.strip()) if long else None
 
 
-def _fit(found: Costs) -> str:
-    here = found.contrasts.of("fit / loop")
+def _fit(found: Costs) -> Said:
+    here = [one for one in found.contrasts.found if one.what.startswith("fit / ")]
     if not here:
-        return ""
+        return None
+    here.sort(key=lambda one: one.training.value)
     parts = [
         f"{_place(one)} {words.percent(1 - 1 / one.training.value)} "
-        f"[{words.percent(max(0.0, 1 - 1 / one.training.low))}, {words.percent(1 - 1 / one.training.high)}]"
-        for one in sorted(here, key=lambda one: one.training.value)
+        f"[{words.percent(1 - 1 / one.training.low) if one.training.low else '−∞'}, "
+        f"{words.percent(1 - 1 / one.training.high)}]"
+        for one in here
     ]
-    return f"Of the time in `model.fit`, this share is not the update itself (1 − loop / fit): {words.listing(parts)}."
-
-
-def _growth(found: Costs) -> str:
-    parts = []
-    for axis, name in AXES.items():
-        here = [
-            one
-            for one in found.growths
-            if one.axis == axis and one.quantity == SECONDS and one.setting.kernel in ("loop", "xla")
-        ]
-        if here:
-            each = [
-                f"{one.setting.kernel} {words.number(one.exponent)} {words.span(one.low, one.high)} "
-                f"({words.number(one.last)} at its far end)"
-                for one in here[:2]
-            ]
-            parts.append(f"{name}: {words.listing(each)}")
-    return f"Seconds an update, as a power of {'; '.join(parts)}." if parts else ""
-
-
-def _limits(found: Costs) -> str:
-    if not found.points:
-        return ""
-    shares = sorted(found.points, key=lambda one: one.shares["arithmetic"])
-    counts = Counter(one.binds for one in found.points)
-    ends = [f"{words.number(100 * one.shares['arithmetic'])} % ({one.timing.label})" for one in (shares[0], shares[-1])]
-    bound = words.listing([f"{name} in {n}" for name, n in counts.most_common()])
-    return (
-        f"Between {ends[0]} and {ends[1]} of the rate of a large matrix product measured in this run. What explains "
-        f"half of an update's time or more: {bound} of {len(found.points)}."
+    than = words.listing(sorted({one.what.removeprefix("fit / ") for one in here}))
+    ends = " to ".join(
+        f"{words.percent(1 - 1 / one.training.value)} ({_place(one)})"
+        for one in ((here[0],) if len(here) == 1 else (here[0], here[-1]))
     )
+    return (
+        f"Of the time in `model.fit` {ends} is not the update itself.",
+        f"Of the time in `model.fit`, this share is not the update itself (1 − {than} / fit): {words.listing(parts)}.",
+    )
+
+
+def _growth(found: Costs) -> Said:
+    lines: dict[str, list[Growth]] = {
+        name: [
+            one for (kernel, _), one in longest(found.growths, axis, (SECONDS,)).items() if kernel in ("loop", "xla")
+        ]
+        for axis, name in AXES.items()
+    }
+    lines = {name: here for name, here in lines.items() if here}
+    if not lines:
+        return None
+
+    def every(say: Callable[[Growth], str]) -> str:
+        return "; ".join(f"{name}: {words.listing([say(one) for one in here])}" for name, here in lines.items())
+
+    short = every(lambda one: f"{one.setting.kernel} {words.number(one.last)}")
+    long = every(
+        lambda one: (
+            f"{one.setting.kernel} {words.number(one.exponent)} {words.span(one.low, one.high)} "
+            f"({words.number(one.last)} at its far end; {one.where} {one.regime})"
+        )
+    )
+    return f"At its far end, as a power of {short}.", f"Seconds an update, as a power of {long}."
+
+
+def _limits(found: Costs) -> Said:
+    if not found.points:
+        return None
+    shares = sorted(found.points, key=lambda one: one.shares["arithmetic"])
+    low, high = (
+        f"{words.number(100 * one.shares['arithmetic'])} % ({one.timing.label})" for one in (shares[0], shares[-1])
+    )
+    counts = Counter(one.binds for one in found.points)
+    bound = words.listing([f"{name} in {n}" for name, n in counts.most_common()])
+    explains = f"What explains half of an update's time or more: {bound} of {len(found.points)}."
+    dtype = shares[-1].timing.setting.dtype
+    usual = found.ceilings.usual(NARROW.get(dtype, dtype)) if found.ceilings else math.nan
+    seldom = f" (usually {words.percent(usual)} of that was reached)" if usual < USUAL else ""
+    rate = f"of the best rate of a large matrix product measured in this run{seldom}"
+    return f"At most {high} {rate}. {explains}", f"Between {low} and {high} {rate}. {explains}"

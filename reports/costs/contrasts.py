@@ -35,7 +35,8 @@ class Contrast:
     def where(self) -> str:
         """What both have in common, as far as it varies."""
         other = f"{self.a.setting.cell_name} u{self.a.setting.units} against " if self.other_units else ""
-        return f"{other}{self.b.setting.label} {self.b.regime}"
+        regime = f" {self.b.regime}" if self.a.regime == self.b.regime else ""
+        return f"{other}{self.b.setting.label}{regime}{self.b.setting.unusual}"
 
     @property
     def other_units(self) -> bool:
@@ -102,7 +103,6 @@ def _pairs(measured: list[Timing]) -> Iterator[tuple[str, Timing, Timing]]:
         ("XLA unrolled / loop", _kernel("xla_unrolled", "loop")),
         ("implementation 1 / 2", _kernel("loop_implementation_1", "loop")),
         ("cuDNN / loop", _kernel("cudnn", "loop")),
-        ("fit / loop", _kernel("fit", "loop")),
         ("GRU reset before / after", _field("cell", "gru_reset_before", "gru")),
         ("mixed bfloat16 / float32", _field("dtype", "mixed_bfloat16", "float32")),
     ]
@@ -111,10 +111,24 @@ def _pairs(measured: list[Timing]) -> Iterator[tuple[str, Timing, Timing]]:
             key = other(one.setting, one.regime)
             if key is not None and key in by_which:
                 yield what, one, by_which[key]
+    for one in measured:
+        if one.setting.kernel == "fit":
+            what, kernel = _behind_fit(one)
+            beside = by_which.get((replace(one.setting, kernel=kernel), one.regime))
+            if beside is not None:
+                yield what, one, beside
     for lstm in measured:
         for gru in measured:
             if lstm.setting.cell == "lstm" and gru.setting.cell == "gru" and _equals(lstm, gru):
                 yield "GRU / LSTM of as many parameters", gru, lstm
+
+
+def _behind_fit(one: Timing) -> tuple[str, str]:
+    """What Keras chose for `fit`, as its graph tells: on a GPU cuDNN or XLA, to which the plain loop is no equal."""
+    evidence = one.body.get("evidence") or {}
+    if evidence.get("CudnnRNNV3"):
+        return "fit / cuDNN", "cudnn"
+    return ("fit / XLA loop", "xla") if evidence.get("XlaMustCompile") else ("fit / loop", "loop")
 
 
 def _kernel(one: str, other: str) -> Callable[[Setting, str], Which | None]:

@@ -8,10 +8,10 @@ from reports.records import Record
 from reports.settings import CELL_NAMES
 
 GATES = {"lstm": 4, "gru": 3, "gru_reset_before": 3, "simple_rnn": 1}
-KEPT = {"lstm": 7, "gru": 6, "gru_reset_before": 6, "simple_rnn": 2}
+KEPT = {"lstm": 7, "gru": 5, "gru_reset_before": 5, "simple_rnn": 1}
 """Values a unit and step that the backward pass needs: an LSTM's four gates, its cell state, that state's tanh and its
-output; a GRU's three gates, the product that its reset gate multiplies, the state before and the output; a simple
-cell's state before and its output."""
+output; a GRU's three gates, the product that its reset gate multiplies or makes, and its output; of a simple cell its
+output. The state before a step is the output of the one before it, and not counted again."""
 
 BYTES = {"float32": 4, "float64": 8, "mixed_bfloat16": 4}
 ACTIVATION_BYTES = BYTES | {"mixed_bfloat16": 2}
@@ -29,13 +29,18 @@ class Count:
     weights, gradients, optimiser
         One copy of the parameters, their gradient, Adam's two moments.
     activations
-        What the forward pass must keep for the backward pass.
+        What the forward pass must keep for the backward pass, and the gradient of the last layer's output: the head
+        gives it for all steps at once.
+    of_steps
+        Gradients of one layer's two matrices at every step, which an unrolled graph keeps until it adds them up; 0 for
+        a loop, which adds each to a sum.
     batch
         Windows of inputs and targets.
     state
         State carried from batch to batch: B x units x layers values, twice that for an LSTM.
     flops
-        Multiplications and additions of all matrix products, forward and backward.
+        Multiplications and additions of all matrix products that a gradient needs, forward and backward: none for the
+        gradient of the inputs or of the state that a window begins from.
     """
 
     weights: int
@@ -45,11 +50,17 @@ class Count:
     batch: int
     state: int
     flops: float
+    of_steps: int = 0
 
     @property
     def total(self) -> int:
-        """Bytes that must exist at once; the state is the last activation of each row."""
-        return self.weights + self.gradients + self.optimiser + self.activations + self.batch
+        """Bytes that must exist at once; the state is the last activation of each row.
+
+        Of an unrolled graph either all activations, before the backward pass, or the gradients of all steps after it:
+        each step of it gives some of the former free and takes some of the latter.
+        """
+        model = self.weights + self.gradients + self.optimiser
+        return model + max(self.activations, self.of_steps) + self.batch
 
     @property
     def moved(self) -> int:
@@ -78,16 +89,26 @@ def _steps(record: Record) -> int:
 
 def _count(case: Case, parameters: int, inputs: int, steps: int) -> Count:
     size, narrow = BYTES[case.dtype], ACTIVATION_BYTES[case.dtype]
-    rows = case.batch_size * steps
-    products = sum(2 * GATES[case.cell] * case.units * (b + case.units) for b in _below(case, inputs))
+    rows, units = case.batch_size * steps, case.units
+    # For each layer a product with what enters it and one with the state, (rows, b) and (rows, units) by as many gates.
+    width = GATES[case.cell] * units
+    enters = sum(b * width for b in _below(case, inputs))
+    state, head = case.layers * units * width, units
+    forward = rows * (enters + state + head)
+    of_weights = forward
+    # A GRU that resets before its product needs the product's gradient at the first step too: for the reset gate.
+    reset = case.layers * units * units if case.cell == "gru_reset_before" else 0
+    of_inputs = rows * (enters - inputs * width + head) + (rows - case.batch_size) * state + case.batch_size * reset
+    unrolled = case.kernel == "unrolled"
     return Count(
         weights=size * parameters,
         gradients=size * parameters,
         optimiser=2 * size * parameters,
-        activations=narrow * rows * case.units * case.layers * KEPT[case.cell],
+        activations=narrow * rows * units * (case.layers * KEPT[case.cell] + 1),
         batch=size * rows * (inputs + 1),
-        state=narrow * case.batch_size * case.units * case.layers * STATES.get(case.cell, 1),
-        flops=3.0 * rows * (products + 2 * case.units),
+        state=narrow * case.batch_size * units * case.layers * STATES.get(case.cell, 1),
+        flops=2.0 * (forward + of_weights + of_inputs),
+        of_steps=narrow * steps * width * (max(_below(case, inputs)) + units) if unrolled else 0,
     )
 
 

@@ -47,6 +47,24 @@ class Growth:
     high: float
     last: float
 
+    @property
+    def where(self) -> str:
+        """What stays as it is along the axis."""
+        setting = self.setting
+        layers = "" if setting.layers == 1 else f" l{setting.layers}"
+        sizes = {"units": f"u{setting.units}", "window": f"L{setting.window}", "batch_size": f"B{setting.batch_size}"}
+        rest = " ".join(text for axis, text in sizes.items() if axis != self.axis)
+        return f"{setting.cell_name}{layers} {rest}{setting.unusual}"
+
+
+def longest(every: Iterable[Growth], axis: str, quantities: tuple[str, ...]) -> dict[tuple[str, str], Growth]:
+    """Longest float32 line of each kernel and quantity along an axis: a run may cross an axis at several places."""
+    here = [one for one in every if one.axis == axis and one.quantity in quantities and one.setting.dtype == "float32"]
+    found: dict[tuple[str, str], Growth] = {}
+    for one in sorted(here, key=lambda one: -one.x.size):
+        found.setdefault((one.setting.kernel, one.quantity), one)
+    return found
+
 
 def growths(quantity: str, points: Iterable[tuple[Setting, str, float]]) -> list[Growth]:
     """Every axis with at least three points that differ in nothing else.

@@ -7,6 +7,7 @@ architectures", Communications of the ACM 52 (2009) 65-76.
 """
 
 import math
+import statistics
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +45,11 @@ class Ceilings:
     cores: int
     rows: tuple[dict[str, Any], ...]
 
+    def usual(self, dtype: str) -> float:
+        """Usual rate of a large product over its best; nan where neither was measured."""
+        found = [row["median"] / row["best"] for row in self.rows if row["name"] == PRODUCT.format(dtype)]
+        return float(found[0]) if found else math.nan
+
 
 @dataclass(frozen=True)
 class Point:
@@ -80,10 +86,11 @@ def ceilings(run: Run) -> Ceilings | None:
     if not measured:
         return None
     rows = []
-    for name, first in measured[0].items():
+    for name in dict.fromkeys(name for one in measured for name in one):
         every = [one[name] for one in measured if name in one]
-        best = min if first["unit"] == "s" else max
-        rows.append(first | {"best": best(one["best"] for one in every)})
+        best = min if every[0]["unit"] == "s" else max
+        usual = statistics.median(one["median"] for one in every)
+        rows.append(every[0] | {"best": best(one["best"] for one in every), "median": usual})
     by_name = {row["name"]: float(row["best"]) for row in rows}
     return Ceilings(
         products={

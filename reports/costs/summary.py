@@ -64,7 +64,12 @@ def costs_summary(found: Costs) -> dict[str, Any]:
         ],
         "shares": [{"case": one.timing.records[0].case.id, **one.shares, "binds": one.binds} for one in found.points],
         "memory": [
-            {"case": one.setting.label, "kernel": one.setting.kernel, "regime": one.regime, **one.peak}
+            {
+                "case": f"{one.setting.label}{one.setting.unusual}",
+                "kernel": one.setting.kernel,
+                "regime": one.regime,
+                **one.peak,
+            }
             for one in found.memories
         ],
     }

@@ -67,10 +67,7 @@ class Timing:
     @property
     def label(self) -> str:
         """Setting, regime and what ran."""
-        setting = self.setting
-        usual = ((setting.device, "cpu"), (setting.engine, "tensorflow"), (setting.dtype, "float32"))
-        unusual = [value for value, default in usual if value != default]
-        return " ".join([setting.label, self.regime, setting.kernel, *unusual])
+        return f"{self.setting.label} {self.regime} {self.setting.kernel}{self.setting.unusual}"
 
     @property
     def body(self) -> dict[str, Any]:

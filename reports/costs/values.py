@@ -10,6 +10,7 @@ from reports.costs.analysis import Costs
 from reports.costs.answers import answers, judged
 from reports.costs.growth import AXES
 from reports.costs.memories import FACTOR, LEAST_SHARE
+from reports.statistics.intervals import LEVEL
 
 
 def cost_values(found: Costs) -> dict[str, Any]:
@@ -18,7 +19,7 @@ def cost_values(found: Costs) -> dict[str, Any]:
         "cost_answers": answers(found),
         "judged": judged,
         "off": off,
-        "infinity": math.inf,
+        "by_chance": (1 - LEVEL) * len([one for one in found.contrasts.found if one.training.method != "none"]),
         "axes": AXES,
         "memory_limits": (LEAST_SHARE, FACTOR),
         "wholes_off": float(np.median([abs(one.off) for one in found.wholes])) if found.wholes else math.nan,

@@ -1,12 +1,11 @@
 """How seconds and memory grow with window, batch size and units, kernel by kernel."""
 
-import math
 from typing import TYPE_CHECKING
 
 from matplotlib.ticker import FixedLocator
 
-from reports.costs.growth import ALLOCATED, AXES, RESIDENT, SECONDS, Growth
-from reports.figures.style import FONT, GREY, KERNEL_STYLES, Drawing, log_ticks, small_multiples, tidy
+from reports.costs.growth import ALLOCATED, AXES, RESIDENT, SECONDS, Growth, longest
+from reports.figures.style import FONT, GREY, KERNEL_STYLES, Drawing, log_ticks, powers_of_two, small_multiples, tidy
 from reports.words import number, seconds, size
 
 if TYPE_CHECKING:
@@ -39,11 +38,7 @@ def _draw(name: str, growths: list[Growth], quantities: tuple[str, ...], title: 
     )
     shown: dict[str, Line2D] = {}
     for axes, axis in zip(grid.flat, axes_found, strict=False):
-        # The longest line of each kernel: a run may cross an axis at several places.
-        lines = sorted((one for one in here if one.axis == axis), key=lambda one: -one.x.size)
-        best: dict[tuple[str, str], Growth] = {}
-        for one in lines:
-            best.setdefault((one.setting.kernel, one.quantity), one)
+        best = longest(here, axis, quantities)
         for (kernel, quantity), one in best.items():
             colour, marker = KERNEL_STYLES.get(kernel, (GREY, "x"))
             label = kernel.replace("_", " ")
@@ -55,26 +50,22 @@ def _draw(name: str, growths: list[Growth], quantities: tuple[str, ...], title: 
         x, y = ([v for one in best.values() for v in values(one)] for values in (_x, _y))
         log_ticks(axes, "x", min(x) / 1.15, max(x) * 1.15)
         axes.xaxis.set_major_locator(FixedLocator(sorted(set(x))))
-        log_ticks(axes, "y", min(y) / 1.3, max(y) * 2.5)
-        if SECONDS not in quantities:
-            axes.yaxis.set_major_locator(FixedLocator(_powers_of_two(min(y), max(y))))
-        axes.yaxis.set_major_formatter(lambda value, _: (seconds if SECONDS in quantities else size)(value))
         of_the_first = [(kernel, one) for (kernel, quantity), one in best.items() if quantity == quantities[0]]
+        # What the lines of text at the top take of the panel's height is kept free of the lines below them.
+        free = 1 - 0.07 * len(of_the_first) - 0.04
+        log_ticks(axes, "y", min(y) / 1.3, min(y) / 1.3 * (1.3 * max(y) / min(y)) ** (1 / free))
+        if SECONDS not in quantities:
+            axes.yaxis.set_major_locator(FixedLocator(powers_of_two(min(y), max(y))))
+        axes.yaxis.set_major_formatter(lambda value, _: (seconds if SECONDS in quantities else size)(value))
         for place, (kernel, one) in enumerate(of_the_first):
             axes.annotate(
                 f"{kernel.replace('_', ' ')}: power {number(one.exponent)}", (0.03, 0.98 - 0.07 * place),
                 xycoords="axes fraction", va="top", fontsize=FONT - 2, color=KERNEL_STYLES.get(kernel, (GREY, "x"))[0],
             )  # fmt: skip
-        axes.set_xlabel(AXES[axis], fontsize=FONT)
+        where = list(dict.fromkeys(one.where for one in best.values()))
+        axes.set_xlabel(f"{AXES[axis]}, {where[0]}" if len(where) == 1 else AXES[axis], fontsize=FONT)
     figure.legend(list(shown.values()), list(shown), loc="upper center", ncol=6, fontsize=FONT - 0.5, frameon=False)
     return Drawing(name, figure, f"{title}. Power: exponent of the power law through all points of a line.")
-
-
-def _powers_of_two(low: float, high: float) -> list[float]:
-    """At most six ticks: sizes read best as powers of two."""
-    first, last = math.ceil(math.log2(low)), math.floor(math.log2(high)) + 1
-    step = max(1, -(-(last - first) // 5))
-    return [2.0**power for power in range(first, last + 1, step)]
 
 
 def _x(one: Growth) -> list[float]:

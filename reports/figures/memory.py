@@ -3,7 +3,7 @@
 from matplotlib.ticker import FixedLocator
 
 from reports.costs.memories import MEMORY_FIELDS, Memory
-from reports.figures.style import FONT, REGIME_STYLES, Drawing, log_ticks, new_figure, tidy
+from reports.figures.style import FONT, REGIME_STYLES, Drawing, label_margin, log_ticks, new_figure, powers_of_two, tidy
 from reports.settings import Setting
 from reports.words import size
 
@@ -21,7 +21,9 @@ def draw(measured: list[Memory]) -> Drawing | None:
     height = 1.25 + 0.3 * len(shown)
     figure = new_figure(9.0, height)
     panels = figure.subplots(1, len(MEMORY_FIELDS), sharey=True)
-    figure.subplots_adjust(left=0.27, right=0.98, wspace=0.08, bottom=0.5 / height, top=1 - 0.5 / height)
+    figure.subplots_adjust(
+        left=label_margin(_labels(shown), 9.0), right=0.98, wspace=0.08, bottom=0.5 / height, top=1 - 0.5 / height
+    )
     regimes = [name for name in REGIME_STYLES if any(one.regime == name for one in measured)]
     for axes, (name, title) in zip(panels, MEMORY_FIELDS.items(), strict=True):
         values = []
@@ -36,8 +38,10 @@ def draw(measured: list[Memory]) -> Drawing | None:
         axes.grid(axis="x", color="#E5E5E5", lw=0.6)
         axes.set_xlabel(title, fontsize=FONT - 1)
         if values:
-            log_ticks(axes, "x", min(values) / 1.3, max(values) * 1.3)
-            axes.xaxis.set_major_locator(FixedLocator(sorted({min(values), max(values)})))
+            low, high = min(values) / 1.3, max(values) * 1.3
+            log_ticks(axes, "x", low, high)
+            ticks = [one for one in powers_of_two(low, high, 3) if low <= one <= high]
+            axes.xaxis.set_major_locator(FixedLocator(ticks if len(ticks) > 1 else sorted({min(values), max(values)})))
             axes.xaxis.set_major_formatter(lambda value, _: size(value))
         axes.tick_params(axis="y", left=axes is panels[0])
     panels[0].set_yticks(range(len(shown)), _labels(shown))
@@ -53,4 +57,6 @@ def _labels(shown: list[Setting]) -> list[str]:
 
 
 def _label(setting: Setting) -> str:
-    return f"{setting.cell_name} u{setting.units} L{setting.window} B{setting.batch_size} {setting.kernel}"
+    layers = "" if setting.layers == 1 else f" l{setting.layers}"
+    size = f"u{setting.units} L{setting.window} B{setting.batch_size}"
+    return f"{setting.cell_name}{layers} {size} {setting.kernel.replace('_', ' ')}{setting.unusual}"

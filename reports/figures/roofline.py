@@ -26,7 +26,7 @@ def draw(points: list[Point], limits: Ceilings | None) -> Drawing | None:
             ha="right", va="bottom",
         )  # fmt: skip
     axes.annotate(
-        "memory", (low, low * limits.bandwidth / 1e9), xytext=(4, 8), textcoords="offset points", fontsize=FONT - 1,
+        "memory", (low, low * limits.bandwidth / 1e9), xytext=(4, 18), textcoords="offset points", fontsize=FONT - 1,
     )  # fmt: skip
     kernels = [name for name in KERNEL_STYLES if any(one.timing.setting.kernel == name for one in points)]
     for kernel in kernels:

@@ -3,7 +3,7 @@
 import math
 
 from reports.costs.timings import Timing
-from reports.figures.style import FONT, REGIME_STYLES, Drawing, log_ticks, new_figure, tidy
+from reports.figures.style import FONT, REGIME_STYLES, Drawing, label_margin, log_ticks, new_figure, tidy
 from reports.settings import Setting
 from reports.words import seconds
 
@@ -19,7 +19,9 @@ def draw(measured: list[Timing]) -> Drawing | None:
     height = 1.2 + 0.3 * len(shown)
     figure = new_figure(9.0, height)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
-    figure.subplots_adjust(left=0.31, right=0.98, wspace=0.05, bottom=0.5 / height, top=1 - 0.5 / height)
+    figure.subplots_adjust(
+        left=label_margin(_labels(shown), 9.0), right=0.98, wspace=0.05, bottom=0.5 / height, top=1 - 0.5 / height
+    )
     kept = [one for one in measured if one.setting in shown]
     regimes = [name for name in REGIME_STYLES if any(one.regime == name for one in kept)]
     for place, regime in enumerate(regimes):
@@ -59,5 +61,6 @@ def _labels(shown: list[Setting]) -> list[str]:
 
 
 def _label(setting: Setting) -> str:
-    ran = setting.kernel if setting.device == "cpu" else f"{setting.kernel} {setting.device}"
-    return f"{setting.cell_name} u{setting.units} L{setting.window} B{setting.batch_size} {ran}"
+    layers = "" if setting.layers == 1 else f" l{setting.layers}"
+    size = f"u{setting.units} L{setting.window} B{setting.batch_size}"
+    return f"{setting.cell_name}{layers} {size} {setting.kernel.replace('_', ' ')}{setting.unusual}"

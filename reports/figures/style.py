@@ -1,5 +1,6 @@
 """What all figures share: colours, markers, sizes."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,11 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
+def label_margin(labels: list[str], width: float) -> float:
+    """Left margin, as a share of a figure of that many inches, that its longest row label fits in."""
+    return 0.03 + 0.064 * max(map(len, labels), default=0) / width
+
+
 def tidy(axes: Axes) -> None:
     """Leave off the frame's upper and right side, and keep the font readable."""
     axes.spines[["top", "right"]].set_visible(False)
@@ -103,6 +109,13 @@ def log_ticks(axes: Axes, which: str, low: float, high: float) -> None:
     axis.set_major_locator(FixedLocator(ticks))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: mark(value)))
+
+
+def powers_of_two(low: float, high: float, most: int = 6) -> list[float]:
+    """At most that many ticks: sizes read best as powers of two."""
+    first, last = math.ceil(math.log2(low)), math.floor(math.log2(high)) + 1
+    step = max(1, -(-(last - first) // (most - 1)))
+    return [2.0**power for power in range(first, last + 1, step)]
 
 
 def small_multiples(

@@ -2,14 +2,19 @@
 
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from engine_builders import random_weights, train, work
+from small_works import BATCH, STEPS
 
+from bench.cases import Case
 from bench.engines.tensorflow import ENGINE
 from bench.engines.tensorflow.layers import LayerTrainer
 from bench.engines.tensorflow.replicated import ReplicatedTrainer
+from reports.costs.counts import count
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "gru_reset_before", "simple_rnn"])
@@ -143,3 +148,31 @@ def test_the_harness_is_a_small_part_of_an_update(kernel):
         return min(seconds() for _ in range(3))
 
     assert least(lambda: trainer.idle(starts)) < 0.2 * least(lambda: trainer.train(starts, reset=True))
+
+
+def products(trainer):
+    """Operations of all matrix products of an update, by the shapes in the traced graph."""
+    layout = trainer.work.layout
+    update = tf.function(trainer._update, autograph=False)
+    graph = update.get_concrete_function(tf.TensorSpec((layout.batch_size,), tf.int32)).graph
+    total = 0
+    for one in graph.get_operations():
+        if one.type == "MatMul":
+            (rows, across), out = one.inputs[0].shape, one.outputs[0].shape
+            inner = rows if one.get_attr("transpose_a") else across
+            total += 2 * inner * out[0] * out[1]
+        assert "BatchMatMul" not in one.type
+    sums = [len(one.inputs) for one in graph.get_operations() if one.type == "AddN"]
+    return total, sums
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "gru_reset_before", "simple_rnn"])
+def test_the_operations_that_the_report_counts_are_those_of_the_graph(cell, layers):
+    """And an unrolled graph keeps the gradients of all steps until it adds them: that is why its memory grows."""
+    load = work(cell, layers, replicates=1, dtype="float32")
+    case = Case("time", "cosine", None, cell, "stateful", layers, 3, STEPS, BATCH, "unrolled", "tensorflow")
+    counted = count(SimpleNamespace(case=case, body={"parameters": load.network.parameters, "features": 1}))
+    found, sums = products(LayerTrainer(load, "unrolled"))
+    assert found == counted.flops
+    assert sums.count(STEPS) >= 2 * layers

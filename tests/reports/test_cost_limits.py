@@ -43,9 +43,13 @@ CEILINGS = {
 ABOUT = {"invocations": [{"ceilings": CEILINGS, "cases_run": 1, "command": "make bench"}]}
 
 
+PRODUCT = "matrix product, float32"
+
+
 def flops(units, window, batch, inputs=1):
-    """Of an update of an LSTM by hand: three times the forward products, two operations each."""
-    return 3 * batch * window * (2 * 4 * units * (inputs + units) + 2 * units)
+    """Of an update of an LSTM by hand, two operations a product: forward, gradient of weights, gradient of states."""
+    enters, state, head = 4 * units * inputs, 4 * units * units, units
+    return 2 * (2 * batch * window * (enters + state + head) + batch * (window * head + (window - 1) * state))
 
 
 @pytest.mark.parametrize(
@@ -85,6 +89,14 @@ def test_the_best_of_several_invocations_is_the_ceiling(costs_of):
     limits = costs_of(synthetic.timed(1e-3), invocations=invocations).ceilings
     assert limits.products["float32"] == 1e11
     assert limits.operation == 1e-6
+
+
+def test_the_usual_rate_is_that_of_all_invocations(costs_of):
+    usual = [CEILINGS | {PRODUCT: CEILINGS[PRODUCT] | {"median": rate}} for rate in (9e10, 5e10, 6e10)]
+    invocations = [{"ceilings": one, "cases_run": 1} for one in ({}, *usual)]
+    limits = costs_of(synthetic.timed(1e-3), invocations=invocations).ceilings
+    assert limits.usual("float32") == pytest.approx(0.6)
+    assert math.isnan(limits.usual("float64"))
 
 
 KERNELS = ("loop", "xla", "unrolled")
@@ -137,6 +149,12 @@ def test_what_never_arrives_takes_for_ever(costs_of):
     assert math.isfinite(one.low)
 
 
+def test_updates_of_another_dtype_are_not_borrowed(costs_of):
+    """Seconds of bfloat16 say nothing of the updates that float32 needed."""
+    records = [synthetic.convergence([400] * 10), *synthetic.timed(1e-3, dtype="mixed_bfloat16")]
+    assert costs_of(records).to_target == []
+
+
 def test_a_training_timed_whole_is_held_against_its_parts(tmp_path):
     whole = {"seconds": 3.3, "evaluate_seconds": 0.5, "updates": 1000, "calls": 10, "reached": True, "error": 0.1}
     records = synthetic.timed(1e-3, 2.0, body={"whole": whole})
@@ -172,8 +190,8 @@ def memory(peak, **changes):
 
 
 def test_a_probe_that_sees_too_little_or_too_much_is_doubted(tmp_path):
-    # Weights four times over, seven values a unit and step, the batch.
-    counted = 4 * (4 * (4 * 64 * 66 + 65) + 32 * 32 * (7 * 64 + 2))
+    # Weights four times over, seven values a unit and step, the gradient of the output, the batch.
+    counted = 4 * (4 * (4 * 64 * 66 + 65) + 32 * 32 * (8 * 64 + 2))
     records = [
         memory(round(counted * factor), regime=regime) for factor, regime in ((1.4, "stateful"), (0.3, "stateless"))
     ]
@@ -182,6 +200,29 @@ def test_a_probe_that_sees_too_little_or_too_much_is_doubted(tmp_path):
     assert {one.count.total for one in found.memories} == {counted}
     assert {one.regime: one.doubtful for one in found.memories} == {"stateful": False, "stateless": True}
     assert "The memory of 1 case cannot be right" in write_report(run).read_text()
+
+
+def test_an_unrolled_graph_is_charged_with_the_gradients_of_all_steps(tmp_path):
+    """Of the peaks below, which are a real run's, the unrolled one was called impossible."""
+    units, window, batch = 1024, 32, 32
+    parameters = 4 * units * (units + 2) + units + 1
+    records = [
+        synthetic.memory(
+            round(peak * 2**20),
+            synthetic.case("memory", units=units, window=window, batch_size=batch, kernel=kernel),
+            features=1, parameters=parameters, kernel_seen=kernel,
+        )
+        for kernel, peak in (("loop", 113.0), ("unrolled", 612.0))
+    ]  # fmt: skip
+    run = read(synthetic.write(tmp_path / "run", records))
+    found = analyse(run).costs
+    counted = {one.setting.kernel: one.count for one in found.memories}
+    assert counted["unrolled"].of_steps == 4 * window * 4 * units * (units + 1)
+    assert (
+        counted["unrolled"].total - counted["loop"].total == counted["unrolled"].of_steps - counted["loop"].activations
+    )
+    assert not any(one.doubtful for one in found.memories)
+    assert "keeps the gradient of the weights at every step" in write_report(run).read_text()
 
 
 def test_what_carrying_the_state_takes_is_the_difference(costs_of):

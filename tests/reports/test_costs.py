@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import flat
 
+from reports import words
 from reports.costs.again import off
+from reports.costs.answers import answers
 from reports.costs.growth import exponent
 from reports.statistics.moderated import log_ratios
 
@@ -139,3 +141,60 @@ def test_cells_of_as_many_parameters_are_compared(costs_of):
     )
     (one,) = costs_of(records).contrasts.of("GRU / LSTM of as many parameters")
     assert (one.a.setting.units, one.b.setting.units) == (74, 64)
+
+
+def test_cases_that_differ_in_dtype_alone_can_be_told_apart_by_name(costs_of):
+    records = flat(
+        synthetic.timed(1e-3, kernel=kernel, dtype=dtype)
+        for kernel in ("loop", "xla")
+        for dtype in ("float32", "mixed_bfloat16")
+    )
+    here = costs_of(records).contrasts.of("XLA loop / loop")
+    assert len({one.where for one in here}) == len(here) == 2
+    assert [one.where.endswith("mixed_bfloat16") for one in here] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("evidence", "what"),
+    [({}, "fit / loop"), ({"CudnnRNNV3": 1}, "fit / cuDNN"), ({"XlaMustCompile": 1}, "fit / XLA loop")],
+)
+def test_fit_is_held_against_the_kernel_that_keras_chose_for_it(costs_of, evidence, what):
+    kernels = {"loop": 1e-3, "cudnn": 4e-4, "xla": 5e-4}
+    records = flat(synthetic.timed(s, kernel=k) for k, s in kernels.items())
+    records += synthetic.timed(2e-3, kernel="fit", body={"evidence": evidence})
+    found = costs_of(records)
+    (one,) = [one for one in found.contrasts.found if one.a.setting.kernel == "fit"]
+    assert one.what == what
+    (said,) = [one for one in answers(found) if "overhead" in one.question]
+    assert words.percent(1 - kernels[one.b.setting.kernel] / 2e-3) in said.short
+
+
+@pytest.mark.parametrize(
+    ("ratios", "verdict"),
+    [
+        ((0.5, 0.5), "Yes: faster in 2 of 2"),
+        ((0.5, 1.0), "Not everywhere: "),
+        ((0.5, 2.0), "It depends: "),
+        ((1.0, 2.0), "No: "),
+        ((1.0, 1.0), "No difference shown: "),
+    ],
+)
+def test_the_short_answer_begins_with_the_verdict_and_has_the_ends(costs_of, ratios, verdict):
+    records = flat(
+        synthetic.timed(1e-3 * ratio, noise=0.001, kernel=kernel, units=units)
+        for units, of_unrolled in zip((8, 16), ratios, strict=True)
+        for kernel, ratio in (("loop", 1.0), ("unrolled", of_unrolled))
+    )
+    (said,) = [one for one in answers(costs_of(records)) if "unrolling" in one.question]
+    assert said.short.startswith(verdict)
+    found = [float(text.split()[0]) for text in said.short.split("× ")[1:]]
+    assert found == pytest.approx(sorted(ratios), rel=0.01)
+
+
+def test_growth_is_told_of_the_longest_float32_line_of_a_kernel(costs_of):
+    records = flat(synthetic.timed(1e-6 * n, units=n, window=4) for n in (16, 32, 64))
+    records += flat(synthetic.timed(1e-6 * n**2, units=n, window=8) for n in (16, 32, 64, 128))
+    records += flat(synthetic.timed(1e-6, units=n, window=8, dtype="mixed_bfloat16") for n in (8, 16, 32, 64, 128))
+    (said,) = [one for one in answers(costs_of(records)) if "grow" in one.question]
+    assert "units: loop 2" in said.short
+    assert "L8 B" in said.text
