@@ -23,10 +23,15 @@ def deciding(compared: list[Comparison]) -> list[Comparison]:
     return [one for one in compared if one.declared] or compared
 
 
-def _training(compared: list[Comparison]) -> str:
+def claimed(compared: list[Comparison]) -> list[Comparison]:
+    """Those that the headline counts: of what decides, the claim's cell, an LSTM, where the run has any."""
     family = deciding(compared)
-    lstm = [one for one in family if one.setting.cell == "lstm"]
-    here = lstm or family
+    return [one for one in family if one.setting.cell == "lstm"] or family
+
+
+def _training(compared: list[Comparison]) -> str:
+    here = claimed(compared)
+    lstm = here[0].setting.cell == "lstm"
     less, more, same = (
         [one for one in here if one.updates.verdict in verdicts] for verdicts in (LESS, MORE, {Verdict.SAME})
     )

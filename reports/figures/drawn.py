@@ -2,6 +2,7 @@
 
 from reports.analysis import Analysis
 from reports.figures import (
+    arrivals,
     cost_growth,
     curves,
     memory,
@@ -21,6 +22,7 @@ def drawings(found: Analysis) -> dict[str, Drawing]:
     every = (
         where_it_pays.draw(found.compared),
         time_to_target.draw(found.compared),
+        arrivals.draw(found.judged),
         widths.draw(found.widths),
         curves.draw(found.compared),
         targets.draw(found.sensitivity, declared),
