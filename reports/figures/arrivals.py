@@ -85,8 +85,9 @@ def arms(judged: list[Comparison], setting: Setting) -> dict[str, Arm]:
 
 def _panel(axes: Axes, by_regime: dict[str, Arm]) -> None:
     curves = {regime: steps(by_regime[regime]) for regime in REGIME_STYLES if regime in by_regime}
-    x = np.concatenate([cost for cost, _ in curves.values()])
-    low, high = float(x[x > 0].min()) / 1.3, float(x.max()) * 1.15
+    # Where no training made an update there is nothing to place; the panel stays, empty.
+    x = [float(v) for cost, _ in curves.values() for v in cost if v > 0] or [1.0]
+    low, high = min(x) / 1.3, max(x) * 1.15
     for regime, (cost, share) in curves.items():
         colour, marker = REGIME_STYLES[regime]
         all_there = by_regime[regime].hits == by_regime[regime].n

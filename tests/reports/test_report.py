@@ -109,7 +109,7 @@ def test_tables_are_whole(full):
 
 def test_every_figure_exists_and_shows_something(full):
     text = (full / "report.md").read_text()
-    names = {"map", "time-to-target", "widths", "curves", "targets", "seconds", "memory"}
+    names = {"map", "time-to-target", "arrivals", "widths", "curves", "targets", "seconds", "memory"}
     assert {file.stem for file in (full / "figures").iterdir()} == names
     for name in names:
         assert f"(figures/{name}.png)" in text
