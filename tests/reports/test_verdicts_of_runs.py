@@ -95,8 +95,8 @@ def test_smaller_network():
     assert one.verdict is Verdict.HOLDS
     assert (one.stateful.interval.above, one.stateful.interval.up_to) == (4, 8)
     assert one.stateful.parameters < one.stateless.parameters
-    # By hand: 329 parameters four times, for 8 units, 8 rows and 4 steps 7 values and the gradient of the output, inputs
-    # and targets; 4 bytes each.
+    # By hand: 329 parameters four times, for 8 units, 8 rows and 4 steps 7 values and the output's gradient, inputs and
+    # targets; 4 bytes each.
     assert one.stateful.counted_bytes == 4 * (4 * 329 + 8 * 8 * 32 + 2 * 32)
 
 
