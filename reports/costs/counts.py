@@ -36,6 +36,9 @@ class Count:
         a loop, which adds each to a sum.
     batch
         Windows of inputs and targets.
+    copies
+        Slices of the weights that a loop keeps from every step: Keras cuts them inside the step for a product a gate
+        (`implementation=1`) and for a GRU that resets before its product, whose gates have no product in common.
     state
         State carried from batch to batch: B x units x layers values, twice that for an LSTM.
     flops
@@ -51,6 +54,7 @@ class Count:
     state: int
     flops: float
     of_steps: int = 0
+    copies: int = 0
 
     @property
     def total(self) -> int:
@@ -60,7 +64,7 @@ class Count:
         each step of it gives some of the former free and takes some of the latter.
         """
         model = self.weights + self.gradients + self.optimiser
-        return model + max(self.activations, self.of_steps) + self.batch
+        return model + max(self.activations + self.copies, self.of_steps) + self.batch
 
     @property
     def moved(self) -> int:
@@ -99,7 +103,17 @@ def _count(case: Case, parameters: int, inputs: int, steps: int) -> Count:
     # A GRU that resets before its product needs the product's gradient at the first step too: for the reset gate.
     reset = case.layers * units * units if case.cell == "gru_reset_before" else 0
     of_inputs = rows * (enters - inputs * width + head) + (rows - case.batch_size) * state + case.batch_size * reset
-    unrolled = case.kernel == "unrolled"
+    # One layer's: by the time that a layer below needs room, those of the layer above are added up.
+    largest, own = max(_below(case, inputs)) * width, units * width
+    before = case.cell == "gru_reset_before"
+    # The gradient of each of its two slices is as large as the whole.
+    gradients_of_a_step = largest + own * (2 if before else 1)
+    # TensorFlow's own: PyTorch adds gradients up as they come and cuts without copying, and of JAX all is XLA's.
+    kernel = case.kernel if case.engine == "tensorflow" else ""
+    of_steps = narrow * steps * gradients_of_a_step if kernel == "unrolled" else 0
+    sliced = enters + state if kernel == "loop_implementation_1" else 0
+    if before and kernel in ("loop", "fit"):
+        sliced = state
     return Count(
         weights=size * parameters,
         gradients=size * parameters,
@@ -108,7 +122,8 @@ def _count(case: Case, parameters: int, inputs: int, steps: int) -> Count:
         batch=size * rows * (inputs + 1),
         state=narrow * case.batch_size * units * case.layers * STATES.get(case.cell, 1),
         flops=2.0 * (forward + of_weights + of_inputs),
-        of_steps=narrow * steps * width * (max(_below(case, inputs)) + units) if unrolled else 0,
+        of_steps=of_steps,
+        copies=narrow * steps * sliced,
     )
 
 

@@ -63,7 +63,13 @@ class Memory:
     def doubtful(self) -> bool:
         """Whether the peak cannot be right, or something other than the model was measured."""
         ratio = self.over_count
-        return self.setting.kernel in KEEPS_ALL and ratio is not None and not LEAST_SHARE <= ratio <= FACTOR
+        return self._keeps_all and ratio is not None and not LEAST_SHARE <= ratio <= FACTOR
+
+    @property
+    def _keeps_all(self) -> bool:
+        # JAX has every kernel compiled by XLA; what `fit` runs on a GPU is Keras' choice, which may be cuDNN or XLA.
+        compiled = self.setting.engine == "jax" or (self.setting.kernel == "fit" and self.setting.device != "cpu")
+        return self.setting.kernel in KEEPS_ALL and not compiled
 
 
 @dataclass(frozen=True)

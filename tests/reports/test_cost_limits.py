@@ -10,6 +10,7 @@ import synthetic
 from matplotlib.image import imread
 from synthetic import flat
 
+from bench.engines.base import Network
 from reports.analysis import analyse
 from reports.costs.analysis import costs
 from reports.costs.summary import costs_summary
@@ -223,6 +224,53 @@ def test_an_unrolled_graph_is_charged_with_the_gradients_of_all_steps(tmp_path):
     )
     assert not any(one.doubtful for one in found.memories)
     assert "keeps the gradient of the weights at every step" in write_report(run).read_text()
+
+
+@pytest.mark.parametrize(
+    ("cell", "kernel", "units", "window", "batch", "layers", "mebibytes"),
+    [
+        ("lstm", "loop", 1024, 32, 32, 1, 113.0),
+        ("lstm", "loop", 256, 64, 32, 1, 25.5),
+        ("lstm", "loop_implementation_1", 256, 32, 32, 1, 50.8),
+        ("lstm", "loop_implementation_1", 64, 64, 64, 2, 32.4),
+        ("lstm", "unrolled", 256, 32, 32, 1, 38.1),
+        ("lstm", "unrolled", 256, 32, 32, 2, 85.7),
+        ("gru", "loop_implementation_1", 256, 32, 32, 1, 38.8),
+        ("gru", "unrolled", 256, 64, 32, 1, 56.2),
+        ("gru_reset_before", "loop", 256, 64, 32, 1, 71.6),
+        ("gru_reset_before", "fit", 256, 32, 32, 1, 39.0),
+        ("gru_reset_before", "unrolled", 256, 64, 32, 1, 113.0),
+        ("simple_rnn", "unrolled", 256, 64, 32, 1, 17.7),
+    ],
+)
+def test_what_is_counted_is_most_of_what_tensorflow_took(
+    costs_of, cell, kernel, units, window, batch, layers, mebibytes
+):
+    """Peaks of real runs (TensorFlow 2.21, Keras 3.15): what an update must hold, and up to a third of workspace."""
+    shapes = Network(cell, layers, units, 1, 1)
+    case = synthetic.case(
+        "memory", cell=cell, kernel=kernel, units=units, window=window, batch_size=batch, layers=layers
+    )
+    body = {"features": 1, "parameters": shapes.parameters, "kernel_seen": kernel}
+    (one,) = costs_of([synthetic.memory(round(mebibytes * 2**20), case, **body)]).memories
+    assert 1.0 < one.over_count < 1.35
+    assert not one.doubtful
+
+
+@pytest.mark.parametrize(
+    ("changes", "doubtful"),
+    [
+        ({"engine": "tensorflow"}, True),
+        ({"engine": "torch", "device": "gpu"}, True),
+        ({"engine": "jax", "device": "gpu"}, False),
+        ({"kernel": "fit"}, True),
+        ({"kernel": "fit", "device": "gpu"}, False),
+        ({"kernel": "xla"}, False),
+    ],
+)
+def test_only_what_keeps_all_that_is_counted_is_held_against_it(costs_of, changes, doubtful):
+    (one,) = costs_of([memory(2**30, **changes)]).memories
+    assert one.doubtful is doubtful
 
 
 def test_what_carrying_the_state_takes_is_the_difference(costs_of):
