@@ -46,6 +46,7 @@ class Sampler:
         self._gpu = AcceleratorSensors()
         self._samples: dict[str, list[float]] = {}
         self._passed: dict[str, float] = {}
+        self._untold: set[str] = set()
         self._seconds = 0.0
 
     def __enter__(self) -> Self:
@@ -64,15 +65,18 @@ class Sampler:
         self._thread.join()
         self._seconds += time.perf_counter() - self._begin
         self._gpu.end()
-        for name, (value, wraps_at) in self._counters().items():
-            if name in self._before:
-                passed = value - self._before[name][0]
-                self._passed[name] = self._passed.get(name, 0.0) + (passed if passed >= 0 else passed + wraps_at)
+        after = self._counters()
+        # What was not told once, on either side, would leave a stretch out of its sum.
+        self._untold |= self._before.keys() ^ after.keys()
+        for name in self._before.keys() & after.keys():
+            value, wraps_at = after[name]
+            passed = value - self._before[name][0]
+            self._passed[name] = self._passed.get(name, 0.0) + (passed if passed >= 0 else passed + wraps_at)
         self._sample()
 
     def found(self) -> dict[str, Any]:
         """What was seen (docs/records.md, `machine` of a time record); None for what this machine does not tell."""
-        passed = self._passed
+        passed = {name: value for name, value in self._passed.items() if name not in self._untold}
         cores = psutil.cpu_count() or 1
         busy, own, all_time = (passed[name] for name in ("busy", "own", "all"))
         energy = {name.removeprefix(ENERGY): value for name, value in passed.items() if name.startswith(ENERGY)}

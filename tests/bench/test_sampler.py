@@ -107,6 +107,16 @@ def test_what_passes_while_it_is_not_watched_does_not_count(tree):
     assert sampler.found()["energy_joules"] == {"package-0": pytest.approx(1.5)}
 
 
+def test_a_counter_that_could_not_be_read_once_tells_nothing(tree, tmp_path):
+    root = tree(**package(5.0))
+    sampler = Sampler(powercap=root, cpus=root)
+    with sampler:
+        tree(**package(6.0))
+    with sampler:
+        (tmp_path / "intel-rapl:0" / "energy_uj").unlink()
+    assert sampler.found()["energy_joules"] is None
+
+
 def test_a_gpu_that_did_not_tell_once_has_no_energy():
     library = Nvidia()
     sensors = AcceleratorSensors(library)
