@@ -28,7 +28,7 @@ def draw(entries: list[Entry]) -> Drawing | None:
         colour = BLUE if "stateful" in arm.name else VERMILLION
         curves = [np.column_stack((steps, one)) for one in values.T]
         axes.add_collection(LineCollection(curves, colors=colour, linewidths=0.5, alpha=0.35))
-        phase = 2 * np.pi * (steps - 1 + _first(arm.settings)) / entry.traces["period"]
+        phase = 2 * np.pi * (steps - 1 + entry.traces["first"][arm.name]) / entry.traces["period"]
         axes.plot(steps, (1 + np.cos(phase)) / 2, color=GREY, lw=1.0, ls="--", label="cosine")
         axes.plot(steps, np.median(values, axis=1), color=colour, lw=1.8, label="median")
         axes.set_ylim(*SHOWN)
@@ -46,8 +46,3 @@ def draw(entries: list[Entry]) -> Drawing | None:
         f"their median. Dashed: the cosine. Cut off at {SHOWN[0]:g} and {SHOWN[1]:g}."
     )
     return Drawing("forecast", figure, caption)
-
-
-def _first(settings: str) -> int:
-    """Phase of the first forecast value: 670 values are no whole periods, 800 are."""
-    return 670 if "67/33" in settings else 800
