@@ -183,11 +183,12 @@ def stateful(setting: Setting) -> Entry:
         Claim(
             "compare", "remains", "stateless with the same units, epochs and order does worse in order", IN_ORDER,
             ordered, b=post,
-            yes="With equal units, epochs and order, carrying state does give the higher accuracy, read in order from A.",
+            yes="With equal units, epochs and order, carrying state does give the higher accuracy, read from A on.",
             no="With equal units, epochs and order, carrying state gives no higher accuracy.",
         ),
         Claim(
-            "compare", "remains", "asked one letter at a time after a reset, stateful does worse", COLD, post, b=ordered,
+            "compare", "remains", "asked one letter at a time after a reset, stateful does worse", COLD, post,
+            b=ordered,
             yes="Asked for a letter out of the blue, the stateful model does worse than the stateless one: it learnt "
             "the position.",
             no="Asked for a letter out of the blue, the stateful model does no worse.",

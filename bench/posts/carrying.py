@@ -112,7 +112,7 @@ def _moves(model: Any, layer: Any, batch: tuple[Array, Array]) -> Check:
 def _chunks_move(model: Any, layer: Any, first: tuple[Array, Array], second: tuple[Array, Array]) -> Check:
     layer.reset_state()
     model.train_on_batch(*first)
-    between, weights = [np.array(one) for one in layer.states], model.get_weights()
+    between, weights = [one.numpy() for one in layer.states], model.get_weights()
     model.train_on_batch(*second)
     after = state(layer)
     # An update runs forward before it changes the weights: the same weights from either state tell which one it was.
