@@ -96,13 +96,13 @@ def stateful(setting: Setting) -> Entry:
     post, other = "stateful, L = 40, as in the post", "stateless, L = 20, the post's other arm"
     before, short, long = "stateful, L = 20, 30 epochs", "stateful, L = 20, 200 epochs", "stateful, L = 40, 200 epochs"
     fair = {(w, c): f"{'stateful' if c else 'stateless'}, L = {w}, matched" for w in (20, 40) for c in (False, True)}
-    source = {"dropout": 0.3, "train": 670, "carried": True}
+    source = Cosine(20, 200, dropout=0.3, train=670, carried=True)
     arms = [
         as_published(Cosine(40, 30, carried=True), post, setting, traces),
         as_published(Cosine(20, 30), other, setting),
         as_published(Cosine(20, 30, carried=True), before, setting),
-        as_published(Cosine(20, 200, **source), short, setting),  # type: ignore[arg-type]
-        as_published(Cosine(40, 200, **source), long, setting),  # type: ignore[arg-type]
+        as_published(source, short, setting),
+        as_published(replace(source, window=40), long, setting),
         *(
             continued(Cosine(w, 30, carried=c), name, setting, traces if (w, c) == (40, True) else None)
             for (w, c), name in fair.items()

@@ -7,17 +7,9 @@ import pytest
 from bench.posts import carrying, layers
 from bench.posts.registry import Setting
 
+pytestmark = pytest.mark.usefixtures("keras_float32")
+
 TWO_SEEDS = Setting(seeds=(0, 1))
-
-
-@pytest.fixture(autouse=True)
-def _float32():
-    policy, floatx = keras.config.dtype_policy(), keras.config.floatx()
-    keras.config.set_dtype_policy("float32")
-    keras.config.set_floatx("float32")
-    yield
-    keras.config.set_dtype_policy(policy)
-    keras.config.set_floatx(floatx)
 
 
 @pytest.fixture
