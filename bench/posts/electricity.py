@@ -211,11 +211,11 @@ def run(setting: Setting) -> Entry:
             for size in (FEW_STREAMS, batch)
         ),
         Claim(
-            "compare", "remains", f"{batch} streams without state do better than stride 1", NEXT,
+            "compare", "remains", f"the windows of {batch} streams, without state, do better than stride 1", NEXT,
             streams[batch, False], b=fair["stateless"],
-            yes="A loss at every step alone, without state, lowers the error for equal updates.",
-            no="A loss at every step, without state, does not lower the error for equal updates: it raises it.",
-            same="A loss at every step, without state, makes no difference for equal updates.",
+            yes="Contiguous windows with a loss at every step, without any state, lower the error for equal updates.",
+            no="Contiguous windows with a loss at every step, without any state, raise the error for equal updates.",
+            same="Contiguous windows with a loss at every step make no difference for equal updates.",
         ),
         *(
             Claim(

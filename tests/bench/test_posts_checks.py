@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from bench.posts import carrying, layers
+from bench.posts import carrying, injecting, layers
 from bench.posts.registry import Setting
 
 pytestmark = pytest.mark.usefixtures("keras_float32")
@@ -80,6 +80,16 @@ def test_an_optimiser_that_was_put_back_trains_as_a_new_one_does(chunks):
     for once, again in zip(*found, strict=True):
         np.testing.assert_array_equal(once, again)
     assert float(model.optimizer.learning_rate) == pytest.approx(0.001)
+
+
+def test_the_state_that_an_update_begins_from_is_noted():
+    layer = injecting.Watched(injecting.UNITS, return_sequences=True, stateful=True)
+    model = injecting.build(layer)
+    x = np.zeros((injecting.ROWS, injecting.STEPS, injecting.INPUTS), "float32")
+    for value in (1, 2, 3):
+        layer.states[0].assign(np.full((injecting.ROWS, injecting.UNITS), value, "float32"))
+        model.train_on_batch(x, x + 0.5)
+    assert layer.seen == [1, 2, 3]
 
 
 def test_what_runs_on_cudnn_is_said_only_where_it_can_be_tried(monkeypatch):

@@ -213,6 +213,17 @@ json.dump({"schema": SCHEMA, "id": asked["id"], "seeds": asked["seeds"],
     return started
 
 
+def test_an_experiment_finds_the_same_when_it_is_run_again(tmp_path):
+    """In a process of its own, by the command: masking draws its layers' weights from Keras."""
+    found = []
+    for name in ("once", "again"):
+        assert command.main(["--only", "masking", "--seeds", "2", "--results", str(tmp_path / name)]) == 0
+        found.append(json.loads((tmp_path / name / "masking.json").read_text(encoding="utf-8")))
+    assert found[0]["checks"] == found[1]["checks"]
+    assert found[0]["schema"] == SCHEMA
+    assert found[0]["seeds"] == [0, 1]
+
+
 def test_finished_experiments_are_kept_and_failed_ones_lose_nothing(stub, tmp_path, capsys):
     only = ["--results", str(tmp_path / "posts"), "--workers", "2"]
     monkey = dict.fromkeys(["masking", "return-state", "unroll"])
