@@ -110,10 +110,10 @@ def contiguous(data: Demand, name: str, updates: int, batch_size: int, setting: 
         ends = scored - data.split + WINDOW - 1
         ends = ends[ends < len(along)]
         outputs, targets = along[ends], targets[: len(ends)]
-        layout = f"windows that continue each other ({count} before a reset)"
+        layout = f"windows that continue each other ({count} before a reset), predicting with the state carried"
     else:
         outputs = block.predict(scored)[..., 0]
-        layout = "their windows shuffled, each from a zero state"
+        layout = "their windows shuffled, each from a zero state, predicting by window"
     settings = (
         f"{batch_size} parallel streams of {stream} values, {layout}, B = {batch_size}, {epochs * count} updates, "
         "a loss at every step"

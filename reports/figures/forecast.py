@@ -1,5 +1,7 @@
 """Free-running forecasts of the cosine, as the posts draw them: every replicate faint behind the median."""
 
+import textwrap
+
 import numpy as np
 from matplotlib.collections import LineCollection
 
@@ -33,7 +35,7 @@ def draw(entries: list[Entry]) -> Drawing | None:
         axes.plot(steps, np.median(values, axis=1), color=colour, lw=1.8, label="median")
         axes.set_ylim(*SHOWN)
         axes.set_xlim(0, len(values))
-        axes.set_title(f"{arm.column}\n{arm.name}", fontsize=FONT - 1.5)
+        axes.set_title(f"{arm.column}\n{textwrap.fill(arm.name, 48)}", fontsize=FONT - 1.5)
         tidy(axes)
     for axes in grid[-1]:
         axes.set_xlabel("steps ahead", fontsize=FONT - 1)
