@@ -33,17 +33,24 @@ class Cosine:
     carried: bool = False
     dropout: float = 0.2
     train: int = 800
+    batch_size: int = 1
     units: int = 32
+    hidden: tuple[int, ...] = ()
+    """Widths of a perceptron's layers, which then takes the LSTM's place."""
 
     def model(self) -> Model:
         """The network."""
+        if self.hidden:
+            return Perceptron(self.window, self.hidden, self.dropout)
         return lstm(self.units, layers=self.layers, dropout=self.dropout)
 
     @property
     def words(self) -> str:
         """The settings, for people."""
         size = f"LSTM({self.units})" + (f" × {self.layers}" if self.layers > 1 else "")
-        return f"L = {self.window}, {size}, dropout {self.dropout:g}, B = 1"
+        if self.hidden:
+            size = f"dense {' and '.join(map(str, self.hidden))}"
+        return f"L = {self.window}, {size}, dropout {self.dropout:g}, B = {self.batch_size}"
 
 
 def windows(length: int, ahead: slice = slice(None)) -> tuple[Array, Array]:
@@ -52,20 +59,26 @@ def windows(length: int, ahead: slice = slice(None)) -> tuple[Array, Array]:
     return cut[:, :-1, None], cut[:, 1:, None]
 
 
-def as_published(arm: Cosine, name: str, setting: Setting, traces: dict[str, Any] | None = None) -> Arm:
+def as_published(
+    arm: Cosine,
+    name: str,
+    setting: Setting,
+    traces: dict[str, Any] | None = None,
+    *,
+    column: Column = "as published",
+) -> Arm:
     """Train stride-1 windows with a loss at the last step: shuffled if stateless, else in order with carried state."""
     x, y = windows(arm.window)
-    block = Block(arm.model(), x, y[:, -1], setting.seeds, carried=arm.carried)
+    block = Block(arm.model(), x, y[:, -1], setting.seeds, batch_size=arm.batch_size, carried=arm.carried)
     count = arm.train - arm.window
     epochs = range(setting.epochs(arm.epochs))
     if arm.carried:
-        loss = block.fit(in_order(count) for _ in epochs)
+        loss = block.fit(in_order(count, arm.batch_size) for _ in epochs)
         block.reset()
     else:
-        loss = block.fit(shuffled(count, 1, setting.seeds, epoch) for epoch in epochs)
+        loss = block.fit(shuffled(count, arm.batch_size, setting.seeds, epoch) for epoch in epochs)
     free = block.forecast(SERIES[arm.train - arm.window : arm.train, None], FORECAST_STEPS)
-    if traces is not None:
-        traces[name] = trace(free)
+    _keep(traces, name, free, arm)
     # evaluate() of a stateful model begins from the state that predict() left; the notebook resets before it.
     block.reset()
     tested = np.arange(arm.train, PUBLISHED_VALUES - arm.window)
@@ -74,8 +87,8 @@ def as_published(arm: Cosine, name: str, setting: Setting, traces: dict[str, Any
     layout = "in order, state carried, reset after each epoch" if arm.carried else "shuffled"
     return Arm(
         name,
-        "as published",
-        f"{arm.words}, {arm.epochs} epochs of {count} stride-1 windows, {layout}",
+        column,
+        f"{arm.words}, {arm.epochs} epochs of {count} stride-1 windows of the first {arm.train} values, {layout}",
         {
             LOSS: values(loss[-1]),
             TEST: values(errors.mean(axis=0)),
@@ -99,8 +112,7 @@ def continued(arm: Cosine, name: str, setting: Setting, traces: dict[str, Any] |
         free = block.forecast(SERIES[arm.train - arm.window : arm.train, None], FORECAST_STEPS)
         starts = np.arange(SCORED.start, SCORED.stop) - arm.window
         outputs = block.predict(starts)[:, :, 0]
-    if traces is not None:
-        traces[name] = trace(free)
+    _keep(traces, name, free, arm)
     return Arm(
         name,
         "corrected",
@@ -111,6 +123,17 @@ def continued(arm: Cosine, name: str, setting: Setting, traces: dict[str, Any] |
             FORECAST: values(np.mean((free - _truth(arm.train)) ** 2, axis=0)),
         },
     )
+
+
+def no_traces() -> dict[str, Any]:
+    """Where arms keep their forecasts, and how many values lie before each."""
+    return {"forecast": {}, "first": {}, "period": PERIOD}
+
+
+def _keep(traces: dict[str, Any] | None, name: str, free: Array, arm: Cosine) -> None:
+    if traces is not None:
+        traces["forecast"][name] = trace(free)
+        traces["first"][name] = arm.train
 
 
 def _offset_order(arm: Cosine, count: int, seeds: tuple[int, ...], epoch: int) -> Array:
@@ -157,25 +180,3 @@ def baselines() -> dict[str, dict[str, float]]:
         HELD_OUT: one_step,
         FORECAST: {"the mean, a flat line": flat, "persistence, the last value held": held},
     }
-
-
-def perceptron_arm(name: str, column: Column, dropout: float, setting: Setting, traces: dict[str, Any]) -> Arm:
-    """Train the perceptron on shuffled windows."""
-    window, train = 40, 670
-    x, y = windows(window)
-    block = Block(Perceptron(window, (32, 16), dropout), x, y[:, -1], setting.seeds, batch_size=32)
-    loss = block.fit(shuffled(train - window, 32, setting.seeds, epoch) for epoch in range(setting.epochs(100)))
-    free = block.forecast(SERIES[train - window : train, None], FORECAST_STEPS)
-    traces[name] = trace(free)
-    tested = np.arange(train, PUBLISHED_VALUES - window)
-    errors = (block.predict(tested)[:, :, 0] - SERIES[tested + window, None]) ** 2
-    return Arm(
-        name,
-        column,
-        f"L = {window}, dense 32 and 16, dropout {dropout:g}, B = 32, 100 epochs, split 67/33, shuffled",
-        {
-            LOSS: values(loss[-1]),
-            TEST: values(errors.mean(axis=0)),
-            FORECAST: values(np.mean((free - _truth(train)) ** 2, axis=0)),
-        },
-    )

@@ -57,7 +57,8 @@ EXPERIMENTS: dict[str, Experiment] = {
     for one in (
         Experiment("cosine-stateless", "cosine", 50),
         Experiment("cosine-stateful", "cosine", 200),
-        Experiment("cosine-stacked-stateful", "cosine", 250),
+        Experiment("cosine-stacked-stateful", "cosine", 350),
+        Experiment("cosine-three-layers-stateful", "cosine", 150),
         Experiment("cosine-mlp", "cosine"),
         Experiment("lagged-average", "lagged_average", 40),
         Experiment("electricity", "electricity", 100),

@@ -27,6 +27,10 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     engine.configure(threads=request["threads"], device="cpu", cache=cache)
     ld2011 = request["ld2011"]
     setting = Setting(tuple(request["seeds"]), request["fraction"], Path(ld2011) if ld2011 else None)
+    # Layers that draw their own weights draw the same ones at each run.
+    import keras  # noqa: PLC0415 - after the engine has chosen its backend
+
+    keras.utils.set_random_seed(0)
     # The load average still counts what this page ran before; what is busy now is what a timing would suffer from.
     busy = psutil.cpu_percent(interval=BUSY_S) / 100
     started, load, begin = now(), os.getloadavg()[0], time.perf_counter()

@@ -1,5 +1,7 @@
 """Free-running forecasts of the cosine, as the posts draw them: every replicate faint behind the median."""
 
+import textwrap
+
 import numpy as np
 from matplotlib.collections import LineCollection
 
@@ -28,12 +30,12 @@ def draw(entries: list[Entry]) -> Drawing | None:
         colour = BLUE if "stateful" in arm.name else VERMILLION
         curves = [np.column_stack((steps, one)) for one in values.T]
         axes.add_collection(LineCollection(curves, colors=colour, linewidths=0.5, alpha=0.35))
-        phase = 2 * np.pi * (steps - 1 + _first(arm.settings)) / entry.traces["period"]
+        phase = 2 * np.pi * (steps - 1 + entry.traces["first"][arm.name]) / entry.traces["period"]
         axes.plot(steps, (1 + np.cos(phase)) / 2, color=GREY, lw=1.0, ls="--", label="cosine")
         axes.plot(steps, np.median(values, axis=1), color=colour, lw=1.8, label="median")
         axes.set_ylim(*SHOWN)
         axes.set_xlim(0, len(values))
-        axes.set_title(f"{arm.column}\n{arm.name}", fontsize=FONT - 1.5)
+        axes.set_title(f"{arm.column}\n{textwrap.fill(arm.name, 48)}", fontsize=FONT - 1.5)
         tidy(axes)
     for axes in grid[-1]:
         axes.set_xlabel("steps ahead", fontsize=FONT - 1)
@@ -46,8 +48,3 @@ def draw(entries: list[Entry]) -> Drawing | None:
         f"their median. Dashed: the cosine. Cut off at {SHOWN[0]:g} and {SHOWN[1]:g}."
     )
     return Drawing("forecast", figure, caption)
-
-
-def _first(settings: str) -> int:
-    """Phase of the first forecast value: 670 values are no whole periods, 800 are."""
-    return 670 if "67/33" in settings else 800

@@ -25,9 +25,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PostsNotReadableError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    page = write_page(entries, chosen.page, folder)
-    write(raw, folder)
     missing = [name for name in EXPERIMENTS if name not in {entry.id for entry in entries}]
+    page = write_page(entries, chosen.page, folder, missing)
+    write(raw, folder)
     if missing:
         print(f"without a result yet: {', '.join(missing)}")
     print(page)

@@ -106,7 +106,8 @@ def _published(entry: Entry, claim: Claim) -> tuple[Says, str]:
     assert claim.value is not None
     low, high = found.low - claim.rounding, found.high + claim.rounding
     inside = low <= claim.value <= high
-    figures = f"{claim.a}: one more seed would show {_span(claim.figure, found.low, found.high)}"
+    limits = (max(0.0, found.low), min(1.0, found.high)) if is_share(claim.figure) else (found.low, found.high)
+    figures = f"{claim.a}: one more seed would show {_span(claim.figure, *limits)}"
     if not inside:
         figures += f"; the published figure is {'above' if claim.value > high else 'below'} that"
     return (Says.YES if inside else Says.NO), figures
@@ -172,10 +173,15 @@ def _span(figure: str, low: float, high: float) -> str:
 
 
 def verdict(entry: Entry, answers: list[Answer]) -> str:
-    """Whether the post is reproduced, in a few words."""
+    """Whether the post is reproduced, and how many of its statements hold, in a few words."""
+    statements = f"{sum(check.holds for check in entry.checks)} of {len(entry.checks)} statements hold"
     if not entry.arms:
-        holds = sum(check.holds for check in entry.checks)
-        return f"{holds} of {len(entry.checks)} statements hold"
+        return statements
+    trained = _reproduced(answers)
+    return f"{trained}; {statements}" if entry.checks else trained
+
+
+def _reproduced(answers: list[Answer]) -> str:
     asked = [one.says for one in answers if one.claim.about == "post"]
     if not asked:
         return "nothing was published"

@@ -1,5 +1,6 @@
 """Writes the page of the posts' experiments, its figures and its records."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,19 +73,19 @@ def section(entry: Entry) -> Section:
     return Section(entry, answers, verdict(entry, answers))
 
 
-def write(entries: list[Entry], page: Path, folder: Path) -> Path:
-    """Write the page and, into `folder` beside it, its figures."""
+def write(entries: list[Entry], page: Path, folder: Path, missing: Sequence[str] = ()) -> Path:
+    """Write the page, which names what is missing, and, into `folder` beside it, its figures."""
     folder.mkdir(parents=True, exist_ok=True)
     sections = [section(entry) for entry in entries]
     drawings = {drawing.name: drawing for drawing in (forecast.draw(entries), lagged_average.draw(entries)) if drawing}
     for drawing in drawings.values():
         drawing.save(folder)
     captions = {name: drawing.caption for name, drawing in drawings.items()}
-    page.write_text(render(sections, captions, folder.name), encoding="utf-8")
+    page.write_text(render(sections, captions, folder.name, missing), encoding="utf-8")
     return page
 
 
-def render(sections: list[Section], captions: dict[str, str], figures: str) -> str:
+def render(sections: list[Section], captions: dict[str, str], figures: str, missing: Sequence[str] = ()) -> str:
     """Fill the template; `figures` is the folder of the figures, as the page sees it."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -100,6 +101,7 @@ def render(sections: list[Section], captions: dict[str, str], figures: str) -> s
         sections=sections,
         captions=captions,
         figures=figures,
+        missing=missing,
         rules=RULES,
         trained=[one for one in sections if one.entry.arms],
         tried=[one for one in sections if not one.entry.arms],

@@ -8,19 +8,9 @@ from bench.engines.base import Network
 from bench.posts.block import Block, in_order, shuffled
 from bench.posts.models import Lstm, Perceptron, lstm
 
+pytestmark = pytest.mark.usefixtures("keras_float32")
+
 CLOSE = {"rtol": 2e-4, "atol": 2e-5}  # float32, dozens of updates
-
-
-@pytest.fixture(autouse=True)
-def _float32():
-    # Another test's float64 may stay behind as the policy of new layers and as the type that targets are cast to; then
-    # Keras takes another path.
-    policy, floatx = keras.config.dtype_policy(), keras.config.floatx()
-    keras.config.set_dtype_policy("float32")
-    keras.config.set_floatx("float32")
-    yield
-    keras.config.set_dtype_policy(policy)
-    keras.config.set_floatx(floatx)
 
 
 def keras_model(network, *, batch_size, steps, carried, softmax=False):

@@ -10,9 +10,9 @@ from bench.errors import PlanError
 from bench.posts import __main__ as command
 from bench.posts import alphabet_arms as alphabet
 from bench.posts import cosine_arms as cosine
-from bench.posts import ld2011
+from bench.posts import electricity, ld2011
 from bench.posts.demand import WINDOW, Demand, baselines
-from bench.posts.lagged_average import LEAD, LENGTH, VARIANCE, stateless_floor, table, target
+from bench.posts.lagged_average import LEAD, LENGTH, VARIANCE, amount, stateless_floor, table, target
 from bench.posts.registry import EXPERIMENTS, Setting, check, choose
 from bench.posts.result import SCHEMA, Arm, Entry, values
 
@@ -95,6 +95,56 @@ def test_known_errors_of_the_baselines_on_a_line():
     assert one["linear autoregression (20 lags), stateless"] == pytest.approx(0, abs=1e-9)
 
 
+def test_predictions_without_a_network_are_held_against_rows_with_values_that_every_arm_reaches():
+    rng = np.random.default_rng(0)
+    for rows in (400, 437):
+        data = Demand(10 + rng.random(rows), period=10)
+        x, y = data.published
+        assert x[data.real].all()
+        assert y[data.real].all()
+        np.testing.assert_array_equal(data.real, np.arange(data.split, data.split + len(data.real)))
+        # Whole batches from the split on, as the stateful arm makes them.
+        assert data.real[-1] < data.split + (rows - data.split) // 10 * 10
+        assert len(data.real) > rows - data.split - WINDOW - 11
+        persistence = np.sqrt(np.mean((x[data.real, -1] - y[data.real]) ** 2))
+        assert next(iter(baselines(data).values()))["persistence"] == pytest.approx(persistence)
+
+
+def test_streams_with_and_without_state_see_the_same_windows():
+    walk = WINDOW * np.arange(3)[:, None] + 70 * np.arange(4)
+    shifts = set()
+    for epoch in range(20):
+        carried, fresh = (electricity.stream_order(walk, 11, 5, epoch, carried=c) for c in (True, False))
+        np.testing.assert_array_equal(np.diff(carried, axis=0), WINDOW)
+        np.testing.assert_array_equal(np.sort(fresh, axis=None), np.sort(carried, axis=None))
+        assert (fresh != carried).any()
+        shifts.add(carried[0, 0])
+    assert min(shifts) >= 0
+    assert max(shifts) < 11
+    assert len(shifts) > 5
+
+
+@pytest.mark.parametrize("lahead", [1, 2, 4, 8])
+def test_corrected_arms_of_the_lagged_average_make_about_as_many_updates(lahead):
+    for carried in (False, True):
+        updates, epochs = amount(lahead, carried=carried, setting=Setting())
+        assert updates * epochs == pytest.approx(8000, rel=0.01)
+
+
+def test_what_a_stateless_cosine_arm_is_trained_on_is_what_is_said():
+    one = cosine.Cosine(40, 2, hidden=(3, 2), dropout=0.0, train=104, batch_size=16)
+    traces = cosine.no_traces()
+    arm = cosine.as_published(one, "a name", Setting(seeds=(0, 1)), traces, column="corrected")
+    assert (arm.name, arm.column) == ("a name", "corrected")
+    assert "dense 3 and 2, dropout 0, B = 16, 2 epochs of 64 stride-1 windows of the first 104 values" in arm.settings
+    assert traces["first"] == {"a name": 104}
+    forecast = np.array(traces["forecast"]["a name"])
+    assert forecast.shape == (cosine.FORECAST_STEPS, 2)
+    truth = (1 + np.cos(2 * np.pi * (104 + np.arange(cosine.FORECAST_STEPS)) / 100)) / 2
+    expected = ((forecast - truth[:, None]) ** 2).mean(axis=0)
+    np.testing.assert_allclose(arm.figures[cosine.FORECAST], expected, rtol=1e-2)
+
+
 def write_ld2011(
     path, rows=("2011-01-01 00:15:00", "2011-01-01 00:30:00"), clients=252, value=lambda r, c: f"{r},{c:03d}"
 ):
@@ -161,6 +211,17 @@ json.dump({"schema": SCHEMA, "id": asked["id"], "seeds": asked["seeds"],
 
     monkeypatch.setattr(command.subprocess, "Popen", fake)
     return started
+
+
+def test_an_experiment_finds_the_same_when_it_is_run_again(tmp_path):
+    """In a process of its own, by the command: masking draws its layers' weights from Keras."""
+    found = []
+    for name in ("once", "again"):
+        assert command.main(["--only", "masking", "--seeds", "2", "--results", str(tmp_path / name)]) == 0
+        found.append(json.loads((tmp_path / name / "masking.json").read_text(encoding="utf-8")))
+    assert found[0]["checks"] == found[1]["checks"]
+    assert found[0]["schema"] == SCHEMA
+    assert found[0]["seeds"] == [0, 1]
 
 
 def test_finished_experiments_are_kept_and_failed_ones_lose_nothing(stub, tmp_path, capsys):

@@ -1,6 +1,7 @@
 """Verdicts of the posts' page by known answers, and the page from results alone."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from reports.posts.render import section
 from reports.statistics.samples import mean_interval, prediction_interval
 
 SEEDS = list(range(10))
+PUBLISHED = Path(__file__).parents[2] / "reports" / "published" / "posts"
 
 
 def an_entry(figures, claims=(), checks=(), **more):
@@ -126,6 +128,14 @@ def test_the_sentence_follows_the_answer():
     assert answer(an_entry({"a": 10 * SPREAD}), claim).sentence == "Is it below? They cannot be told apart."
 
 
+def test_no_seed_would_show_an_accuracy_beyond_all_or_nothing():
+    claim = Claim("published", "post", "q", "accuracy", "a", value=1.0)
+    values = np.array([1.0] * 9 + [0.9])
+    assert prediction_interval(values, log=False).high > 1
+    assert answer(an_entry({"a": values}), claim).figures.endswith("to 100 %")
+    assert "show 0 % to" in answer(an_entry({"a": 1 - values}), claim).figures
+
+
 def test_verdicts():
     yes = Claim("published", "post", "q", "test mse", "a", value=1.0)
     no = Claim("published", "post", "q", "test mse", "a", value=99.0)
@@ -139,6 +149,8 @@ def test_verdicts():
     assert found() == "nothing was published"
     tried = an_entry({}, checks=[Check("x", True, "seen"), Check("y", False, "seen")])
     assert verdict(tried, []) == "1 of 2 statements hold"
+    both = an_entry({"a": SPREAD}, [yes], checks=tried.checks)
+    assert section(both).verdict == "reproduced; 1 of 2 statements hold"
 
 
 def stored(tmp_path, **changes):
@@ -175,6 +187,41 @@ def test_the_page_comes_from_results_alone_and_keeps_what_was_published(tmp_path
     assert "reproduced" in text
     assert "80 %" in text
     assert "without a result yet: cosine-stateless" in capsys.readouterr().out
+    assert "\nWithout a result yet: cosine-stateless" in text
+
+
+def test_the_page_renders_the_same_again_from_the_records(tmp_path):
+    """What a run wrote comes back from the records in its own order, which is that of the page's columns and lines."""
+    arms = [
+        {"name": name, "column": "as published", "settings": "s", "figures": {"test mse": mse, "accuracy": mse}}
+        for name, mse in (("z", [0.2, 0.3]), ("a", [0.4, 0.6]))
+    ]
+    known = {"test mse": {"persistence": 0.5, "a mean": 0.7}, "accuracy": {"chance": 0.1}}
+    results = stored(tmp_path, id="cosine-mlp", checks=[], arms=arms, baselines=known, seeds=[0, 1])
+    page = tmp_path / "published" / "posts.md"
+    page.parent.mkdir()
+    asked = ["--results", str(results), "--page", str(page)]
+    assert command.main(asked) == 0
+    text = page.read_text(encoding="utf-8")
+    records = (tmp_path / "published" / "posts" / "records.json.xz").read_bytes()
+    assert "| arm | how it was trained | test mse | accuracy |" in text
+    assert text.index("persistence") < text.index("a mean")
+    (results / "cosine-mlp.json").unlink()
+    assert command.main(asked) == 0
+    assert page.read_text(encoding="utf-8") == text
+    assert (tmp_path / "published" / "posts" / "records.json.xz").read_bytes() == records
+
+
+def test_published_questions_ask_what_their_answer_says():
+    """`level` answers yes where a figure is below a constant, so its question asks for no more than that."""
+    entries, _ = read(Path("nothing"), PUBLISHED, ())
+    levels = [claim for entry_ in entries for claim in entry_.claims if claim.kind == "level"]
+    assert len(levels) > 10
+    assert not [claim.question for claim in levels if "below" not in claim.question and "beats" not in claim.question]
+    for one in entries:
+        for claim in one.claims:
+            arms = [one.arm(name) for name in (claim.a, claim.b) if name]
+            assert all(claim.figure in arm.figures for arm in arms)
 
 
 def test_no_result_or_another_schema_is_one_sentence(tmp_path, capsys):
