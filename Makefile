@@ -13,27 +13,33 @@ OF_FILE := COLUMN TIME GROUP SERIES INPUTS PERIOD WINDOWS BATCHES UNITS CELLS SE
 # Which of the posts' experiments (all), and where the book's file LD2011_2014.txt lies (the series shipped).
 ONLY    ?=
 LD2011  ?=
-# A run continues where it stopped if it is called again by the same name.
 NOTHING :=
 SPACE   := $(NOTHING) $(NOTHING)
-RUN     ?= $(basename $(notdir $(if $(CSV),$(subst $(SPACE),_,$(CSV)),$(PRESET))))$(if $(filter gpu,$(DEVICE)),-gpu)$(OWN:%=-%)
+COMMA   := ,
+GPU     := $(filter gpu,$(DEVICE))
 
-# Each engine and device has an environment of its own; only TensorFlow's on a CPU has the tools of development too.
-OWN     := $(filter jax torch,$(ENGINE))
-VENV    := .venv$(if $(filter gpu,$(DEVICE)),-gpu)$(OWN:%=-%)
+# Each device and combination of engines, in whatever order, has an environment of its own, but for TensorFlow alone on a
+# CPU, whose environment has the tools of development too.
+NAMED   := $(filter tensorflow jax torch,$(sort $(subst $(COMMA),$(SPACE),$(ENGINE))))
+OWN     := $(if $(filter-out tensorflow,$(NAMED)),$(NAMED))
+OF_OWN  := $(if $(GPU),-gpu)$(if $(OWN),-$(subst $(SPACE),-,$(OWN)))
+VENV    := .venv$(OF_OWN)
+# A run continues where it stopped if it is called again by the same name.
+RUN     ?= $(basename $(notdir $(if $(CSV),$(subst $(SPACE),_,$(CSV)),$(PRESET))))$(OF_OWN)
 PY      := $(VENV)/bin/python
 STAMP   := $(VENV)/installed
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  make bench [PRESET=quick|full|smoke|cost|path.toml] [RUN=name] [DEVICE=cpu|gpu] [ENGINE=tensorflow|jax|torch] [ARGS='-k lstm']"
+	@echo "  make bench [PRESET=quick|full|smoke|cost|path.toml] [RUN=name] [DEVICE=cpu|gpu] [ENGINE=tensorflow|jax|torch|a,b] [ARGS='-k lstm']"
 	@echo "  make bench CSV=path [COLUMN=name] [TIME=name] [WINDOWS=4,12,48] [RUN=name]     your own series: docs/own-series.md"
 	@echo "  make report RUN=name"
 
-# For another engine the lock is a constraint: its versions hold, but TensorFlow is not installed.
-PACKAGES := $(if $(OWN),--constraint requirements.lock --editable '.[$(OWN)$(if $(filter gpu,$(DEVICE)),-cuda)]',\
-  --requirement requirements.lock $(if $(filter gpu,$(DEVICE)),'tensorflow[and-cuda]'))
+# For other engines the lock is a constraint: its versions hold, but only what these engines need is installed.
+EXTRAS   := $(subst $(SPACE),$(COMMA),$(patsubst tensorflow-cuda,cuda,$(OWN:%=%$(if $(GPU),-cuda))))
+PACKAGES := $(if $(OWN),--constraint requirements.lock --editable '.[$(EXTRAS)]',\
+  --requirement requirements.lock $(if $(GPU),'tensorflow[and-cuda]'))
 
 # Installs once; again only when what is to be installed has changed.
 $(STAMP): requirements.lock pyproject.toml

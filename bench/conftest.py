@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench import own_options, plan, presets
+from bench import engines, own_options, plan, presets
 from bench.errors import PlanError, RunFolderError
 from bench.own import lines as own_lines
 from bench.own import load as own_load
@@ -30,7 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--run", default=None, help="name of the run under results/ (the preset's name, or the file's)")
     group.addoption("--results", default="results", type=Path, help="folder of all runs (results)")
     group.addoption("--device", default="cpu", help="cpu or gpu (cpu)")
-    group.addoption("--engine", default="tensorflow", help="framework that trains (tensorflow)")
+    group.addoption("--engine", default="tensorflow", help="framework that trains, or several as a,b (tensorflow)")
     group.addoption("--workers", type=int, help="cases side by side, time cases apart (the preset's, or one a core)")
     group.addoption("--retry", action="store_true", help="run cases again that failed, crashed or hit a limit")
     own_options.add(parser.getgroup("statebench: your own series, instead of a preset"))
@@ -39,13 +39,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Make the plan before anything is collected, so that a mistake costs nothing."""
     try:
-        chosen = {"engine": config.getoption("--engine"), "device": config.getoption("--device")}
+        names, device = engines.named(config.getoption("--engine")), config.getoption("--device")
         own = own_options.read(config)
         if own is None:
-            preset = presets.load(config.getoption("--preset") or "quick", **chosen)
+            preset = presets.load(config.getoption("--preset") or "quick", engines=names, device=device)
             usual_name = preset.name
         else:
-            preset = own_load(*own, **chosen)
+            preset = own_load(*own, engines=names, device=device)
             usual_name = own_options.run_name(own[0].path)
         name = _run_name(config.getoption("--run") or usual_name)
         preset = replace(preset, limits=_limits(preset.limits, config.getoption("--workers")))
@@ -53,8 +53,8 @@ def pytest_configure(config: pytest.Config) -> None:
             preset=preset,
             plan=plan.make(preset),
             folder=config.getoption("--results") / name,
-            engine=config.getoption("--engine"),
-            device=config.getoption("--device"),
+            engines=names,
+            device=device,
             retry=config.getoption("--retry"),
             command=shlex.join(["python", "-m", "pytest", *sys.argv[1:]]),
             say=lambda text: _say(config, text),

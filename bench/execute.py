@@ -36,7 +36,8 @@ def execute(
     if job.series is not None:
         tasks.add(OwnSeries(Prepared.load(job.series)))
     engine = engines.create(case.engine)
-    engine.configure(threads=threads, device=case.device, cache=cache)
+    # Each engine in a folder of its own, so that none takes another's file for its own.
+    engine.configure(threads=threads, device=case.device, cache=cache and cache / case.engine)
     load = workload.build(case, job.training)
     result, seconds, warnings = {
         "convergence": lambda: convergence.measure(load, engine),

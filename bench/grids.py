@@ -34,9 +34,12 @@ MOST_LAYERS = 3
 
 
 def expand(  # noqa: C901, PLR0912 - one check after another
-    kind: str, grid: dict[str, Any], training: Training, where: str, *, engine: str, device: str
+    kind: str, grid: dict[str, Any], training: Training, where: str, *, engines: tuple[str, ...], device: str
 ) -> list[tuple[Case, Training]]:
-    """Return all cases of a grid: the product of its lists, in the order in which they are written."""
+    """Return all cases of a grid: the product of its lists, in the order in which they are written.
+
+    Engines come innermost, so that the same case by another engine is its neighbour.
+    """
     own = {item.name for item in fields(Training)}
     dimensions = {"task", "cell", "regime", *GRID_DEFAULTS}
     known_keys(grid, dimensions | own | {"repetitions", "family"}, where)
@@ -82,6 +85,7 @@ def expand(  # noqa: C901, PLR0912 - one check after another
         )
         for repetition in range(repetitions)
         for values in (dict(zip(lists, point, strict=True)) for point in product(*lists.values()))
+        for engine in engines
     ]
 
 

@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -91,14 +92,14 @@ def accelerators(engine: str) -> list[str]:
     return list(json.loads(done.stdout.strip().splitlines()[-1])) if done.returncode == 0 else []
 
 
-def why_no_gpu(engine: str) -> str:
-    """What the engine and the system see, for the error that no GPU is usable."""
+def why_no_gpu(engine: str, asked: Sequence[str] = ()) -> str:
+    """What the engine and the system see, for the error that no GPU is usable; `asked`: all engines of the run."""
     done = _ask(engine, "print(engine.versions())")
     said = done.stdout.strip().splitlines()[-1:] or done.stderr.strip().splitlines()[-1:]
     smi = shutil.which("nvidia-smi")
     missing = (
         "nvidia-smi is there, so the driver is; the CUDA libraries that the engine needs are missing: install with "
-        f"`make bench DEVICE=gpu ENGINE={engine}`, which takes its CUDA build"
+        f"`make bench DEVICE=gpu ENGINE={','.join(asked) or engine}`, which takes its CUDA build"
         if smi
         else "there is no nvidia-smi either: no NVIDIA driver is installed, or this container was not given the GPU"
     )

@@ -82,7 +82,7 @@ def propose_batch_sizes(train_rows: int, windows: Sequence[int]) -> Proposal:
     )
 
 
-def load(request: Request, grid: Grid, *, engine: str = "tensorflow", device: str = "cpu") -> Preset:
+def load(request: Request, grid: Grid, *, engines: tuple[str, ...] = ("tensorflow",), device: str = "cpu") -> Preset:
     """Read a user's file and make a preset of it.
 
     Raises
@@ -110,7 +110,7 @@ def load(request: Request, grid: Grid, *, engine: str = "tensorflow", device: st
     settings = _settings(series, grid, windows, batches, asked=bool(grid.batch_sizes))
     text = json.dumps(settings, sort_keys=True).encode()
     return presets.check(
-        settings, request.path, hashlib.sha256(text).hexdigest(), engine=engine, device=device, series=series
+        settings, request.path, hashlib.sha256(text).hexdigest(), engines=engines, device=device, series=series
     )
 
 

@@ -7,8 +7,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from bench import engines
 from bench.cases import DEVICES, KINDS, Case, Training
+from bench.engines import check as check_engines
 from bench.errors import PlanError, unknown
 from bench.grids import declared, expand
 from bench.settings import known_keys, read_settings
@@ -90,15 +90,15 @@ def find(name: str) -> Path:
     raise unknown("preset", name, known)
 
 
-def load(name: str, *, engine: str = "tensorflow", device: str = "cpu") -> Preset:
+def load(name: str, *, engines: tuple[str, ...] = ("tensorflow",), device: str = "cpu") -> Preset:
     """Read and check a preset.
 
     Parameters
     ----------
     name
         Name of a preset that comes with the suite, or path of a TOML file.
-    engine, device
-        Run all its cases with this engine on this device.
+    engines, device
+        Run all its cases with each of these engines on this device.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def load(name: str, *, engine: str = "tensorflow", device: str = "cpu") -> Prese
         settings = tomllib.loads(raw.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PlanError(f"{path} is not valid TOML: {error}") from error
-    return check(settings, path, hashlib.sha256(raw).hexdigest(), engine=engine, device=device)
+    return check(settings, path, hashlib.sha256(raw).hexdigest(), engines=engines, device=device)
 
 
 def check(
@@ -119,7 +119,7 @@ def check(
     path: Path,
     sha256: str,
     *,
-    engine: str = "tensorflow",
+    engines: tuple[str, ...] = ("tensorflow",),
     device: str = "cpu",
     series: OwnSeries | None = None,
 ) -> Preset:
@@ -135,7 +135,7 @@ def check(
     PlanError
         Naming every unknown name or wrong value.
     """
-    engines.check(engine)
+    check_engines(engines)
     if device not in DEVICES:
         raise unknown("device", device, DEVICES)
     where = path.name
@@ -157,7 +157,7 @@ def check(
             raise PlanError(f"[{kind}] of {where} must be written [[{kind}]]: a preset may have several grids")
         for number, grid in enumerate(grids, 1):
             place = f"[[{kind}]] number {number} of {where}"
-            cases = expand(kind, grid, training, place, engine=engine, device=device)
+            cases = expand(kind, grid, training, place, engines=engines, device=device)
             preset.grids.extend(cases)
             preset.family.extend(declared(grid.get("family", False), [case for case, _ in cases], place))
     if not preset.grids:

@@ -36,7 +36,7 @@ class Session:
     preset: Preset
     plan: Plan
     folder: Path
-    engine: str
+    engines: tuple[str, ...]
     device: str
     retry: bool
     command: str
@@ -54,9 +54,7 @@ class Session:
         bench.errors.RunFolderError
             If the folder belongs to another plan or machine.
         """
-        accelerators = machine.accelerators(self.engine) if self.device == "gpu" else []
-        if self.device == "gpu" and not accelerators:
-            raise PlanError(machine.why_no_gpu(self.engine))
+        accelerators = self._accelerators() if self.device == "gpu" else []
         self._run = RunFolder(self.folder)
         self._run.lock()
         self._run.open(self.preset, self.plan, machine.fingerprint(accelerators), ROOT, self.command)
@@ -73,13 +71,21 @@ class Session:
             f"{workers} side by side, but for time cases, which take turns"
         )
         if todo:
-            prepare_forkserver(self.engine)
+            prepare_forkserver(self.engines[0])
         if any(job.case.kind == "time" for job in todo):
             # Now, while nothing else of this run is on the machine.
-            self._run.note_ceilings(in_run.measure(self.engine, self.device))
+            self._run.note_ceilings(*in_run.measure(self.engines, self.device))
         # Shared by all runs on this machine: what was compiled for one case serves every case of the same shapes.
         cache = self.folder.parent / ".compiled" / self._run.compiler_key
         self._scheduler = Scheduler(todo, self.preset.limits, self.folder / "logs", cache, self._ended)
+
+    def _accelerators(self) -> list[str]:
+        """GPUs as the first engine names them; every engine must see some."""
+        seen = {name: machine.accelerators(name) for name in self.engines}
+        for name, found in seen.items():
+            if not found:
+                raise PlanError(machine.why_no_gpu(name, self.engines))
+        return seen[self.engines[0]]
 
     def record(self, key: str) -> dict[str, Any]:
         """Return a case's record, running it and what comes before it if need be."""

@@ -137,9 +137,12 @@ class RunFolder:
         self.records[record["key"]] = record
         self.about["invocations"][-1]["cases_run"] += 1
 
-    def note_ceilings(self, ceilings: dict[str, Any] | None) -> None:
-        """Note what this machine reached at best when this invocation began; None where that is not known."""
-        self.about["invocations"][-1]["ceilings"] = ceilings
+    def note_ceilings(self, ceilings: dict[str, Any] | None, engine: str | None) -> None:
+        """Note what this machine reached at best when this invocation began, and with which engine.
+
+        None and None where no engine of the run brings operations for it.
+        """
+        self.about["invocations"][-1] |= {"ceilings": ceilings, "ceilings_engine": engine}
         self._write_about()
 
     def close(self, wall_seconds: float) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
+from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,10 @@ ALLOCATOR_COUNTS_ALL = "TF_CPU_ALLOCATOR_USE_BFC"
 """TensorFlow's plain CPU allocator counts large blocks only; this one counts all, but must be chosen before import."""
 
 
+_preloaded: list[str] = []
+"""The engine that the server of processes was told to import: at most one, since it is started once."""
+
+
 def prepare_forkserver(engine: str) -> None:
     """Tell multiprocessing what to import before the first worker.
 
@@ -38,7 +43,17 @@ def prepare_forkserver(engine: str) -> None:
     """
     # A worker has one core; NumPy's threads would wait for each other on it.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    get_context("forkserver").set_forkserver_preload([engines.ENGINES[engine].module, "bench.execute"])
+    if not _preloaded:
+        get_context("forkserver").set_forkserver_preload([engines.ENGINES[engine].module, "bench.execute"])
+        _preloaded.append(engine)
+
+
+def context_for(engine: str) -> ForkServerContext | SpawnContext:
+    """How a process begins that uses an engine: forked from the server, or fresh where that has another framework.
+
+    Keras' backend is chosen at its import, so that no process can have two.
+    """
+    return get_context("forkserver") if engine in _preloaded or not _preloaded else get_context("spawn")
 
 
 @dataclass
@@ -75,7 +90,7 @@ class Worker:
         # Here and not in the case's process: without room for a log it is the run that must stop, not the case.
         self.log.write_text(f"{self.job.case.key}\n", encoding="utf-8")
         memory = self.job.case.kind == "memory"
-        context = get_context("spawn") if memory else get_context("forkserver")
+        context = get_context("spawn") if memory else context_for(self.job.case.engine)
         self._connection, theirs = context.Pipe()
         self._process = context.Process(
             target=_main, args=(theirs, self.job, self.log, self.core, self.cache, self.group is not None), daemon=True

@@ -69,8 +69,7 @@ def _network(found: list[Comparison]) -> str:
 
 
 def _where(setting: Setting) -> str:
-    usual = {"engine": "tensorflow", "device": "cpu", "dtype": "float32", "kernel": "replicated"}
-    unusual = [str(getattr(setting, name)) for name, value in usual.items() if getattr(setting, name) != value]
+    unusual = [*setting.unusual, *([setting.kernel] if setting.kernel != "replicated" else [])]
     return f" ({', '.join(unusual)})" if unusual else ""
 
 

@@ -7,8 +7,10 @@ from reports.attribution import Control, Otherwise, Share, controls, gains_by_ca
 from reports.compare import Comparison, against_itself, comparisons
 from reports.costs.analysis import Costs, costs
 from reports.effort import Effort, effort
+from reports.engines import engines_of
 from reports.findings import Finding, findings
 from reports.floors import FloorCheck, floor_checks
+from reports.frameworks import SameArm, same_arms
 from reports.glance import Line, glance
 from reports.headline import headline
 from reports.instead import Instead, instead
@@ -49,10 +51,16 @@ class Analysis:
     gains_by_carrying: str
     sensitivity: list[Sensitivity]
     rates: list[Rates]
+    same_arms: list[SameArm]
     costs: Costs
     floors: list[FloorCheck]
     warnings: list[Noted]
     effort: Effort
+
+    @property
+    def engines(self) -> list[str]:
+        """Engines of the run, in order."""
+        return engines_of(self.run)
 
     @property
     def false_calls(self) -> list[Comparison]:
@@ -103,6 +111,7 @@ def analyse(run: Run) -> Analysis:
         gains_by_carrying=gains_by_carrying(otherwise),
         sensitivity=[sensitivity(one) for one in compared],
         rates=rates(run),
+        same_arms=same_arms(run),
         costs=costs(run),
         floors=floor_checks(run),
         warnings=collect(run, every, itself),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from reports.compare import CONTROLS, Comparison
+from reports.engines import by_engine, engine_by_engine
 from reports.read import Run
 from reports.settings import Setting, arms_by_setting, body
 from reports.statistics.intervals import Ratio, geometric_ratio
@@ -70,11 +71,13 @@ _ISOLATES = {
 
 
 def shares(found: list[Control]) -> list[Share]:
-    """Group the controls by regime, each with its sentence."""
+    """Group the controls by regime and engine, each with its sentence."""
+    groups = by_engine(found, lambda one: one.setting)
     return [
-        Share(regime, title, _sentence(what, rows), rows)
+        Share(regime, f"{title} ({engine})" if len(groups) > 1 else title, _sentence(what, rows), rows)
         for regime in CONTROLS
-        if (rows := [one for one in found if one.regime == regime])
+        for engine, group in groups.items()
+        if (rows := [one for one in group if one.regime == regime])
         for title, what in [_ISOLATES.get(regime, (regime, regime))]
     ]
 
@@ -94,6 +97,10 @@ def _sentence(what: str, rows: list[Control]) -> str:
 
 def gains_by_carrying(found: list[Otherwise]) -> str:
     """Say what stateless-trained networks gain by merely predicting with carried state; "" where not evaluated."""
+    return engine_by_engine(found, lambda one: one.setting, _gains_by_carrying)
+
+
+def _gains_by_carrying(found: list[Otherwise]) -> str:
     here = [one.ratio for one in found if (one.regime, one.way) == ("stateless", "carried")]
     if not here:
         return ""

@@ -1,5 +1,6 @@
 """Less training: two arms of a setting, paired by seed, judged in updates, cell steps, FLOPs and seconds."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -7,10 +8,11 @@ import numpy as np
 
 from bench.regimes import REGIMES
 from bench.warnings import Warn
+from reports.engines import by_engine, in_order
 from reports.flops import flops_per_update
 from reports.read import Run
 from reports.records import Convergence, Record, Replicate
-from reports.settings import Setting, arms_by_setting, body
+from reports.settings import USUAL, Setting, arms_by_setting, body
 from reports.statistics.intervals import (
     LEVEL,
     clopper_pearson,
@@ -106,6 +108,11 @@ class Comparison:
     def regimes(self) -> tuple[str, str]:
         """Regimes of the two arms."""
         return self.a.record.case.regime, self.b.record.case.regime
+
+    @property
+    def keys(self) -> tuple[str, str]:
+        """Keys of the two records."""
+        return self.a.record.key, self.b.record.key
 
     @property
     def of_the_claim(self) -> bool:
@@ -207,7 +214,10 @@ def _arm(record: Record, replicates: list[Replicate], target: float | None) -> A
 
 
 def comparisons(run: Run) -> list[Comparison]:
-    """Every two arms of a setting that are worth comparing; Holm over the declared family.
+    """Every two arms of a setting that are worth comparing; Holm over the declared family, of each engine apart.
+
+    The same question by another engine is the same question again, not one more: what an engine's verdicts are does not
+    depend on which others ran beside it.
 
     Those are stateful against stateless, and each control arm beside both: control against stateless, stateful
     against control. A declared comparison that has no usable records counts with p = 1: the family was fixed before
@@ -220,13 +230,21 @@ def comparisons(run: Run) -> list[Comparison]:
         for first, second in _PAIRS
         if {first, second} <= arms.keys()
     ]
-    declared = [(one.a.record.key, one.b.record.key) in family for one in found]
-    p = [one.p if one.same_target else 1.0 for one, is_declared in zip(found, declared, strict=True) if is_declared]
-    adjusted = iter(holm(np.array(p + [1.0] * (len(family) - len(p)))).tolist())
-    return [
-        replace(one, declared=True, p_holm=next(adjusted)) if is_declared else one
-        for one, is_declared in zip(found, declared, strict=True)
-    ]
+    sizes = families(run)
+    adjusted: dict[tuple[str, str], float] = {}
+    for engine, here in by_engine(found, lambda one: one.setting).items():
+        declared = [one for one in here if one.keys in family]
+        p = [one.p if one.same_target else 1.0 for one in declared]
+        p += [1.0] * (sizes.get(engine, 0) - len(p))
+        adjusted |= zip((one.keys for one in declared), holm(np.array(p)).tolist(), strict=False)
+    return [replace(one, declared=True, p_holm=adjusted[one.keys]) if one.keys in adjusted else one for one in found]
+
+
+def families(run: Run) -> dict[str, int]:
+    """How many comparisons were declared before the run, by engine."""
+    engine = {case.key: case.engine for case in (*run.plan, *(record.case for record in run.records))}
+    counts = Counter(engine.get(first, USUAL["engine"]) for first, _ in run.family)
+    return {name: counts[name] for name in in_order(counts)}
 
 
 def against_itself(run: Run) -> list[Comparison]:

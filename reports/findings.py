@@ -57,7 +57,7 @@ class Finding:
             windows[replace(setting, window=0)].append(setting.window)
         if len(windows) > MOST_NAMED:
             counts = Counter(setting.task_name for setting in self.settings)
-            return f"on {listing([f'{task} in {n}' for task, n in counts.items()])}"
+            return f"on {listing([f'{task} in {n}' for task, n in counts.items()])}{self.settings[0].aside}"
         return "; ".join(
             f"{one.task_name}, {one.network}, B {one.batch_size} at L = {listing(sorted(at))}"
             for one, at in windows.items()
@@ -87,15 +87,16 @@ def findings(controls: list[Control]) -> list[Finding]:
 
     In a setting it beats both where both intervals lie beyond the margin and the larger of the two permutation p (so
     that both must be small: an intersection-union test) is at most 5 % after Holm: over the run's declared family where
-    both comparisons were declared, else over the settings of that control.
+    both comparisons were declared, else over the settings of that control; of one engine each.
     """
-    groups: defaultdict[tuple[str, bool], list[tuple[Comparison, Comparison]]] = defaultdict(list)
+    groups: defaultdict[tuple[str, bool, str], list[tuple[Comparison, Comparison]]] = defaultdict(list)
     for one in controls:
         if one.over_stateless is not None and one.stateful_over_it is not None:
             pair = one.over_stateless, one.stateful_over_it
-            groups[one.regime, all(comparison.declared for comparison in pair)].append(pair)
+            declared = all(comparison.declared for comparison in pair)
+            groups[one.regime, declared, one.setting.engine].append(pair)
     found = []
-    for (regime, declared), both in groups.items():
+    for (regime, declared, _), both in groups.items():
         if declared:
             adjusted = np.array([max(first.p_holm, second.p_holm) for first, second in both])
         else:

@@ -34,10 +34,8 @@ def glance(compared: list[Comparison]) -> list[Line]:
     groups: defaultdict[tuple[str, str, int, str], list[Comparison]] = defaultdict(list)
     for one in compared:
         setting = one.setting
-        usual = (setting.engine, setting.device, setting.dtype) == ("tensorflow", "cpu", "float32")
-        where = "" if usual else f" ({setting.engine}, {setting.device}, {setting.dtype})"
         layers = "" if setting.layers == 1 else f", {setting.layers} layers"
-        cell = f"{setting.cell_name}{layers}{where}"
+        cell = f"{setting.cell_name}{layers}{setting.aside}"
         groups[setting.task_name, cell, setting.batch_size, setting.kernel].append(one)
     several = {key[:2] for key in groups if sum(other[:2] == key[:2] for other in groups) > 1}
     lines = []

@@ -3,13 +3,27 @@
 from collections import Counter
 
 from reports.compare import Comparison
+from reports.engines import by_engine
 from reports.narrowest import WidthComparison
 from reports.statistics.verdict import LESS, MORE, Verdict
 from reports.words import count, listing
 
 
 def headline(compared: list[Comparison], widths: list[WidthComparison]) -> list[str]:
-    """Two sentences: less training, and a smaller network; of LSTM, the claim's cell, where the run has any."""
+    """Two sentences: less training, and a smaller network; of LSTM, the claim's cell, where the run has any.
+
+    Of a run with several engines a paragraph each: the same settings by another engine are no further evidence.
+    """
+    engines = by_engine(compared, lambda one: one.setting)
+    if len(engines) < 2:
+        return _of_one_engine(compared, widths)
+    return [
+        f"On {engine}: {' '.join(_of_one_engine(here, [one for one in widths if one.setting.engine == engine]))}"
+        for engine, here in engines.items()
+    ]
+
+
+def _of_one_engine(compared: list[Comparison], widths: list[WidthComparison]) -> list[str]:
     if not compared:
         return [
             "**Whether carrying state pays cannot be said from this run**: no setting has both arms.",

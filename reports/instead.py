@@ -4,6 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 
 from reports.compare import Comparison, compare
+from reports.engines import engine_by_engine
 from reports.read import Run
 from reports.settings import Arms, Setting, arms_by_setting, body
 from reports.statistics.verdict import LESS, MORE, Judgement
@@ -64,7 +65,11 @@ def instead(run: Run) -> list[Instead]:
 
 
 def in_short(found: list[Instead]) -> str:
-    """One sentence over all of them; "" without any."""
+    """One sentence over all of them, for each engine; "" without any."""
+    return engine_by_engine(found, lambda one: one.setting, _in_short)
+
+
+def _in_short(found: list[Instead]) -> str:
     if not found:
         return ""
     parts = []

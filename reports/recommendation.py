@@ -90,7 +90,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """What follows for one task.
+    """What follows for one task, from the arms of one engine.
 
     Attributes
     ----------
@@ -107,6 +107,7 @@ class Recommendation:
     """
 
     task: str
+    engine: str
     file: str | None
     reliable: list[Candidate]
     unreliable: list[Candidate]
@@ -190,14 +191,14 @@ def shown_to_fail(arm: Arm) -> bool:
 
 
 def recommendations(run: Run) -> list[Recommendation]:
-    """Recommend for each task of a run that is a real series: one whose optimum nobody knows."""
-    by_task: defaultdict[str, list[tuple[Setting, Record]]] = defaultdict(list)
+    """Recommend for each task of a run that is a real series, one whose optimum nobody knows, by each engine."""
+    by_task: defaultdict[tuple[str, str], list[tuple[Setting, Record]]] = defaultdict(list)
     for setting, arms in arms_by_setting(run).items():
         for regime, record in arms.items():
             usable = regime in REGIMES and setting.cell in LAYERS and flops_per_update(record) is not None
             if usable and body(record).level("optimum") is None and body(record).evaluation:
-                by_task[setting.task_name].append((setting, record))
-    return [_recommend(run, task, arms) for task, arms in by_task.items()]
+                by_task[setting.task_name, setting.engine].append((setting, record))
+    return [_recommend(run, task, engine, arms) for (task, engine), arms in by_task.items()]
 
 
 def plain(run: Run) -> list[dict[str, Any]]:
@@ -205,6 +206,7 @@ def plain(run: Run) -> list[dict[str, Any]]:
     return [
         {
             "task": one.task,
+            "engine": one.engine,
             "arms": one.tried,
             "reliable": len(one.reliable),
             "choice": one.best.arm.record.case.id if one.reliable else None,
@@ -217,7 +219,7 @@ def plain(run: Run) -> list[dict[str, Any]]:
     ]
 
 
-def _recommend(run: Run, task: str, arms: list[tuple[Setting, Record]]) -> Recommendation:
+def _recommend(run: Run, task: str, engine: str, arms: list[tuple[Setting, Record]]) -> Recommendation:
     alone = [(setting, record, compare(setting, record, record).a) for setting, record in arms]
     alone.sort(key=lambda one: one[2].ert * _flops(one[1]))
     reliable = [one for one in alone if shown_above_half(one[2].hits, one[2].n)]
@@ -228,6 +230,7 @@ def _recommend(run: Run, task: str, arms: list[tuple[Setting, Record]]) -> Recom
 
     return Recommendation(
         task=task,
+        engine=engine,
         file=repr(str(series)) if (series := run.folder / SERIES_FILE).is_file() else None,
         reliable=candidates(reliable),
         unreliable=candidates(rest),

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any, Self
 
 from bench.cases import Case
+from bench.engines import ENGINES
 from reports.read import Run
 from reports.records import Convergence, Record
 
@@ -16,10 +17,16 @@ CELL_NAMES = {
     "simple_rnn": "SimpleRNN",
 }
 
+USUAL = {"engine": "tensorflow", "device": "cpu", "dtype": "float32"}
+"""What a name that says nothing of it means."""
 
-@dataclass(frozen=True, order=True)
+
+@dataclass(frozen=True)
 class Setting:
-    """All of a case but its kind, regime and repetition: what two arms must share to be compared."""
+    """All of a case but its kind, regime and repetition: what two arms must share to be compared.
+
+    In order by their fields, engines as `bench.engines.ENGINES` has them.
+    """
 
     task: str
     dial: int
@@ -50,6 +57,14 @@ class Setting:
             case.dtype,
         )
 
+    def __lt__(self, other: "Setting") -> bool:
+        return self._place < other._place
+
+    @property
+    def _place(self) -> tuple[Any, ...]:
+        of_engine = next((n for n, name in enumerate(ENGINES) if name == self.engine), len(ENGINES))
+        return tuple((of_engine, value) if name == "engine" else value for name, value in vars(self).items())
+
     @property
     def task_name(self) -> str:
         """Task with its dial."""
@@ -61,22 +76,32 @@ class Setting:
         return CELL_NAMES.get(self.cell, self.cell)
 
     @property
+    def unusual(self) -> tuple[str, ...]:
+        """Engine, device and dtype, each where it is not what a name without it means."""
+        return tuple(value for name, usual in USUAL.items() if (value := getattr(self, name)) != usual)
+
+    @property
+    def aside(self) -> str:
+        """The same behind a name: " (jax, gpu)"; "" where all is usual."""
+        return f" ({', '.join(self.unusual)})" if self.unusual else ""
+
+    @property
     def network(self) -> str:
-        """Cell, layers and units."""
+        """Cell, layers and units, and what is unusual."""
         layers = "" if self.layers == 1 else f"{self.layers} layers × "
-        return f"{self.cell_name}, {layers}{self.units} units"
+        return f"{self.cell_name}, {layers}{self.units} units{self.aside}"
+
+    @property
+    def short(self) -> str:
+        """All that usually varies but the task, and what is unusual."""
+        layers = "" if self.layers == 1 else f" l{self.layers}"
+        shape = f"{self.cell_name}{layers} u{self.units} L{self.window} B{self.batch_size}"
+        return " ".join([shape, *self.unusual])
 
     @property
     def label(self) -> str:
-        """All that usually varies, in one line."""
-        layers = "" if self.layers == 1 else f" l{self.layers}"
-        return f"{self.task_name} {self.cell_name}{layers} u{self.units} L{self.window} B{self.batch_size}"
-
-    @property
-    def unusual(self) -> str:
-        """What `label` leaves out where it is not the usual (a CPU, TensorFlow, float32), with a space before each."""
-        usual = ((self.device, "cpu"), (self.engine, "tensorflow"), (self.dtype, "float32"))
-        return "".join(f" {value}" for value, default in usual if value != default)
+        """All that usually varies, and what is unusual, in one line: the name of a row or a panel."""
+        return f"{self.task_name} {self.short}"
 
     @property
     def reach(self) -> int | None:
@@ -110,7 +135,7 @@ def case_name(case: dict[str, Any] | str) -> str:
     if isinstance(case, str):
         return case
     known = Case.from_dict(case)
-    return f"{known.kind} {Setting.of(known).label} {known.regime} {known.kernel}{Setting.of(known).unusual}"
+    return f"{known.kind} {Setting.of(known).label} {known.regime} {known.kernel}"
 
 
 Arms = dict[str, Record]

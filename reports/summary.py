@@ -43,6 +43,10 @@ def summary(found: Analysis) -> dict[str, Any]:
             _comparison(one.comparison) | {"target": one.target, "steps_per_prediction": one.steps_per_prediction}
             for one in found.instead
         ],
+        "same_arms": [
+            _comparison(one.comparison) | {"engines": [one.a, one.b], "ended_alike": one.ended_alike}
+            for one in found.same_arms
+        ],
         "network": [_widths(one) for one in found.widths],
         "floors": {"checked": len(found.floors), "below": [one.key for one in found.floors if one.below]},
         "against_itself": {"comparisons": len(found.itself), "false_calls": len(found.false_calls)},
@@ -105,6 +109,7 @@ def _arm(arm: Arm) -> dict[str, Any]:
 def _widths(one: WidthComparison) -> dict[str, Any]:
     return {
         "task": one.setting.task_name,
+        "engine": one.setting.engine,
         "cell": one.setting.cell,
         "layers": one.setting.layers,
         "window": one.setting.window,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from reports.analysis import Analysis
 from reports.compare import Comparison
+from reports.settings import Setting
 from reports.statistics.verdict import LESS, MORE, Verdict
 from reports.words import listing
 
@@ -30,18 +31,20 @@ class Row:
 
 
 def overview(found: Analysis) -> list[Row]:
-    """One row per task and cell, in order; of a run that declares nothing, all comparisons are exploratory."""
-    keys = dict.fromkeys((one.setting.task_name, one.setting.cell_name) for one in found.compared)
-    return [_row(found, task, cell) for task, cell in keys]
+    """One row per task, cell and engine, in order; of a run that declares nothing, all comparisons are exploratory."""
+    return [_row(found, *which) for which in dict.fromkeys(_which(one.setting) for one in found.compared)]
+
+
+def _which(setting: Setting) -> tuple[str, str]:
+    """Task and cell, and what is unusual: engines are not counted together."""
+    return setting.task_name, f"{setting.cell_name}{setting.aside}"
 
 
 def _row(found: Analysis, task: str, cell: str) -> Row:
-    here = [one for one in found.compared if (one.setting.task_name, one.setting.cell_name) == (task, cell)]
+    here = [one for one in found.compared if _which(one.setting) == (task, cell)]
     declared = [one for one in here if one.declared]
     verdicts = Counter(one.updates.verdict for one in declared)
-    widths = Counter(
-        one.verdict for one in found.widths if (one.setting.task_name, one.setting.cell_name) == (task, cell)
-    )
+    widths = Counter(one.verdict for one in found.widths if _which(one.setting) == (task, cell))
     return Row(
         task=task,
         cell=cell,

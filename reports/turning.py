@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from reports.compare import Comparison
+from reports.engines import engine_by_engine
 from reports.headline import deciding
 from reports.settings import Setting
 from reports.statistics.verdict import LESS, MORE
@@ -69,7 +70,11 @@ def turns(compared: list[Comparison]) -> list[Turn]:
 
 
 def turning_point(compared: list[Comparison]) -> str:
-    """Say what reach over window and the window itself decide; "" without any comparison."""
+    """Say what reach over window and the window itself decide, engine by engine; "" without any comparison."""
+    return engine_by_engine(compared, lambda one: one.setting, _turning_point)
+
+
+def _turning_point(compared: list[Comparison]) -> str:
     known = [(one.setting.reach_in_windows, one) for one in deciding(compared)]
     parts = []
     for where, inside in (

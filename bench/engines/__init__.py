@@ -1,5 +1,6 @@
 """Engines by name, and what can be said of each before its framework is imported; importing this imports none."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -66,21 +67,44 @@ ENGINES: dict[str, Known] = {
 }
 
 
-def check(name: str) -> None:
-    """Check that an engine exists and that its packages are installed, importing none of them.
+def named(text: str) -> tuple[str, ...]:
+    """Engines of a list such as ``"jax,tensorflow"``, in the order of `ENGINES` whatever theirs is.
+
+    One order, so that the same engines make the same plan and the same run.
+
+    Raises
+    ------
+    bench.errors.PlanError
+        Naming an engine that is unknown or named twice, and those there are.
+    """
+    asked = [name.strip() for name in text.split(",")]
+    for name in asked:
+        if name not in ENGINES:
+            raise unknown("engine", name, ENGINES)
+        if asked.count(name) > 1:
+            raise PlanError(f"engine {name!r} is named twice in {text!r}: name each once")
+    return tuple(name for name in ENGINES if name in asked)
+
+
+def check(names: Sequence[str]) -> None:
+    """Check that engines exist and that their packages are installed, importing none of them.
 
     Raises
     ------
     bench.errors.PlanError
         Naming the engines there are, or the packages that are missing and how to install them.
     """
-    if name not in ENGINES:
-        raise unknown("engine", name, ENGINES)
-    missing = [package for package in ENGINES[name].needs if find_spec(package) is None]
+    for name in names:
+        if name not in ENGINES:
+            raise unknown("engine", name, ENGINES)
+    needs = dict.fromkeys(package for name in names for package in ENGINES[name].needs)
+    missing = [package for package in needs if find_spec(package) is None]
     if missing:
+        every = ",".join(names)
+        who = f"engine {every!r} needs" if len(names) == 1 else f"engines {every!r} together need"
         raise PlanError(
-            f"engine {name!r} needs {' and '.join(missing)}, not installed here: run "
-            f"`pip install 'statebench[{name}]'`, or `make bench ENGINE={name}`, which makes it an environment"
+            f"{who} {' and '.join(missing)}, not installed here: run "
+            f"`pip install 'statebench[{every}]'`, or `make bench ENGINE={every}`, which makes it an environment"
         )
 
 
@@ -92,7 +116,7 @@ def create(name: str) -> Engine:
     bench.errors.PlanError
         If there is no engine of this name, or its packages are not installed.
     """
-    check(name)
+    check([name])
     engine: Engine = import_module(ENGINES[name].module).ENGINE
     return engine
 

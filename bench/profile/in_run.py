@@ -1,21 +1,32 @@
 """The ceilings of this machine at the time of a run, measured before its first case, in a process of their own."""
 
 import os
-from multiprocessing import get_context
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from bench.profile import ceilings
-from bench.worker import die_with_parent, talk_to
+from bench.worker import context_for, die_with_parent, talk_to
 
 LIMIT_S = 120.0
 """Far more than the few seconds that it takes: beyond it something hangs, and the run goes on without ceilings."""
 
 
-def measure(engine: str, device: str) -> dict[str, Any] | None:
-    """Ceilings by name; None where the engine brings none or they could not be measured, which loses no case."""
-    context = get_context("forkserver")
+def measure(engines: Sequence[str], device: str) -> tuple[dict[str, Any] | None, str | None]:
+    """Ceilings by name, and the engine that they were measured with: the first that brings operations for it.
+
+    None and None where no engine does, or they could not be measured, which loses no case.
+    """
+    for engine in engines:
+        found = _with(engine, device)
+        if found is not None:
+            return found, engine
+    return None, None
+
+
+def _with(engine: str, device: str) -> dict[str, Any] | None:
+    context = context_for(engine)
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_measure, args=(sender, engine, device), daemon=True)
     process.start()

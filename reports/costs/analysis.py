@@ -1,6 +1,6 @@
 """All that a report says of costs, computed once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reports.costs.again import Again, again
 from reports.costs.contrasts import Contrasts, contrasts
@@ -11,6 +11,7 @@ from reports.costs.roofline import Ceilings, Point, ceilings, points
 from reports.costs.timings import Timing, middle, mismatches, timings
 from reports.costs.to_target import ToTarget, Whole, to_target, wholes
 from reports.costs.trust import Energy, Overhead, Watched, energies, overheads, watched
+from reports.engines import in_order
 from reports.read import Run
 from reports.records import Record
 
@@ -35,6 +36,24 @@ class Costs:
     overheads: list[Overhead]
     energies: list[Energy]
     watched: Watched | None
+
+    @property
+    def engines(self) -> list[str]:
+        """Engines that were timed or whose memory was measured, in order."""
+        timed = [one.setting.engine for one in self.timings]
+        return in_order(timed + [one.setting.engine for one in self.memories])
+
+    def by(self, engine: str) -> "Costs":
+        """What sentences are made of, of one engine."""
+        return replace(
+            self,
+            contrasts=self.contrasts.by(engine),
+            paybacks=[one for one in self.paybacks if one.contrast.b.setting.engine == engine],
+            growths=[one for one in self.growths if one.setting.engine == engine],
+            points=[one for one in self.points if one.timing.setting.engine == engine],
+            unrolled=[one for one in self.unrolled if one.b.setting.engine == engine],
+            states=[one for one in self.states if one.b.setting.engine == engine],
+        )
 
 
 def costs(run: Run) -> Costs:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from reports import words
 from reports.costs.analysis import Costs
 from reports.costs.contrasts import Contrast
+from reports.costs.frameworks import ENGINE_PAIRS
 from reports.costs.growth import AXES, SECONDS, Growth, longest
 from reports.costs.memories import Pair
 from reports.costs.payback import Payback
@@ -29,45 +30,48 @@ class Answer:
     text: str
 
 
-def answers(found: Costs) -> list[Answer]:
-    """Every question that this run can answer."""
-    ratios: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
-        (
-            "GRU or LSTM?",
-            "GRU / LSTM of as many parameters",
-            "GRU against an LSTM of as many parameters",
-            ("The GRU", "The GRU, not everywhere", "It depends", "The LSTM"),
-        ),
-        (
-            "Does `implementation` matter?",
-            "implementation 1 / 2",
-            "1 against 2, which is the default",
-            ("Yes, 1 is faster", "1 may be faster", "It depends", "The default is no slower"),
-        ),
-        (
-            "Does `reset_after` matter?",
-            "GRU reset before / after",
-            "False against True, the default",
-            ("Yes, False is faster", "False may be faster", "It depends", "The default is no slower"),
-        ),
-        ("Does cuDNN pay?", "cuDNN / loop", "cuDNN against the loop", YES_NO),
-        ("Does XLA unrolled pay?", "XLA unrolled / loop", "unrolled under XLA against the plain loop", YES_NO),
-        ("Does bfloat16 pay?", "mixed bfloat16 / float32", "`mixed_bfloat16` against float32", YES_NO),
-    )
-    every = (
-        ("Does unrolling pay?", _unrolling(found)),
-        ("Does XLA pay?", _xla(found)),
-        ("What does carrying the state take?", _state(found)),
-        *((question, _several(found, what, subject, verdicts)) for question, what, subject, verdicts in ratios),
-        ("How much of a user's time is overhead?", _fit(found)),
-        ("How does cost grow?", _growth(found)),
-        ("How far is it from what the machine can do?", _limits(found)),
-    )
-    return [Answer(question, *said) for question, said in every if said]
-
-
 Said = tuple[str, str] | None
 """The short answer and the long one."""
+
+
+Say = Callable[[Costs], Said]
+
+
+def answers(found: Costs) -> list[Answer]:
+    """Every question that this run can answer, engine by engine."""
+    every = []
+    for question, say in QUESTIONS:
+        by_engine = {engine: told for engine in found.engines if (told := say(found.by(engine)))}
+        if by_engine:
+            # One that says nothing must not make the other look like the only engine of the run.
+            name = found.engines[1:] != []
+            short, long = (
+                " ".join(f"On {engine}: {told[part]}" if name else told[part] for engine, told in by_engine.items())
+                for part in (0, 1)
+            )
+            every.append(Answer(question, short, long))
+    return every
+
+
+def frameworks(found: Costs) -> list[Answer]:
+    """Which framework: the same cases by another engine, what was compiled alike first; [] where there is one."""
+    every = []
+    for what, pair in ENGINE_PAIRS.items():
+        names = f"{' '.join(pair.a)} against {' '.join(pair.b)}"
+        said = _several(found, what, names)
+        if said:
+            question = f"{names}, {pair.compares}:"
+            every.append(Answer(question, said[0], said[1] + _compiling(found.contrasts.of(what))))
+    return every
+
+
+def _compiling(here: list[Contrast]) -> str:
+    ours = [one.a.compile_seconds for one in here if one.a.compiling]
+    theirs = [one.b.compile_seconds for one in here if one.b.compiling]
+    if not ours or not theirs:
+        return ""
+    first, second = (_range(side, words.seconds) for side in (ours, theirs))
+    return f" The first call takes {first} longer than later ones, against {second}."
 
 
 def judged(one: Ratio) -> str:
@@ -123,13 +127,13 @@ def _list(here: Iterable[Contrast], most: int = 4) -> str:
 
 
 def _place(one: Contrast) -> str:
-    setting = one.b.setting
-    layers = "" if setting.layers == 1 else f" l{setting.layers}"
-    ran = "" if setting.kernel == "loop" or one.a.setting.kernel != setting.kernel else f" {setting.kernel}"
+    setting = one.shown
+    # `what` names the kernels that differ, and those of two engines.
+    named = setting.kernel == "loop" or one.a.setting.kernel != setting.kernel or one.of_engines
+    ran = "" if named else f" {setting.kernel}"
     ran += f" {one.b.regime}" if one.a.regime == one.b.regime else ""
     other = f"{one.a.setting.cell_name} u{one.a.setting.units} against " if one.other_units else ""
-    size = f"u{setting.units} L{setting.window} B{setting.batch_size}"
-    return f"{other}{setting.cell_name}{layers} {size}{ran}{setting.unusual}"
+    return f"{other}{setting.short}{ran}"
 
 
 def _inference(here: list[Contrast]) -> str:
@@ -201,8 +205,8 @@ def _memory(pairs: list[Pair]) -> tuple[str, str]:
     return short, f" Its allocator's peak in training is {' to '.join(ends)} times the loop's{why}{resident}."
 
 
-def _range(values: list[float]) -> str:
-    low, high = words.number(min(values)), words.number(max(values))
+def _range(values: list[float], write: Callable[[float], str] = words.number) -> str:
+    low, high = write(min(values)), write(max(values))
     return low if low == high else f"{low} to {high}"
 
 
@@ -245,7 +249,7 @@ def _fit(found: Costs) -> Said:
 def _growth(found: Costs) -> Said:
     lines: dict[str, list[Growth]] = {
         name: [
-            one for (kernel, _), one in longest(found.growths, axis, (SECONDS,)).items() if kernel in ("loop", "xla")
+            one for (_, kernel, _), one in longest(found.growths, axis, (SECONDS,)).items() if kernel in ("loop", "xla")
         ]
         for axis, name in AXES.items()
     }
@@ -279,5 +283,48 @@ def _limits(found: Costs) -> Said:
     dtype = shares[-1].timing.setting.dtype
     usual = found.ceilings.usual(NARROW.get(dtype, dtype)) if found.ceilings else math.nan
     seldom = f" (usually {words.percent(usual)} of that was reached)" if usual < USUAL else ""
-    rate = f"of the best rate of a large matrix product measured in this run{seldom}"
+    engine = f" with {found.ceilings.engine}" if found.ceilings and found.ceilings.engine else ""
+    rate = f"of the best rate of a large matrix product measured in this run{engine}{seldom}"
     return f"At most {high} {rate}. {explains}", f"Between {low} and {high} {rate}. {explains}"
+
+
+def _of(what: str, subject: str, verdicts: tuple[str, ...] = YES_NO) -> Say:
+    return lambda found: _several(found, what, subject, verdicts)
+
+
+_DEFAULT = ("It depends", "The default is no slower")
+QUESTIONS: tuple[tuple[str, Say], ...] = (
+    ("Does unrolling pay?", _unrolling),
+    ("Does XLA pay?", _xla),
+    ("What does carrying the state take?", _state),
+    (
+        "GRU or LSTM?",
+        _of(
+            "GRU / LSTM of as many parameters",
+            "GRU against an LSTM of as many parameters",
+            ("The GRU", "The GRU, not everywhere", "It depends", "The LSTM"),
+        ),
+    ),
+    (
+        "Does `implementation` matter?",
+        _of(
+            "implementation 1 / 2",
+            "1 against 2, which is the default",
+            ("Yes, 1 is faster", "1 may be faster", *_DEFAULT),
+        ),
+    ),
+    (
+        "Does `reset_after` matter?",
+        _of(
+            "GRU reset before / after",
+            "False against True, the default",
+            ("Yes, False is faster", "False may be faster", *_DEFAULT),
+        ),
+    ),
+    ("Does cuDNN pay?", _of("cuDNN / loop", "cuDNN against the loop")),
+    ("Does XLA unrolled pay?", _of("XLA unrolled / loop", "unrolled under XLA against the plain loop")),
+    ("Does bfloat16 pay?", _of("mixed bfloat16 / float32", "`mixed_bfloat16` against float32")),
+    ("How much of a user's time is overhead?", _fit),
+    ("How does cost grow?", _growth),
+    ("How far is it from what the machine can do?", _limits),
+)

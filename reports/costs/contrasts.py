@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reports.costs.blocks import Blocks, log_ratios
+from reports.costs.frameworks import ENGINE_PAIRS, EnginePair
 from reports.costs.timings import Timing, Which
-from reports.settings import Setting
+from reports.settings import USUAL, Setting
 from reports.statistics.intervals import Ratio
 from reports.statistics.moderated import Common, Error, common, error_of, moderated_ratio
 from reports.statistics.running_time import FloatArray
@@ -36,7 +37,17 @@ class Contrast:
         """What both have in common, as far as it varies."""
         other = f"{self.a.setting.cell_name} u{self.a.setting.units} against " if self.other_units else ""
         regime = f" {self.b.regime}" if self.a.regime == self.b.regime else ""
-        return f"{other}{self.b.setting.label}{regime}{self.b.setting.unusual}"
+        return f"{other}{self.shown.label}{regime}"
+
+    @property
+    def shown(self) -> Setting:
+        """Setting of `b`; of two engines, which `what` names, without them."""
+        return replace(self.b.setting, engine=USUAL["engine"]) if self.of_engines else self.b.setting
+
+    @property
+    def of_engines(self) -> bool:
+        """Whether it is the same case by another engine."""
+        return self.what in ENGINE_PAIRS
 
     @property
     def other_units(self) -> bool:
@@ -55,6 +66,10 @@ class Contrasts:
     def of(self, what: str) -> list[Contrast]:
         """Those of one kind."""
         return [one for one in self.found if one.what == what]
+
+    def by(self, engine: str) -> "Contrasts":
+        """Those within one engine."""
+        return replace(self, found=[o for o in self.found if not o.of_engines and o.b.setting.engine == engine])
 
     @property
     def kinds(self) -> list[str]:
@@ -105,6 +120,7 @@ def _pairs(measured: list[Timing]) -> Iterator[tuple[str, Timing, Timing]]:
         ("cuDNN / loop", _kernel("cudnn", "loop")),
         ("GRU reset before / after", _field("cell", "gru_reset_before", "gru")),
         ("mixed bfloat16 / float32", _field("dtype", "mixed_bfloat16", "float32")),
+        *((what, _by_engine(pair)) for what, pair in ENGINE_PAIRS.items()),
     ]
     for what, other in rules:
         for one in measured:
@@ -139,6 +155,15 @@ def _field(name: str, one: str, other: str) -> Callable[[Setting, str], Which | 
     def rule(setting: Setting, regime: str) -> Which | None:
         changes: dict[str, Any] = {name: other}
         return (replace(setting, **changes), regime) if getattr(setting, name) == one else None
+
+    return rule
+
+
+def _by_engine(pair: EnginePair) -> Callable[[Setting, str], Which | None]:
+    def rule(setting: Setting, regime: str) -> Which | None:
+        engine, kernel = pair.b
+        here = (setting.engine, setting.kernel) == pair.a
+        return (replace(setting, engine=engine, kernel=kernel), regime) if here else None
 
     return rule
 

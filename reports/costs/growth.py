@@ -54,15 +54,15 @@ class Growth:
         layers = "" if setting.layers == 1 else f" l{setting.layers}"
         sizes = {"units": f"u{setting.units}", "window": f"L{setting.window}", "batch_size": f"B{setting.batch_size}"}
         rest = " ".join(text for axis, text in sizes.items() if axis != self.axis)
-        return f"{setting.cell_name}{layers} {rest}{setting.unusual}"
+        return " ".join([f"{setting.cell_name}{layers}", rest, *setting.unusual])
 
 
-def longest(every: Iterable[Growth], axis: str, quantities: tuple[str, ...]) -> dict[tuple[str, str], Growth]:
-    """Longest float32 line of each kernel and quantity along an axis: a run may cross an axis at several places."""
+def longest(every: Iterable[Growth], axis: str, quantities: tuple[str, ...]) -> dict[tuple[str, str, str], Growth]:
+    """Longest float32 line of each engine, kernel and quantity on an axis, which a run may cross at several places."""
     here = [one for one in every if one.axis == axis and one.quantity in quantities and one.setting.dtype == "float32"]
-    found: dict[tuple[str, str], Growth] = {}
+    found: dict[tuple[str, str, str], Growth] = {}
     for one in sorted(here, key=lambda one: -one.x.size):
-        found.setdefault((one.setting.kernel, one.quantity), one)
+        found.setdefault((one.setting.engine, one.setting.kernel, one.quantity), one)
     return found
 
 

@@ -70,7 +70,7 @@ def _updates(
 ) -> FloatArray:
     extra = (compiling - 1) * loop_compiling
     saved = (1 - ratio) * loop
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         pays = np.where(saved > 0, np.maximum(extra, 0.0) / saved, math.inf)
     # Slower in the long run, but faster to compile: it is ahead only at first, and never pays in this sense.
     return np.asarray(pays, dtype=float)

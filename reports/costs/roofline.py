@@ -37,6 +37,8 @@ class Ceilings:
         Cores that may start operations side by side.
     rows
         Name, unit, best and median, as measured.
+    engine
+        What they were measured with, whatever engine a case has; None in records that do not tell.
     """
 
     products: dict[str, float]
@@ -44,6 +46,7 @@ class Ceilings:
     operation: float
     cores: int
     rows: tuple[dict[str, Any], ...]
+    engine: str | None = None
 
     def usual(self, dtype: str) -> float:
         """Usual rate of a large product over its best; nan where neither was measured."""
@@ -82,9 +85,10 @@ class Point:
 
 def ceilings(run: Run) -> Ceilings | None:
     """The best of each over the invocations of a run that timed; None where none measured them."""
-    measured = [one["ceilings"] for one in run.about.get("invocations") or [] if one.get("ceilings")]
-    if not measured:
+    told = [one for one in run.about.get("invocations") or [] if one.get("ceilings")]
+    if not told:
         return None
+    measured = [one["ceilings"] for one in told]
     rows = []
     for name in dict.fromkeys(name for one in measured for name in one):
         every = [one[name] for one in measured if name in one]
@@ -100,6 +104,7 @@ def ceilings(run: Run) -> Ceilings | None:
         operation=by_name.get(OPERATION, math.nan),
         cores=len((run.about.get("machine") or {}).get("affinity") or [0]),
         rows=tuple(rows),
+        engine=told[0].get("ceilings_engine"),
     )
 
 

@@ -65,7 +65,7 @@ def costs_summary(found: Costs) -> dict[str, Any]:
         "shares": [{"case": one.timing.records[0].case.id, **one.shares, "binds": one.binds} for one in found.points],
         "memory": [
             {
-                "case": f"{one.setting.label}{one.setting.unusual}",
+                "case": one.setting.label,
                 "kernel": one.setting.kernel,
                 "regime": one.regime,
                 **one.peak,

@@ -67,7 +67,7 @@ class Timing:
     @property
     def label(self) -> str:
         """Setting, regime and what ran."""
-        return f"{self.setting.label} {self.regime} {self.setting.kernel}{self.setting.unusual}"
+        return f"{self.setting.label} {self.regime} {self.setting.kernel}"
 
     @property
     def body(self) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class Whole:
 
 
 def to_target(run: Run, measured: list[Timing]) -> list[ToTarget]:
-    """Every timed case whose setting was also trained to its target, whatever trained it there."""
+    """Every timed case whose setting was also trained to its target by its engine, whatever kernel trained it there."""
     arms = {
         (_anything(setting), regime): record
         for setting, by_regime in arms_by_setting(run).items()
@@ -121,5 +121,5 @@ def wholes(measured: list[Timing]) -> list[Whole]:
 
 
 def _anything(setting: Setting) -> Setting:
-    """The setting without what changes seconds alone; a dtype changes what is learnt."""
-    return replace(setting, kernel="", engine="", device="")
+    """The setting without what changes seconds alone; a dtype changes what is learnt, and an engine may."""
+    return replace(setting, kernel="", device="")

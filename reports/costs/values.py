@@ -7,7 +7,7 @@ import numpy as np
 
 from reports.costs.again import off
 from reports.costs.analysis import Costs
-from reports.costs.answers import answers, judged
+from reports.costs.answers import answers, frameworks, judged
 from reports.costs.growth import AXES
 from reports.costs.memories import FACTOR, LEAST_SHARE
 from reports.statistics.intervals import LEVEL
@@ -17,6 +17,7 @@ def cost_values(found: Costs) -> dict[str, Any]:
     """By name."""
     return {
         "cost_answers": answers(found),
+        "frameworks": frameworks(found),
         "judged": judged,
         "off": off,
         "by_chance": (1 - LEVEL) * len([one for one in found.contrasts.found if one.training.method != "none"]),

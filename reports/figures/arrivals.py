@@ -61,9 +61,9 @@ def choose(settled: list[Comparison]) -> list[Comparison]:
     """All settings where there are few; else one of each task, by its place in the grid alone."""
     if len(settled) <= MOST_PANELS:
         return settled
-    by_task: defaultdict[str, list[Comparison]] = defaultdict(list)
+    by_task: defaultdict[tuple[str, str], list[Comparison]] = defaultdict(list)
     for one in settled:
-        by_task[one.setting.task_name].append(one)
+        by_task[one.setting.task_name, one.setting.engine].append(one)
     chosen = []
     for here in by_task.values():
         windows = sorted({one.setting.window for one in here})

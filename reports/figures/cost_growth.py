@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from matplotlib.ticker import FixedLocator
 
 from reports.costs.growth import ALLOCATED, AXES, RESIDENT, SECONDS, Growth, longest
-from reports.figures.style import FONT, GREY, KERNEL_STYLES, Drawing, log_ticks, powers_of_two, small_multiples, tidy
+from reports.figures.style import FONT, Drawing, log_ticks, powers_of_two, ran_style, small_multiples, tidy
 from reports.words import number, seconds, size
 
 if TYPE_CHECKING:
@@ -39,28 +39,27 @@ def _draw(name: str, growths: list[Growth], quantities: tuple[str, ...], title: 
     shown: dict[str, Line2D] = {}
     for axes, axis in zip(grid.flat, axes_found, strict=False):
         best = longest(here, axis, quantities)
-        for (kernel, quantity), one in best.items():
-            colour, marker = KERNEL_STYLES.get(kernel, (GREY, "x"))
-            label = kernel.replace("_", " ")
-            dots = "-" if quantity == quantities[0] else ":"
-            (line,) = axes.plot(one.x, one.y, dots, marker=marker, color=colour, ms=4.5, lw=1.2, label=label)
-            shown.setdefault(label, line)
+        for one in best.values():
+            style = ran_style(one.setting) | ({} if one.quantity == quantities[0] else {"linestyle": ":"})
+            (line,) = axes.plot(one.x, one.y, ms=4.5, lw=1.2, **style)
+            shown.setdefault(style["label"], line)
         tidy(axes)
         axes.grid(color="#E5E5E5", lw=0.6)
         x, y = ([v for one in best.values() for v in values(one)] for values in (_x, _y))
         log_ticks(axes, "x", min(x) / 1.15, max(x) * 1.15)
         axes.xaxis.set_major_locator(FixedLocator(sorted(set(x))))
-        of_the_first = [(kernel, one) for (kernel, quantity), one in best.items() if quantity == quantities[0]]
+        of_the_first = [one for one in best.values() if one.quantity == quantities[0]]
         # What the lines of text at the top take of the panel's height is kept free of the lines below them.
         free = 1 - 0.07 * len(of_the_first) - 0.04
         log_ticks(axes, "y", min(y) / 1.3, min(y) / 1.3 * (1.3 * max(y) / min(y)) ** (1 / free))
         if SECONDS not in quantities:
             axes.yaxis.set_major_locator(FixedLocator(powers_of_two(min(y), max(y))))
         axes.yaxis.set_major_formatter(lambda value, _: (seconds if SECONDS in quantities else size)(value))
-        for place, (kernel, one) in enumerate(of_the_first):
+        for place, one in enumerate(of_the_first):
+            style = ran_style(one.setting)
             axes.annotate(
-                f"{kernel.replace('_', ' ')}: power {number(one.exponent)}", (0.03, 0.98 - 0.07 * place),
-                xycoords="axes fraction", va="top", fontsize=FONT - 2, color=KERNEL_STYLES.get(kernel, (GREY, "x"))[0],
+                f"{style['label']}: power {number(one.exponent)}", (0.03, 0.98 - 0.07 * place),
+                xycoords="axes fraction", va="top", fontsize=FONT - 2, color=style["color"],
             )  # fmt: skip
         where = list(dict.fromkeys(one.where for one in best.values()))
         axes.set_xlabel(f"{AXES[axis]}, {where[0]}" if len(where) == 1 else AXES[axis], fontsize=FONT)

@@ -57,6 +57,4 @@ def _labels(shown: list[Setting]) -> list[str]:
 
 
 def _label(setting: Setting) -> str:
-    layers = "" if setting.layers == 1 else f" l{setting.layers}"
-    size = f"u{setting.units} L{setting.window} B{setting.batch_size}"
-    return f"{setting.cell_name}{layers} {size} {setting.kernel.replace('_', ' ')}{setting.unusual}"
+    return f"{setting.short} {setting.kernel.replace('_', ' ')}"

@@ -3,7 +3,7 @@
 import numpy as np
 
 from reports.costs.roofline import NARROW, Ceilings, Point
-from reports.figures.style import FONT, KERNEL_STYLES, Drawing, log_ticks, new_figure, tidy
+from reports.figures.style import FONT, KERNEL_STYLES, Drawing, log_ticks, new_figure, ran_style, tidy
 
 
 def draw(points: list[Point], limits: Ceilings | None) -> Drawing | None:
@@ -28,13 +28,13 @@ def draw(points: list[Point], limits: Ceilings | None) -> Drawing | None:
     axes.annotate(
         "memory", (low, low * limits.bandwidth / 1e9), xytext=(4, 18), textcoords="offset points", fontsize=FONT - 1,
     )  # fmt: skip
-    kernels = [name for name in KERNEL_STYLES if any(one.timing.setting.kernel == name for one in points)]
-    for kernel in kernels:
-        colour, marker = KERNEL_STYLES[kernel]
-        here = [one for one in points if one.timing.setting.kernel == kernel]
+    ran = {(one.timing.setting.kernel, one.timing.setting.engine): ran_style(one.timing.setting) for one in points}
+    order = {name: place for place, name in enumerate(KERNEL_STYLES)}
+    for kernel, engine in sorted(ran, key=lambda one: (order.get(one[0], len(order)), one[1])):
+        here = [one for one in points if (one.timing.setting.kernel, one.timing.setting.engine) == (kernel, engine)]
         axes.plot(
-            [one.intensity for one in here], [one.flops_per_second / 1e9 for one in here], marker, color=colour, ms=5.5,
-            ls="none", label=kernel.replace("_", " "),
+            [one.intensity for one in here], [one.flops_per_second / 1e9 for one in here], ms=5.5,
+            **ran[kernel, engine] | {"linestyle": "none"},
         )  # fmt: skip
     tidy(axes)
     axes.grid(color="#E5E5E5", lw=0.6)
@@ -44,7 +44,8 @@ def draw(points: list[Point], limits: Ceilings | None) -> Drawing | None:
     axes.set_ylabel("GFLOP/s", fontsize=FONT)
     figure.legend(*axes.get_legend_handles_labels(), loc="upper center", ncol=7, fontsize=FONT - 0.5, frameon=False)
     caption = (
-        "Roofline: what each timed case achieves (matrix products only) below what this machine reached in this run. "
+        "Roofline: what each timed case achieves (matrix products only) below what this machine reached in this run"
+        f"{f' with {limits.engine}' if limits.engine else ''}. "
         "The distance to the roof is time that neither arithmetic nor memory accounts for."
     )
     return Drawing("roofline", figure, caption)

@@ -14,7 +14,7 @@ def draw(measured: list[Timing]) -> Drawing | None:
     """Draw a row a setting; left the steady state, right the first call's extra."""
     if not measured:
         return None
-    settings = sorted({one.setting for one in measured}, key=_order)
+    settings = sorted({one.setting for one in measured}, key=lambda one: (one.cell, one.units, one))
     shown = settings[:MOST_ROWS]
     height = 1.2 + 0.3 * len(shown)
     figure = new_figure(9.0, height)
@@ -51,16 +51,10 @@ def draw(measured: list[Timing]) -> Drawing | None:
     return Drawing("seconds", figure, caption)
 
 
-def _order(setting: Setting) -> tuple[str, int, int, int, str, str]:
-    return setting.cell, setting.units, setting.window, setting.batch_size, setting.device, setting.kernel
-
-
 def _labels(shown: list[Setting]) -> list[str]:
     several = len({setting.task_name for setting in shown}) > 1
     return [f"{setting.task_name} {_label(setting)}" if several else _label(setting) for setting in shown]
 
 
 def _label(setting: Setting) -> str:
-    layers = "" if setting.layers == 1 else f" l{setting.layers}"
-    size = f"u{setting.units} L{setting.window} B{setting.batch_size}"
-    return f"{setting.cell_name}{layers} {size} {setting.kernel.replace('_', ' ')}{setting.unusual}"
+    return f"{setting.short} {setting.kernel.replace('_', ' ')}"

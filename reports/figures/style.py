@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from reports.settings import USUAL, Setting
 from reports.statistics.verdict import Verdict
 from reports.words import mark
 
@@ -38,6 +39,12 @@ KERNEL_STYLES: dict[str, tuple[str, str]] = {
     "cudnn": (PURPLE, "D"),
     "fit": (GREY, "x"),
 }
+ENGINE_STYLES: dict[str, tuple[str, str | None]] = {
+    "tensorflow": ("-", None),
+    "jax": ("--", "white"),
+    "torch": ("-.", "#D0D0D0"),
+}
+"""Line and filling of a marker (None: the kernel's colour), beside the kernel's own marker."""
 VERDICT_STYLES: dict[Verdict, tuple[str, str, str]] = {
     Verdict.HOLDS: ("#7FB8DB", "", "pays"),
     Verdict.ONLY_STATEFUL: ("#7FB8DB", "///", "only\nstateful"),
@@ -80,6 +87,15 @@ def new_figure(width: float, height: float) -> Figure:
 def label_margin(labels: list[str], width: float) -> float:
     """Left margin, as a share of a figure of that many inches, that its longest row label fits in."""
     return 0.03 + 0.064 * max(map(len, labels), default=0) / width
+
+
+def ran_style(setting: Setting) -> dict[str, Any]:
+    """How what ran is drawn: a kernel's colour and marker, an engine's line and filling, and the name of both."""
+    colour, marker = KERNEL_STYLES.get(setting.kernel, (GREY, "x"))
+    line, filling = ENGINE_STYLES.get(setting.engine, (":", "black"))
+    name = " ".join([*([setting.engine] if setting.engine != USUAL["engine"] else []), setting.kernel])
+    style = {"color": colour, "marker": marker, "mfc": filling or colour, "linestyle": line}
+    return style | {"label": name.replace("_", " ")}
 
 
 def tidy(axes: Axes) -> None:

@@ -14,7 +14,7 @@ from reports.words import mark, number
 MOST_ROWS = 24
 CELL_WIDTH, CELL_HEIGHT = 0.62, 0.44  # inches: a ratio and a word at 7.5 points fit
 
-Row = tuple[str, str, int, int]  # task, cell, layers, units
+Row = tuple[str, str, int, int]  # task, cell and what is unusual, layers, units
 Column = tuple[float, int]  # D / L or L, then batch size
 
 
@@ -78,7 +78,8 @@ def _choose(compared: list[Comparison]) -> tuple[list[Comparison], str]:
 
 
 def _row(one: Comparison) -> Row:
-    return one.setting.task_name, one.setting.cell_name, one.setting.layers, one.setting.units
+    setting = one.setting
+    return setting.task_name, f"{setting.cell_name}{setting.aside}", setting.layers, setting.units
 
 
 def _column(one: Comparison, *, known: bool) -> Column:
@@ -98,7 +99,7 @@ def _panel(axes: Axes, found: list[Comparison], *, known: bool, label: str) -> N
     rows, columns = _rows(found), _columns(found, known=known)
     drawn: dict[tuple[int, int], Comparison] = {}
     for one in found:
-        # Kernels, engines and devices share a cell of the map: the first stands there, the table has all.
+        # Kernels share a cell of the map: the first stands there, the table has all.
         drawn.setdefault((rows.index(_row(one)), columns.index(_column(one, known=known))), one)
     for (row, column), one in drawn.items():
         verdict = one.updates.verdict

@@ -54,7 +54,8 @@ def _panel(axes: Axes, one: WidthComparison) -> None:
     axes.set_xticks(range(len(widths)), [str(width) for width in widths])
     axes.set_xlabel("units", fontsize=FONT - 1)
     setting = one.setting
-    title = f"{setting.task_name} {setting.cell_name}\nL {setting.window}, B {setting.batch_size}: {one.verdict}"
+    network = f"{setting.task_name} {setting.cell_name}{setting.aside}"
+    title = f"{network}\nL {setting.window}, B {setting.batch_size}: {one.verdict}"
     axes.set_title(title, fontsize=FONT - 1)
     tidy(axes)
 

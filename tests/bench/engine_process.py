@@ -67,6 +67,26 @@ def dropout(engine):
     return found | {"dropout replicated seen": np.array(engine.kernel_seen(trainer)[0])}
 
 
+def passes(engine, kernel):
+    """States after updates with a rate of 0 and after forward passes of the same windows, and what these change."""
+    asked = work("lstm", 2, 1)
+    trainer, found = engine.trainer(asked, kernel), {}
+    for name in ("carried every", "zeroed every"):
+        trainer.work = replace(asked, feed=FEEDS[name])
+        trainer.place(0, random_weights(asked.network, 0), 0.0, 0)
+        for what in ("trained", "inferred"):
+            trainer.train(STARTS[:0, :1], reset=True)
+            trainer.idle(STARTS[:3, :1])
+            if what == "trained":
+                trainer.train(STARTS[:3, :1], reset=False)
+            else:
+                trainer.infer(STARTS[:3, :1])
+            flat = [np.asarray(state) for layer in trainer._states for state in layer]
+            found[f"passes {kernel} {name} {what}"] = np.stack(flat)
+            found[f"passes {kernel} {name} {what} weights"] = np.concatenate([w.ravel() for w in trainer.weights(0)])
+    return found
+
+
 def flag():
     """State of a layer with `stateful=True` after a batch of Keras' own training."""
     import keras  # noqa: PLC0415
@@ -124,6 +144,9 @@ def main(name, file):
                     found |= parity(engine, kernel, cell, depth)
     found |= dropout(engine)
     found |= {f"float32 {key}": value for key, value in parity(engine, "loop", "lstm", 1, "float32").items()}
+    for kernel in kernels:
+        if kernel != "replicated":
+            found |= passes(engine, kernel)
     found |= flag()
     found |= {"jax": cudnn_on_jax, "torch": named_on_torch}[name](engine)
     np.savez(file, **found)

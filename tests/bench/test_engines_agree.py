@@ -112,6 +112,17 @@ def test_the_state_is_carried(found, cell, loss):
         assert (np.abs(carried[1:] / zeroed[1:] - 1) > LOUD).all()
 
 
+def test_a_forward_pass_is_that_of_an_update_and_changes_no_weight(found):
+    tested = {name.split()[1] for name in found if name.startswith("passes")}
+    assert "loop" in tested
+    for kernel in tested:
+        carried, zeroed = (of(found, "passes", kernel, f"{state} every") for state in ("carried", "zeroed"))
+        for one in (carried, zeroed):
+            np.testing.assert_allclose(one["inferred"], one["trained"], rtol=TIGHT)
+            np.testing.assert_array_equal(one["inferred weights"], one["trained weights"])
+        assert (np.abs(carried["inferred"] / zeroed["inferred"] - 1) > LOUD).all()
+
+
 def test_keras_own_flag_carries_nothing_on_jax(found, request):
     """Why the state is an argument here; on PyTorch the flag does carry it."""
     assert found["stateful flag"].any() == (request.node.callspec.params["found"] == "torch")

@@ -34,7 +34,9 @@ def nothing_installed(monkeypatch):
 
 @pytest.mark.usefixtures("nothing_installed")
 @pytest.mark.parametrize("name", OTHERS)
-@pytest.mark.parametrize("ask", [engines.create, lambda name: presets.load("smoke", engine=name)], ids=["load", "plan"])
+@pytest.mark.parametrize(
+    "ask", [engines.create, lambda name: presets.load("smoke", engines=(name,))], ids=["load", "plan"]
+)
 def test_an_engine_that_is_not_installed_names_what_installs_it(name, ask):
     with pytest.raises(PlanError) as error:
         ask(name)
@@ -108,7 +110,7 @@ def test_what_an_engine_has_is_not_left_out(asked):
 
 def test_a_shipped_preset_is_planned_for_another_engine_and_says_what_it_leaves_out(monkeypatch):
     monkeypatch.setattr(engines, "find_spec", lambda _: True)
-    made = plan.make(presets.load("smoke", engine="torch"))
+    made = plan.make(presets.load("smoke", engines=("torch",)))
     assert {job.case.kind for job in made.jobs} == {"convergence", "time"}
     assert {job.case.kernel for job in made.jobs} == {"replicated", "loop"}
     assert {one.kernel for one, _ in made.left_out if one.kind == "time"} == {"unrolled", "xla", "cudnn"}

@@ -102,7 +102,7 @@ def test_an_engine_without_operations_has_no_ceilings():
 
 
 def test_a_process_that_dies_costs_the_ceilings_and_nothing_else():
-    assert in_run.measure("no such engine", "cpu") is None
+    assert in_run.measure(["no such engine"], "cpu") == (None, None)
 
 
 def test_the_front_door_says_all_and_writes_it(engine, tmp_path, monkeypatch, capsys):

@@ -52,6 +52,8 @@ class JaxTrainer:
         self._seeds: list[Any] = [np.zeros((layout.replicates, 2), np.uint32)] * dropouts
         each: Callable[..., Any] = jax.vmap if kernel == "replicated" else _the_one
         self._update_each = each(self._update, in_axes=(0, 0, 0, None, None, None))
+        self._pass_each = each(self._pass, in_axes=(0, 0, 0, None, None))
+        self._inferring, self._idling = jax.jit(self._passes), jax.jit(self._nothing)
         self._score = jax.jit(each(self._squared_errors, in_axes=(0, None, None)))
         self._program: Any = None
 
@@ -79,6 +81,16 @@ class JaxTrainer:
         self._weights, self._first, self._second, self._step, self._states, self._seeds = jax.block_until_ready(model)
         loss = np.asarray(losses)[: len(starts)]
         return Progress(loss, None if evaluate is None else self._evaluate(evaluate))
+
+    def infer(self, starts: Array) -> None:
+        """Make one forward pass for each row of `starts`; see `bench.engines.base.Timed`."""
+        (weights, *_, states, _), _, padded, calls, _, *carried_and_series = self._arguments(starts)
+        self._states, _ = jax.block_until_ready(self._inferring(weights, states, padded, calls, *carried_and_series))
+
+    def idle(self, starts: Array) -> None:
+        """Go through the rows of `starts` as `train` does, and do nothing with them."""
+        _, _, padded, times, *_ = self._arguments(starts)
+        np.asarray(self._idling(padded, times))
 
     def program(self) -> Any:
         """Return the compiled training program; compiling it first where that has not been done yet."""
@@ -132,6 +144,31 @@ class JaxTrainer:
         weights, moments = zip(*updated, strict=True)
         first, second = zip(*moments, strict=True)
         return (list(weights), list(first), list(second), step, after, drawn), loss
+
+    def _passes(self, weights: Any, states: Any, starts: Tensor, calls: Tensor, *rest: Any) -> tuple[Any, Tensor]:
+        """Make `calls` forward passes; starts (U, R, B). Returns the states and a sum of each pass, (U, R)."""
+        sums = jnp.zeros(starts.shape[:2], self.work.network.dtype)
+
+        def body(i: Tensor, so_far: Any) -> Any:
+            states, sums = so_far
+            states, total = self._pass_each(weights, states, starts[i], *rest)
+            return states, sums.at[i].set(total)
+
+        result: tuple[Any, Tensor] = jax.lax.fori_loop(0, calls, body, (states, sums))
+        return result
+
+    def _pass(self, weights: Any, states: Any, starts: Tensor, carried: Tensor, series: Any) -> tuple[Any, Tensor]:
+        """One forward pass of one model; the sum of the predictions, so that nothing of it can be left out."""
+        rows = starts[:, None] + jnp.arange(self.work.layout.steps)
+        before = jax.tree.map(lambda state: jnp.where(carried, state, 0), states)
+        predictions, after, _ = self._stack(weights, before, series[0][rows])
+        return after, predictions.sum()
+
+    def _nothing(self, starts: Tensor, times: Tensor) -> Tensor:
+        """Loop over the rows as `_segment` does, with nothing in it."""
+        found = jnp.zeros(starts.shape[:2], starts.dtype)
+        result: Tensor = jax.lax.fori_loop(0, times, lambda i, found: found.at[i].set(starts[i, :, 0]), found)
+        return result
 
     def _evaluate(self, way: Predicts) -> Array:
         found = np.asarray(self._score(self._weights, way != "carried", self._series))

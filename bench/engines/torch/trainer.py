@@ -72,13 +72,30 @@ class TorchTrainer:
         self._step_weights = self._tensor(self.work.feed.step_weights)
         # Keras puts what it makes on this device.
         with keras.device(self._device):
-            losses = [self._update(rows) for rows in torch.as_tensor(starts, device=self._device, dtype=torch.int64)]
+            losses = [self._update(rows) for rows in self._rows(starts)]
             loss = torch.stack(losses).cpu() if losses else torch.zeros(0, len(self._weights))
             squared_errors = None if evaluate is None else self._evaluate(evaluate)
         if self._device == "cuda":
             # The last loss is there before the last weights are.
             torch.cuda.synchronize()
         return Progress(loss.numpy(), squared_errors)
+
+    @torch.no_grad()
+    def infer(self, starts: Array) -> None:
+        """Make one forward pass for each row of `starts`; see `bench.engines.base.Timed`."""
+        steps = torch.arange(self.work.layout.steps, device=self._device)
+        forward = self._each(lambda weights, states, x: self._stack(self._unpacked(weights), states, x)[:2])
+        with keras.device(self._device):
+            for rows in self._rows(starts):
+                states = self._states if self.work.feed.carried else self._zeros
+                _, self._states = forward(self._weights, states, self._inputs[rows[..., None] + steps])
+        if self._device == "cuda":
+            torch.cuda.synchronize()
+
+    def idle(self, starts: Array) -> None:
+        """Go through the rows of `starts` as `train` does, and do nothing with them."""
+        for _ in self._rows(starts):
+            pass
 
     def one_update(self) -> None:
         """Make the forward and backward pass of an update, and leave the model as it is."""
@@ -135,6 +152,9 @@ class TorchTrainer:
         """One model's weights, (parameters,), in Keras' order and shapes."""
         shapes = self.work.network.weight_shapes
         return [part.view(shape) for part, shape in zip(weights.split(self._sizes), shapes, strict=True)]
+
+    def _rows(self, starts: Array) -> Tensor:
+        return torch.as_tensor(starts, device=self._device, dtype=torch.int64)
 
     def _tensor(self, array: Array) -> Tensor:
         return torch.as_tensor(np.asarray(array), **self._options)

@@ -1,0 +1,299 @@
+"""Runs with several engines: names that cannot be mistaken, verdicts that stay within one, ratios between them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import synthetic
+from hypothesis import given
+from hypothesis import strategies as st
+from synthetic import case, flat, timed
+
+from bench.cases import DEVICES, DTYPES
+from bench.engines import ENGINES
+from reports.analysis import analyse
+from reports.costs.answers import answers, frameworks
+from reports.costs.frameworks import ENGINE_PAIRS
+from reports.figures import cost_growth
+from reports.figures.where_it_pays import _rows
+from reports.frameworks import learning_in_short, same_arms
+from reports.read import Run, read
+from reports.recommendation import recommendations
+from reports.records import Record
+from reports.render import false_calls, render, write_report
+from reports.settings import Setting
+from reports.statistics.verdict import Verdict
+from reports.summary import summary
+from reports.tables import overview
+from reports.turning import turning_point
+
+SLOW, FAST = synthetic.hits(500, seed=1), synthetic.hits(100, seed=2)
+NAMES = ("tensorflow", "jax", "torch")
+
+
+def run_of(records, **about):
+    return Run(folder=None, about=about, records=tuple(map(Record.from_dict, records)))
+
+
+def by(engine, **changes):
+    """Two settings of an engine, one in which carrying pays and one in which it costs, with a control."""
+    control = synthetic.convergence(
+        synthetic.hits(60, seed=3), case_=case(regime="stateless-burnin", engine=engine, **changes)
+    )
+    pairs = [synthetic.pair(FAST, SLOW, engine=engine, **changes),
+             synthetic.pair(SLOW, FAST, engine=engine, window=8, **changes)]  # fmt: skip
+    return [*flat(pairs), control]
+
+
+SETTINGS = st.builds(
+    Setting,
+    task=st.sampled_from(["electricity", "cosine"]), dial=st.sampled_from([-1, 4]), cell=st.just("lstm"),
+    layers=st.integers(1, 2), units=st.integers(1, 2), window=st.integers(1, 2), batch_size=st.integers(1, 2),
+    kernel=st.just("loop"), engine=st.sampled_from(list(ENGINES)), device=st.sampled_from(DEVICES),
+    dtype=st.sampled_from(DTYPES),
+)  # fmt: skip
+
+
+@given(SETTINGS, SETTINGS)
+def test_two_settings_of_a_kernel_never_share_a_label(one, other):
+    assert (one.label == other.label) == (one == other)
+    assert (one.network == other.network) <= (one.unusual == other.unusual)
+
+
+def test_a_label_names_what_is_unusual_and_nothing_else():
+    one = Setting.of(case())
+    assert one.label == "made_up LSTM u8 L4 B8"
+    other = Setting.of(case(engine="jax", device="gpu", dtype="float64"))
+    assert other.label == "made_up LSTM u8 L4 B8 jax gpu float64"
+    assert other.network == "LSTM, 8 units (jax, gpu, float64)"
+    assert sorted([replace(one, engine=name) for name in ("torch", "jax", "tensorflow")]) == [
+        replace(one, engine=name) for name in NAMES
+    ]
+
+
+def verdicts(found, engine):
+    return {
+        one.keys[0].replace(f"-on_{engine}", ""): (one.updates, one.p_holm, one.survives_holm)
+        for one in found.judged
+        if one.setting.engine == engine
+    }
+
+
+def test_what_is_said_of_an_engine_does_not_depend_on_the_others():
+    alone = {name: by(name) for name in NAMES}
+    together = flat(alone.values())
+    found = analyse(run_of(together, family=synthetic.family(together)))
+    paragraphs = dict(zip(NAMES, found.headline, strict=True))
+    for name, records in alone.items():
+        own = analyse(run_of(records, family=synthetic.family(records)))
+        assert verdicts(found, name) == verdicts(own, name)
+        assert len(own.survivors) == 2
+        assert paragraphs[name] == f"On {name}: {' '.join(own.headline)}"
+        assert [one for one in found.glance if one in own.glance] == own.glance
+        assert [one.sentence for one in own.findings] == [
+            one.sentence for one in found.findings if one.settings[0].engine == name
+        ]
+    assert {len(found.run.family), len(found.survivors)} == {6}
+
+
+def test_another_engine_makes_no_declared_family_larger():
+    records = flat(by(name) for name in NAMES)
+    (found,) = {one.p_holm for one in analyse(run_of(records, family=synthetic.family(records))).declared}
+    assert found == pytest.approx(2 * 2 / 2**10)  # the least p of ten pairs, times two comparisons
+
+
+def test_nothing_of_an_engine_overwrites_another_or_is_counted_with_it():
+    records = flat(by(name) for name in NAMES)
+    found = analyse(run_of(records, family=synthetic.family(records)))
+    assert len(_rows(found.compared)) == 3  # of the map: one row an engine
+    rows = overview(found)
+    assert [(row.cell, row.settings, row.less, row.more) for row in rows] == [
+        ("LSTM", 2, 1, 1), ("LSTM (jax)", 2, 1, 1), ("LSTM (torch)", 2, 1, 1),
+    ]  # fmt: skip
+    assert [(one.engine, one.n) for one in false_calls(found)] == [(name, 5) for name in NAMES]
+    text = turning_point(found.compared)
+    assert text.count("paid in 1 and cost in 1 of 2") == 3
+    assert all(f"On {name}: " in text for name in NAMES)
+    assert [(one.regime, one.title.rpartition(" ")[2], len(one.rows)) for one in found.shares] == [
+        ("stateless-burnin", f"({name})", 1) for name in NAMES
+    ]
+
+
+def test_a_recommendation_weighs_the_arms_of_one_engine():
+    records = [
+        synthetic.convergence(hits, case_=case(regime=regime, engine=name), optimum=None)
+        for name, (carried, not_carried) in {"tensorflow": (FAST, SLOW), "jax": (SLOW, FAST)}.items()
+        for regime, hits in (("stateful", carried), ("stateless", not_carried))
+    ]
+    run = Run(folder=synthetic.Path("nowhere"), about={}, records=tuple(map(Record.from_dict, records)))
+    assert [(one.engine, one.answer, one.tried) for one in recommendations(run)] == [
+        ("tensorflow", "Carry state", 2), ("jax", "Do not carry state", 2),
+    ]  # fmt: skip
+
+
+RATIOS = {("tensorflow", "loop"): 1.0, ("tensorflow", "xla"): 0.5, ("tensorflow", "unrolled"): 0.8,
+          ("jax", "loop"): 0.25, ("jax", "unrolled"): 0.2, ("torch", "loop"): 4.0}  # fmt: skip
+
+
+def timings(units=(8, 16, 32, 64), **changes):
+    return flat(
+        timed(1e-3 * ratio, noise=0.02, engine=engine, kernel=kernel, units=width, **changes)
+        for (engine, kernel), ratio in RATIOS.items()
+        for width in units
+    )
+
+
+def test_planted_ratios_between_engines_are_found(costs_of):
+    found = costs_of(timings())
+    expected = {what: RATIOS[pair.a] / RATIOS[pair.b] for what, pair in ENGINE_PAIRS.items()
+                if {pair.a, pair.b} <= RATIOS.keys()}  # fmt: skip
+    assert set(expected) == {
+        "jax loop / tensorflow xla", "jax loop / tensorflow loop", "jax unrolled / tensorflow unrolled",
+        "torch loop / tensorflow loop", "torch loop / jax loop",
+    }  # fmt: skip
+    for what, ratio in expected.items():
+        here = found.contrasts.of(what)
+        assert len(here) == 4
+        for one in here:
+            assert one.training.low < ratio < one.training.high
+            assert one.training.high / one.training.low < 1.3
+            assert (one.a.setting.units, one.a.regime) == (one.b.setting.units, one.b.regime)
+            assert "jax" not in one.where  # `what` names the engines
+    assert set(expected) == {one.what for one in found.contrasts.found if one.of_engines}
+
+
+def test_all_other_ratios_stay_within_an_engine(costs_of):
+    found = costs_of(timings()).contrasts
+    within = [one for one in found.found if not one.of_engines]
+    assert {one.what for one in within} == {"unrolled / loop", "XLA loop / loop"}
+    assert all(one.a.setting.engine == one.b.setting.engine for one in within)
+    assert {one.what for one in found.by("jax").found} == {"unrolled / loop"}
+    assert ["jax" in one.where for one in within] == [one.a.setting.engine == "jax" for one in within]
+
+
+def test_cudnn_is_held_against_cudnn(costs_of):
+    records = flat(
+        timed(s, engine=name, kernel="cudnn", device="gpu") for name, s in zip(NAMES, (3, 2, 1), strict=True)
+    )
+    assert costs_of(records).contrasts.kinds == [
+        "jax cudnn / tensorflow cudnn", "torch cudnn / tensorflow cudnn", "torch cudnn / jax cudnn",
+    ]  # fmt: skip
+
+
+def test_a_figure_of_growth_has_a_line_for_each_engine_and_kernel(costs_of):
+    figure = cost_growth.draw_seconds(costs_of(timings()).growths).figure
+    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    assert set(lines) == {"loop", "xla", "unrolled", "jax loop", "jax unrolled", "torch loop"}
+    looks = {(line.get_color(), line.get_marker(), line.get_linestyle()) for line in lines.values()}
+    assert len(looks) == len(lines)
+    np.testing.assert_allclose(np.median(lines["jax loop"].get_ydata()) / 1e-3, RATIOS["jax", "loop"], rtol=0.2)
+
+
+def test_which_framework_is_answered_with_tally_and_ranges(costs_of):
+    found = frameworks(costs_of(timings(compiling=2.0)))
+    assert [one.question for one in found][:2] == [
+        "jax loop against tensorflow xla, both compiled by XLA:",
+        "jax loop against tensorflow loop, compiled by XLA against a graph:",
+    ]
+    assert found[0].short.startswith("Faster in 4 of 4, × ")
+    assert "in training: faster in 4 of 4; LSTM u" in found[0].text
+    assert "longer than later ones" in found[0].text
+    assert frameworks(costs_of(timed(1e-3))) == []
+
+
+def test_questions_of_kernels_are_answered_engine_by_engine(costs_of):
+    told = {one.question: one.text for one in answers(costs_of(timings()))}
+    text = told["Does unrolling pay?"]
+    assert "On tensorflow: Unrolled against the loop, in training: faster in 4 of 4" in text
+    assert "On jax: Unrolled against the loop, in training: faster in 4 of 4" in text
+    assert "torch" not in text
+    assert told["Does XLA pay?"].startswith("On tensorflow: ")
+    for name in NAMES:
+        assert f"On {name}: Seconds an update, as a power of units: loop" in told["How does cost grow?"]
+    alone = [one for one in timings() if one["case"]["engine"] == "jax"]
+    assert not any("On jax" in one.text for one in answers(costs_of(alone)))
+
+
+def test_seconds_to_target_take_the_updates_of_their_own_engine(costs_of):
+    trained = [synthetic.convergence(hits, case_=case(engine=name))
+               for name, hits in (("tensorflow", [100] * 10), ("jax", [300] * 10))]  # fmt: skip
+    found = costs_of([*trained, *flat(timed(1e-3, engine=name) for name in NAMES)])
+    assert {one.timing.setting.engine: one.updates for one in found.to_target} == {"tensorflow": 100, "jax": 300}
+
+
+def learning(by_engine, records=()):
+    arms = [synthetic.convergence(hits, case_=case(engine=name)) for name, hits in by_engine.items()]
+    found = analyse(run_of([*arms, *records]))
+    return found.same_arms, learning_in_short(found.same_arms, found.costs.contrasts)
+
+
+def test_the_same_trainings_are_as_many_updates():
+    rows, text = learning({"tensorflow": FAST, "jax": FAST, "torch": FAST})
+    assert [(one.a, one.b, one.verdict, one.reached, one.ended_alike) for one in rows] == [
+        ("jax", "tensorflow", Verdict.SAME, 10, 10), ("torch", "tensorflow", Verdict.SAME, 10, 10),
+    ]  # fmt: skip
+    assert "as many in 1 of 1" in text
+    assert "**So the framework did not change how many updates are needed**" in text
+    assert "seconds" not in text
+
+
+def test_that_seconds_differ_is_said_only_where_it_was_measured():
+    _, text = learning({"tensorflow": FAST, "jax": FAST}, timings())
+    assert "**So the framework changed the seconds of an update, and not how many are needed**" in text
+    equal = flat(timed(1e-3, noise=0.02, engine=name, units=u) for name in ("tensorflow", "jax") for u in (8, 16))
+    assert "seconds" not in learning({"tensorflow": FAST, "jax": FAST}, equal)[1]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "verdict", "said"),
+    [
+        (SLOW, Verdict.REVERSED, "**So the framework changed how many updates were needed**"),
+        ([None] * 10, Verdict.ONLY_STATELESS, "only tensorflow reaches it in 1 of 1"),
+        (synthetic.hits(100, seed=9, spread=0.8), Verdict.UNDECIDED, "no difference in learning was shown, but not ex"),
+    ],
+)
+def test_learning_that_differs_or_may_is_not_called_the_same(theirs, verdict, said):
+    rows, text = learning({"tensorflow": FAST, "jax": theirs})
+    assert [one.verdict for one in rows] == [verdict]
+    assert said in text
+    assert "not how many" not in text
+    assert "did not change" not in text
+
+
+def test_arms_that_never_got_there_tell_nothing_of_learning():
+    rows, text = learning({"tensorflow": [None] * 10, "jax": [None] * 10})
+    assert [(one.verdict, one.reached, one.ended_alike) for one in rows] == [(Verdict.NEITHER, 0, 0)]
+    assert "nothing can be said" in text
+
+
+def test_other_targets_or_one_engine_are_not_compared():
+    assert learning({"tensorflow": FAST}) == ([], "")
+    other = synthetic.convergence(FAST, case_=case(engine="jax"), target=0.2)
+    assert same_arms(run_of([synthetic.convergence(FAST), other])) == []
+
+
+def test_the_report_of_two_engines_names_each_row(tmp_path):
+    records = [*flat(by(name) for name in ("tensorflow", "jax")), *timings(units=(8, 16, 32))]
+    ceilings = {name: {"name": name, "unit": unit, "best": 1e9, "median": 1e9} for name, unit in (
+        ("matrix product, float32", "FLOP/s"), ("memory, read and written", "B/s"))}  # fmt: skip
+    folder = synthetic.write(tmp_path / "two", records, family=synthetic.family(records), invocations=[
+        {"started": "2030-01-01T00:00:00+00:00", "ceilings": ceilings, "ceilings_engine": "tensorflow"}])  # fmt: skip
+    text = write_report(read(folder)).read_text()
+    assert "This run has the engines tensorflow, jax and torch." in text
+    assert "\nOn tensorflow: **Less training: it depends.**" in text
+    assert "\nOn jax: **Less training: it depends.**" in text
+    assert "each engine's apart (tensorflow 2, jax 2)" in text
+    assert "## Which framework" in text
+    assert "Ceilings measured in this run with tensorflow" in text
+    rows = [line for line in text.splitlines() if line.startswith("| made_up LSTM")]
+    assert any(" jax |" in row for row in rows)
+    assert len(rows) == len(set(rows))
+    told = summary(analyse(read(folder)))
+    assert [one["engines"] for one in told["same_arms"]] == [["jax", "tensorflow"]] * 5
+
+
+def test_the_report_of_one_engine_says_nothing_of_engines(tmp_path):
+    found = analyse(read(synthetic.write(tmp_path / "one", [*by("tensorflow"), *timed(1e-3)])))
+    text = render(found, {})
+    for words in ("Which framework", "On tensorflow", "each engine's", "(by tensorflow)", "has the engines"):
+        assert words not in text
