@@ -73,6 +73,11 @@ class Analysis:
         return [one for one in self.judged if one.declared]
 
     @property
+    def about_costs(self) -> bool:
+        """Whether the run was made for what things cost: it declared nothing, and timed more than it compared."""
+        return not self.run.family and len(self.costs.timings) > len(self.compared)
+
+    @property
     def survivors(self) -> list[Comparison]:
         """Declared comparisons whose difference survives Holm's correction."""
         return [one for one in self.judged if one.survives_holm]

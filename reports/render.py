@@ -87,6 +87,7 @@ def _values(found: Analysis, captions: dict[str, str]) -> dict[str, Any]:
         "about": about,
         "found": found,
         "captions": captions,
+        "costs_first": found.about_costs,
         "overview": overview(found),
         "recommendations": recommendations(found.run),
         "margin": MARGIN,

@@ -81,21 +81,22 @@ def judged(one: Ratio) -> str:
     return "faster" if one.high < 1 else "slower" if one.low > 1 else "not told apart"
 
 
-def _several(found: Costs, what: str, subject: str, verdicts: tuple[str, ...] = ()) -> Said:
+def _several(found: Costs, what: str, subject: str, verdicts: tuple[str, ...] = (), who: str = "") -> Said:
+    """Of one kind of ratio; `who` is faster or slower in the short answer, where the question leaves that open."""
     here = found.contrasts.of(what)
     if not here:
         return None
     long = f"{subject[0].upper()}{subject[1:]}, in training: {_tally(here)}; {_list(here)}.{_inference(here)}"
-    return _short(here, verdicts), long
+    return _short(here, verdicts, who), long
 
 
-def _short(here: list[Contrast], verdicts: tuple[str, ...]) -> str:
+def _short(here: list[Contrast], verdicts: tuple[str, ...], who: str = "") -> str:
     """A verdict, the tally behind it, and the ends of the range."""
     low, high = (pick(here, key=lambda one: one.training.value) for pick in (min, max))
     ends = " to ".join(
         f"× {words.number(one.training.value)} ({_place(one)})" for one in ((low,) if low is high else (low, high))
     )
-    text = f"{_verdict(here, verdicts)}{_tally(here)}, {ends}."
+    text = f"{_verdict(here, verdicts)}{who and f'{who} is '}{_tally(here)}, {ends}."
     return text[0].upper() + text[1:]
 
 
@@ -288,8 +289,8 @@ def _limits(found: Costs) -> Said:
     return f"At most {high} {rate}. {explains}", f"Between {low} and {high} {rate}. {explains}"
 
 
-def _of(what: str, subject: str, verdicts: tuple[str, ...] = YES_NO) -> Say:
-    return lambda found: _several(found, what, subject, verdicts)
+def _of(what: str, subject: str, verdicts: tuple[str, ...] = YES_NO, who: str = "") -> Say:
+    return lambda found: _several(found, what, subject, verdicts, who)
 
 
 _DEFAULT = ("It depends", "The default is no slower")
@@ -303,6 +304,7 @@ QUESTIONS: tuple[tuple[str, Say], ...] = (
             "GRU / LSTM of as many parameters",
             "GRU against an LSTM of as many parameters",
             ("The GRU", "The GRU, not everywhere", "It depends", "The LSTM"),
+            "a GRU of as many parameters",
         ),
     ),
     (
@@ -310,7 +312,8 @@ QUESTIONS: tuple[tuple[str, Say], ...] = (
         _of(
             "implementation 1 / 2",
             "1 against 2, which is the default",
-            ("Yes, 1 is faster", "1 may be faster", *_DEFAULT),
+            ("Yes", "1 may be faster", *_DEFAULT),
+            "1",
         ),
     ),
     (
@@ -318,7 +321,8 @@ QUESTIONS: tuple[tuple[str, Say], ...] = (
         _of(
             "GRU reset before / after",
             "False against True, the default",
-            ("Yes, False is faster", "False may be faster", *_DEFAULT),
+            ("Yes", "False may be faster", *_DEFAULT),
+            "False",
         ),
     ),
     ("Does cuDNN pay?", _of("cuDNN / loop", "cuDNN against the loop")),

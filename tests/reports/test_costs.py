@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 from synthetic import flat
 
 from reports import words
+from reports.analysis import analyse
 from reports.costs.again import off
 from reports.costs.answers import answers
 from reports.costs.growth import exponent
+from reports.read import read
+from reports.render import render
 from reports.statistics.moderated import log_ratios
 
 KERNELS = ("loop", "xla", "unrolled")
@@ -198,3 +201,26 @@ def test_growth_is_told_of_the_longest_float32_line_of_a_kernel(costs_of):
     (said,) = [one for one in answers(costs_of(records)) if "grow" in one.question]
     assert "units: loop 2" in said.short
     assert "L8 B" in said.text
+
+
+def report_of(folder, records, **about):
+    return render(analyse(read(synthetic.write(folder / "run", records, **about))), {})
+
+
+def test_a_run_made_for_costs_begins_with_them(tmp_path):
+    trained = synthetic.pair(synthetic.hits(100, seed=1), synthetic.hits(500, seed=2))
+    measured = flat(synthetic.timed(s, kernel=k, units=u) for u in (8, 16) for k, s in (("loop", 2e-3), ("xla", 1e-3)))
+    first = report_of(tmp_path / "costs", [*trained, *measured])
+    assert first.index("Does XLA pay?") < first.index("| task | cell |")
+    last = report_of(tmp_path / "claim", [*trained, *measured], family=synthetic.family(trained))
+    assert last.index("Does XLA pay?") > last.index("| task | cell |")
+
+
+def test_a_short_answer_says_of_which_it_speaks(costs_of):
+    records = flat(
+        synthetic.timed(s, cell=cell, units=units)
+        for cell, s in (("gru", 1e-3), ("gru_reset_before", 2e-3))
+        for units in (8, 16, 32)
+    )
+    (found,) = [one for one in answers(costs_of(records)) if one.question == "Does `reset_after` matter?"]
+    assert found.short.startswith("The default is no slower: False is slower in 3 of 3, × 2 ")
