@@ -84,10 +84,10 @@ def learning_in_short(found: list[SameArm], costs: Contrasts) -> str:
         counts = Counter(one.in_words for one in here)
         tally = listing([f"{words} in {n}" for words, n in counts.items()])
         ratios = [v for one in here if 0 < (v := one.comparison.updates.ratio.value) < float("inf")]
-        ends = f", ratios {number(min(ratios))} to {number(max(ratios))}" if ratios else ""
+        ends = " to ".join(dict.fromkeys(number(end) for end in (min(ratios), max(ratios)))) if ratios else ""
         reached, alike = sum(one.reached for one in here), sum(one.ended_alike for one in here)
         pairs = f"{count(reached, 'pair')} of trainings with equal seed of which at least one got there"
-        told = f"{a} against {b}, {tally} of {len(here)}{ends}"
+        told = f"{a} against {b}, {tally} of {len(here)}{f', × {ends}' if ends else ''}"
         parts.append(f"{told}; of {pairs}, both did at the very same evaluation in {alike}.")
     return " ".join([*parts, _conclusion(found, costs)])
 

@@ -58,7 +58,7 @@ def frameworks(found: Costs) -> list[Answer]:
     every = []
     for what, pair in ENGINE_PAIRS.items():
         names = f"{' '.join(pair.a)} against {' '.join(pair.b)}"
-        said = _several(found, what, names)
+        said = _several(found, what, "the first against the second")
         if said:
             question = f"{names}, {pair.compares}:"
             every.append(Answer(question, said[0], said[1] + _compiling(found.contrasts.of(what))))
