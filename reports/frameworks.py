@@ -109,4 +109,7 @@ def _conclusion(found: list[SameArm], costs: Contrasts) -> str:
     return f"**So the framework did not change how many updates are needed**{_WITHIN}"
 
 
-_WITHIN = f" (by no more than {percent(MARGIN)}, where the target was reached)."
+_WITHIN = (
+    f" (by no more than {percent(MARGIN)}, in these arms, where they reached the target; trained in blocks, with equal "
+    "seeds)."
+)

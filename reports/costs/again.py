@@ -34,8 +34,8 @@ class Again:
 
     @property
     def reached(self) -> bool:
-        """Whether the aim was reached, by the pairs that were formed as compared cases are."""
-        return off(self.turns or self.passes) <= AIM
+        """Whether the aim was reached: it is for pairs that were formed as compared cases are."""
+        return off(self.turns) <= AIM
 
 
 def off(ratios: tuple[float, ...], share: float = 0.5) -> float:

@@ -12,7 +12,7 @@ from reports.costs.frameworks import ENGINE_PAIRS
 from reports.costs.growth import AXES, SECONDS, Growth, longest
 from reports.costs.memories import Pair
 from reports.costs.payback import Payback
-from reports.costs.roofline import NARROW
+from reports.costs.roofline import NARROW, UNKNOWN
 from reports.statistics.intervals import Ratio
 
 USUAL = 0.9
@@ -268,7 +268,10 @@ def _growth(found: Costs) -> Said:
             f"({words.number(one.last)} at its far end; {one.where} {one.regime})"
         )
     )
-    return f"At its far end, as a power of {short}.", f"Seconds an update, as a power of {long}."
+    return (
+        f"Between its two largest sizes, as a power (1: in proportion) of {short}.",
+        f"Seconds an update, as a power of {long}.",
+    )
 
 
 def _limits(found: Costs) -> Said:
@@ -280,7 +283,9 @@ def _limits(found: Costs) -> Said:
     )
     counts = Counter(one.binds for one in found.points)
     bound = words.listing([f"{name} in {n}" for name, n in counts.most_common()])
-    explains = f"What explains half of an update's time or more: {bound} of {len(found.points)}."
+    explains = f"What accounts for half of an update's time or more, by an estimate: {bound} of {len(found.points)}."
+    if counts[UNKNOWN]:
+        explains += " (Not known: what XLA, JAX and PyTorch start is not counted.)"
     dtype = shares[-1].timing.setting.dtype
     usual = found.ceilings.usual(NARROW.get(dtype, dtype)) if found.ceilings else math.nan
     seldom = f" (usually {words.percent(usual)} of that was reached)" if usual < USUAL else ""

@@ -1,5 +1,6 @@
 """Timed blocks of one process, and ratios of two processes: block by block where they took turns."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -57,8 +58,22 @@ def log_ratio(a: Blocks, b: Blocks) -> float:
 
 
 def log_ratios(a: Mapping[int, Blocks], b: Mapping[int, Blocks]) -> FloatArray:
-    """Logarithms of a / b over the repetitions that both have, in order, shape (n,)."""
-    return np.array([log_ratio(a[key], b[key]) for key in sorted(a.keys() & b.keys())], dtype=float)
+    """Logarithms of a / b, one value for each time at which both were measured, shape (n,).
+
+    Of processes that took turns all pairs are averaged to one value: what disturbed one of them disturbed the others.
+    Where none took turns, processes of the same repetition are paired.
+
+    Parameters
+    ----------
+    a, b
+        Blocks by repetition.
+    """
+    turns = [(i, j) for i in sorted(a) for j in sorted(b) if took_turns(a[i], b[j])]
+    times: defaultdict[Any, list[float]] = defaultdict(list)
+    for i, j in turns or [(key, key) for key in sorted(a.keys() & b.keys())]:
+        groups = (a[i].group, b[j].group)
+        times[(i, j) if None in groups else groups].append(log_ratio(a[i], b[j]))
+    return np.array([np.mean(logs) for logs in times.values()], dtype=float)
 
 
 def _rounds(a: Blocks, b: Blocks) -> range:

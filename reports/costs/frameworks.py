@@ -23,8 +23,8 @@ class EnginePair:
 XLA = "both compiled by XLA"
 XLA_OR_GRAPH = "compiled by XLA against a graph"
 LIBRARY = "the same library"
-EAGER_OR_GRAPH = "each step started by Python against a graph"
-EAGER_OR_XLA = "each step started by Python against one compiled program"
+EAGER_OR_GRAPH = "Keras' loop started step by step by Python, against a graph"
+EAGER_OR_XLA = "Keras' loop started step by step by Python, against one compiled program"
 
 ENGINE_PAIRS: dict[str, EnginePair] = {
     pair.what: pair

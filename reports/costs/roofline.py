@@ -17,6 +17,7 @@ from reports.read import Run
 
 PRODUCT, MEMORY, OPERATION = "matrix product, {}", "memory, read and written", "smallest operation in a graph"
 NARROW = {"mixed_bfloat16": "bfloat16"}
+UNKNOWN = "not known"
 EXPLAINS = 0.5
 """A limit that accounts for half of an update's time binds it; where none does, none is named."""
 
@@ -78,9 +79,11 @@ class Point:
 
     @property
     def binds(self) -> str:
-        """The limit that is nearest, where it explains half of the time."""
+        """The limit that is nearest, where it explains half of the time; not known where operations are not counted."""
         name = max(self.shares, key=lambda one: self.shares[one])
-        return name if self.shares[name] >= EXPLAINS else "none of them"
+        if self.shares[name] >= EXPLAINS:
+            return name
+        return "none of them" if "dispatch" in self.shares else UNKNOWN
 
 
 def ceilings(run: Run) -> Ceilings | None:

@@ -24,6 +24,8 @@ class Timing:
 
     Attributes
     ----------
+    median
+        Of the medians of its processes.
     by_process
         Median of each process by its repetition.
     low, high
@@ -117,14 +119,15 @@ def _timing(which: Which, records: list[Record]) -> Timing:
         if r.body.get("inference")
     }
     together = np.concatenate([one.seconds for one in blocks.values()])
-    low, median, high = (float(q) for q in np.quantile(together, (0.25, 0.5, 0.75)))
+    low, high = (float(q) for q in np.quantile(together, (0.25, 0.75)))
+    by_process = {key: one.median for key, one in blocks.items()}
     return Timing(
         *which,
-        median=median,
+        median=middle(by_process),
         low=low,
         high=high,
         samples=together.size,
-        by_process={key: one.median for key, one in blocks.items()},
+        by_process=by_process,
         inference={key: one.median for key, one in passes.items()},
         compiling=_by_process(records, "compile_seconds"),
         overhead=_by_process(records, "overhead_seconds_per_update"),

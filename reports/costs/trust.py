@@ -1,6 +1,7 @@
 """What the harness itself takes, what the machine did meanwhile, and what an update takes in energy."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -58,15 +59,18 @@ class Watched:
         Most of the time that a host took away.
     frequency_mhz
         Least and most; None where the machine tells none.
+    swapped
+        Processes during which memory was swapped.
     slowed
-        Processes during which cores or GPUs were slowed down, or memory was swapped.
+        Processes during which cores or GPUs were slowed down for their heat or power; None where not told.
     """
 
     processes: int
     other_load: tuple[float, float] | None
     steal: float
     frequency_mhz: tuple[float, float] | None
-    slowed: int
+    swapped: int
+    slowed: int | None
 
 
 def overheads(measured: list[Timing]) -> list[Overhead]:
@@ -98,14 +102,17 @@ def watched(measured: list[Timing]) -> Watched | None:
     if not seen:
         return None
     loads = [one["other_load"] for one in seen if one.get("other_load") is not None]
+    telling = [one for one in seen if one.get("throttled") is not None or one["accelerators"]]
     clocks = [one["frequency_mhz"] for one in seen if one.get("frequency_mhz")]
     return Watched(
         processes=len(seen),
         other_load=(float(np.median(loads)), max(loads)) if loads else None,
         steal=max(one.get("steal") or 0.0 for one in seen),
         frequency_mhz=(min(c["least"] for c in clocks), max(c["most"] for c in clocks)) if clocks else None,
-        slowed=sum(
-            bool(one.get("throttled") or one.get("swapped_bytes") or any(g["slowed_by"] for g in one["accelerators"]))
-            for one in seen
-        ),
+        swapped=sum(bool(one.get("swapped_bytes")) for one in seen),
+        slowed=sum(map(_slowed, telling)) if telling else None,
     )
+
+
+def _slowed(one: dict[str, Any]) -> bool:
+    return bool(one.get("throttled") or any(gpu["slowed_by"] for gpu in one["accelerators"]))

@@ -45,3 +45,17 @@ def test_processes_without_a_round_in_common_did_not_take_turns():
 def test_one_ratio_for_each_repetition_of_both():
     one, half = Blocks(None, 0, np.ones(3)), Blocks(None, 0, np.full(3, 0.5))
     assert log_ratios({0: one, 1: half, 2: one}, {1: one, 0: one, 7: half}) == pytest.approx([0, np.log(0.5)])
+
+
+def test_processes_that_took_turns_are_one_observation_together():
+    def ran(seconds, group):
+        return Blocks(group, 0, np.full(3, seconds))
+
+    # In the second pass something slows `a` alone, in both of its processes: that is one disturbance and not two.
+    a = {0: ran(1.0, "x"), 2: ran(1.0, "x"), 1: ran(2.0, "y"), 3: ran(2.0, "y")}
+    b = {0: ran(1.0, "x"), 2: ran(1.0, "x"), 1: ran(1.0, "y"), 3: ran(1.0, "y")}
+    assert log_ratios(a, b) == pytest.approx([0, np.log(2)])
+    # All pairs of a time count, whichever has more processes.
+    assert log_ratios(a, {0: ran(4.0, "x")}) == pytest.approx([np.log(0.25)])
+    # Groups apart: one value a pass too.
+    assert log_ratios(a, {n: ran(1.0, f"other {'xy'[n % 2]}") for n in range(4)}) == pytest.approx([0, np.log(2)])

@@ -155,7 +155,7 @@ def test_below_the_floor_is_loud(tmp_path):
 )
 def test_partial_runs_still_have_a_report(tmp_path, records):
     text = write_report(read(synthetic.write(tmp_path / "run", records))).read_text()
-    assert "# Should I carry state?" in text
+    assert text.startswith(("# Should I carry state? — run", "# What does it cost? — run"))
     assert "nan" not in text.lower()
 
 
