@@ -1,6 +1,9 @@
 """Seconds of one update by regime, kernel and batch size, compile time apart."""
 
 import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
 
 from reports.costs.timings import Timing
 from reports.figures.style import FONT, REGIME_STYLES, Drawing, label_margin, log_ticks, new_figure, tidy
@@ -14,8 +17,8 @@ def draw(measured: list[Timing]) -> Drawing | None:
     """Draw a row a setting; left the steady state, right the first call's extra."""
     if not measured:
         return None
-    settings = sorted({one.setting for one in measured}, key=lambda one: (one.cell, one.units, one))
-    shown = settings[:MOST_ROWS]
+    settings = {one.setting for one in measured}
+    shown = chosen(settings)
     height = 1.2 + 0.3 * len(shown)
     figure = new_figure(9.0, height)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
@@ -46,9 +49,25 @@ def draw(measured: list[Timing]) -> Drawing | None:
     left.set_ylim(len(shown) - 0.4, -0.6)
     right.tick_params(axis="y", left=False)
     figure.legend(*left.get_legend_handles_labels(), loc="upper center", ncol=5, fontsize=FONT - 0.5, frameon=False)
-    more = "" if len(shown) == len(settings) else f" The first {MOST_ROWS} of {len(settings)}; the table has all."
+    more = (
+        ""
+        if len(shown) == len(settings)
+        else f" The {MOST_ROWS} of {len(settings)} whose networks ran in most ways; the table has all."
+    )
     caption = f"Seconds of one weight update. Markers: median; lines: the middle half of all samples.{more}"
     return Drawing("seconds", figure, caption)
+
+
+def chosen(settings: Iterable[Setting]) -> list[Setting]:
+    """Settings to draw, in order: where there are too many, of those networks that ran in most ways."""
+    settings = list(settings)
+    ways = Counter(map(_network, settings))
+    most = sorted(settings, key=lambda one: (-ways[_network(one)], one))[:MOST_ROWS]
+    return sorted(most, key=lambda one: (one.cell, one.units, one))
+
+
+def _network(setting: Setting) -> Setting:
+    return replace(setting, kernel="", engine="", device="", dtype="")
 
 
 def _labels(shown: list[Setting]) -> list[str]:

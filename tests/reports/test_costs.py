@@ -1,6 +1,7 @@
 """Ratios of costs with a known answer: planted ratios, paybacks and exponents, and cases against themselves."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from reports.analysis import analyse
 from reports.costs.again import off
 from reports.costs.answers import answers
 from reports.costs.growth import exponent
+from reports.figures import seconds
 from reports.read import read
 from reports.render import render
+from reports.settings import Setting
 from reports.statistics.moderated import log_ratios
 
 KERNELS = ("loop", "xla", "unrolled")
@@ -224,3 +227,13 @@ def test_a_short_answer_says_of_which_it_speaks(costs_of):
     )
     (found,) = [one for one in answers(costs_of(records)) if one.question == "Does `reset_after` matter?"]
     assert found.short.startswith("The default is no slower: False is slower in 3 of 3, × 2 ")
+
+
+def test_what_ran_in_most_ways_is_drawn_where_not_all_can_be():
+    one = Setting("cosine", -1, "lstm", 1, 64, 32, 32, "loop", "tensorflow", "cpu", "float32")
+    others = [replace(one, units=units) for units in range(1, seconds.MOST_ROWS)]
+    ways = [replace(one, kernel=kernel) for kernel in ("loop", "xla", "unrolled")]
+    shown = seconds.chosen([*others, *ways])
+    assert len(shown) == seconds.MOST_ROWS
+    assert set(ways) <= set(shown)
+    assert seconds.chosen(ways) == sorted(ways)
