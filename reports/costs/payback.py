@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reports.costs.blocks import Blocks, log_ratios
 from reports.costs.contrasts import Contrast, Contrasts
-from reports.costs.timings import middle
+from reports.costs.timings import Timing, middle
 from reports.statistics.intervals import LEVEL
-from reports.statistics.moderated import Error, common, error_of, log_ratios
+from reports.statistics.moderated import Error, common, error_of
 from reports.statistics.running_time import FloatArray
 
 DRAWS = 4000
@@ -28,13 +29,22 @@ class Payback:
 def paybacks(found: Contrasts) -> list[Payback]:
     """One for every kernel that was timed beside the plain loop."""
     pairs = [one for kind in KINDS for one in found.of(kind) if one.a.compiling and one.b.compiling]
-    logs = [log_ratios(one.a.compiling, one.b.compiling) for one in pairs]
+    logs = [log_ratios(_first_calls(one.a), _first_calls(one.b)) for one in pairs]
     known = common(logs)
     return [
         payback(one, math.exp(float(more.mean())), error_of(more, known))
         for one, more in zip(pairs, logs, strict=True)
         if more.size
     ]
+
+
+def _first_calls(one: Timing) -> dict[int, Blocks]:
+    """Compile seconds as a block each: first calls of one group are made one after another, and share its minute."""
+    return {
+        repetition: Blocks(one.blocks[repetition].group, 0, np.array([seconds]))
+        for repetition, seconds in one.compiling.items()
+        if seconds > 0
+    }
 
 
 def payback(one: Contrast, more: float, error: Error) -> Payback:

@@ -164,10 +164,3 @@ def moderated_ratio(logs: FloatArray, known: Common, level: float = LEVEL) -> Ra
     # exp overflows past 709; an interval that wide bounds nothing.
     factor = math.exp(min(error.half_width(level), 700.0))
     return Ratio(value, value / factor, value * factor, math.nan, "moderated", logs.size)
-
-
-def log_ratios(a: dict[int, float], b: dict[int, float]) -> FloatArray:
-    """Logarithms of a / b over the keys that both have, in order."""
-    shared = sorted(key for key in a.keys() & b.keys() if a[key] > 0 and b[key] > 0)
-    logs: FloatArray = np.log(np.array([a[key] / b[key] for key in shared], dtype=float))
-    return logs
