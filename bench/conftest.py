@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from bench import engines, own_options, plan, presets
+from bench import engines
 from bench.errors import PlanError, RunFolderError
-from bench.own import lines as own_lines
-from bench.own import load as own_load
-from bench.presets import Limits
-from bench.replay import nothing, replay_timer
-from bench.session import Session
+from bench.plan import csv_options, planning, presets
+from bench.plan.csv_series import lines as own_lines
+from bench.plan.csv_series import load as own_load
+from bench.plan.presets import Limits
+from bench.run.replay import nothing, replay_timer
+from bench.run.session import Session
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()
 
@@ -33,25 +34,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--engine", default="tensorflow", help="framework that trains, or several as a,b (tensorflow)")
     group.addoption("--workers", type=int, help="cases side by side, time cases apart (the preset's, or one a core)")
     group.addoption("--retry", action="store_true", help="run cases again that failed, crashed or hit a limit")
-    own_options.add(parser.getgroup("statebench: your own series, instead of a preset"))
+    csv_options.add(parser.getgroup("statebench: your own series, instead of a preset"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the plan before anything is collected, so that a mistake costs nothing."""
     try:
         names, device = engines.named(config.getoption("--engine")), config.getoption("--device")
-        own = own_options.read(config)
+        own = csv_options.read(config)
         if own is None:
             preset = presets.load(config.getoption("--preset") or "quick", engines=names, device=device)
             usual_name = preset.name
         else:
             preset = own_load(*own, engines=names, device=device)
-            usual_name = own_options.run_name(own[0].path)
+            usual_name = csv_options.run_name(own[0].path)
         name = _run_name(config.getoption("--run") or usual_name)
         preset = replace(preset, limits=_limits(preset.limits, config.getoption("--workers")))
         config.stash[SESSION] = Session(
             preset=preset,
-            plan=plan.make(preset),
+            plan=planning.make(preset),
             folder=config.getoption("--results") / name,
             engines=names,
             device=device,

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from bench.regimes import REGIMES
+from bench.case.regimes import REGIMES
 from bench.warnings import Warn
 from reports.engines import by_engine, in_order
 from reports.flops import flops_per_update

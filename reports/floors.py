@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.regimes import REGIMES
+from bench.case.regimes import REGIMES
 from reports.read import Run
 from reports.settings import body
 

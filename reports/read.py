@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tasks
-from bench.cases import Case
-from bench.store import SERIES_FILE
+from bench.case.cases import Case
+from bench.run.store import SERIES_FILE
 from reports.records import Record
 from tasks.errors import TaskError
 from tasks.own.series import OwnSeries, Prepared

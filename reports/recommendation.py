@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from bench.store import SERIES_FILE
+from bench.run.store import SERIES_FILE
 from reports.compare import Arm, Comparison, compare
 from reports.flops import flops_per_update
 from reports.read import Run

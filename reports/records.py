@@ -7,8 +7,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.cases import Case
-from bench.regimes import REGIMES
+from bench.case.cases import Case
+from bench.case.regimes import REGIMES
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]

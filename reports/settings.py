@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Self
 
-from bench.cases import Case
+from bench.case.cases import Case
 from bench.engines import ENGINES
 from reports.read import Run
 from reports.records import Convergence, Record

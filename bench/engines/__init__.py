@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 
-from bench.cases import Case
+from bench.case.cases import Case
+from bench.case.regimes import REGIMES
 from bench.engines.base import Engine
 from bench.errors import PlanError, unknown
-from bench.regimes import REGIMES
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 from bench.errors import PlanError
 from bench.posts.registry import SEEDS, Experiment, Setting, check, choose
 from bench.posts.result import SCHEMA
-from bench.progress import duration
+from bench.run.progress import duration
 
 ROOT = Path(__file__).parents[2]
 POLL_S = 0.1

@@ -11,7 +11,7 @@ from bench.engines.base import Network, Weights
 from bench.engines.tensorflow import network as stack
 from bench.engines.tensorflow.cells import Tensor
 from bench.engines.tensorflow.dropout import keep_mask
-from bench.initial_weights import initial_weights
+from bench.measure.initial_weights import initial_weights
 
 
 class Model(Protocol):

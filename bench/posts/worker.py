@@ -9,11 +9,11 @@ from typing import Any
 
 import psutil
 
-from bench import machine
 from bench.engines import create
+from bench.machine import host
 from bench.posts.registry import EXPERIMENTS, Setting
 from bench.posts.result import SCHEMA
-from bench.store import now
+from bench.run.store import now
 
 BUSY_S = 1.0
 """How long the machine is watched before an experiment begins."""
@@ -44,7 +44,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
             "seconds": round(time.perf_counter() - begin, 1),
             "load_before": round(load, 2),
             "busy_before": round(busy, 2),
-            **{name: machine.fingerprint([])[name] for name in ("cpu", "cores", "python")},
+            **{name: host.fingerprint([])[name] for name in ("cpu", "cores", "python")},
             "versions": engine.versions(),
         },
     }

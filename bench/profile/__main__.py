@@ -9,12 +9,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import engines, machine
+from bench import engines
 from bench.errors import PlanError
-from bench.profile import ceilings, steadiness
-from bench.profile.doubts import Doubt, doubts
-from bench.sampler import Sampler
-from bench.store import SCHEMA, now
+from bench.machine import ceilings, host, steadiness
+from bench.machine.checks import Doubt, doubts
+from bench.machine.sampler import Sampler
+from bench.run.store import SCHEMA, now
 
 ENERGY_NOT_TOLD = "this machine tells no energy (no readable RAPL counter, no NVML): none is reported"
 
@@ -34,11 +34,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     console = Console()
     # Asked in a process of its own only where it matters: a framework that has looked for GPUs keeps them.
-    accelerators = machine.accelerators(options.engine) if options.device == "gpu" else []
+    accelerators = host.accelerators(options.engine) if options.device == "gpu" else []
     if options.device == "gpu" and not accelerators:
-        print(machine.why_no_gpu(options.engine), file=sys.stderr)
+        print(host.why_no_gpu(options.engine), file=sys.stderr)
         return 2
-    about = machine.fingerprint(accelerators)
+    about = host.fingerprint(accelerators)
     _fingerprint(console, about, engine.versions())
     console.print(f"\nwatching one core for {options.seconds:g} s ...")
     with Sampler() as sampler:
@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
         "engine": options.engine,
         "device": options.device,
         "machine": about,
-        "versions": machine.versions() | engine.versions(),
+        "versions": host.versions() | engine.versions(),
         "steadiness": steady,
         "watched": watched,
         "ceilings": ceilings.to_dict(found),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import machine
+from bench.machine import host
 from bench.speed.setting import Setting
 
 ROOT = Path(__file__).parents[2]
@@ -147,8 +147,8 @@ def main() -> None:
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     figures = {
         "schema": 1,
-        "machine": machine.fingerprint([]),
-        "versions": machine.versions(),
+        "machine": host.fingerprint([]),
+        "versions": host.versions(),
         "rounds": arguments.rounds,
         "settings": rows,
         "replicates": curve,

@@ -9,7 +9,7 @@ import numpy as np
 
 from bench import engines
 from bench.engines.base import Feed, HeldOut, Layout, Network, Work
-from bench.initial_weights import initial_weights
+from bench.measure.initial_weights import initial_weights
 from bench.speed.setting import Setting, series, starts
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bench.cases import Case
+from bench.case.cases import Case
 from reports.flops import features
 from reports.records import Record
 from reports.settings import CELL_NAMES

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import settings
 
-from bench.cases import Case, Training
+from bench.case.cases import Case, Training
 
 # No deadline: a machine busy with benchmarks is slow, not wrong.
 settings.register_profile("no-deadline", deadline=None)

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench import engines, worker
+from bench import engines
 from bench.engines.base import Progress
-from bench.plan import Job
+from bench.plan.planning import Job
+from bench.run import worker
 
 RAISE, KILL, SLEEP, ALLOCATE, MEMORY_ERROR, SEGFAULT, EXIT = range(101, 108)
 """Units of a case -> how it ends; any other number of units ends well."""

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.batching import Schedule, check_continuation
+from bench.case.regimes import REGIMES
 from bench.errors import PlanError
-from bench.regimes import REGIMES
+from bench.measure.batching import Schedule, check_continuation
 
 CONTIGUOUS = [name for name, regime in REGIMES.items() if not regime.stride_one]
 SHUFFLED = [name for name, regime in REGIMES.items() if regime.shuffled]
@@ -42,7 +42,7 @@ class Rigged:
 
 
 def epoch_at(schedule, offset):
-    with mock.patch("bench.batching.np.random.default_rng", return_value=Rigged(offset)):
+    with mock.patch("bench.measure.batching.np.random.default_rng", return_value=Rigged(offset)):
         return schedule.epoch(0, 0)
 
 

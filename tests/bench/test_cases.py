@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.cases import CELLS, DEVICES, DTYPES, KERNELS, KINDS, Case, Training
-from bench.regimes import REGIMES
+from bench.case.cases import CELLS, DEVICES, DTYPES, KERNELS, KINDS, Case, Training
+from bench.case.regimes import REGIMES
 
 COUNTS = st.integers(1, 10**6)
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,12}", fullmatch=True)

@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.convergence import FIRST_TUNING_SEED, Replicate, choose_rate
+from bench.measure.convergence import FIRST_TUNING_SEED, Replicate, choose_rate
 
 
 def tuned(rate, ends, budget=100, error=0.5):

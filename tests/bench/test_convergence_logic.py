@@ -9,10 +9,10 @@ import fake_engine as fake
 import numpy as np
 import pytest
 
-from bench import convergence, workload
-from bench.convergence import FIRST_TUNING_SEED, WAYS, Replicate
-from bench.initial_weights import initial_weights
-from bench.regimes import REGIMES
+from bench.case.regimes import REGIMES
+from bench.measure import convergence, workload
+from bench.measure.convergence import FIRST_TUNING_SEED, WAYS, Replicate
+from bench.measure.initial_weights import initial_weights
 from bench.warnings import Warn
 
 UPDATES = 24  # an epoch of the fixture's case: (800 - 3) // (4 * 8)

@@ -7,12 +7,12 @@ import tensorflow as tf
 from engine_builders import BATCH, STEPS, UPDATES, random_weights, train, with_feed, work
 from scipy import stats
 
-from bench.batching import Schedule
 from bench.engines.base import Network
 from bench.engines.tensorflow import layers
 from bench.engines.tensorflow.dropout import keep_mask
 from bench.engines.tensorflow.replicated import ReplicatedTrainer
-from bench.initial_weights import initial_weights
+from bench.measure.batching import Schedule
+from bench.measure.initial_weights import initial_weights
 
 
 @pytest.fixture(autouse=True)

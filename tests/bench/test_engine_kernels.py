@@ -10,7 +10,7 @@ import tensorflow as tf
 from engine_builders import random_weights, train, work
 from small_works import BATCH, STEPS
 
-from bench.cases import Case
+from bench.case.cases import Case
 from bench.engines.tensorflow import ENGINE
 from bench.engines.tensorflow.layers import LayerTrainer
 from bench.engines.tensorflow.replicated import ReplicatedTrainer

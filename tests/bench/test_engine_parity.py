@@ -19,10 +19,10 @@ from engine_builders import (
     work,
 )
 
-from bench.batching import Schedule
+from bench.case.regimes import REGIMES
 from bench.engines.tensorflow import cells, recurrence
 from bench.engines.tensorflow.replicated import ReplicatedTrainer
-from bench.regimes import REGIMES
+from bench.measure.batching import Schedule
 
 CELLS = ("lstm", "gru", "gru_reset_before", "simple_rnn")
 TIGHT = 1e-9

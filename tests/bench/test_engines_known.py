@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from engine_builders import work
 
-from bench import engines, plan, presets
-from bench.cases import Case
+from bench import engines
+from bench.case.cases import Case
 from bench.engines import adam, backend, hlo
 from bench.engines.tensorflow.layers import LayerTrainer
 from bench.errors import PlanError
+from bench.plan import planning, presets
 
 ROOT = Path(__file__).parents[2]
 OTHERS = ("jax", "torch")
@@ -110,7 +111,7 @@ def test_what_an_engine_has_is_not_left_out(asked):
 
 def test_a_shipped_preset_is_planned_for_another_engine_and_says_what_it_leaves_out(monkeypatch):
     monkeypatch.setattr(engines, "find_spec", lambda _: True)
-    made = plan.make(presets.load("smoke", engines=("torch",)))
+    made = planning.make(presets.load("smoke", engines=("torch",)))
     assert {job.case.kind for job in made.jobs} == {"convergence", "time"}
     assert {job.case.kernel for job in made.jobs} == {"replicated", "loop"}
     assert {one.kernel for one, _ in made.left_out if one.kind == "time"} == {"unrolled", "xla", "cudnn"}

@@ -5,8 +5,8 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import groups
-from bench.cases import Case
+from bench.case.cases import Case
+from bench.measure import groups
 
 cases = st.lists(
     st.builds(

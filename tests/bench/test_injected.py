@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from engine_builders import random_weights, work
 
-from bench import injected, workload
-from bench.batching import Schedule, check_continuation
-from bench.cases import Training
-from bench.convergence import Block
+from bench.case.cases import Training
+from bench.case.regimes import REGIMES
 from bench.engines.base import Network
 from bench.engines.tensorflow.layers import LayerTrainer
 from bench.engines.tensorflow.replicated import ReplicatedTrainer
 from bench.errors import PlanError
-from bench.regimes import REGIMES
+from bench.measure import injected, workload
+from bench.measure.batching import Schedule, check_continuation
+from bench.measure.convergence import Block
 from tasks.cosine import Cosine
 
 RATE = 2**-7

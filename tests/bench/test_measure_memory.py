@@ -7,8 +7,8 @@ import fake_engine as fake
 import numpy as np
 import pytest
 
-from bench import memory, workload
-from bench.cases import Case, Training
+from bench.case.cases import Case, Training
+from bench.measure import memory, workload
 
 MIB = 2**20
 

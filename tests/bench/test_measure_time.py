@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import timing, whole, workload
-from bench.cases import Case, Training
+from bench.case.cases import Case, Training
 from bench.errors import PlanError
-from bench.timing import BLOCK_S, LEAST_BLOCKS, LEAST_PASSES, MOST_S, MOST_UPDATES, measure, settled
+from bench.measure import timing, whole_training, workload
+from bench.measure.timing import BLOCK_S, LEAST_BLOCKS, LEAST_PASSES, MOST_S, MOST_UPDATES, measure, settled
 
 TRAINING = Training(learning_rates=(0.1,), scored_targets=16)
 
@@ -186,11 +186,11 @@ def test_blocks_before_the_machine_has_settled_are_warm_up(timed):
 
 def test_a_training_is_timed_whole_with_its_compiling_and_without_its_evaluations(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(whole, "time", clock)
+    monkeypatch.setattr(whole_training, "time", clock)
     engine = TimedEngine(clock, update=1e-3, compiling=2.0)
     case = Case("time", "cosine", None, "lstm", "stateful", 1, 2, 4, 8, "loop", "fake")
     load = workload.build(case, replace(TRAINING, whole_epochs=3))
-    found = whole.train_whole(load, engine)
+    found = whole_training.train_whole(load, engine)
     assert found["updates"] == found["calls"] * load.updates_between_evaluations
     assert found["seconds"] == pytest.approx(2.0 + 1e-3 * found["updates"])
     assert found["updates"] == 3 * load.schedule.updates_per_epoch or found["reached"]
@@ -198,11 +198,11 @@ def test_a_training_is_timed_whole_with_its_compiling_and_without_its_evaluation
 
 def test_a_whole_training_ends_where_it_reaches_the_target(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(whole, "time", clock)
+    monkeypatch.setattr(whole_training, "time", clock)
     engine = TimedEngine(clock, update=1e-3)
     case = Case("time", "cosine", None, "lstm", "stateful", 1, 2, 4, 8, "loop", "fake")
     load = workload.build(case, replace(TRAINING, learning_rates=(1e6,), whole_epochs=50))
-    found = whole.train_whole(load, engine)
+    found = whole_training.train_whole(load, engine)
     assert found["reached"]
     assert found["error"] <= load.target
     assert found["calls"] == 1

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from test_front_door import ENVIRONMENT, ROOT, command
 
-from bench.batching import check_continuation
+from bench.measure.batching import check_continuation
 from reports.read import read
 from reports.render import write_report
 

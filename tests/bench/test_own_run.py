@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from test_front_door import ENVIRONMENT, ROOT, USAGE_ERROR, call
 
-from bench import own, own_options, plan, presets
 from bench.errors import PlanError, RunFolderError
-from bench.machine import FIXED
-from bench.store import RunFolder
+from bench.machine.host import FIXED
+from bench.plan import csv_options, csv_series, planning, presets
+from bench.run.store import RunFolder
 from tasks.own.request import Request
 from tasks.own.series import Prepared
 
@@ -33,12 +33,12 @@ def file(tmp_path):
 def opened(folder, preset):
     """Open a run's folder as an invocation does; the machine is of no interest here."""
     run = RunFolder(folder)
-    run.open(preset, plan.make(preset), dict.fromkeys(FIXED), ROOT, "make bench")
+    run.open(preset, planning.make(preset), dict.fromkeys(FIXED), ROOT, "make bench")
     return run
 
 
 def test_a_runs_folder_holds_the_series_and_refuses_another(tmp_path, file):
-    made = own.load(Request(file), own.Grid())
+    made = csv_series.load(Request(file), csv_series.Grid())
     run = opened(tmp_path / "run", made)
     assert run.series == tmp_path / "run" / "series.npz"
     assert Prepared.load(run.series).sha256 == made.series.prepared.sha256
@@ -47,9 +47,9 @@ def test_a_runs_folder_holds_the_series_and_refuses_another(tmp_path, file):
     assert about["content"] == made.series.prepared.sha256
 
     before = run.series.read_bytes()
-    opened(tmp_path / "run", own.load(Request(file), own.Grid()))
+    opened(tmp_path / "run", csv_series.load(Request(file), csv_series.Grid()))
     series(seed=1).to_csv(file, index=False)
-    for other in (own.load(Request(file), own.Grid()), presets.load("smoke")):
+    for other in (csv_series.load(Request(file), csv_series.Grid()), presets.load("smoke")):
         with pytest.raises(RunFolderError, match=r"holds another series: 'load' of my load.csv \(.*RUN=") as error:
             opened(tmp_path / "run", other)
     assert "none of a user's own" in str(error.value)
@@ -57,7 +57,7 @@ def test_a_runs_folder_holds_the_series_and_refuses_another(tmp_path, file):
 
 
 def test_a_worker_rebuilds_the_task_from_the_folder_alone(tmp_path, file):
-    made = own.load(Request(file), own.Grid())
+    made = csv_series.load(Request(file), csv_series.Grid())
     run = opened(tmp_path / "run", made)
     code = (
         "import sys, tasks; from pathlib import Path; from tasks.own.series import OwnSeries, Prepared; "
@@ -71,7 +71,7 @@ def test_a_worker_rebuilds_the_task_from_the_folder_alone(tmp_path, file):
 
 
 def test_a_first_invocation_that_was_killed_early_is_no_obstacle(tmp_path, file):
-    made = own.load(Request(file), own.Grid())
+    made = csv_series.load(Request(file), csv_series.Grid())
     opened(tmp_path / "run", made)
     (tmp_path / "run" / "run.json").unlink()
     (tmp_path / "run" / "series.npz").write_bytes(b"torn")
@@ -101,13 +101,13 @@ class Options(dict):
 )
 def test_an_option_that_makes_no_sense_says_why(file, options, message):
     with pytest.raises(PlanError) as error:
-        plan.make(own.load(*own_options.read(Options({"csv": str(file)} | options))))
+        planning.make(csv_series.load(*csv_options.read(Options({"csv": str(file)} | options))))
     assert message in str(error.value)
 
 
 def test_an_empty_option_is_none(file):
-    assert own_options.read(Options(csv="", column=" ")) is None
-    request, grid = own_options.read(Options(csv=str(file), inputs="a, b", windows="4,4,8", column=""))
+    assert csv_options.read(Options(csv="", column=" ")) is None
+    request, grid = csv_options.read(Options(csv=str(file), inputs="a, b", windows="4,4,8", column=""))
     assert (request.column, request.inputs, grid.windows) == (None, ("a", "b"), (4, 8))
 
 
@@ -148,9 +148,9 @@ def test_make_takes_nothing_about_a_file_from_the_environment(monkeypatch):
 @pytest.mark.parametrize("rows", [132, 265, 2687, 6665])
 @pytest.mark.parametrize("period", [None, 7, 48, 1440])
 def test_proposed_windows_and_batch_sizes_fit_every_length(rows, period):
-    windows = own.propose_windows(rows, period).to_try
-    assert 2 <= windows[0] < windows[-1] <= rows // own.WINDOWS_IN_TRAINING
-    batches = own.propose_batch_sizes(rows, windows).to_try
+    windows = csv_series.propose_windows(rows, period).to_try
+    assert 2 <= windows[0] < windows[-1] <= rows // csv_series.WINDOWS_IN_TRAINING
+    batches = csv_series.propose_batch_sizes(rows, windows).to_try
     assert (rows - windows[-1] + 1) // (windows[-1] * batches[0]) >= 1
     assert len(batches) < 2 or rows // (windows[0] * batches[1]) >= 4
 
@@ -158,7 +158,7 @@ def test_proposed_windows_and_batch_sizes_fit_every_length(rows, period):
 @pytest.mark.parametrize("rows", [200, 500, 4000])
 def test_the_preset_of_a_file_can_be_planned_and_declares_what_it_decides(tmp_path, rows):
     series(rows).to_csv(tmp_path / "load.csv", index=False)
-    made = plan.make(own.load(Request(tmp_path / "load.csv"), own.Grid()))
+    made = planning.make(csv_series.load(Request(tmp_path / "load.csv"), csv_series.Grid()))
     assert made.jobs
     assert made.family
     assert all(job.training.evaluation_seeds == 12 for job in made.jobs)
@@ -166,5 +166,5 @@ def test_the_preset_of_a_file_can_be_planned_and_declares_what_it_decides(tmp_pa
 
 def test_an_input_that_is_no_file_of_series_is_a_plan_error(tmp_path):
     with pytest.raises(PlanError, match="there is no file"):
-        own.load(Request(tmp_path / "nothing.csv"), own.Grid())
+        csv_series.load(Request(tmp_path / "nothing.csv"), csv_series.Grid())
     assert presets.load("smoke").series is None

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import plan, presets, workload
-from bench.cases import Case, Training
+from bench.case.cases import Case, Training
 from bench.errors import PlanError
+from bench.measure import workload
+from bench.plan import planning, presets
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,7 +34,7 @@ def grid(kind="convergence", **changes):
 
 def refusal(made):
     with pytest.raises(PlanError) as error:
-        plan.make(made)
+        planning.make(made)
     text = str(error.value)
     assert text.startswith("own.toml asks for cases that cannot be run; nothing was trained:\n")
     return text
@@ -41,18 +42,18 @@ def refusal(made):
 
 def test_convergence_comes_first_and_memory_last_whatever_the_order_in_the_file(preset):
     text = grid("memory", kernel='"loop"') + grid("time", kernel='"loop"') + grid()
-    kinds = [job.case.kind for job in plan.make(preset(text)).jobs]
+    kinds = [job.case.kind for job in planning.make(preset(text)).jobs]
     assert kinds == ["convergence", "time", "time", "memory"]
 
 
 def test_repetitions_of_all_time_grids_interleave(preset):
     text = grid("time", kernel='"loop"', units="[1, 2]") + grid("time", kernel='"xla"', units="3")
-    jobs = plan.make(preset(text)).jobs
+    jobs = planning.make(preset(text)).jobs
     assert [(job.case.units, job.case.repetition) for job in jobs] == [(1, 0), (2, 0), (3, 0), (1, 1), (2, 1), (3, 1)]
 
 
 def test_a_case_named_twice_with_the_same_settings_runs_once(preset):
-    assert len(plan.make(preset(grid() + grid(units="[16, 4]"))).jobs) == 2
+    assert len(planning.make(preset(grid() + grid(units="[16, 4]"))).jobs) == 2
 
 
 def test_a_case_named_twice_with_different_settings_is_refused(preset):
@@ -71,7 +72,7 @@ def test_a_window_longer_than_the_series_is_refused_naming_the_longest(preset):
     assert "L900" in text
     assert "L16-" not in text
     most = longest(text)
-    assert plan.make(preset(grid(window=most, regime='"stateless"', batch_size="1"))).jobs
+    assert planning.make(preset(grid(window=most, regime='"stateless"', batch_size="1"))).jobs
     assert longest(refusal(preset(grid(window=most + 1, regime='"stateless"', batch_size="1")))) == most
 
 
@@ -79,7 +80,7 @@ def test_a_window_longer_than_the_series_is_refused_naming_the_longest(preset):
 def test_the_longest_window_named_for_the_burn_in_arm_is_the_longest(preset, window):
     arm = {"regime": '"stateless-burnin"', "batch_size": "1"}
     most = longest(refusal(preset(grid(window=window, **arm))))
-    assert plan.make(preset(grid(window=most, **arm))).jobs
+    assert planning.make(preset(grid(window=most, **arm))).jobs
     refusal(preset(grid(window=most + 1, **arm)))
 
 
@@ -87,7 +88,7 @@ def test_a_batch_larger_than_an_epoch_is_refused_naming_the_largest(preset):
     text = refusal(preset(grid(batch_size="4096")))
     assert "batch size 4096 leaves no whole batch" in text
     most = int(re.search(r"at most (\d+)", text)[1])
-    assert plan.make(preset(grid(batch_size=most))).jobs
+    assert planning.make(preset(grid(batch_size=most))).jobs
     refusal(preset(grid(batch_size=most + 1)))
 
 
@@ -97,14 +98,14 @@ def test_every_reason_is_listed_at_once(preset):
 
 
 def test_unrolling_has_a_bound(preset):
-    assert plan.make(preset(grid("time", kernel='"unrolled"', window="256", batch_size="1"))).jobs
+    assert planning.make(preset(grid("time", kernel='"unrolled"', window="256", batch_size="1"))).jobs
     text = refusal(preset(grid("time", kernel='"unrolled"', window="257", batch_size="1")))
     assert "unrolling 257 steps is beyond 256" in text
     assert "loop or xla" in text
 
 
 def test_cudnn_on_a_cpu_is_left_out_with_a_reason(preset):
-    made = plan.make(preset(grid("memory", kernel='["loop", "cudnn"]')))
+    made = planning.make(preset(grid("memory", kernel='["loop", "cudnn"]')))
     assert [job.case.kernel for job in made.jobs] == ["loop"]
     ((case, reason),) = made.left_out
     assert case.kernel == "cudnn"
@@ -113,7 +114,7 @@ def test_cudnn_on_a_cpu_is_left_out_with_a_reason(preset):
 
 def test_cudnn_on_a_gpu_is_left_out_for_cells_it_does_not_know(preset):
     text = grid("memory", kernel='"cudnn"', cell='["lstm", "gru", "gru_reset_before", "simple_rnn"]')
-    made = plan.make(preset(text, device="gpu"))
+    made = planning.make(preset(text, device="gpu"))
     assert [job.case.cell for job in made.jobs] == ["lstm", "gru"]
     assert {case.cell: reason for case, reason in made.left_out} == {
         cell: f"cuDNN has no {cell}: it knows lstm and gru (with reset_after)"
@@ -122,10 +123,10 @@ def test_cudnn_on_a_gpu_is_left_out_for_cells_it_does_not_know(preset):
 
 
 def test_the_fingerprint_follows_cases_and_settings_and_nothing_else(preset):
-    base = plan.make(preset(grid())).sha256
-    assert plan.make(preset('description = "other words"\n[limits]\nworkers = 1\n' + grid())).sha256 == base
-    assert plan.make(preset(grid(units="17"))).sha256 != base
-    assert plan.make(preset(grid(epochs="51"))).sha256 != base
+    base = planning.make(preset(grid())).sha256
+    assert planning.make(preset('description = "other words"\n[limits]\nworkers = 1\n' + grid())).sha256 == base
+    assert planning.make(preset(grid(units="17"))).sha256 != base
+    assert planning.make(preset(grid(epochs="51"))).sha256 != base
 
 
 ARMS = '["stateful", "stateless", "stateless-ordered"]'
@@ -133,7 +134,7 @@ ARMS = '["stateful", "stateless", "stateless-ordered"]'
 
 def test_the_family_pairs_a_declared_stateful_case_with_the_stateless_one_alike_in_all_else(preset):
     text = grid(regime=ARMS, units="[2, 3]", family="true") + grid(regime=ARMS, units="5")
-    made = plan.make(preset(text))
+    made = planning.make(preset(text))
     assert made.family == [
         (f"convergence/cosine-lstm-stateful-u{units}-L16-b8", f"convergence/cosine-lstm-stateless-u{units}-L16-b8")
         for units in (2, 3)
@@ -141,17 +142,17 @@ def test_the_family_pairs_a_declared_stateful_case_with_the_stateless_one_alike_
 
 
 def test_a_declared_case_without_a_partner_is_in_no_comparison(preset):
-    assert plan.make(preset(grid(family="true"))).family == []
-    assert plan.make(preset(grid("time", regime=ARMS, kernel='"loop"', family="true"))).family == []
+    assert planning.make(preset(grid(family="true"))).family == []
+    assert planning.make(preset(grid("time", regime=ARMS, kernel='"loop"', family="true"))).family == []
 
 
 def test_a_partner_may_come_from_another_grid(preset):
-    assert len(plan.make(preset(grid(family="true") + grid(regime='"stateless"'))).family) == 1
+    assert len(planning.make(preset(grid(family="true") + grid(regime='"stateless"'))).family) == 1
 
 
 def test_any_two_regimes_can_be_declared(preset):
     family = '["stateful / stateless", "stateless-ordered / stateless"]'
-    made = plan.make(preset(grid(regime=ARMS, family=family)))
+    made = planning.make(preset(grid(regime=ARMS, family=family)))
     assert sorted(tuple(key.split("-u")[0].split("lstm-")[1] for key in pair) for pair in made.family) == [
         ("stateful", "stateless"),
         ("stateless-ordered", "stateless"),
@@ -160,17 +161,17 @@ def test_any_two_regimes_can_be_declared(preset):
 
 def test_a_comparison_declared_twice_is_one(preset):
     text = grid(regime=ARMS, family="true") + grid(regime=ARMS, family='["stateful/stateless"]')
-    assert len(plan.make(preset(text)).family) == 1
+    assert len(planning.make(preset(text)).family) == 1
 
 
 def test_to_declare_a_family_makes_another_plan(preset):
-    plans = [plan.make(preset(grid(regime=ARMS, family=value))) for value in ("true", "false")]
+    plans = [planning.make(preset(grid(regime=ARMS, family=value))) for value in ("true", "false")]
     assert plans[0].sha256 != plans[1].sha256
 
 
 def test_the_plan_is_described_as_json(preset):
-    made = plan.make(preset(grid("memory", kernel='["loop", "cudnn"]')))
-    described = json.loads(json.dumps(plan.describe(made)))
+    made = planning.make(preset(grid("memory", kernel='["loop", "cudnn"]')))
+    described = json.loads(json.dumps(planning.describe(made)))
     assert [Case.from_dict(case) for case in described["plan"]] == [job.case for job in made.jobs]
     assert described["plan_sha256"] == made.sha256
     assert [Case.from_dict(entry["case"]) for entry in described["refused"]] == [case for case, _ in made.left_out]

@@ -8,10 +8,11 @@ from unittest import mock
 import pytest
 
 import tasks
-from bench import engines, plan, presets
-from bench.cases import CELLS, DEVICES, DTYPES, KERNELS, KINDS
+from bench import engines
+from bench.case.cases import CELLS, DEVICES, DTYPES, KERNELS, KINDS
+from bench.case.regimes import REGIMES
 from bench.errors import PlanError
-from bench.regimes import REGIMES
+from bench.plan import planning, presets
 
 GRID = 'task = "cosine"\ncell = "lstm"\nregime = "stateful"\n'
 SHIPPED = sorted(presets.available())
@@ -50,7 +51,7 @@ def planned(name, device):
     assert preset.name == name
     # Tasks make the same series each time; here they make it once.
     with mock.patch("tasks.create", cache(tasks.create)):
-        return plan.make(preset)
+        return planning.make(preset)
 
 
 @pytest.mark.parametrize(("name", "device"), [*((name, "cpu") for name in SHIPPED), ("smoke", "gpu"), ("quick", "gpu")])
@@ -110,7 +111,7 @@ def test_a_task_without_a_dial_gets_its_own_default(write):
 
 def test_time_cases_are_repeated_and_repetitions_interleave(write):
     text = grid(units="[1, 2]").replace("convergence", "time")
-    for jobs in (presets.load(write(text)).grids, plan.make(presets.load(write(text))).jobs):
+    for jobs in (presets.load(write(text)).grids, planning.make(presets.load(write(text))).jobs):
         cases = [job.case if hasattr(job, "case") else job[0] for job in jobs]
         assert [(case.units, case.repetition) for case in cases] == [(1, 0), (2, 0), (1, 1), (2, 1)]
 
@@ -245,7 +246,7 @@ WRONG_VALUES = [
 )
 def test_a_wrong_value_is_refused_naming_it_and_what_is_valid(write, key, value, valid):
     with pytest.raises(PlanError) as error:
-        plan.make(presets.load(write(grid(**{key: value}))))
+        planning.make(presets.load(write(grid(**{key: value}))))
     text = str(error.value)
     assert key in text or key == "task"
     assert valid in text

@@ -5,10 +5,10 @@ import json
 import fake_engine as fake
 import pytest
 
-from bench import machine
+from bench.machine import ceilings, host, steadiness
+from bench.machine.ceilings import BLOCK_S, COPY_BYTES, HAND_OVER_BYTES, PRODUCT, block_seconds
 from bench.profile import __main__ as front_door
-from bench.profile import ceilings, in_run, steadiness
-from bench.profile.ceilings import BLOCK_S, COPY_BYTES, HAND_OVER_BYTES, PRODUCT, block_seconds
+from bench.run import in_run
 
 
 class Clock:
@@ -107,7 +107,7 @@ def test_a_process_that_dies_costs_the_ceilings_and_nothing_else():
 
 def test_the_front_door_says_all_and_writes_it(engine, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(fake, "ENGINE", engine)
-    monkeypatch.setattr(machine, "fingerprint", lambda accelerators: {
+    monkeypatch.setattr(host, "fingerprint", lambda accelerators: {
         "cpu": "none", "affinity": [0], "memory_bytes": 2**34, "accelerators": accelerators, "caches": {"L1": 2**15},
     })  # fmt: skip
     monkeypatch.setattr(front_door.steadiness, "measure", lambda _: steadiness.Steadiness((0.01,) * 30))

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from bench.cases import Case, Training
-from bench.plan import Job
-from bench.progress import Progress, duration, found
+from bench.case.cases import Case, Training
+from bench.plan.planning import Job
+from bench.run.progress import Progress, duration, found
 
 
 def job(number, kind="convergence"):

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench.accelerator_sensors import AcceleratorSensors
-from bench.facts import facts
-from bench.profile.doubts import doubts
-from bench.profile.steadiness import Steadiness
-from bench.sampler import Sampler, energy_counters, throttle_count
+from bench.machine.accelerator_sensors import AcceleratorSensors
+from bench.machine.checks import doubts
+from bench.machine.facts import facts
+from bench.machine.sampler import Sampler, energy_counters, throttle_count
+from bench.machine.steadiness import Steadiness
 
 CPU = "sys/devices/system/cpu"
 QUIET = {"other_load": 0.0, "steal": 0.0, "swapped_bytes": 0, "throttled": 0, "accelerators": []}

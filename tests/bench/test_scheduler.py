@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import scheduler as module
-from bench.cases import Case, Training
-from bench.plan import Job
-from bench.presets import Limits
-from bench.scheduler import Scheduler
+from bench.case.cases import Case, Training
+from bench.plan.planning import Job
+from bench.plan.presets import Limits
+from bench.run import scheduler as module
+from bench.run.scheduler import Scheduler
 
 
 def job(number, kind, device="cpu"):

@@ -11,13 +11,15 @@ import fake_engine as fake
 import pytest
 from test_worker import job, wait
 
-from bench import engines, machine, own, plan, presets, worker
-from bench.cases import Case
+from bench import engines
+from bench.case.cases import Case
 from bench.errors import PlanError
-from bench.presets import Limits
-from bench.profile import in_run
-from bench.session import Session
-from bench.worker import Worker
+from bench.machine import host
+from bench.plan import csv_series, planning, presets
+from bench.plan.presets import Limits
+from bench.run import in_run, worker
+from bench.run.session import Session
+from bench.run.worker import Worker
 from tasks.own.request import Request
 
 ROOT = Path(__file__).parents[2]
@@ -54,7 +56,7 @@ def all_installed(monkeypatch):
 @pytest.fixture
 def made(tmp_path):
     (tmp_path / "two.toml").write_text(TWO)
-    return lambda text: plan.make(presets.load(str(tmp_path / "two.toml"), engines=engines.named(text)))
+    return lambda text: planning.make(presets.load(str(tmp_path / "two.toml"), engines=engines.named(text)))
 
 
 @pytest.mark.parametrize(
@@ -140,12 +142,12 @@ def test_a_declared_comparison_stays_within_an_engine(made):
 def test_a_series_of_ones_own_is_tried_by_every_engine(tmp_path):
     file = tmp_path / "load.csv"
     file.write_text("load\n" + "\n".join(str(i % 7 + i % 11) for i in range(600)))
-    cases = [case for case, _ in own.load(Request(file), own.Grid(), engines=("tensorflow", "jax")).grids]
+    cases = [case for case, _ in csv_series.load(Request(file), csv_series.Grid(), engines=("tensorflow", "jax")).grids]
     assert [case.engine for case in cases] == ["tensorflow", "jax"] * (len(cases) // 2)
 
 
 def test_the_preset_of_engines_holds_what_it_compares():
-    done = plan.make(presets.load("engines", engines=ALL))
+    done = planning.make(presets.load("engines", engines=ALL))
     for name in ALL:
         here = [job.case for job in done.jobs if job.case.engine == name]
         timed = {(case.cell, case.regime, case.window, case.batch_size) for case in here if case.kind == "time"}
@@ -226,14 +228,14 @@ def test_ceilings_are_those_of_the_first_engine_that_brings_any(monkeypatch):
 def test_every_engine_must_see_a_gpu(tmp_path, monkeypatch):
     made = presets.load("smoke", engines=("tensorflow", "jax"), device="gpu")
     session = Session(
-        made, plan.make(made), tmp_path / "run", ("tensorflow", "jax"), "gpu", retry=False, command="", say=print
+        made, planning.make(made), tmp_path / "run", ("tensorflow", "jax"), "gpu", retry=False, command="", say=print
     )
-    monkeypatch.setattr(machine, "accelerators", lambda name: ["H200"] if name == "tensorflow" else [])
-    monkeypatch.setattr(machine, "_ask", lambda *_: subprocess.CompletedProcess([], 0, "none", ""))
+    monkeypatch.setattr(host, "accelerators", lambda name: ["H200"] if name == "tensorflow" else [])
+    monkeypatch.setattr(host, "_ask", lambda *_: subprocess.CompletedProcess([], 0, "none", ""))
     with pytest.raises(PlanError) as error:
         session.open([])
     assert "jax sees no GPU" in str(error.value)
     if shutil.which("nvidia-smi"):
         assert "DEVICE=gpu ENGINE=tensorflow,jax" in str(error.value)
-    monkeypatch.setattr(machine, "accelerators", lambda name: [f"H200 as {name} calls it"])
+    monkeypatch.setattr(host, "accelerators", lambda name: [f"H200 as {name} calls it"])
     assert session._accelerators() == ["H200 as tensorflow calls it"]

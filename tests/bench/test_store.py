@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench import machine as machines
-from bench import plan, presets
 from bench.errors import RunFolderError
-from bench.store import SCHEMA, RunFolder
+from bench.machine import host as machines
+from bench.plan import planning, presets
+from bench.run.store import SCHEMA, RunFolder
 
 ROOT = Path(__file__).parents[2]
 PRESET = presets.load("smoke")
-PLAN = plan.make(PRESET)
+PLAN = planning.make(PRESET)
 MACHINE = machines.fingerprint([])
 
 
@@ -122,7 +122,7 @@ def refusal(path, **options):
 
 def test_another_plan_is_refused(path):
     opened(path)
-    other = plan.Plan(PLAN.jobs[:-1], PLAN.left_out, PLAN.family)
+    other = planning.Plan(PLAN.jobs[:-1], PLAN.left_out, PLAN.family)
     text = refusal(path, the_plan=other)
     assert "belongs to another plan" in text
     assert f"with {len(PLAN.jobs)} cases" in text

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import presets
+from bench.plan import presets
 from tasks.linear import linear_error
 
 ROOT = Path(__file__).parents[2]

@@ -3,14 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.baton import Said
-from bench.turns import Turns
+from bench.measure.interleave import Said
+from bench.run.turns import Turns
 
 CRASH = -1
 
 
 class Pretended:
-    """Makes blocks in several samplings, each until it has enough, as `bench.timing.sample` does.
+    """Makes blocks in several samplings, each until it has enough, as `bench.measure.timing.sample` does.
 
     Parameters
     ----------

@@ -11,12 +11,12 @@ import fake_engine as fake
 import psutil
 import pytest
 
-from bench import worker
-from bench.cases import Case, Training
-from bench.presets import Limits
-from bench.scheduler import Scheduler
-from bench.turns import Turns
-from bench.worker import Worker
+from bench.case.cases import Case, Training
+from bench.plan.presets import Limits
+from bench.run import worker
+from bench.run.scheduler import Scheduler
+from bench.run.turns import Turns
+from bench.run.worker import Worker
 
 ROOT = Path(__file__).parents[2]
 TRAINING = Training(learning_rates=(0.1,), tuning_seeds=1, evaluation_seeds=2, epochs=2, scored_targets=16)
@@ -211,7 +211,7 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import test_worker as t
-from bench import worker
+from bench.run import worker
 worker.prepare_forkserver("fake")
 folder = Path(sys.argv[2])
 running = [t.Worker(t.job(t.fake.SLEEP, kind), t.Limits(), folder / kind) for kind in sys.argv[3].split(",")]

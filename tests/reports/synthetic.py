@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.cases import Case
+from bench.case.cases import Case
 
 TRIVIAL, TARGET, EVERY = 1.0, 0.3, 20
 

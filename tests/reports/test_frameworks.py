@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import case, flat, timed
 
-from bench.cases import DEVICES, DTYPES
+from bench.case.cases import DEVICES, DTYPES
 from bench.engines import ENGINES
 from reports.analysis import analyse
 from reports.costs.answers import answers, frameworks

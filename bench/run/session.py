@@ -6,17 +6,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench import machine
 from bench.errors import PlanError
-from bench.plan import Job, Plan
-from bench.presets import Preset
-from bench.profile import in_run
-from bench.progress import Progress
-from bench.scheduler import Scheduler
-from bench.store import RunFolder
-from bench.worker import prepare_forkserver
+from bench.machine import host
+from bench.plan.planning import Job, Plan
+from bench.plan.presets import Preset
+from bench.run import in_run
+from bench.run.progress import Progress
+from bench.run.scheduler import Scheduler
+from bench.run.store import RunFolder
+from bench.run.worker import prepare_forkserver
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass
@@ -57,12 +57,12 @@ class Session:
         accelerators = self._accelerators() if self.device == "gpu" else []
         self._run = RunFolder(self.folder)
         self._run.lock()
-        self._run.open(self.preset, self.plan, machine.fingerprint(accelerators), ROOT, self.command)
+        self._run.open(self.preset, self.plan, host.fingerprint(accelerators), ROOT, self.command)
         for line in self._run.torn:
             self.say(line)
         finished = {key for key, record in self._run.records.items() if record["outcome"] == "ok" or not self.retry}
         todo = [replace(job, series=self._run.series) for job in jobs if job.case.key not in finished]
-        workers = self.preset.limits.workers or machine.usable_cores()
+        workers = self.preset.limits.workers or host.usable_cores()
         self._progress = Progress(todo, len(jobs) - len(todo), workers)
         self._waiting = {job.case.key for job in todo}
         self.say(
@@ -81,10 +81,10 @@ class Session:
 
     def _accelerators(self) -> list[str]:
         """GPUs as the first engine names them; every engine must see some."""
-        seen = {name: machine.accelerators(name) for name in self.engines}
+        seen = {name: host.accelerators(name) for name in self.engines}
         for name, found in seen.items():
             if not found:
-                raise PlanError(machine.why_no_gpu(name, self.engines))
+                raise PlanError(host.why_no_gpu(name, self.engines))
         return seen[self.engines[0]]
 
     def record(self, key: str) -> dict[str, Any]:

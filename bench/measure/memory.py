@@ -7,9 +7,9 @@ from typing import Any
 import psutil
 
 from bench.engines.base import Engine
-from bench.initial_weights import initial_weights
+from bench.measure.initial_weights import initial_weights
+from bench.measure.workload import Workload
 from bench.warnings import Warn
-from bench.workload import Workload
 
 UPDATES = 8
 """Updates whose allocations are watched; every update allocates the same."""

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import tasks
-from bench import convergence, engines, memory, timing, workload
-from bench.baton import Alone, Baton
-from bench.plan import Job
+from bench import engines
+from bench.measure import convergence, memory, timing, workload
+from bench.measure.interleave import Alone, Baton
+from bench.plan.planning import Job
 from tasks.own.series import OwnSeries, Prepared
 
 

@@ -5,10 +5,10 @@ from itertools import product
 from typing import Any
 
 import tasks
-from bench.cases import CELLS, DTYPES, KERNELS, Case, Training
+from bench.case.cases import CELLS, DTYPES, KERNELS, Case, Training
+from bench.case.regimes import REGIMES
 from bench.errors import PlanError, unknown
-from bench.regimes import REGIMES
-from bench.settings import as_list, known_keys, read_settings
+from bench.plan.settings import as_list, known_keys, read_settings
 
 GRID_DEFAULTS: dict[str, Any] = {
     "layers": 1,

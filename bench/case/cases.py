@@ -8,7 +8,7 @@ import re
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, Self
 
-from bench.regimes import REGIMES
+from bench.case.regimes import REGIMES
 
 Kind = Literal["convergence", "time", "memory"]
 

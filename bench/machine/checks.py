@@ -27,11 +27,11 @@ def doubts(machine: dict[str, Any], watched: dict[str, Any], steadiness: dict[st
     Parameters
     ----------
     machine
-        Fingerprint (`bench.machine.fingerprint`), with what `bench.facts.facts` read.
+        Fingerprint (`bench.machine.host.fingerprint`), with what `bench.machine.facts.facts` read.
     watched
-        What `bench.sampler.Sampler` saw while the steadiness was measured.
+        What `bench.machine.sampler.Sampler` saw while the steadiness was measured.
     steadiness
-        `bench.profile.steadiness.Steadiness.to_dict`.
+        `bench.machine.steadiness.Steadiness.to_dict`.
     """
     return [*_of_now(watched, steadiness), *_of_the_machine(machine, watched)]
 

@@ -4,7 +4,7 @@ import statistics
 import time
 from typing import Any
 
-from bench.plan import Job
+from bench.plan.planning import Job
 
 
 class Progress:

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from bench.baton import Alone, Baton
+from bench.case.regimes import REGIMES
 from bench.engines.base import Engine, Timed, Trainer
-from bench.initial_weights import initial_weights
-from bench.regimes import REGIMES
-from bench.sampler import Sampler
+from bench.machine.sampler import Sampler
+from bench.measure.initial_weights import initial_weights
+from bench.measure.interleave import Alone, Baton
+from bench.measure.whole_training import train_whole
+from bench.measure.workload import Workload
 from bench.warnings import Warn
-from bench.whole import train_whole
-from bench.workload import Workload
 
 BLOCK_S = 0.1
 """Least duration of a timed block: a thousand times the clock's and the call's own cost."""

@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import engines, groups, workload
-from bench.cases import KINDS, Case, Training
+from bench import engines
+from bench.case.cases import KINDS, Case, Training
 from bench.errors import PlanError
-from bench.presets import Preset
+from bench.measure import groups, workload
+from bench.plan.presets import Preset
 
 LONGEST_UNROLL = 256
 """Unrolled steps beyond which a graph takes minutes and gigabytes to compile; Keras' own advice is short sequences."""

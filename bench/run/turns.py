@@ -1,13 +1,13 @@
-"""Time cases that are compared, alive together: each computes only while it holds the baton (`bench.baton`)."""
+"""Time cases that are compared, alive together: each computes only while it holds the baton."""
 
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from bench.baton import Said
-from bench.plan import Job
-from bench.worker import Worker
+from bench.measure.interleave import Said
+from bench.plan.planning import Job
+from bench.run.worker import Worker
 
 LOOK_S = 0.1
 """How often the process that computes is looked at for its limits while it says nothing."""

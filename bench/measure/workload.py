@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 import tasks
-from bench import injected
-from bench.batching import Schedule
-from bench.cases import Case, Training
+from bench.case.cases import Case, Training
+from bench.case.regimes import REGIMES
 from bench.engines.base import Array, HeldOut, Layout, Network, Work
-from bench.regimes import REGIMES
+from bench.measure import injected
+from bench.measure.batching import Schedule
 
 BLOCK_BYTES = 256 * 2**20
 """Most memory that the replicates of a block may take together."""

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from bench.case.regimes import REGIMES
 from bench.engines.base import Engine
-from bench.initial_weights import initial_weights
-from bench.regimes import REGIMES
-from bench.workload import Workload
+from bench.measure.initial_weights import initial_weights
+from bench.measure.workload import Workload
 
 
 def train_whole(workload: Workload, engine: Engine) -> dict[str, Any]:

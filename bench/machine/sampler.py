@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import psutil
 
-from bench.accelerator_sensors import AcceleratorSensors
+from bench.machine.accelerator_sensors import AcceleratorSensors
 
 PERIOD_S = 0.25
 """A sample takes about a tenth of a millisecond, so that sampling costs less than a thousandth of a core."""

@@ -19,10 +19,10 @@ from typing import Any
 import psutil
 
 from bench import engines
-from bench.baton import Alone, Baton, Said, Shared
-from bench.plan import Job
-from bench.presets import Limits
-from bench.store import SCHEMA, now, training_dict
+from bench.measure.interleave import Alone, Baton, Said, Shared
+from bench.plan.planning import Job
+from bench.plan.presets import Limits
+from bench.run.store import SCHEMA, now, training_dict
 
 LAST_WORDS = 4000
 """Characters of a failed case's output that its record keeps."""
@@ -44,7 +44,7 @@ def prepare_forkserver(engine: str) -> None:
     # A worker has one core; NumPy's threads would wait for each other on it.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     if not _preloaded:
-        get_context("forkserver").set_forkserver_preload([engines.ENGINES[engine].module, "bench.execute"])
+        get_context("forkserver").set_forkserver_preload([engines.ENGINES[engine].module, "bench.measure.execute"])
         _preloaded.append(engine)
 
 
@@ -67,7 +67,7 @@ class Worker:
     cache
         Folder through which processes share what they have compiled; None for none.
     group
-        Name of the group with which it takes turns (`bench.turns`); None where it computes alone.
+        Name of the group with which it takes turns (`bench.run.turns`); None where it computes alone.
     said
         What it said last about its turns.
     waited
@@ -209,7 +209,7 @@ def _main(connection: Connection, job: Job, log: Path, core: int | None, cache: 
     # If memory runs out, the kernel shall take this process and not the one that writes the records.
     Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     # Not at the top: this import brings the framework, which the process that watches must not load.
-    from bench.execute import execute, one_core  # noqa: PLC0415
+    from bench.measure.execute import execute, one_core  # noqa: PLC0415
 
     try:
         if core is not None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from bench.cases import Case
+from bench.case.cases import Case
 
 PASSES = 2
 """Repetitions are made in two passes over all cases, so that minutes lie between two processes of a case."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import tasks
-from bench import presets
 from bench.errors import PlanError
-from bench.presets import Preset
+from bench.plan import presets
+from bench.plan.presets import Preset
 from tasks.errors import TaskError
 from tasks.own.request import Request
 from tasks.own.series import OwnSeries, Prepared

@@ -54,7 +54,7 @@ class Alone:
 
 
 class Said(Enum):
-    """What a process tells `bench.turns`."""
+    """What a process tells `bench.run.turns`."""
 
     MORE = "waits for its turn, needs more blocks"
     ENOUGH = "waits for its turn, has enough blocks"
@@ -62,7 +62,7 @@ class Said(Enum):
 
 
 class Shared:
-    """Held by one of several processes; `bench.turns` passes it on."""
+    """Held by one of several processes; `bench.run.turns` passes it on."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

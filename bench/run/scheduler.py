@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from bench import groups
-from bench.plan import Job
-from bench.presets import Limits
-from bench.turns import Turns
-from bench.worker import Worker
+from bench.measure import groups
+from bench.plan.planning import Job
+from bench.plan.presets import Limits
+from bench.run.turns import Turns
+from bench.run.worker import Worker
 
 POLL_S = 0.02
 """How often the running cases are looked at: a hundredth of the shortest case."""

@@ -6,8 +6,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from bench.profile import ceilings
-from bench.worker import context_for, die_with_parent, talk_to
+from bench.machine import ceilings
+from bench.run.worker import context_for, die_with_parent, talk_to
 
 LIMIT_S = 120.0
 """Far more than the few seconds that it takes: beyond it something hangs, and the run goes on without ceilings."""

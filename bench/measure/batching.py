@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bench.case.regimes import REGIMES
 from bench.engines.base import Array, Feed
 from bench.errors import PlanError
-from bench.regimes import REGIMES
 
 
 @dataclass(frozen=True)

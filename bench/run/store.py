@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import machine as machines
-from bench.cases import Training
+from bench.case.cases import Training
 from bench.errors import RunFolderError
-from bench.plan import Plan, describe
-from bench.presets import Preset
+from bench.machine import host as machines
+from bench.plan.planning import Plan, describe
+from bench.plan.presets import Preset
 
 SCHEMA = 1
 """Version of everything that a run writes; docs/records.md says what it holds and when it changes."""

@@ -7,11 +7,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from bench.cases import DEVICES, KINDS, Case, Training
+from bench.case.cases import DEVICES, KINDS, Case, Training
 from bench.engines import check as check_engines
 from bench.errors import PlanError, unknown
-from bench.grids import declared, expand
-from bench.settings import known_keys, read_settings
+from bench.plan.grids import declared, expand
+from bench.plan.settings import known_keys, read_settings
 from tasks.own.series import OwnSeries
 
 
@@ -41,7 +41,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Preset:
-    """A preset as read: its grids are made into cases by `bench.plan`.
+    """A preset as read: its grids are made into cases by `bench.plan.planning`.
 
     Attributes
     ----------

@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from bench.facts import facts
+from bench.machine.facts import facts
 
 PACKAGES = (
     "tensorflow",

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bench.errors import PlanError
-from bench.own import Grid
+from bench.plan.csv_series import Grid
 from tasks.own.request import USED_ROWS, Request
 
 OPTIONS = {

@@ -12,12 +12,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bench.batching import check_continuation
+from bench.case.regimes import REGIMES
 from bench.engines.base import Array, Engine, Predicts, Trainer
-from bench.initial_weights import initial_weights
-from bench.regimes import REGIMES
+from bench.measure.batching import check_continuation
+from bench.measure.initial_weights import initial_weights
+from bench.measure.workload import Workload
 from bench.warnings import Warn
-from bench.workload import Workload
 
 FIRST_TUNING_SEED = 1_000_000
 """Tuning seeds count from here and evaluation seeds from 0, so that no seed has both roles."""

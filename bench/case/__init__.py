@@ -1,0 +1,1 @@
+"""What is measured: a case, its regime, and the settings it runs under."""

@@ -1,0 +1,1 @@
+"""Runs one case: batching, training, timing, memory."""

@@ -1,0 +1,1 @@
+"""From a preset or a user's file to the ordered list of cases."""
