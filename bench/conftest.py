@@ -11,7 +11,7 @@ import pytest
 
 from bench import engines
 from bench.errors import PlanError, RunFolderError
-from bench.plan import csv_options, planning, presets
+from bench.plan import csv_series, planning, presets
 from bench.plan.csv_series import lines as own_lines
 from bench.plan.csv_series import load as own_load
 from bench.plan.presets import Limits
@@ -34,20 +34,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--engine", default="tensorflow", help="framework that trains, or several as a,b (tensorflow)")
     group.addoption("--workers", type=int, help="cases side by side, time cases apart (the preset's, or one a core)")
     group.addoption("--retry", action="store_true", help="run cases again that failed, crashed or hit a limit")
-    csv_options.add(parser.getgroup("statebench: your own series, instead of a preset"))
+    csv_series.add_options(parser.getgroup("statebench: your own series, instead of a preset"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the plan before anything is collected, so that a mistake costs nothing."""
     try:
         names, device = engines.named(config.getoption("--engine")), config.getoption("--device")
-        own = csv_options.read(config)
+        own = csv_series.read_options(config)
         if own is None:
             preset = presets.load(config.getoption("--preset") or "quick", engines=names, device=device)
             usual_name = preset.name
         else:
             preset = own_load(*own, engines=names, device=device)
-            usual_name = csv_options.run_name(own[0].path)
+            usual_name = csv_series.run_name(own[0].path)
         name = _run_name(config.getoption("--run") or usual_name)
         preset = replace(preset, limits=_limits(preset.limits, config.getoption("--workers")))
         config.stash[SESSION] = Session(

@@ -6,6 +6,7 @@ The id and the case say the same thing: ``Case.from_id(kind, case.id) == case``.
 
 import re
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from bench.case.regimes import REGIMES
@@ -156,3 +157,18 @@ class Case:
     def but(self, **changes: Any) -> Self:
         """The same case with some fields changed."""
         return replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A case and the settings it runs under.
+
+    Attributes
+    ----------
+    series
+        File of the user's own series that the case's task is; None where the task knows its own.
+    """
+
+    case: Case
+    training: Training
+    series: Path | None = None

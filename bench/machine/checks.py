@@ -1,8 +1,12 @@
-"""What would make figures measured on this machine unreliable, each with what to do about it."""
+"""What would make figures measured on this machine unreliable: its steadiness, and each finding with its remedy."""
 
+import statistics
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 SPREAD = 0.05
 DRIFT = 0.03
@@ -27,11 +31,11 @@ def doubts(machine: dict[str, Any], watched: dict[str, Any], steadiness: dict[st
     Parameters
     ----------
     machine
-        Fingerprint (`bench.machine.host.fingerprint`), with what `bench.machine.facts.facts` read.
+        Fingerprint (`bench.machine.host.fingerprint`), with what `bench.machine.host.facts` read.
     watched
-        What `bench.machine.sampler.Sampler` saw while the steadiness was measured.
+        What `bench.machine.sensors.Sampler` saw while the steadiness was measured.
     steadiness
-        `bench.machine.steadiness.Steadiness.to_dict`.
+        `bench.machine.checks.Steadiness.to_dict`.
     """
     return [*_of_now(watched, steadiness), *_of_the_machine(machine, watched)]
 
@@ -114,3 +118,70 @@ def _of_the_machine(machine: dict[str, Any], watched: dict[str, Any]) -> Iterato
             "there is a GPU, but nothing tells its clocks, power and heat",
             "pip install nvidia-ml-py (the extra `nvml`)",
         )
+
+
+SECONDS = 30.0
+PIECE_S = 0.01
+"""Duration of a piece: a hundred times what a scheduler's tick or an interrupt takes."""
+
+
+@dataclass(frozen=True)
+class Steadiness:
+    """Pieces of equal work.
+
+    Attributes
+    ----------
+    seconds
+        Duration of each piece, shape (pieces,).
+    """
+
+    seconds: tuple[float, ...]
+
+    @property
+    def spread(self) -> float:
+        """Middle half of the durations over their median."""
+        low, middle, high = statistics.quantiles(self.seconds, n=4)
+        return (high - low) / middle
+
+    @property
+    def drift(self) -> float:
+        """Median of the last third over that of the first, less one: positive where the machine slowed down."""
+        third = len(self.seconds) // 3
+        return statistics.median(self.seconds[-third:]) / statistics.median(self.seconds[:third]) - 1
+
+    @property
+    def stalls(self) -> float:
+        """Share of the pieces that took half as long again as the median."""
+        limit = 1.5 * statistics.median(self.seconds)
+        return sum(one > limit for one in self.seconds) / len(self.seconds)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Summary, as profile.json holds it."""
+        return {
+            "pieces": len(self.seconds),
+            "median_seconds": statistics.median(self.seconds),
+            "spread": self.spread,
+            "drift": self.drift,
+            "stalls": self.stalls,
+        }
+
+
+def watch(seconds: float = SECONDS) -> Steadiness:
+    """Time pieces on one core: an array that fits the first cache, so that memory and threads play no part."""
+    values = np.linspace(0.0, 1.0, 2048)
+    found = np.empty_like(values)
+
+    def piece(repetitions: int) -> float:
+        begin = time.perf_counter()
+        for _ in range(repetitions):
+            np.sin(values, out=found)
+        return time.perf_counter() - begin
+
+    repetitions = 1
+    while (taken := piece(repetitions)) < PIECE_S:
+        repetitions = max(repetitions + 1, min(8 * repetitions, int(1.2 * PIECE_S / taken * repetitions)))
+    end = time.perf_counter() + seconds
+    durations: list[float] = []
+    while time.perf_counter() < end or len(durations) < 6:
+        durations.append(piece(repetitions))
+    return Steadiness(tuple(durations))

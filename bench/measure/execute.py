@@ -6,14 +6,14 @@ from typing import Any
 
 import tasks
 from bench import engines
+from bench.case.cases import Job
 from bench.measure import convergence, memory, timing, workload
-from bench.measure.interleave import Alone, Baton
-from bench.plan.planning import Job
+from bench.measure.interleave import Alone, Turns
 from tasks.own.series import OwnSeries, Prepared
 
 
 def execute(
-    job: Job, *, threads: int | None = None, cache: Path | None = None, baton: Baton | None = None
+    job: Job, *, threads: int | None = None, cache: Path | None = None, turns: Turns | None = None
 ) -> dict[str, Any]:
     """Measure a case.
 
@@ -25,7 +25,7 @@ def execute(
         Threads that the engine may use; None for its own default.
     cache
         Folder through which processes share what they have compiled; None for none.
-    baton
+    turns
         With which a time case takes turns with others; None where it is alone.
 
     Returns
@@ -42,7 +42,7 @@ def execute(
     load = workload.build(case, job.training)
     result, seconds, warnings = {
         "convergence": lambda: convergence.measure(load, engine),
-        "time": lambda: timing.measure(load, engine, baton or Alone()),
+        "time": lambda: timing.measure(load, engine, turns or Alone()),
         "memory": lambda: memory.measure(load, engine),
     }[case.kind]()
     return {"seconds": seconds, "warnings": [str(code) for code in warnings], case.kind: result}

@@ -1,22 +1,75 @@
-"""Taking turns: of the timed cases that are alive together one computes at a time, and their blocks alternate.
+"""Interleaving timed cases that are compared: all are alive, one computes at a time, and their blocks alternate.
 
 A machine that others share may be half as fast for a minute. Two cases timed one after the other then differ by a
-factor of two for no reason of their own; timed block by block in turn, A B A B, they share good minutes and bad ones.
+factor of two for no reason of their own; timed block by block, A B A B, they share good minutes and bad ones.
+
+Three parts in one file because they are one protocol: which cases form a group (`in_order`, `first_group`), what a
+case's process does (`Turns`), and how the run passes the turn round (`Group`).
 """
 
 import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from enum import Enum
+from itertools import groupby
 from multiprocessing.connection import Connection
-from typing import Protocol
+from typing import Any, Protocol
+
+from bench.case.cases import Case, Job
+
+PASSES = 2
+"""Repetitions are made in two passes over all cases, so that minutes lie between two processes of a case."""
+
+LOOK_S = 0.1
+"""How often the process that computes is looked at for its limits while it says nothing."""
 
 
-class Baton(Protocol):
-    """What a timed case holds while it computes.
+def in_order(cases: Sequence[Case]) -> list[Case]:
+    """Time cases in the order in which they run: pass by pass, and what is compared side by side.
+
+    Within that the order is that in which they are named.
+    """
+    firsts: dict[Any, int] = {}
+    for number, case in enumerate(cases):
+        firsts.setdefault(_compared(case), number)
+        firsts.setdefault(_network(case), number)
+    return sorted(cases, key=lambda one: (one.repetition % PASSES, firsts[_compared(one)], firsts[_network(one)]))
+
+
+def first_group(cases: Sequence[Case], most: int) -> list[Case]:
+    """The cases at the head of the order, at most `most`, that are interleaved with each other.
+
+    Two kernels, regimes or dtypes of one network are never parted, where that can be; so networks are taken whole.
+    """
+    taken: list[Case] = []
+    if not cases:
+        return taken
+    group = next(groupby(cases, lambda one: (one.repetition % PASSES, _compared(one))))[1]
+    for _, network in groupby(list(group), _network):
+        together = list(network)
+        if taken and len(taken) + len(together) > most:
+            break
+        taken += together
+    return taken[:most]
+
+
+def _compared(case: Case) -> tuple[Any, ...]:
+    """What two cases have in common that a report compares."""
+    return case.task, case.dial, case.device, case.layers, case.window, case.batch_size
+
+
+def _network(case: Case) -> tuple[Any, ...]:
+    return *_compared(case), case.cell, case.units
+
+
+class Turns(Protocol):
+    """What a timed case asks between its blocks.
 
     Attributes
     ----------
     waited
-        Seconds so far in which it was not held.
+        Seconds so far in which others computed.
     """
 
     waited: float
@@ -41,7 +94,7 @@ class Baton(Protocol):
 
 
 class Alone:
-    """Held for ever: no other case is timed meanwhile."""
+    """Every turn is this case's: no other case is timed meanwhile."""
 
     waited = 0.0
 
@@ -53,29 +106,133 @@ class Alone:
         """Nobody is left behind."""
 
 
-class Said(Enum):
-    """What a process tells `bench.run.turns`."""
+class Signal(Enum):
+    """What a process tells its `Group`."""
 
     MORE = "waits for its turn, needs more blocks"
     ENOUGH = "waits for its turn, has enough blocks"
     LEFT = "goes on, makes no more blocks"
 
 
-class Shared:
-    """Held by one of several processes; `bench.run.turns` passes it on."""
+class Interleaved:
+    """Turns taken with other processes; their `Group` says whose it is."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.waited = 0.0
 
     def turn(self, *, enough: bool) -> bool:
-        """Say whether there is enough, and sleep until it comes back."""
+        """Say whether there is enough, and sleep until the turn comes back."""
         begin = time.perf_counter()
-        self._connection.send(Said.ENOUGH if enough else Said.MORE)
+        self._connection.send(Signal.ENOUGH if enough else Signal.MORE)
         again: bool = self._connection.recv()
         self.waited += time.perf_counter() - begin
         return again
 
     def leave(self) -> None:
-        """Say so, and keep it until the next turn."""
-        self._connection.send(Said.LEFT)
+        """Say so, and go on until the next turn."""
+        self._connection.send(Signal.LEFT)
+
+
+class Process(Protocol):
+    """A case's process as its `Group` needs it; `bench.run.worker.Worker` is one.
+
+    Attributes
+    ----------
+    told
+        What it told last.
+    """
+
+    told: Signal | None
+
+    def poll(self) -> dict[str, Any] | None:
+        """Hear what it says; its record once it has ended."""
+
+    def wait(self, seconds: float) -> None:
+        """Sleep until it says something or has ended, but no longer than this."""
+
+    def grant(self, *, again: bool) -> None:
+        """Give it its turn, and say whether for another block."""
+
+    def kill(self) -> None:
+        """End it."""
+
+
+@dataclass
+class Member:
+    """A case of a group.
+
+    Attributes
+    ----------
+    sampled
+        Samplings that it has finished: its updates, its forward passes.
+    blocks
+        Blocks that it has made in the present one.
+    """
+
+    process: Process
+    sampled: int = 0
+    blocks: int = -1
+    enough: bool = False
+
+    def next_sampling(self) -> None:
+        """Count from -1, since to ask for the first block is no block."""
+        self.sampled, self.blocks, self.enough = self.sampled + 1, -1, False
+
+
+class Group:
+    """Starts cases one after another, then gives each its turn until all have ended.
+
+    A case computes from its start until it asks for its first turn, so that compiling too has the machine to itself.
+    Then the turn goes to whoever is furthest behind, which makes rounds of one block each; a sampling ends for all in
+    the same round.
+    """
+
+    def __init__(self, jobs: Iterable[Job], start: Callable[[Job], Process]) -> None:
+        self._waiting = deque(jobs)
+        self._start = start
+        self._members: list[Member] = []
+        self._computing: Member | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether every case has ended."""
+        return not (self._waiting or self._members)
+
+    def step(self) -> dict[str, Any] | None:
+        """Give a turn where nobody computes, and wait a moment; the record of a case that has ended, or None."""
+        if self._computing is None:
+            self._computing = self._next()
+        process = self._computing.process
+        process.wait(LOOK_S)
+        record = process.poll()
+        if record is not None:
+            self._members.remove(self._computing)
+            self._computing = None
+        elif process.told is Signal.LEFT:
+            process.told = None
+            self._computing.next_sampling()
+        elif process.told is not None:
+            self._computing.blocks += 1
+            self._computing.enough = process.told is Signal.ENOUGH
+            self._computing = None
+        return record
+
+    def stop(self) -> None:
+        """End every process."""
+        for member in self._members:
+            member.process.kill()
+        self._members.clear()
+        self._waiting.clear()
+
+    def _next(self) -> Member:
+        if self._waiting:
+            self._members.append(Member(self._start(self._waiting.popleft())))
+            return self._members[-1]
+        member = min(self._members, key=lambda one: (one.sampled, one.blocks))
+        beside = [one for one in self._members if one.sampled == member.sampled]
+        done = all(one.enough and one.blocks == member.blocks for one in beside)
+        if done:
+            member.next_sampling()
+        member.process.grant(again=not done)
+        return member

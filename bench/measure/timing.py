@@ -12,10 +12,9 @@ import numpy as np
 
 from bench.case.regimes import REGIMES
 from bench.engines.base import Engine, Timed, Trainer
-from bench.machine.sampler import Sampler
+from bench.machine.sensors import Sampler
 from bench.measure.initial_weights import initial_weights
-from bench.measure.interleave import Alone, Baton
-from bench.measure.whole_training import train_whole
+from bench.measure.interleave import Alone, Turns
 from bench.measure.workload import Workload
 from bench.warnings import Warn
 
@@ -86,16 +85,16 @@ class Samples:
 
 
 def measure(
-    workload: Workload, engine: Engine, baton: Baton | None = None
+    workload: Workload, engine: Engine, turns: Turns | None = None
 ) -> tuple[dict[str, Any], dict[str, float], list[Warn]]:
     """Time a case; the record's ``time`` part, where the time went, and warnings (docs/records.md).
 
     Parameters
     ----------
-    baton
+    turns
         With which it takes turns with other cases, block by block; None where it is alone.
     """
-    baton = baton or Alone()
+    turns = turns or Alone()
     load = os.getloadavg()[0] / (os.cpu_count() or 1)
     begin = time.perf_counter()
     most = min(MOST_UPDATES, max(LEAST_BLOCKS, MOST_WINDOWS // workload.case.batch_size))
@@ -109,9 +108,9 @@ def measure(
 
     least = LEAST_IN_FIT if workload.case.kernel == "fit" else 1
     machine = Sampler()
-    training = sample(update, most, baton, least_steps=least, watch=machine)
+    training = sample(update, most, turns, least_steps=least, watch=machine)
     overhead = _overhead(trainer, starts[: training.steps])
-    inference = _inference(trainer, starts, most, baton, least) if workload.training.inference else None
+    inference = _inference(trainer, starts, most, turns, least) if workload.training.inference else None
     kernel, evidence = engine.kernel_seen(trainer)
     watched = machine.found()
     whole = train_whole(workload, engine) if workload.training.whole_epochs else None
@@ -142,7 +141,7 @@ def measure(
     seconds = {
         "prepare": prepare,
         "compile": training.first,
-        "train": time.perf_counter() - begin - prepare - training.first - baton.waited,
+        "train": time.perf_counter() - begin - prepare - training.first - turns.waited,
         "evaluate": 0.0,
     }
     return result, seconds, [code for code, found in checks.items() if found]
@@ -151,7 +150,7 @@ def measure(
 def sample(
     call: Callable[[int], None],
     most: int,
-    baton: Baton,
+    turns: Turns,
     least_blocks: int = LEAST_BLOCKS,
     *,
     least_steps: int = 1,
@@ -180,11 +179,11 @@ def sample(
         # Grow towards the block's duration, at most eightfold at a time: early blocks are slower than later ones.
         steps = min(most, max(steps + 1, min(8 * steps, int(1.2 * BLOCK_S / block * steps))))
     blocks: list[float] = []
-    while baton.turn(enough=_enough(blocks, least_blocks)):
+    while turns.turn(enough=_enough(blocks, least_blocks)):
         with watch or nullcontext():
             blocks.append(timed(steps))
         if sum(blocks) > LONGEST_S and len(blocks) >= 2:
-            baton.leave()
+            turns.leave()
             break
     kept = [seconds / steps for seconds in blocks[-least_blocks:]]
     return Samples(first, one, steps, kept, len(blocks) - len(kept))
@@ -204,12 +203,12 @@ def settled(samples: list[float]) -> bool:
     return abs(early - late) <= AGREE * min(early, late)
 
 
-def _inference(trainer: Trainer, starts: Any, most: int, baton: Baton, least: int) -> dict[str, Any] | None:
+def _inference(trainer: Trainer, starts: Any, most: int, turns: Turns, least: int) -> dict[str, Any] | None:
     """Time forward passes of the same batch; None where the trainer makes none by itself."""
     if not isinstance(trainer, Timed):
         return None
     passes = sample(
-        lambda calls: trainer.infer(np.asarray(starts[:calls])), most, baton, LEAST_PASSES, least_steps=least
+        lambda calls: trainer.infer(np.asarray(starts[:calls])), most, turns, LEAST_PASSES, least_steps=least
     )
     return passes.to_dict() | {
         "calls_per_block": passes.steps,
@@ -233,3 +232,52 @@ def _overhead(trainer: Trainer, starts: Any) -> list[float] | None:
 
 def _slowed(accelerators: list[dict[str, Any]]) -> bool:
     return any(one["slowed_by"] for one in accelerators)
+
+
+def train_whole(workload: Workload, engine: Engine) -> dict[str, Any]:
+    """Train a fresh model until it reaches the target or has used its epochs, in the process that timed the kernel.
+
+    An epoch's updates are made in as many calls as evaluations fall into it, as a user who looks at the error would.
+    `seconds` begins with the first call, so tracing and compiling are in it; evaluations are timed apart, because their
+    number is the observer's choice and not the kernel's.
+
+    Returns
+    -------
+    dict
+        The record's ``whole`` part (docs/records.md).
+    """
+    training, schedule = workload.training, workload.schedule
+    predicts = REGIMES[schedule.regime].predicts
+    trainer = engine.trainer(workload.work(1), workload.case.kernel)
+    trainer.place(0, initial_weights(workload.network, 0), training.learning_rates[0], 0)
+    every = workload.updates_between_evaluations
+    seconds = evaluating = 0.0
+    updates = calls = 0
+    error = float("inf")
+    for epoch in range(training.whole_epochs):
+        starts = schedule.epoch(0, epoch)[:, None]
+        for first in range(0, len(starts), every):
+            begin = time.perf_counter()
+            trainer.train(starts[first : first + every], reset=first == 0)
+            trained = time.perf_counter()
+            progress = trainer.train(starts[:0], reset=False, evaluate=predicts)
+            evaluating += time.perf_counter() - trained
+            seconds += trained - begin
+            calls += 1
+            updates += len(starts[first : first + every])
+            assert progress.squared_errors is not None
+            error = float(np.mean(progress.squared_errors))
+            if error <= workload.target:
+                break
+        else:
+            continue
+        break
+    return {
+        "seconds": seconds,
+        "evaluate_seconds": evaluating,
+        "updates": updates,
+        "calls": calls,
+        "reached": error <= workload.target,
+        "error": error,
+        "learning_rate": training.learning_rates[0],
+    }

@@ -10,7 +10,7 @@ import tasks
 from bench.case.cases import Case, Training
 from bench.case.regimes import REGIMES
 from bench.engines.base import Array, HeldOut, Layout, Network, Work
-from bench.measure import injected
+from bench.measure import initial_weights
 from bench.measure.batching import Schedule
 
 BLOCK_BYTES = 256 * 2**20
@@ -56,7 +56,9 @@ class Workload:
             feed=self.schedule.feed(),
             inputs=series.inputs,
             targets=series.targets,
-            injected=injected.states(self.task, self.network) if REGIMES[self.case.regime].injected else None,
+            injected=initial_weights.injected_states(self.task, self.network)
+            if REGIMES[self.case.regime].injected
+            else None,
             held_out=HeldOut(
                 start=series.train_rows,
                 positions=self.positions,
@@ -116,7 +118,7 @@ def build(case: Case, training: Training) -> Workload:
         dtype=case.dtype,
     )
     if REGIMES[case.regime].injected:
-        injected.states(task, network)
+        initial_weights.injected_states(task, network)
     return Workload(case, training, task, schedule, network, scored_positions(series, training.scored_targets))
 
 

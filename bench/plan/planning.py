@@ -3,13 +3,12 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from bench import engines
-from bench.case.cases import KINDS, Case, Training
+from bench.case.cases import KINDS, Case, Job, Training
 from bench.errors import PlanError
-from bench.measure import groups, workload
+from bench.measure import interleave, workload
 from bench.plan.presets import Preset
 
 LONGEST_UNROLL = 256
@@ -17,21 +16,6 @@ LONGEST_UNROLL = 256
 
 CUDNN_CELLS = ("lstm", "gru")
 UNROLLED = ("unrolled", "xla_unrolled")
-
-
-@dataclass(frozen=True)
-class Job:
-    """A case and the settings it runs under.
-
-    Attributes
-    ----------
-    series
-        File of the user's own series that the case's task is; None where the task knows its own.
-    """
-
-    case: Case
-    training: Training
-    series: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +71,7 @@ def make(preset: Preset) -> Plan:
     in_order = [
         # As in the preset, repetitions after one another.
         *sorted(of_kind["convergence"], key=lambda case: case.repetition),
-        *groups.in_order(of_kind["time"]),
+        *interleave.in_order(of_kind["time"]),
         *sorted(of_kind["memory"], key=lambda case: case.repetition),
     ]
     ordered = [jobs[case.key] for case in in_order]

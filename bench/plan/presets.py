@@ -10,8 +10,7 @@ from typing import Any
 from bench.case.cases import DEVICES, KINDS, Case, Training
 from bench.engines import check as check_engines
 from bench.errors import PlanError, unknown
-from bench.plan.grids import declared, expand
-from bench.plan.settings import known_keys, read_settings
+from bench.plan.grids import declared, expand, known_keys, read_settings
 from tasks.own.series import OwnSeries
 
 

@@ -13,9 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from bench.engines.base import Array, Weights
-from bench.engines.tensorflow.adam import adam
-from bench.engines.tensorflow.cells import Tensor
-from bench.engines.tensorflow.dropout import mix
+from bench.engines.tensorflow.cells import Tensor, mix
+from bench.engines.tensorflow.replicated import adam
 from bench.posts.models import Model
 
 Loss = Literal["mse", "cross-entropy"]

@@ -9,8 +9,7 @@ import tensorflow as tf
 
 from bench.engines.base import Network, Weights
 from bench.engines.tensorflow import network as stack
-from bench.engines.tensorflow.cells import Tensor
-from bench.engines.tensorflow.dropout import keep_mask
+from bench.engines.tensorflow.cells import Tensor, keep_mask
 from bench.measure.initial_weights import initial_weights
 
 

@@ -11,9 +11,9 @@ from rich.table import Table
 
 from bench import engines
 from bench.errors import PlanError
-from bench.machine import ceilings, host, steadiness
+from bench.machine import ceilings, checks, host
 from bench.machine.checks import Doubt, doubts
-from bench.machine.sampler import Sampler
+from bench.machine.sensors import Sampler
 from bench.run.store import SCHEMA, now
 
 ENERGY_NOT_TOLD = "this machine tells no energy (no readable RAPL counter, no NVML): none is reported"
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.profile", description=__doc__)
     parser.add_argument("--engine", default="tensorflow", help="framework to measure with (tensorflow)")
     parser.add_argument("--device", default="cpu", choices=("cpu", "gpu"))
-    parser.add_argument("--seconds", type=float, default=steadiness.SECONDS, help="how long to watch (30)")
+    parser.add_argument("--seconds", type=float, default=checks.SECONDS, help="how long to watch (30)")
     parser.add_argument("--out", type=Path, default=Path("results/profile.json"))
     options = parser.parse_args(arguments)
     try:
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     _fingerprint(console, about, engine.versions())
     console.print(f"\nwatching one core for {options.seconds:g} s ...")
     with Sampler() as sampler:
-        steady = steadiness.measure(options.seconds).to_dict()
+        steady = checks.watch(options.seconds).to_dict()
     watched = sampler.found()
     console.print("measuring ceilings ...\n")
     engine.configure(threads=None, device=options.device, cache=None)

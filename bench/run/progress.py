@@ -4,7 +4,7 @@ import statistics
 import time
 from typing import Any
 
-from bench.plan.planning import Job
+from bench.case.cases import Job
 
 
 class Progress:

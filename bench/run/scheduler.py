@@ -1,4 +1,4 @@
-"""Which case runs when: time cases in turns with those they are compared with, all others one on each core."""
+"""Which case runs when: time cases interleaved with those they are compared with, all others one on each core."""
 
 import os
 import time
@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from bench.measure import groups
-from bench.plan.planning import Job
+from bench.case.cases import Job
+from bench.measure.interleave import Group, first_group
 from bench.plan.presets import Limits
-from bench.run.turns import Turns
 from bench.run.worker import Worker
 
 POLL_S = 0.02
@@ -35,7 +34,7 @@ class Scheduler:
         self._done = done
         self._slots = limits.workers or len(os.sched_getaffinity(0))
         self._running: dict[int, Worker] = {}
-        self._turns: Turns | None = None
+        self._group: Group | None = None
         self._finished: set[str] = set()
         if self._waiting:
             self._logs.mkdir(parents=True, exist_ok=True)
@@ -45,8 +44,8 @@ class Scheduler:
         """Run until the case with this key has its record, starting later ones meanwhile."""
         while key not in self._finished:
             self._start()
-            if self._turns is not None:
-                self._take_turns(self._turns)
+            if self._group is not None:
+                self._step_group(self._group)
             elif self._running:
                 self._collect()
             else:
@@ -57,18 +56,18 @@ class Scheduler:
         for worker in self._running.values():
             worker.kill()
         self._running.clear()
-        if self._turns is not None:
-            self._turns.stop()
-            self._turns = None
+        if self._group is not None:
+            self._group.stop()
+            self._group = None
         if self._logs.exists() and not any(self._logs.iterdir()):
             self._logs.rmdir()
 
     def _start(self) -> None:
         """Start all that may run now."""
-        while self._waiting and self._turns is None:
+        while self._waiting and self._group is None:
             if self._waiting[0].case.kind == "time":
                 if not self._running:
-                    self._turns = self._next_turns()
+                    self._group = self._next_group()
                 return
             if len(self._running) >= self._slots:
                 return
@@ -78,24 +77,24 @@ class Scheduler:
                 core = slot if job.case.device == "cpu" else None
                 self._running[slot] = Worker(job, self._limits, self._log(job), core, self._cache)
             else:
-                # What compiling costs is part of this measurement, so it takes nothing from the cache; nor do turns.
+                # What compiling costs is part of this measurement, so it takes nothing from the cache.
                 self._running[slot] = Worker(job, self._limits, self._log(job))
 
-    def _next_turns(self) -> Turns:
+    def _next_group(self) -> Group:
         kind = [job.case for job in self._waiting if job.case.kind == "time"]
         # Contexts of several processes on one GPU share its memory and are nothing that this suite has tried.
         most = 1 if kind[0].device == "gpu" else self._limits.together
-        jobs = [self._waiting.popleft() for _ in groups.first(kind, most)]
+        jobs = [self._waiting.popleft() for _ in first_group(kind, most)]
         name = jobs[0].case.key if len(jobs) > 1 else None
-        return Turns(jobs, lambda job: Worker(job, self._limits, self._log(job), group=name))
+        return Group(jobs, lambda job: Worker(job, self._limits, self._log(job), group=name))
 
     def _log(self, job: Job) -> Path:
         return self._logs / (job.case.key.replace("/", "-") + ".log")
 
-    def _take_turns(self, turns: Turns) -> None:
-        record = turns.step()
-        if turns.over:
-            self._turns = None
+    def _step_group(self, group: Group) -> None:
+        record = group.step()
+        if group.over:
+            self._group = None
         if record is not None:
             self._finished.add(record["key"])
             self._done(record)

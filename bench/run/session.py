@@ -1,20 +1,22 @@
 """One invocation: the cases that it runs, the folder that it writes, the lines that it says."""
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from bench.case.cases import Job
 from bench.errors import PlanError
-from bench.machine import host
-from bench.plan.planning import Job, Plan
+from bench.machine import ceilings, host
+from bench.plan.planning import Plan
 from bench.plan.presets import Preset
-from bench.run import in_run
 from bench.run.progress import Progress
 from bench.run.scheduler import Scheduler
 from bench.run.store import RunFolder
-from bench.run.worker import prepare_forkserver
+from bench.run.worker import context_for, die_with_parent, prepare_forkserver, talk_to
 
 ROOT = Path(__file__).parents[2]
 
@@ -74,7 +76,7 @@ class Session:
             prepare_forkserver(self.engines[0])
         if any(job.case.kind == "time" for job in todo):
             # Now, while nothing else of this run is on the machine.
-            self._run.note_ceilings(*in_run.measure(self.engines, self.device))
+            self._run.note_ceilings(*measure_ceilings(self.engines, self.device))
         # Shared by all runs on this machine: what was compiled for one case serves every case of the same shapes.
         cache = self.folder.parent / ".compiled" / self._run.compiler_key
         self._scheduler = Scheduler(todo, self.preset.limits, self.folder / "logs", cache, self._ended)
@@ -104,3 +106,48 @@ class Session:
         self._run.append(record)
         self._waiting.discard(record["key"])
         self.say(self._progress.line(record))
+
+
+LIMIT_S = 120.0
+"""Far more than the few seconds that it takes: beyond it something hangs, and the run goes on without ceilings."""
+
+
+def measure_ceilings(engines: Sequence[str], device: str) -> tuple[dict[str, Any] | None, str | None]:
+    """Ceilings by name, and the engine that they were measured with: the first that brings operations for it.
+
+    None and None where no engine does, or they could not be measured, which loses no case.
+    """
+    for engine in engines:
+        found = _ceilings_with(engine, device)
+        if found is not None:
+            return found, engine
+    return None, None
+
+
+def _ceilings_with(engine: str, device: str) -> dict[str, Any] | None:
+    context = context_for(engine)
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_measure_ceilings, args=(sender, engine, device), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        found: dict[str, Any] | None = receiver.recv() if receiver.poll(LIMIT_S) else None
+    except EOFError:
+        found = None
+    finally:
+        process.kill()
+        process.join()
+        receiver.close()
+    return found
+
+
+def _measure_ceilings(sender: Connection, name: str, device: str) -> None:
+    die_with_parent()
+    # What the framework prints while it starts would stand between the run's own lines.
+    talk_to(Path(os.devnull))
+    # Not at the top: this import brings the framework, which the process that watches must not load.
+    from bench import engines  # noqa: PLC0415
+
+    engine = engines.create(name)
+    engine.configure(threads=None, device=device, cache=None)
+    sender.send(ceilings.to_dict(ceilings.measure(engine, device)))

@@ -19,8 +19,8 @@ from typing import Any
 import psutil
 
 from bench import engines
-from bench.measure.interleave import Alone, Baton, Said, Shared
-from bench.plan.planning import Job
+from bench.case.cases import Job
+from bench.measure.interleave import Alone, Interleaved, Signal, Turns
 from bench.plan.presets import Limits
 from bench.run.store import SCHEMA, now, training_dict
 
@@ -67,8 +67,8 @@ class Worker:
     cache
         Folder through which processes share what they have compiled; None for none.
     group
-        Name of the group with which it takes turns (`bench.run.turns`); None where it computes alone.
-    said
+        Name of the group with which it takes turns (`bench.measure.interleave`); None where it computes alone.
+    told
         What it said last about its turns.
     waited
         Seconds that it has waited for its turns; they count neither as its own nor towards its limit.
@@ -80,7 +80,7 @@ class Worker:
     core: int | None = None
     cache: Path | None = None
     group: str | None = None
-    said: Said | None = field(default=None, init=False)
+    told: Signal | None = field(default=None, init=False)
     waited: float = field(default=0.0, init=False)
     started: str = field(default_factory=now)
     begin: float = field(default_factory=time.perf_counter)
@@ -109,8 +109,8 @@ class Worker:
         try:
             if self._message is None and self._connection.poll():
                 message = self._connection.recv()
-                if isinstance(message, Said):
-                    self.said, self._said_at = message, time.perf_counter()
+                if isinstance(message, Signal):
+                    self.told, self._said_at = message, time.perf_counter()
                 else:
                     self._message = message
         except (EOFError, OSError):
@@ -133,7 +133,7 @@ class Worker:
 
     def grant(self, *, again: bool) -> None:
         """Give it its turn, and say whether for another block."""
-        self.said = None
+        self.told = None
         self.waited += time.perf_counter() - self._said_at
         # One that has died meanwhile is found by `poll`.
         with suppress(OSError):
@@ -214,8 +214,8 @@ def _main(connection: Connection, job: Job, log: Path, core: int | None, cache: 
     try:
         if core is not None:
             one_core(core)
-        baton: Baton = Shared(connection) if shares else Alone()
-        found = execute(job, threads=None if core is None else 1, cache=cache, baton=baton)
+        turns: Turns = Interleaved(connection) if shares else Alone()
+        found = execute(job, threads=None if core is None else 1, cache=cache, turns=turns)
         connection.send({"outcome": "ok", "message": None, **found})
     except MemoryError as error:
         connection.send({"outcome": "out-of-memory", "message": repr(error), "seconds": {}, "warnings": []})

@@ -102,7 +102,7 @@ class Running:
             "cores": cores,
         }
         return subprocess.Popen(  # noqa: S603 - our own code
-            [self.python, "-m", "bench.speed.worker", json.dumps(asked)],
+            [self.python, "-m", "bench.speed.setting", json.dumps(asked)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -1,6 +1,11 @@
 """The work that all contenders do: a small network on overlapping windows of a cosine, as the posts that started it."""
 
+import json
+import os
+import sys
+import time
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -69,3 +74,29 @@ def windows(setting: Setting, updates: int, seed: int = 0) -> tuple[Array, Array
     inputs, targets = series()
     rows = starts(setting, updates, seed)[..., None] + np.arange(setting.window)
     return inputs[rows], targets[rows[..., -1]]
+
+
+def main() -> None:
+    """Serve the contender that the first argument describes, as JSON."""
+    asked = json.loads(sys.argv[1])
+    # The framework's own notices go elsewhere: standard output is for figures.
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    if asked["cores"] is not None:
+        os.sched_setaffinity(0, asked["cores"])
+        os.environ["OMP_NUM_THREADS"] = str(len(asked["cores"]))
+    build = import_module(f"bench.speed.{asked['module']}").contender
+    epoch = build(Setting(**asked["setting"]), asked["replicates"], asked["updates"])
+
+    def timed() -> float:
+        begin = time.perf_counter()
+        epoch()
+        return time.perf_counter() - begin
+
+    print(timed(), file=out, flush=True)
+    for _ in sys.stdin:
+        print(timed(), file=out, flush=True)
+
+
+if __name__ == "__main__":
+    main()

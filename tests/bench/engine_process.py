@@ -122,7 +122,7 @@ def cudnn_on_jax(engine):
 
 def named_on_torch(engine):
     """Names that traces of a GPU would get, by what they hold."""
-    named = sys.modules["bench.engines.torch.kernels"].named
+    named = sys.modules["bench.engines.torch.trainer"].named
     traces = {
         "cudnn": {"aten::lstm": 1, "aten::_cudnn_rnn": 1, "aten::_cudnn_rnn_backward": 1, "aten::mm": 2},
         "fused": {"aten::lstm": 1, "aten::mkldnn_rnn_layer": 1, "aten::mm": 2},

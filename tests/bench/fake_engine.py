@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench import engines
+from bench.case.cases import Job
 from bench.engines.base import Progress
-from bench.plan.planning import Job
 from bench.run import worker
 
 RAISE, KILL, SLEEP, ALLOCATE, MEMORY_ERROR, SEGFAULT, EXIT = range(101, 108)

@@ -9,7 +9,7 @@ from scipy import stats
 
 from bench.engines.base import Network
 from bench.engines.tensorflow import layers
-from bench.engines.tensorflow.dropout import keep_mask
+from bench.engines.tensorflow.cells import keep_mask
 from bench.engines.tensorflow.replicated import ReplicatedTrainer
 from bench.measure.batching import Schedule
 from bench.measure.initial_weights import initial_weights

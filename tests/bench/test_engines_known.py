@@ -14,7 +14,7 @@ from engine_builders import work
 
 from bench import engines
 from bench.case.cases import Case
-from bench.engines import adam, backend, hlo
+from bench.engines import backend, base, hlo
 from bench.engines.tensorflow.layers import LayerTrainer
 from bench.errors import PlanError
 from bench.plan import planning, presets
@@ -139,7 +139,7 @@ def test_adam_is_that_of_keras_on_tensorflow():
     for step in range(1, 30):
         gradient = rng.normal(size=5)
         optimizer.apply([keras.ops.convert_to_tensor(gradient)], [variable])
-        weight, moments = adam.adam(weight, gradient, moments, np.float64(step), rate)
+        weight, moments = base.adam(weight, gradient, moments, np.float64(step), rate)
     np.testing.assert_allclose(weight, variable.numpy(), rtol=1e-13)
 
 

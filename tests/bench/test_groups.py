@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.case.cases import Case
-from bench.measure import groups
+from bench.measure import interleave
 
 cases = st.lists(
     st.builds(
@@ -28,21 +28,21 @@ cases = st.lists(
 def cut(ordered, most):
     left, found = list(ordered), []
     while left:
-        found.append(groups.first(left, most))
+        found.append(interleave.first_group(left, most))
         left = left[len(found[-1]) :]
     return found
 
 
 @given(cases, st.integers(1, 24))
 def test_every_case_is_in_one_group_and_no_group_is_too_large(named, most):
-    found = cut(groups.in_order(named), most)
+    found = cut(interleave.in_order(named), most)
     assert sorted(case.id for group in found for case in group) == sorted(case.id for case in named)
     assert all(1 <= len(group) <= most for group in found)
 
 
 @given(cases)
 def test_what_is_compared_takes_turns_where_it_fits(named):
-    found = cut(groups.in_order(named), 12)  # the most there are of one network in a pass
+    found = cut(interleave.in_order(named), 12)  # the most there are of one network in a pass
     where = {case: number for number, group in enumerate(found) for case in group}
     for a, b in combinations(named, 2):
         same_pass = a.repetition % 2 == b.repetition % 2
@@ -54,7 +54,7 @@ def test_what_is_compared_takes_turns_where_it_fits(named):
 
 @given(cases)
 def test_the_second_pass_comes_after_the_first(named):
-    passes = [case.repetition % 2 for case in groups.in_order(named)]
+    passes = [case.repetition % 2 for case in interleave.in_order(named)]
     assert passes == sorted(passes)
 
 
@@ -64,8 +64,8 @@ def test_cases_of_a_group_are_in_the_order_in_which_they_are_named():
         for window in (32, 8)
         for kernel in ("xla", "loop")
     ]
-    assert groups.in_order(named) == named
+    assert interleave.in_order(named) == named
 
 
 def test_there_may_be_none():
-    assert groups.in_order([]) == groups.first([], 3) == []
+    assert interleave.in_order([]) == interleave.first_group([], 3) == []

@@ -13,7 +13,7 @@ from bench.engines.base import Network
 from bench.engines.tensorflow.layers import LayerTrainer
 from bench.engines.tensorflow.replicated import ReplicatedTrainer
 from bench.errors import PlanError
-from bench.measure import injected, workload
+from bench.measure import initial_weights, workload
 from bench.measure.batching import Schedule, check_continuation
 from bench.measure.convergence import Block
 from tasks.cosine import Cosine
@@ -32,7 +32,7 @@ def _float64():
 def states_of(network, rows, seed=5):
     rng = np.random.default_rng(seed)
     return tuple(
-        tuple(rng.normal(size=(rows, network.units)) for _ in injected.STATES[network.cell])
+        tuple(rng.normal(size=(rows, network.units)) for _ in initial_weights.STATES[network.cell])
         for _ in range(network.layers)
     )
 
@@ -93,7 +93,7 @@ def test_a_wrong_shape_is_an_error_before_training_that_names_layer_and_state(mo
 
 def test_a_state_that_is_not_finite_is_named_by_its_row():
     with pytest.raises(PlanError, match=r"state h of layer 0 .* is not finite in row 7"):
-        injected.states(Missing(), Network("gru", 1, 4, 1, 1))
+        initial_weights.injected_states(Missing(), Network("gru", 1, 4, 1, 1))
 
 
 def test_overlapping_windows_come_in_order_at_stride_one_and_are_no_continuation():

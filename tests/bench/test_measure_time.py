@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bench.case.cases import Case, Training
 from bench.errors import PlanError
-from bench.measure import timing, whole_training, workload
+from bench.measure import timing, workload
 from bench.measure.timing import BLOCK_S, LEAST_BLOCKS, LEAST_PASSES, MOST_S, MOST_UPDATES, measure, settled
 
 TRAINING = Training(learning_rates=(0.1,), scored_targets=16)
@@ -70,12 +70,12 @@ class TimedEngine(fake.FakeEngine):
 def timed(monkeypatch):
     monkeypatch.setattr(timing.os, "getloadavg", lambda: (0.0, 0.0, 0.0))
 
-    def _timed(training=TRAINING, asked="loop", baton=None, **speeds):
+    def _timed(training=TRAINING, asked="loop", turns=None, **speeds):
         clock = Clock()
         monkeypatch.setattr(timing, "time", clock)
         engine = TimedEngine(clock, **speeds)
         case = Case("time", "cosine", None, "lstm", "stateful", 2, 2, 4, 8, asked, "fake")
-        result, seconds, warnings = measure(workload.build(case, training), engine, baton)
+        result, seconds, warnings = measure(workload.build(case, training), engine, turns)
         return SimpleNamespace(result=result, seconds=seconds, warnings=warnings, blocks=engine.blocks)
 
     return _timed
@@ -186,11 +186,11 @@ def test_blocks_before_the_machine_has_settled_are_warm_up(timed):
 
 def test_a_training_is_timed_whole_with_its_compiling_and_without_its_evaluations(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(whole_training, "time", clock)
+    monkeypatch.setattr(timing, "time", clock)
     engine = TimedEngine(clock, update=1e-3, compiling=2.0)
     case = Case("time", "cosine", None, "lstm", "stateful", 1, 2, 4, 8, "loop", "fake")
     load = workload.build(case, replace(TRAINING, whole_epochs=3))
-    found = whole_training.train_whole(load, engine)
+    found = timing.train_whole(load, engine)
     assert found["updates"] == found["calls"] * load.updates_between_evaluations
     assert found["seconds"] == pytest.approx(2.0 + 1e-3 * found["updates"])
     assert found["updates"] == 3 * load.schedule.updates_per_epoch or found["reached"]
@@ -198,11 +198,11 @@ def test_a_training_is_timed_whole_with_its_compiling_and_without_its_evaluation
 
 def test_a_whole_training_ends_where_it_reaches_the_target(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(whole_training, "time", clock)
+    monkeypatch.setattr(timing, "time", clock)
     engine = TimedEngine(clock, update=1e-3)
     case = Case("time", "cosine", None, "lstm", "stateful", 1, 2, 4, 8, "loop", "fake")
     load = workload.build(case, replace(TRAINING, learning_rates=(1e6,), whole_epochs=50))
-    found = whole_training.train_whole(load, engine)
+    found = timing.train_whole(load, engine)
     assert found["reached"]
     assert found["error"] <= load.target
     assert found["calls"] == 1
@@ -250,7 +250,7 @@ class Neighbours:
 
 def test_a_case_goes_on_as_long_as_its_neighbours_need(timed):
     others = Neighbours(25)
-    found = timed(update=0.05, baton=others)
+    found = timed(update=0.05, turns=others)
     assert others.said == [False] * LEAST_BLOCKS + [True] * (26 - LEAST_BLOCKS)
     assert found.result["warm_up_blocks"] == 25 - LEAST_BLOCKS
     assert others.left == 0
@@ -259,7 +259,7 @@ def test_a_case_goes_on_as_long_as_its_neighbours_need(timed):
 
 def test_a_slow_case_does_not_go_on_for_ever(timed):
     others = Neighbours(1000)
-    found = timed(update=1.0, baton=others)
+    found = timed(update=1.0, turns=others)
     assert others.left == 1
     assert len(others.said) == pytest.approx(timing.LONGEST_S, abs=2)
     assert len(found.result["seconds_per_update"]) == LEAST_BLOCKS

@@ -11,7 +11,7 @@ from test_front_door import ENVIRONMENT, ROOT, USAGE_ERROR, call
 
 from bench.errors import PlanError, RunFolderError
 from bench.machine.host import FIXED
-from bench.plan import csv_options, csv_series, planning, presets
+from bench.plan import csv_series, planning, presets
 from bench.run.store import RunFolder
 from tasks.own.request import Request
 from tasks.own.series import Prepared
@@ -101,13 +101,13 @@ class Options(dict):
 )
 def test_an_option_that_makes_no_sense_says_why(file, options, message):
     with pytest.raises(PlanError) as error:
-        planning.make(csv_series.load(*csv_options.read(Options({"csv": str(file)} | options))))
+        planning.make(csv_series.load(*csv_series.read_options(Options({"csv": str(file)} | options))))
     assert message in str(error.value)
 
 
 def test_an_empty_option_is_none(file):
-    assert csv_options.read(Options(csv="", column=" ")) is None
-    request, grid = csv_options.read(Options(csv=str(file), inputs="a, b", windows="4,4,8", column=""))
+    assert csv_series.read_options(Options(csv="", column=" ")) is None
+    request, grid = csv_series.read_options(Options(csv=str(file), inputs="a, b", windows="4,4,8", column=""))
     assert (request.column, request.inputs, grid.windows) == (None, ("a", "b"), (4, 8))
 
 

@@ -179,7 +179,7 @@ def test_the_plan_is_described_as_json(preset):
 
 def test_no_framework_is_imported_to_plan_a_run_or_to_watch_it():
     code = (
-        "import sys, bench.conftest as c; c.plan.make(c.presets.load('smoke'));"
+        "import sys, bench.conftest as c; c.planning.make(c.presets.load('smoke'));"
         "assert not {'tensorflow', 'keras', 'torch', 'jax'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -5,10 +5,10 @@ import json
 import fake_engine as fake
 import pytest
 
-from bench.machine import ceilings, host, steadiness
+from bench.machine import ceilings, checks, host
 from bench.machine.ceilings import BLOCK_S, COPY_BYTES, HAND_OVER_BYTES, PRODUCT, block_seconds
 from bench.profile import __main__ as front_door
-from bench.run import in_run
+from bench.run import session
 
 
 class Clock:
@@ -102,7 +102,7 @@ def test_an_engine_without_operations_has_no_ceilings():
 
 
 def test_a_process_that_dies_costs_the_ceilings_and_nothing_else():
-    assert in_run.measure(["no such engine"], "cpu") == (None, None)
+    assert session.measure_ceilings(["no such engine"], "cpu") == (None, None)
 
 
 def test_the_front_door_says_all_and_writes_it(engine, tmp_path, monkeypatch, capsys):
@@ -110,7 +110,7 @@ def test_the_front_door_says_all_and_writes_it(engine, tmp_path, monkeypatch, ca
     monkeypatch.setattr(host, "fingerprint", lambda accelerators: {
         "cpu": "none", "affinity": [0], "memory_bytes": 2**34, "accelerators": accelerators, "caches": {"L1": 2**15},
     })  # fmt: skip
-    monkeypatch.setattr(front_door.steadiness, "measure", lambda _: steadiness.Steadiness((0.01,) * 30))
+    monkeypatch.setattr(front_door.checks, "watch", lambda _: checks.Steadiness((0.01,) * 30))
     out = tmp_path / "deep" / "profile.json"
     assert front_door.main(["--engine", "fake", "--out", str(out)]) == 0
     said = capsys.readouterr().out

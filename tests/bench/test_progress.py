@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-from bench.case.cases import Case, Training
-from bench.plan.planning import Job
+from bench.case.cases import Case, Job, Training
 from bench.run.progress import Progress, duration, found
 
 

@@ -5,11 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench.machine.accelerator_sensors import AcceleratorSensors
-from bench.machine.checks import doubts
-from bench.machine.facts import facts
-from bench.machine.sampler import Sampler, energy_counters, throttle_count
-from bench.machine.steadiness import Steadiness
+from bench.machine.checks import Steadiness, doubts
+from bench.machine.host import facts
+from bench.machine.sensors import AcceleratorSensors, Sampler, energy_counters, throttle_count
 
 CPU = "sys/devices/system/cpu"
 QUIET = {"other_load": 0.0, "steal": 0.0, "swapped_bytes": 0, "throttled": 0, "accelerators": []}

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.case.cases import Case, Training
-from bench.plan.planning import Job
+from bench.case.cases import Case, Job, Training
 from bench.plan.presets import Limits
 from bench.run import scheduler as module
 from bench.run.scheduler import Scheduler
@@ -26,7 +25,7 @@ class Pretended:
     begun: ClassVar[list] = []
     looks: ClassVar[list] = []
 
-    said = None
+    told = None
 
     def __init__(self, job, limits, log, core=None, cache=None, group=None):
         del limits

@@ -17,7 +17,7 @@ from bench.errors import PlanError
 from bench.machine import host
 from bench.plan import csv_series, planning, presets
 from bench.plan.presets import Limits
-from bench.run import in_run, worker
+from bench.run import session, worker
 from bench.run.session import Session
 from bench.run.worker import Worker
 from tasks.own.request import Request
@@ -219,10 +219,10 @@ def test_ceilings_are_those_of_the_first_engine_that_brings_any(monkeypatch):
         asked.append(name)
         return {"rate": 1} if name != "jax" else None
 
-    monkeypatch.setattr(in_run, "_with", measured)
-    assert in_run.measure(("jax", "torch", "tensorflow"), "cpu") == ({"rate": 1}, "torch")
+    monkeypatch.setattr(session, "_ceilings_with", measured)
+    assert session.measure_ceilings(("jax", "torch", "tensorflow"), "cpu") == ({"rate": 1}, "torch")
     assert asked == ["jax", "torch"]
-    assert in_run.measure(("jax",), "cpu") == (None, None)
+    assert session.measure_ceilings(("jax",), "cpu") == (None, None)
 
 
 def test_every_engine_must_see_a_gpu(tmp_path, monkeypatch):

@@ -3,8 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.measure.interleave import Said
-from bench.run.turns import Turns
+from bench.measure.interleave import Group, Signal
 
 CRASH = -1
 
@@ -24,14 +23,14 @@ class Pretended:
 
     def __init__(self, name, needs, most, log):
         self.name, self.needs, self.most, self.log = name, needs, most, log
-        self.said = None
+        self.told = None
         self._does = self._live()
 
     def _live(self):
         for sampling, needed in enumerate(self.needs):
             made = 0
             while True:
-                again = yield Said.ENOUGH if made >= needed else Said.MORE
+                again = yield Signal.ENOUGH if made >= needed else Signal.MORE
                 if needed == CRASH:
                     return
                 if not again:
@@ -39,7 +38,7 @@ class Pretended:
                 self.log.append((self.name, sampling, made))
                 made += 1
                 if made >= self.most:
-                    self.said = Said.LEFT
+                    self.told = Signal.LEFT
                     yield None
                     break
 
@@ -47,19 +46,19 @@ class Pretended:
         del seconds
 
     def poll(self):
-        if self.said is Said.LEFT:
+        if self.told is Signal.LEFT:
             return None
         try:
             said = self._does.send(self._granted) if hasattr(self, "_granted") else next(self._does)
         except StopIteration:
             return {"key": self.name}
         if said is not None:
-            self.said = said
+            self.told = said
         return None
 
     def grant(self, *, again):
-        assert self.said in (Said.MORE, Said.ENOUGH)
-        self.said, self._granted = None, again
+        assert self.told in (Signal.MORE, Signal.ENOUGH)
+        self.told, self._granted = None, again
 
     def kill(self):
         self.log.append((self.name, "killed", 0))
@@ -71,11 +70,11 @@ def run(members):
     def start(name):
         needs, most = members[name]
         # Whoever starts has the machine to itself: all who were started before wait for their turn.
-        assert all(one.said is not None for one in made if one.name not in ended)
+        assert all(one.told is not None for one in made if one.name not in ended)
         made.append(Pretended(name, needs, most, log))
         return made[-1]
 
-    turns = Turns(range(len(members)), start)
+    turns = Group(range(len(members)), start)
     for _ in range(10_000):
         if turns.over:
             return log, ended
@@ -120,7 +119,7 @@ def test_what_fails_early_holds_up_nobody():
 
 def test_stopping_ends_all_that_were_started():
     log = []
-    turns = Turns(range(3), lambda name: Pretended(name, [5], 9, log))
+    turns = Group(range(3), lambda name: Pretended(name, [5], 9, log))
     for _ in range(4):
         turns.step()
     turns.stop()

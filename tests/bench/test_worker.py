@@ -12,10 +12,10 @@ import psutil
 import pytest
 
 from bench.case.cases import Case, Training
+from bench.measure.interleave import Group
 from bench.plan.presets import Limits
 from bench.run import worker
 from bench.run.scheduler import Scheduler
-from bench.run.turns import Turns
 from bench.run.worker import Worker
 
 ROOT = Path(__file__).parents[2]
@@ -268,7 +268,7 @@ def turns(forkserver, tmp_path_factory):
             begun[0]._process.kill()
         return begun[-1]
 
-    group = Turns([job(units, "time") for units in TURNS], start)
+    group = Group([job(units, "time") for units in TURNS], start)
     while not group.over:
         if (record := group.step()) is not None:
             found.append(record)

@@ -10,8 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bench.engines.adam import adam
-from bench.engines.base import Array, Predicts, Progress, Weights, Work
+from bench.engines.base import Array, Predicts, Progress, Weights, Work, adam
 from bench.engines.stack import Stack
 
 Tensor = Any

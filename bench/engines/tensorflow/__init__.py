@@ -17,7 +17,7 @@ import tensorflow as tf
 from bench.engines.backend import SHORT_LOOPS
 from bench.engines.base import Trainer, Work
 from bench.engines.tensorflow import kernels, layers, primitives
-from bench.engines.tensorflow.fit import FitTrainer
+from bench.engines.tensorflow.layers import FitTrainer
 from bench.engines.tensorflow.replicated import ReplicatedTrainer
 
 

@@ -10,8 +10,7 @@ import keras
 import torch
 
 from bench.engines.base import Trainer, Work
-from bench.engines.torch.kernels import kernel_seen
-from bench.engines.torch.trainer import TorchTrainer
+from bench.engines.torch.trainer import TorchTrainer, kernel_seen
 
 
 class TorchEngine:
