@@ -33,7 +33,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make bench [PRESET=quick|full|smoke|cost|path.toml] [RUN=name] [DEVICE=cpu|gpu] [ENGINE=tensorflow|jax|torch|a,b] [ARGS='-k lstm']"
-	@echo "  make bench CSV=path [COLUMN=name] [TIME=name] [WINDOWS=4,12,48] [RUN=name]     your own series: docs/own-series.md"
+	@echo "  make bench CSV=path [COLUMN=name] [TIME=name] [WINDOWS=4,12,48] [RUN=name]     your own series: docs/your-series.md"
 	@echo "  make report RUN=name"
 
 # For other engines the lock is a constraint: its versions hold, but only what these engines need is installed.
@@ -70,10 +70,11 @@ report: $(STAMP) ## render a run's report again, from its records alone
 test: $(STAMP) ## install if need be, and run the tests
 	@$(PY) -m pytest tests -q --numprocesses 2 --dist loadfile $(ARGS)
 
-check: $(STAMP) ## format, lint, types
+check: $(STAMP) ## format, lint, types, and which folder imports which
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
+	@$(VENV)/bin/lint-imports --no-logo
 
 format: $(STAMP) ## put the code into the project's format
 	@$(PY) -m ruff format .
@@ -82,12 +83,13 @@ format: $(STAMP) ## put the code into the project's format
 speed: $(STAMP) ## what an update costs: this trainer beside model.fit, PyTorch and JAX
 	@$(PY) -m bench.speed $(ARGS)
 
-profile: $(STAMP) ## what this machine is, how fast and how steady, and what to doubt
+profile: $(STAMP) ## what this machine is, how fast and how steady, and what makes figures here unreliable
 	@$(PY) -m bench.profile --engine '$(ENGINE)' --device '$(DEVICE)' $(ARGS)
+
 reproduce: $(STAMP) ## run the posts' experiments and write their page: [ONLY=id,...] [LD2011=path]
 	@$(PY) -m bench.posts $(if $(ONLY),--only '$(ONLY)') $(if $(LD2011),--ld2011 '$(LD2011)') $(ARGS); status=$$?; \
 	if [ $$status -le 1 ]; then $(PY) -m reports.posts || status=1; fi; exit $$status
 
 clean: ## remove environments and caches; results stay
-	rm -rf .venv .venv-* results/.compiled .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf .venv .venv-* .import_linter_cache results/.compiled .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -10,8 +10,8 @@ import tasks
 from bench.case.cases import Case
 from bench.run.store import SERIES_FILE
 from reports.records import Record
+from tasks.csv_series.series import CsvSeries, Prepared
 from tasks.errors import TaskError
-from tasks.own.series import OwnSeries, Prepared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,7 +147,7 @@ def _know_own_series(file: Path, problems: list[Problem]) -> None:
     """A user's own series travels with its run; without it the report lacks its description only."""
     if file.is_file():
         try:
-            tasks.add(OwnSeries(Prepared.load(file)))
+            tasks.add(CsvSeries(Prepared.load(file)))
         except TaskError as error:
             problems.append(Problem(file.name, 0, str(error)))
 

@@ -154,7 +154,7 @@ class Case:
         known = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in values.items() if name in known})
 
-    def but(self, **changes: Any) -> Self:
+    def replace(self, **changes: Any) -> Self:
         """The same case with some fields changed."""
         return replace(self, **changes)
 

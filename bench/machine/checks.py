@@ -18,14 +18,14 @@ LEAST_BYTES = 4 * 2**30
 
 
 @dataclass(frozen=True)
-class Doubt:
-    """One reason for doubt."""
+class Finding:
+    """one reason why figures may be unreliable."""
 
     what: str
     remedy: str
 
 
-def doubts(machine: dict[str, Any], watched: dict[str, Any], steadiness: dict[str, Any]) -> list[Doubt]:
+def findings(machine: dict[str, Any], watched: dict[str, Any], steadiness: dict[str, Any]) -> list[Finding]:
     """List the reasons, the gravest first.
 
     Parameters
@@ -40,81 +40,83 @@ def doubts(machine: dict[str, Any], watched: dict[str, Any], steadiness: dict[st
     return [*_of_now(watched, steadiness), *_of_the_machine(machine, watched)]
 
 
-def _of_now(watched: dict[str, Any], steadiness: dict[str, Any]) -> Iterator[Doubt]:
+def _of_now(watched: dict[str, Any], steadiness: dict[str, Any]) -> Iterator[Finding]:
     if steadiness["spread"] > SPREAD:
-        yield Doubt(
+        yield Finding(
             f"equal pieces of work differ: their middle half spans {steadiness['spread']:.1%} of the median",
             "close other programs, or measure when the machine is quiet; compare ratios, not seconds",
         )
     if abs(steadiness["drift"]) > DRIFT:
         word = "slower" if steadiness["drift"] > 0 else "faster"
-        yield Doubt(
+        yield Finding(
             f"the machine became {abs(steadiness['drift']):.1%} {word} within the measurement",
             "let it run warm before measuring; on a laptop, plug it in and let it cool",
         )
     if steadiness["stalls"] > STALLS:
-        yield Doubt(
+        yield Finding(
             f"{steadiness['stalls']:.1%} of the pieces took half as long again",
             "look for programs that wake up now and then; medians bear some of it, means do not",
         )
     if (watched.get("other_load") or 0.0) > BUSY:
-        yield Doubt(
+        yield Finding(
             f"other programs take {watched['other_load']:.0%} of the cores",
             "close them, or wait until they are done",
         )
     if (watched.get("steal") or 0.0) > STEAL:
-        yield Doubt(
+        yield Finding(
             f"the host took away {watched['steal']:.1%} of this virtual machine's time",
             "use a machine with cores of its own; nothing inside the virtual one helps",
         )
     if watched.get("swapped_bytes"):
-        yield Doubt("memory was swapped to disk while measuring", "close what takes memory, or add some")
+        yield Finding("memory was swapped to disk while measuring", "close what takes memory, or add some")
     if watched.get("throttled"):
-        yield Doubt("cores were slowed down for their heat", "cool the machine, or limit its clock to what it can keep")
+        yield Finding(
+            "cores were slowed down for their heat", "cool the machine, or limit its clock to what it can keep"
+        )
     for number, gpu in enumerate(watched.get("accelerators") or []):
         if gpu["slowed_by"]:
-            yield Doubt(
+            yield Finding(
                 f"GPU {number} was slowed down by {', '.join(gpu['slowed_by'])}",
                 "cool it, or raise its power limit if you may",
             )
 
 
-def _of_the_machine(machine: dict[str, Any], watched: dict[str, Any]) -> Iterator[Doubt]:
+def _of_the_machine(machine: dict[str, Any], watched: dict[str, Any]) -> Iterator[Finding]:
     quota, cores = machine.get("quota_cores"), len(machine.get("affinity") or [])
     if quota is not None and quota < cores:
-        yield Doubt(
+        yield Finding(
             f"this container sees {cores} cores, but is stopped when it has used the time of {quota:g}",
             "give it whole cores (a cpuset) instead of a quota",
         )
     if cores < LEAST_CORES:
-        yield Doubt(
+        yield Finding(
             f"{cores} core may be used, so whatever else runs takes its time from what is measured",
             f"allow this process at least {LEAST_CORES} cores",
         )
     if min(machine.get("quota_bytes") or machine["memory_bytes"], machine["memory_bytes"]) < LEAST_BYTES:
-        yield Doubt("less than 4 GiB of memory: long windows and XLA's compiler may not fit", "allow more memory")
+        yield Finding("less than 4 GiB of memory: long windows and XLA's compiler may not fit", "allow more memory")
     if machine.get("governor") not in (None, "performance"):
-        yield Doubt(
+        yield Finding(
             f"the clock follows the load (governor {machine['governor']})",
             "as root: echo performance | tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor",
         )
     if machine.get("turbo"):
-        yield Doubt(
+        yield Finding(
             "the clock may rise above its base and fall back as the chip warms up",
             "as root: echo 1 > /sys/devices/system/cpu/intel_pstate/no_turbo, or echo 0 > .../cpufreq/boost",
         )
     if machine.get("hyperthreads"):
-        yield Doubt(
+        yield Finding(
             "two threads share a core, so a core's speed depends on its neighbour",
             "bind the run to one thread of each core with taskset",
         )
     if machine.get("virtual_machine"):
-        yield Doubt(
+        yield Finding(
             "this is a virtual machine: neighbours share its caches and memory, and its clock is not told truly",
             "repeat the run at another time; trust ratios of interleaved cases",
         )
     if machine.get("accelerators") and not watched.get("accelerators"):
-        yield Doubt(
+        yield Finding(
             "there is a GPU, but nothing tells its clocks, power and heat",
             "pip install nvidia-ml-py (the extra `nvml`)",
         )

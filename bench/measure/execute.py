@@ -9,7 +9,7 @@ from bench import engines
 from bench.case.cases import Job
 from bench.measure import convergence, memory, timing, workload
 from bench.measure.interleave import Alone, Turns
-from tasks.own.series import OwnSeries, Prepared
+from tasks.csv_series.series import CsvSeries, Prepared
 
 
 def execute(
@@ -35,7 +35,7 @@ def execute(
     """
     case = job.case
     if job.series is not None:
-        tasks.add(OwnSeries(Prepared.load(job.series)))
+        tasks.add(CsvSeries(Prepared.load(job.series)))
     engine = engines.create(case.engine)
     # Each engine in a folder of its own, so that none takes another's file for its own.
     engine.configure(threads=threads, device=case.device, cache=cache and cache / case.engine)

@@ -13,9 +13,9 @@ import tasks
 from bench.errors import PlanError
 from bench.plan import presets
 from bench.plan.presets import Preset
+from tasks.csv_series.request import USED_ROWS, Request
+from tasks.csv_series.series import CsvSeries, Prepared
 from tasks.errors import TaskError
-from tasks.own.request import USED_ROWS, Request
-from tasks.own.series import OwnSeries, Prepared
 
 DEFAULT_CELLS = ("lstm", "gru")
 DEFAULT_UNITS = (4, 16)
@@ -93,7 +93,7 @@ def load(request: Request, grid: Grid, *, engines: tuple[str, ...] = ("tensorflo
     PlanError
         Naming what is wrong with the file or with what was asked.
     """
-    from tasks.own.prepare import prepare  # noqa: PLC0415 - it brings pandas, only needed where there is a file
+    from tasks.csv_series.prepare import prepare  # noqa: PLC0415 - it brings pandas, only needed where there is a file
 
     try:
         prepared = prepare(request)
@@ -108,7 +108,7 @@ def load(request: Request, grid: Grid, *, engines: tuple[str, ...] = ("tensorflo
     batches = Proposal(grid.batch_sizes, "as asked") if grid.batch_sizes else propose_batch_sizes(rows, windows.to_try)
     why = {"windows": windows.why, "batch_sizes": batches.why}
     about = prepared.about | {"windows": list(windows.to_try), "batch_sizes": list(batches.to_try), "why": why}
-    series = OwnSeries(replace(prepared, about=about | {"notes": [*about["notes"], *_nothing_to_learn(prepared)]}))
+    series = CsvSeries(replace(prepared, about=about | {"notes": [*about["notes"], *_nothing_to_learn(prepared)]}))
     tasks.add(series)
     settings = _settings(series, grid, windows, batches, asked=bool(grid.batch_sizes))
     text = json.dumps(settings, sort_keys=True).encode()
@@ -117,7 +117,7 @@ def load(request: Request, grid: Grid, *, engines: tuple[str, ...] = ("tensorflo
     )
 
 
-def lines(series: OwnSeries) -> list[str]:
+def lines(series: CsvSeries) -> list[str]:
     """What a user should know before the run begins."""
     about, prepared = series.prepared.about, series.prepared
     split = prepared.series
@@ -144,7 +144,7 @@ def lines(series: OwnSeries) -> list[str]:
 
 
 def _nothing_to_learn(prepared: Prepared) -> list[str]:
-    task = OwnSeries(prepared)
+    task = CsvSeries(prepared)
     note = (
         f"A linear autoregression over {prepared.lags} steps is no better on the scored rows than the last value or "
         "the training mean. There may be nothing to learn from the past here; the target is that trivial error, and "
@@ -153,7 +153,7 @@ def _nothing_to_learn(prepared: Prepared) -> list[str]:
     return [note] if task.target(1) >= task.trivial else []
 
 
-def _settings(series: OwnSeries, grid: Grid, windows: Proposal, batches: Proposal, *, asked: bool) -> dict[str, Any]:
+def _settings(series: CsvSeries, grid: Grid, windows: Proposal, batches: Proposal, *, asked: bool) -> dict[str, Any]:
     """The grid, in the words of a preset file: all combinations, so that no value is only tried in bad company."""
     rows = series.series().train_rows
     units = grid.units or DEFAULT_UNITS
@@ -217,7 +217,7 @@ OPTIONS = {
 
 def add_options(group: pytest.OptionGroup) -> None:
     """Add the options."""
-    group.addoption("--csv", default=None, help="CSV or Parquet file (docs/own-series.md)")
+    group.addoption("--csv", default=None, help="CSV or Parquet file (docs/your-series.md)")
     for name, text in OPTIONS.items():
         group.addoption(f"--{name}", default=None, help=text)
 

@@ -105,7 +105,7 @@ def declared(family: Any, cases: list[Case], where: str) -> list[tuple[Case, Cas
         for regime in (first, second):
             if regime not in REGIMES:
                 raise unknown("regime", regime, REGIMES, f"family of {where}")
-        found = [(case, case.but(regime=second)) for case in cases if case.regime == first]
+        found = [(case, case.replace(regime=second)) for case in cases if case.regime == first]
         if not found:
             raise PlanError(f"family {text!r} in {where}: the grid has no regime {first!r}; add it to 'regime'")
         pairs += found

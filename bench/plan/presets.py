@@ -11,7 +11,7 @@ from bench.case.cases import DEVICES, KINDS, Case, Training
 from bench.engines import check as check_engines
 from bench.errors import PlanError, unknown
 from bench.plan.grids import declared, expand, known_keys, read_settings
-from tasks.own.series import OwnSeries
+from tasks.csv_series.series import CsvSeries
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Preset:
     sha256: str
     settings: dict[str, Any]
     limits: Limits
-    series: OwnSeries | None = None
+    series: CsvSeries | None = None
     grids: list[tuple[Case, Training]] = field(default_factory=list)
     family: list[tuple[Case, Case]] = field(default_factory=list)
 
@@ -120,7 +120,7 @@ def check(
     *,
     engines: tuple[str, ...] = ("tensorflow",),
     device: str = "cpu",
-    series: OwnSeries | None = None,
+    series: CsvSeries | None = None,
 ) -> Preset:
     """Check settings, as a TOML file holds them, and expand their grids.
 

@@ -1,1 +1,1 @@
-"""The machine's limits: what it is, how fast it can be, how steady it is, and what would make figures here doubtful."""
+"""The program behind `make profile`."""

@@ -1,4 +1,4 @@
-"""``make profile``: this machine's fingerprint, its ceilings, how steady it is, and what to doubt."""
+"""``make profile``: what this machine is, its ceilings, how steady it is, and what makes its figures unreliable."""
 
 import argparse
 import json
@@ -12,7 +12,7 @@ from rich.table import Table
 from bench import engines
 from bench.errors import PlanError
 from bench.machine import ceilings, checks, host
-from bench.machine.checks import Doubt, doubts
+from bench.machine.checks import Finding, findings
 from bench.machine.sensors import Sampler
 from bench.run.store import SCHEMA, now
 
@@ -49,8 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
     found = ceilings.measure(engine, options.device)
     _ceilings(console, found)
     _steadiness(console, steady, watched)
-    reasons = doubts(about, watched, steady)
-    _doubts(console, reasons)
+    reasons = findings(about, watched, steady)
+    _findings(console, reasons)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     content = {
         "schema": SCHEMA,
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
         "steadiness": steady,
         "watched": watched,
         "ceilings": ceilings.to_dict(found),
-        "doubts": [vars(one) for one in reasons],
+        "findings": [vars(one) for one in reasons],
     }
     options.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     console.print(f"\n{options.out}", highlight=False, soft_wrap=True)
@@ -116,12 +116,12 @@ def _steadiness(console: Console, steady: dict[str, Any], watched: dict[str, Any
     console.print("Energy is told and will be recorded." if told else f"Energy: {ENERGY_NOT_TOLD}.")
 
 
-def _doubts(console: Console, reasons: list[Doubt]) -> None:
+def _findings(console: Console, reasons: list[Finding]) -> None:
     if not reasons:
         console.print("\n[bold green]Nothing found that would make figures here unreliable.[/bold green]")
         return
     table = Table(
-        title="What makes figures here doubtful", title_justify="left", title_style="bold", header_style="dim"
+        title="What makes figures here unreliable", title_justify="left", title_style="bold", header_style="dim"
     )
     table.add_column("what", overflow="fold")
     table.add_column("what to do", overflow="fold")

@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 from small_works import BATCH, EPOCHS, RATES, STEPS, UPDATES, difference, random_weights, train, work
 
-from bench.engines.base import Feed
 from bench.engines.backend import SHORT_LOOPS
+from bench.engines.base import Feed
 from bench.engines.tensorflow import layers
 
 __all__ = [

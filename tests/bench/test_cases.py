@@ -59,7 +59,7 @@ def test_two_cases_share_a_key_only_if_they_are_equal(one, other):
 
 @given(cases, st.sampled_from([item.name for item in fields(Case)]), cases)
 def test_changing_any_one_field_changes_the_key(case, name, other):
-    changed = case.but(**{name: getattr(other, name)})
+    changed = case.replace(**{name: getattr(other, name)})
     assert (changed.key == case.key) == (changed == case)
 
 

@@ -73,7 +73,7 @@ def test_no_seed_tunes_and_evaluates(case, training, seeds):
 
 
 def test_a_repetition_has_seeds_of_its_own(case, training):
-    seeds = [{run["seed"] for run in measure(case.but(repetition=k), training)[0]["replicates"]} for k in range(3)]
+    seeds = [{run["seed"] for run in measure(case.replace(repetition=k), training)[0]["replicates"]} for k in range(3)]
     assert len(seeds[0]) == len(seeds[1]) == len(seeds[2]) > 0
     assert not seeds[0] & seeds[1]
     assert not seeds[1] & seeds[2]
@@ -90,7 +90,7 @@ def test_a_replicate_is_what_its_seed_and_rate_make_it(case, training):
 
 @pytest.mark.parametrize("regime", REGIMES)
 def test_each_arm_is_judged_by_its_own_way_of_predicting(case, training, regime):
-    result, _, _, trainer = measure(case.but(regime=regime), training)
+    result, _, _, trainer = measure(case.replace(regime=regime), training)
     way = {"stateful": "carried"}.get(regime, "sliding")
     assert result["predicts"] == way
     assert result["steps_per_prediction"] == {"stateful": 1, "stateless-burnin": 8}.get(regime, 4)
@@ -294,7 +294,7 @@ def test_how_much_the_choice_of_targets_matters_is_the_standard_error_of_the_mea
 
 
 def test_a_replicate_alone_is_never_put_beside_others_by_other_kernels(case, training):
-    result, *_ = measure(case.but(kernel="loop"), training)
+    result, *_ = measure(case.replace(kernel="loop"), training)
     assert result["replicates_in_block"] == 1
     assert len(result["replicates"]) == 7
 
@@ -325,7 +325,9 @@ def test_a_process_that_waits_is_noticed(case, training):
     load = workload.build(case, replace(training, tuning_seeds=1, evaluation_seeds=1, epochs=1))
     *_, warnings = convergence.measure(load, Slow(fake.error_curve))
     assert Warn.BUSY_MACHINE in warnings
-    *_, warnings = convergence.measure(workload.build(case.but(device="gpu"), load.training), Slow(fake.error_curve))
+    *_, warnings = convergence.measure(
+        workload.build(case.replace(device="gpu"), load.training), Slow(fake.error_curve)
+    )
     assert Warn.BUSY_MACHINE not in warnings
 
 
@@ -337,12 +339,13 @@ def test_the_record_can_be_written_as_json(case, training):
 @pytest.mark.parametrize("cell", ["lstm", "gru", "gru_reset_before", "simple_rnn"])
 def test_arms_of_one_seed_start_from_the_same_weights_and_seeds_differ(case, training, cell):
     by_regime = [
-        initial_weights(workload.build(case.but(cell=cell, regime=regime), training).network, 3) for regime in REGIMES
+        initial_weights(workload.build(case.replace(cell=cell, regime=regime), training).network, 3)
+        for regime in REGIMES
     ]
     for weights in by_regime[1:]:
         for one, other in zip(by_regime[0], weights, strict=True):
             np.testing.assert_array_equal(one, other)
-    other_seed = initial_weights(workload.build(case.but(cell=cell), training).network, 4)
+    other_seed = initial_weights(workload.build(case.replace(cell=cell), training).network, 4)
     assert not np.array_equal(by_regime[0][0], other_seed[0])
     recurrent = by_regime[0][1]
     np.testing.assert_allclose(recurrent @ recurrent.T, np.eye(len(recurrent)), atol=1e-6)

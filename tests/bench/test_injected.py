@@ -88,7 +88,7 @@ class Missing(Cosine):
 def test_a_wrong_shape_is_an_error_before_training_that_names_layer_and_state(monkeypatch, case, training):
     monkeypatch.setattr(workload, "_task", lambda *_: Wrong())
     with pytest.raises(PlanError, match=r"state c of layer 1 .*'cosine'.* has shape \(2,\); it must be \(\d+, 2\)"):
-        workload.build(case.but(regime="stateful-injected", layers=2), training)
+        workload.build(case.replace(regime="stateful-injected", layers=2), training)
 
 
 def test_a_state_that_is_not_finite_is_named_by_its_row():
@@ -108,7 +108,7 @@ def test_overlapping_windows_come_in_order_at_stride_one_and_are_no_continuation
 
 def test_only_what_is_marked_misaligned_may_carry_state_to_other_windows(case, monkeypatch):
     assert [name for name, regime in REGIMES.items() if regime.misaligned] == ["stateful-overlapping"]
-    built = workload.build(case.but(regime="stateful"), Training())
+    built = workload.build(case.replace(regime="stateful"), Training())
     block = Block.__new__(Block)
     block._workload, block._slots = built, [None]
     block._starts(0)
@@ -116,5 +116,5 @@ def test_only_what_is_marked_misaligned_may_carry_state_to_other_windows(case, m
     monkeypatch.setattr(Schedule, "epoch", lambda *_: one_off)
     with pytest.raises(ValueError, match="carried state would be wrong"):
         block._starts(0)
-    block._workload = workload.build(case.but(regime="stateful-overlapping"), Training())
+    block._workload = workload.build(case.replace(regime="stateful-overlapping"), Training())
     block._starts(0)

@@ -213,7 +213,7 @@ def test_a_batch_larger_than_the_series_can_be_timed_and_not_trained():
     starts = workload.build(case, TRAINING).starts_of(3)
     assert starts.shape == (3, 1, 1024)
     with pytest.raises(PlanError, match="leaves no whole batch"):
-        workload.build(case.but(kind="convergence"), TRAINING)
+        workload.build(case.replace(kind="convergence"), TRAINING)
     with pytest.raises(PlanError, match="leaves no whole batch"):
         workload.build(case, replace(TRAINING, whole_epochs=1))
 

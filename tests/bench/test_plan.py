@@ -205,15 +205,15 @@ def test_all_arms_are_evaluated_after_about_as_many_targets(case, training, per_
     seen = {
         regime: load.updates_between_evaluations * load.schedule.batch_size * load.schedule.targets_per_window
         for regime in ("stateless", "stateful", "stateless-ordered", "stateless-burnin", "stateless-sliding")
-        for load in [workload.build(case.but(regime=regime), settings)]
+        for load in [workload.build(case.replace(regime=regime), settings)]
     }
     assert max(seen.values()) <= 1.05 * min(seen.values())
 
 
 def test_the_burn_in_is_a_multiple_of_the_window_and_only_for_its_arm(case):
     settings = Training(burn_in=2.5)
-    assert workload.build(case.but(regime="stateless-burnin"), settings).schedule.burn_in == 10
-    assert workload.build(case.but(regime="stateless"), settings).schedule.burn_in == 0
+    assert workload.build(case.replace(regime="stateless-burnin"), settings).schedule.burn_in == 10
+    assert workload.build(case.replace(regime="stateless"), settings).schedule.burn_in == 0
 
 
 def test_a_block_holds_as_many_replicates_as_wanted_but_bounded_in_number_and_memory(case, training, monkeypatch):

@@ -76,7 +76,7 @@ def test_presets_meant_to_be_read_declare_what_they_are_to_decide(name):
     cases = {job.case.key: job.case for job in made.jobs}
     assert made.family
     for first, second in made.family:
-        assert cases[first] == cases[second].but(regime=cases[first].regime)
+        assert cases[first] == cases[second].replace(regime=cases[first].regime)
         assert cases[first] != cases[second]
 
 

@@ -118,7 +118,7 @@ def test_the_front_door_says_all_and_writes_it(engine, tmp_path, monkeypatch, ca
         assert words in said
     found = json.loads(out.read_text())
     assert found["ceilings"]["matrix product, float64"]["best"] == pytest.approx(4e10)
-    assert len(found["doubts"]) >= 1
+    assert len(found["findings"]) >= 1
 
 
 def test_an_unknown_engine_is_named(capsys):

@@ -120,7 +120,7 @@ def test_cases_on_a_gpu_and_those_that_measure_compiling_get_neither_core_nor_ca
 
 def test_logs_of_different_cases_have_different_names(make):
     jobs = [job(i % 2, kind) for i, kind in enumerate(["convergence", "convergence", "memory", "memory"])]
-    jobs.append(Job(job(0, "convergence").case.but(repetition=1), Training()))
+    jobs.append(Job(job(0, "convergence").case.replace(repetition=1), Training()))
     scheduler, _ = make(jobs, workers=1)
     for one in jobs:
         scheduler.run_until(one.case.key)
@@ -165,8 +165,8 @@ def test_nothing_is_made_where_nothing_is_to_run(make, tmp_path):
 
 
 def test_time_cases_are_in_the_group_of_those_they_are_compared_with(make):
-    jobs = [job(0, "time").case.but(kernel=kernel, units=units) for units in (4, 8) for kernel in ("loop", "xla")]
-    jobs = [Job(case, Training()) for case in [*jobs, jobs[0].but(window=64), jobs[0].but(repetition=1)]]
+    jobs = [job(0, "time").case.replace(kernel=kernel, units=units) for units in (4, 8) for kernel in ("loop", "xla")]
+    jobs = [Job(case, Training()) for case in [*jobs, jobs[0].replace(window=64), jobs[0].replace(repetition=1)]]
     scheduler, _ = make(jobs, workers=2)
     for one in jobs:
         scheduler.run_until(one.case.key)
@@ -175,7 +175,7 @@ def test_time_cases_are_in_the_group_of_those_they_are_compared_with(make):
 
 
 def test_time_cases_on_a_gpu_have_it_to_themselves(make):
-    jobs = [Job(job(0, "time", "gpu").case.but(kernel=kernel), Training()) for kernel in ("loop", "xla", "cudnn")]
+    jobs = [Job(job(0, "time", "gpu").case.replace(kernel=kernel), Training()) for kernel in ("loop", "xla", "cudnn")]
     scheduler, _ = make(jobs, workers=2)
     for one in jobs:
         scheduler.run_until(one.case.key)

@@ -20,7 +20,7 @@ from bench.plan.presets import Limits
 from bench.run import session, worker
 from bench.run.session import Session
 from bench.run.worker import Worker
-from tasks.own.request import Request
+from tasks.csv_series.request import Request
 
 ROOT = Path(__file__).parents[2]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
@@ -102,7 +102,7 @@ def test_each_case_stands_beside_the_same_case_by_another_engine(made):
     both = [case for case in cases if case.kind != "memory" and case.kernel != "xla"]
     for first, second in zip(both[0::2], both[1::2], strict=True):
         assert (first.engine, second.engine) == ("tensorflow", "jax")
-        assert second == first.but(engine="jax")
+        assert second == first.replace(engine="jax")
         assert second.id.partition("#")[0] == f"{first.id.partition('#')[0]}-on_jax"
     times = [case.repetition for case in cases if case.kind == "time"]
     assert times == sorted(times)
@@ -135,7 +135,7 @@ def test_a_declared_comparison_stays_within_an_engine(made):
     pairs = [[Case.from_id("convergence", key.partition("/")[2]) for key in pair] for pair in made("jax,torch").family]
     assert len(pairs) == 4
     for first, second in pairs:
-        assert second == first.but(regime="stateless")
+        assert second == first.replace(regime="stateless")
     assert {first.engine for first, _ in pairs} == {"jax", "torch"}
 
 

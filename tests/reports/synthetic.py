@@ -15,7 +15,7 @@ def case(kind="convergence", **changes):
         kind=kind, task="made_up", dial=None, cell="lstm", regime="stateless", layers=1, units=8, window=4,
         batch_size=8, kernel="replicated" if kind == "convergence" else "loop",
     )  # fmt: skip
-    return base.but(**changes)
+    return base.replace(**changes)
 
 
 def curve(hit, budget, seed):

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tasks.csv_series import table
+from tasks.csv_series.prepare import prepare
+from tasks.csv_series.request import Request
 from tasks.errors import OwnSeriesError
-from tasks.own import table
-from tasks.own.prepare import prepare
-from tasks.own.request import Request
 
 N = 300
 VALUES = np.sin(np.arange(N) / 3) + np.random.default_rng(1).normal(size=N) * 0.1

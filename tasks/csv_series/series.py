@@ -84,7 +84,7 @@ class Prepared:
             raise OwnSeriesError(f"{path} holds no prepared series ({error}).") from error
 
 
-class OwnSeries(Task):
+class CsvSeries(Task):
     """Next value of a user's own series.
 
     Its name ends with the first digits of its fingerprint, so that cases of different series never share an id.

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tasks.csv_series.table import Table
+from tasks.csv_series.values import is_missing, is_number, missing
 from tasks.errors import OwnSeriesError
-from tasks.own.table import Table
-from tasks.own.values import is_missing, is_number, missing
 
 FORMATS = (
     "%d.%m.%Y %H:%M:%S",

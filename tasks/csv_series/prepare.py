@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.base import FloatArray, Series
+from tasks.csv_series.clock import Clock, gap_at, no_clock, read_clock
+from tasks.csv_series.columns import only_member, target_column, time_column
+from tasks.csv_series.period import find_period
+from tasks.csv_series.request import LEAST_ROWS, Request, check_request
+from tasks.csv_series.series import Prepared
+from tasks.csv_series.table import Table, read_table
+from tasks.csv_series.values import to_numbers
 from tasks.errors import OwnSeriesError, SeriesError
-from tasks.own.clock import Clock, gap_at, no_clock, read_clock
-from tasks.own.columns import only_member, target_column, time_column
-from tasks.own.period import find_period
-from tasks.own.request import LEAST_ROWS, Request, check_request
-from tasks.own.series import Prepared
-from tasks.own.table import Table, read_table
-from tasks.own.values import to_numbers
 from tasks.scaling import standardise
 
 MOST_FILLED = 0.2

@@ -13,8 +13,8 @@ from bench.errors import PlanError, RunFolderError
 from bench.machine.host import FIXED
 from bench.plan import csv_series, planning, presets
 from bench.run.store import RunFolder
-from tasks.own.request import Request
-from tasks.own.series import Prepared
+from tasks.csv_series.request import Request
+from tasks.csv_series.series import Prepared
 
 
 def series(rows=400, seed=0):
@@ -60,8 +60,8 @@ def test_a_worker_rebuilds_the_task_from_the_folder_alone(tmp_path, file):
     made = csv_series.load(Request(file), csv_series.Grid())
     run = opened(tmp_path / "run", made)
     code = (
-        "import sys, tasks; from pathlib import Path; from tasks.own.series import OwnSeries, Prepared; "
-        "tasks.add(OwnSeries(Prepared.load(Path(sys.argv[1])))); "
+        "import sys, tasks; from pathlib import Path; from tasks.csv_series.series import CsvSeries, Prepared; "
+        "tasks.add(CsvSeries(Prepared.load(Path(sys.argv[1])))); "
         "print(tasks.create(sys.argv[2]).target(4), sorted({'pandas', 'pyarrow'} & set(sys.modules)))"
     )
     file.unlink()

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tasks
+from tasks.csv_series.period import find_period
+from tasks.csv_series.prepare import prepare
+from tasks.csv_series.request import Request
+from tasks.csv_series.series import WAY, CsvSeries, Prepared
 from tasks.errors import OwnSeriesError
 from tasks.linear import linear_error
-from tasks.own.period import find_period
-from tasks.own.prepare import prepare
-from tasks.own.request import Request
-from tasks.own.series import WAY, OwnSeries, Prepared
 
 N = 400
 RNG = np.random.default_rng(5)
@@ -111,7 +111,7 @@ def test_one_column_with_decimal_commas(save):
 def test_an_old_code_page_is_read_and_said(save):
     found = prepare(Request(save(FRAME.rename(columns={"load": "Höhe"}), encoding="cp1252"), column="Höhe"))
     assert "Windows-1252" in found.about["notes"][0]
-    assert OwnSeries(found).name.startswith("hohe_")
+    assert CsvSeries(found).name.startswith("hohe_")
 
 
 def test_a_parquet_file_is_the_same_series(tmp_path, plain):
@@ -140,7 +140,7 @@ def test_a_header_that_pandas_writes_without_names(tmp_path, plain):
     found = prepare(Request(tmp_path / "own.csv"))
     assert found.sha256 == plain.sha256
     assert (found.about["time"], found.about["column"]) == ("index", "0")
-    assert OwnSeries(found).name.startswith("series_0_")
+    assert CsvSeries(found).name.startswith("series_0_")
 
 
 def test_row_labels_and_numbers_called_time_are_no_columns_to_predict(tmp_path, save, plain):
@@ -249,7 +249,7 @@ def test_noise_and_a_random_walk_have_no_season_of_note():
 
 
 def test_the_target_follows_its_rule_on_whatever_rows_are_scored(plain):
-    task = OwnSeries(plain)
+    task = CsvSeries(plain)
     for rows in (np.asarray(plain.series.scored_rows), np.asarray(plain.series.scored_rows)[::3]):
         targets = plain.series.targets[rows]
         trivial = min(((plain.series.inputs[rows] - targets) ** 2).mean(), (targets**2).mean())
@@ -262,7 +262,7 @@ def test_the_target_follows_its_rule_on_whatever_rows_are_scored(plain):
 
 def test_where_a_line_is_no_better_the_target_is_the_trivial_error(save):
     noise = FRAME.assign(load=RNG.normal(size=N))
-    task = OwnSeries(prepare(Request(save(noise), column="load", period=0)))
+    task = CsvSeries(prepare(Request(save(noise), column="load", period=0)))
     assert linear_error(task.series(), task.prepared.lags) > task.trivial
     assert task.target(4) == task.trivial
 
@@ -271,7 +271,7 @@ def test_it_is_the_same_task_when_rebuilt_from_its_file(tmp_path, plain):
     plain.save(tmp_path / "series.npz")
     again = Prepared.load(tmp_path / "series.npz")
     assert again.about == plain.about
-    one, other = OwnSeries(plain), OwnSeries(again)
+    one, other = CsvSeries(plain), CsvSeries(again)
     assert (one.name, one.title, one.description) == (other.name, other.title, other.description)
     assert one.target(3) == other.target(3)
     assert one.baselines() == other.baselines()
@@ -279,7 +279,7 @@ def test_it_is_the_same_task_when_rebuilt_from_its_file(tmp_path, plain):
 
 def test_another_content_has_another_name(save, plain):
     frame = FRAME.assign(load=np.where(np.arange(N) == N - 1, VALUES + 1e-6, VALUES))
-    assert OwnSeries(prepare(Request(save(frame), column="load"))).name != OwnSeries(plain).name
+    assert CsvSeries(prepare(Request(save(frame), column="load"))).name != CsvSeries(plain).name
 
 
 def test_a_torn_file_is_named(tmp_path, plain):
@@ -291,7 +291,7 @@ def test_a_torn_file_is_named(tmp_path, plain):
 
 
 def test_an_added_task_is_found_by_its_name_alone(plain):
-    task = OwnSeries(plain)
+    task = CsvSeries(plain)
     tasks.add(task)
     assert tasks.create(task.name) is task
     assert task.name not in tasks.names()

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.csv_series.clock import looks_like_time
+from tasks.csv_series.request import Request
+from tasks.csv_series.table import INDEX, Table
+from tasks.csv_series.values import is_missing, is_number
 from tasks.errors import OwnSeriesError
-from tasks.own.clock import looks_like_time
-from tasks.own.request import Request
-from tasks.own.table import INDEX, Table
-from tasks.own.values import is_missing, is_number
 
 SAMPLE = 50
 NO_TIME_COLUMN = "none"

@@ -8,8 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tasks.base import FloatArray
+from tasks.csv_series.table import Table
 from tasks.errors import OwnSeriesError
-from tasks.own.table import Table
 
 MISSING = ("", "na", "n/a", "#n/a", "nan", "nat", "null", "none", "-", "--", "?", "<na>")
 """How files write that there is no value, in lower case."""
