@@ -263,11 +263,6 @@ def read_options(config: pytest.Config) -> tuple[Request, Grid] | None:
     )
 
 
-def run_name(path: Path) -> str:
-    """Name of the run: the file's."""
-    return path.stem.replace(" ", "_")
-
-
 def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 

@@ -8,11 +8,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bench.case.cases import Job
 from bench.errors import PlanError
 from bench.machine import ceilings, host
 from bench.plan.planning import Plan
 from bench.plan.presets import Preset
+from bench.run.interrupts import INTERRUPTS
 from bench.run.progress import Progress
 from bench.run.scheduler import Scheduler
 from bench.run.store import RunFolder
@@ -96,17 +99,26 @@ class Session:
             self._scheduler.run_until(key)
         return self._run.records[key]
 
-    def close(self) -> None:
-        """Stop what still runs and note the time."""
+    @property
+    def opened(self) -> bool:
+        """Whether the folder is this run's, so that there is something to render."""
+        return self._scheduler is not None
+
+    def close(self, ended: str) -> None:
+        """Stop what still runs and note when and how this ended: "done" or "interrupted"."""
         if self._scheduler is not None:
             self._scheduler.stop()
-            self._run.close(time.perf_counter() - self._begin)
+            self._run.close(time.perf_counter() - self._begin, ended)
 
     def _ended(self, record: dict[str, Any]) -> None:
-        self._run.append(record)
-        self._waiting.discard(record["key"])
-        self.say(self._progress.line(record))
+        with INTERRUPTS.held():
+            self._run.append(record)
+            self._waiting.discard(record["key"])
+            self.say(self._progress.line(record))
 
+
+SESSION: pytest.StashKey[Session] = pytest.StashKey()
+"""Where the session of running cases is found in pytest's."""
 
 LIMIT_S = 120.0
 """Far more than the few seconds that it takes: beyond it something hangs, and the run goes on without ceilings."""

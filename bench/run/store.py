@@ -145,9 +145,9 @@ class RunFolder:
         self.about["invocations"][-1] |= {"ceilings": ceilings, "ceilings_engine": engine}
         self._write_about()
 
-    def close(self, wall_seconds: float) -> None:
-        """Note when this invocation ended and how long it took."""
-        self.about["invocations"][-1] |= {"finished": now(), "wall_seconds": wall_seconds}
+    def close(self, wall_seconds: float, ended: str) -> None:
+        """Note when and how this invocation ended, and how long it took."""
+        self.about["invocations"][-1] |= {"finished": now(), "wall_seconds": wall_seconds, "ended": ended}
         self._write_about()
 
     def _check(self, file: Path, fresh: dict[str, Any]) -> dict[str, Any]:

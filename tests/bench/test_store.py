@@ -71,7 +71,7 @@ def test_a_run_continues_with_what_it_has(path):
 def test_run_json_says_what_was_planned_where_and_when(path):
     folder = opened(path)
     folder.append(record(0))
-    folder.close(12.5)
+    folder.close(12.5, "done")
     opened(path)
     found = about(path)
     assert found["schema"] == SCHEMA
@@ -89,7 +89,7 @@ def test_run_json_says_what_was_planned_where_and_when(path):
 
 
 def test_no_draft_is_left_beside_run_json(path):
-    opened(path).close(1.0)
+    opened(path).close(1.0, "done")
     assert [file.name for file in path.iterdir()] == ["run.json"]
 
 
@@ -98,7 +98,7 @@ def test_run_json_is_replaced_whole_and_never_written_in_place(path):
     before = about(path)
     # Another name for the file as it is now: it shows what a reader sees who opened it before.
     (path.parent / "before.json").hardlink_to(path / "run.json")
-    folder.close(1.0)
+    folder.close(1.0, "done")
     assert json.loads((path.parent / "before.json").read_text(encoding="utf-8")) == before
     assert about(path) != before
 
@@ -315,7 +315,7 @@ def test_a_full_disk_leaves_run_json_as_it_was(path):
         with pytest.raises(OSError, match="No space left"):
             (path / "filler").write_bytes(bytes(2**20))
         with pytest.raises(OSError, match="No space left"):
-            folder.close(1.0)
+            folder.close(1.0, "done")
         assert about(path) == before
 
 
