@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import groupby
-from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
 from bench.case.cases import Case, Job
+from bench.measure.channel import Channel
 
 PASSES = 2
 """Repetitions are made in two passes over all cases, so that minutes lie between two processes of a case."""
@@ -117,21 +117,21 @@ class Signal(Enum):
 class Interleaved:
     """Turns taken with other processes; their `Group` says whose it is."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
         self.waited = 0.0
 
     def turn(self, *, enough: bool) -> bool:
         """Say whether there is enough, and sleep until the turn comes back."""
         begin = time.perf_counter()
-        self._connection.send(Signal.ENOUGH if enough else Signal.MORE)
-        again: bool = self._connection.recv()
+        self._channel.send(Signal.ENOUGH.name if enough else Signal.MORE.name)
+        again: bool = self._channel.receive()
         self.waited += time.perf_counter() - begin
         return again
 
     def leave(self) -> None:
         """Say so, and go on until the next turn."""
-        self._connection.send(Signal.LEFT)
+        self._channel.send(Signal.LEFT.name)
 
 
 class Process(Protocol):

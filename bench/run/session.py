@@ -19,7 +19,7 @@ from bench.run.interrupts import INTERRUPTS
 from bench.run.progress import Progress
 from bench.run.scheduler import Scheduler
 from bench.run.store import RunFolder
-from bench.run.worker import context_for, die_with_parent, prepare_forkserver, talk_to
+from bench.run.worker import adopt_orphans, context_for, end_with_parent, prepare_forkserver, talk_to
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,13 +76,14 @@ class Session:
             f"{workers} side by side, but for time cases, which take turns"
         )
         if todo:
+            adopt_orphans()
             prepare_forkserver(self.engines[0])
         if any(job.case.kind == "time" for job in todo):
             # Now, while nothing else of this run is on the machine.
             self._run.note_ceilings(*measure_ceilings(self.engines, self.device))
         # Shared by all runs on this machine: what was compiled for one case serves every case of the same shapes.
         cache = self.folder.parent / ".compiled" / self._run.compiler_key
-        self._scheduler = Scheduler(todo, self.preset.limits, self.folder / "logs", cache, self._ended)
+        self._scheduler = Scheduler(todo, self.preset.limits, self.folder / "logs", cache, self._ended, self.say)
 
     def _accelerators(self) -> list[str]:
         """GPUs as the first engine names them; every engine must see some."""
@@ -154,12 +155,12 @@ def _ceilings_with(engine: str, device: str) -> dict[str, Any] | None:
 
 
 def _measure_ceilings(sender: Connection, name: str, device: str) -> None:
-    die_with_parent()
+    end_with_parent()
     # What the framework prints while it starts would stand between the run's own lines.
     talk_to(Path(os.devnull))
     # Not at the top: this import brings the framework, which the process that watches must not load.
     from bench import engines  # noqa: PLC0415
 
     engine = engines.create(name)
-    engine.configure(threads=None, device=device, cache=None)
+    engine.configure(threads=None, device=device, cache=None, short_loops=False)
     sender.send(ceilings.to_dict(ceilings.measure(engine, device)))

@@ -86,7 +86,8 @@ class FakeEngine:
     def accelerators(self):
         return []
 
-    def configure(self, *, threads, device, cache):
+    def configure(self, *, threads, device, cache, short_loops):
+        del short_loops
         self.configured = (threads, device, cache)
 
     def trainer(self, work, kernel):
