@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any, Protocol
 
 from bench.case.cases import Case, Job
@@ -37,17 +37,16 @@ def in_order(cases: Sequence[Case]) -> list[Case]:
     return sorted(cases, key=lambda one: (one.repetition % PASSES, firsts[_compared(one)], firsts[_network(one)]))
 
 
-def first_group(cases: Sequence[Case], most: int) -> list[Case]:
+def first_group(cases: Iterable[Case], most: int) -> list[Case]:
     """The cases at the head of the order, at most `most`, that are interleaved with each other.
 
     Two kernels, regimes or dtypes of one network are never parted, where that can be; so networks are taken whole.
     """
     taken: list[Case] = []
-    if not cases:
-        return taken
-    group = next(groupby(cases, lambda one: (one.repetition % PASSES, _compared(one))))[1]
-    for _, network in groupby(list(group), _network):
-        together = list(network)
+    # Of what may be the rest of a long plan no more is looked at than is needed.
+    _, group = next(groupby(cases, lambda one: (one.repetition % PASSES, _compared(one))), (None, iter(())))
+    for _, network in groupby(group, _network):
+        together = list(islice(network, most))
         if taken and len(taken) + len(together) > most:
             break
         taken += together

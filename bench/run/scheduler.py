@@ -3,6 +3,7 @@
 import os
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import takewhile
 from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,19 @@ ON_ITS_OWN = ("failed", "crashed", "out-of-memory")
 
 
 class Scheduler:
-    """Runs jobs in order and hands their records to `done`, one at a time, as they end."""
+    """Runs jobs in order and hands their records to `done`, one at a time, as they end.
+
+    Parameters
+    ----------
+    logs
+        Folder for what cases print.
+    cache
+        Folder through which they share what they have compiled.
+    say
+        Prints a line.
+    turns
+        Called once, before the first time case.
+    """
 
     def __init__(
         self,
@@ -31,6 +44,7 @@ class Scheduler:
         cache: Path,
         done: Callable[[dict[str, Any]], None],
         say: Callable[[str], None] = print,
+        turns: Callable[[], None] = lambda: None,
     ) -> None:
         self._waiting = deque(jobs)
         self._limits = limits
@@ -38,6 +52,7 @@ class Scheduler:
         self._compiled = Compiled(cache)
         self._said = ""
         self._say = say
+        self._turns: Callable[[], None] | None = turns
         self._done = done
         self._slots = limits.workers or len(os.sched_getaffinity(0))
         self._running: dict[int, Worker] = {}
@@ -96,10 +111,13 @@ class Scheduler:
         return folder
 
     def _next_group(self) -> Group:
-        kind = [job.case for job in self._waiting if job.case.kind == "time"]
+        if self._turns is not None:
+            self._turns()
+            self._turns = None
         # Contexts of several processes on one GPU share its memory and are nothing that this suite has tried.
-        most = 1 if kind[0].device == "gpu" else self._limits.together
-        jobs = [self._waiting.popleft() for _ in first_group(kind, most)]
+        most = 1 if self._waiting[0].case.device == "gpu" else self._limits.together
+        cases = takewhile(lambda case: case.kind == "time", (job.case for job in self._waiting))
+        jobs = [self._waiting.popleft() for _ in first_group(cases, most)]
         name = jobs[0].case.key if len(jobs) > 1 else None
         return Group(jobs, lambda job: Worker(job, self._limits, self._log(job), group=name))
 

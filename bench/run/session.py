@@ -83,7 +83,16 @@ class Session:
             self._run.note_ceilings(*measure_ceilings(self.engines, self.device))
         # Shared by all runs on this machine: what was compiled for one case serves every case of the same shapes.
         cache = self.folder.parent / ".compiled" / self._run.compiler_key
-        self._scheduler = Scheduler(todo, self.preset.limits, self.folder / "logs", cache, self._ended, self.say)
+        limits = replace(self.preset.limits, together=self._run.together(self.preset.limits.together))
+        self._scheduler = Scheduler(
+            todo,
+            limits,
+            self.folder / "logs",
+            cache,
+            self._ended,
+            self.say,
+            turns=lambda: self._take_turns(limits.together),
+        )
 
     def _accelerators(self) -> list[str]:
         """GPUs as the first engine names them; every engine must see some."""
@@ -110,6 +119,11 @@ class Session:
         if self._scheduler is not None:
             self._scheduler.stop()
             self._run.close(time.perf_counter() - self._begin, ended)
+
+    def _take_turns(self, together: int) -> None:
+        self._run.note_turns(together)
+        if together < self.preset.limits.together:
+            self.say(f"cut off again and again among time cases: at most {together} of them take turns")
 
     def _ended(self, record: dict[str, Any]) -> None:
         with INTERRUPTS.held():

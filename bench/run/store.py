@@ -5,6 +5,7 @@ import json
 import os
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +82,13 @@ class RunFolder:
             if not self.series.exists() or not file.exists():  # one without run.json may be of an earlier attempt
                 preset.series.prepared.save(self.series)
         self._read_records()
+        self._close_killed()
         self.about["invocations"].append(
             {
                 "started": now(),
                 "finished": None,
+                "ended": None,
+                "records_bytes": self._records_bytes(),
                 "command": command,
                 "git": machines.git_state(root),
                 "workers": preset.limits.workers or machines.usable_cores(),
@@ -144,6 +148,44 @@ class RunFolder:
         """
         self.about["invocations"][-1] |= {"ceilings": ceilings, "ceilings_engine": engine}
         self._write_about()
+
+    def note_turns(self, together: int) -> None:
+        """Note that time cases begin, and how many take turns."""
+        self.about["invocations"][-1]["turns"] = {"together": together, "time_records": self._time_records()}
+        self._write_about()
+
+    def together(self, most: int) -> int:
+        """How many time cases take turns: half as many as before each time that twice in a row none came to its end.
+
+        A group's records come when its last member has enough, which is too late where runs are cut off all the time.
+        """
+        before = [one for one in self.about["invocations"][:-1] if one.get("turns")]
+        if not before or before[-1].get("ended") == "done":
+            return most
+        in_vain = takewhile(lambda one: one["turns"]["time_records"] == self._time_records(), reversed(before))
+        last: int = min(most, before[-1]["turns"]["together"])
+        return max(1, last // 2) if len(list(in_vain)) >= 2 else last
+
+    def _time_records(self) -> int:
+        return sum(key.startswith("time/") for key in self.records)
+
+    def _records_bytes(self) -> int:
+        file = self.path / "records.jsonl"
+        return file.stat().st_size if file.exists() else 0
+
+    def _close_killed(self) -> None:
+        """Say of an invocation that could not say so itself how it ended, and what it had done until then."""
+        last = self.about["invocations"][-1] if self.about["invocations"] else {}
+        if last.get("finished") is not None or "records_bytes" not in last:
+            return
+        last["ended"] = "killed"
+        file = self.path / "records.jsonl"
+        if self._records_bytes() > last["records_bytes"]:
+            with file.open("rb") as records:
+                records.seek(last["records_bytes"])
+                last["cases_run"] = sum(1 for line in records if line.strip())
+            end = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+            last["wall_seconds"] = max(0.0, (end - datetime.fromisoformat(last["started"])).total_seconds())
 
     def close(self, wall_seconds: float, ended: str) -> None:
         """Note when and how this invocation ended, and how long it took."""
