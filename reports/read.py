@@ -11,7 +11,7 @@ from bench.case.cases import Case
 from bench.run.store import SERIES_FILE
 from reports.records import Record
 from tasks.csv_series.series import CsvSeries, Prepared
-from tasks.errors import TaskError
+from tasks.task import TaskError
 
 if TYPE_CHECKING:
     import pandas as pd
