@@ -2,25 +2,25 @@
 
 from dataclasses import dataclass
 
-from reports.advice import Advice, advice
-from reports.attribution import Control, Otherwise, Share, controls, gains_by_carrying, predicted_otherwise, shares
-from reports.compare import Comparison, against_itself, comparisons
-from reports.costs.analysis import Costs, costs
-from reports.effort import Effort, effort
-from reports.engines import engines_of
-from reports.findings import Finding, findings
-from reports.floors import FloorCheck, floor_checks
-from reports.frameworks import SameArm, same_arms
-from reports.glance import Line, glance
-from reports.headline import headline
-from reports.instead import Instead, instead
-from reports.narrowest import WidthComparison, width_comparisons
-from reports.rates import Rates, rates
-from reports.read import Run
-from reports.sensitivity import Sensitivity, sensitivity
+from reports.claim.arms import Comparison, against_itself, comparisons
+from reports.claim.controls import Control, Otherwise, Share, controls, gains_by_carrying, predicted_otherwise, shares
+from reports.claim.findings import Finding, findings
+from reports.claim.floors import FloorCheck, floor_checks
+from reports.claim.frameworks import SameArm, same_arms
+from reports.claim.longer_window import Instead, instead
+from reports.claim.rates import Rates, rates
+from reports.claim.sensitivity import Sensitivity, sensitivity
+from reports.claim.turning_point import Turn, turning_point, turns
+from reports.claim.width import WidthComparison, width_comparisons
+from reports.collect.effort import Effort, effort
+from reports.collect.engines import engines_of
+from reports.collect.read import Run
+from reports.costs.overview import Costs, costs
 from reports.statistics.verdict import Verdict
-from reports.turning import Turn, turning_point, turns
-from reports.warnings import Noted, collect
+from reports.tell.advice import Advice, advice
+from reports.tell.caveats import Noted, collect
+from reports.tell.headline import headline
+from reports.tell.summary_line import Line, glance
 
 
 @dataclass(frozen=True)

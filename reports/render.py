@@ -7,24 +7,24 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reports import words
+from reports import formatting
 from reports.analysis import Analysis, analyse
-from reports.compare import families
-from reports.costs.values import cost_values
-from reports.engines import by_engine
+from reports.claim.arms import families
+from reports.claim.frameworks import learning_in_short
+from reports.claim.longer_window import in_short
+from reports.claim.rates import median_second_best
+from reports.collect.engines import by_engine
+from reports.collect.grouping import case_name
+from reports.collect.read import Run
 from reports.figures.drawn import drawings
 from reports.figures.widths import interval_text
-from reports.frameworks import learning_in_short
-from reports.instead import in_short
-from reports.rates import median_second_best
-from reports.read import Run
-from reports.recommendation import recommendations, sentence
-from reports.settings import case_name
 from reports.statistics.intervals import LEVEL, clopper_pearson
 from reports.statistics.permutation import smallest_p
 from reports.statistics.verdict import LESS, MARGIN
 from reports.summary import write_summary
 from reports.tables import overview
+from reports.tell.cost_values import cost_values
+from reports.tell.recommendation import recommendations, sentence
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -62,20 +62,25 @@ def render(found: Analysis, captions: dict[str, str]) -> str:
         autoescape=False,  # noqa: S701  (Markdown, not HTML; `cell` below keeps text inside its table cell)
     )
     environment.filters |= {
-        "number": words.number,
-        "seconds": words.seconds,
-        "size": words.size,
-        "percent": words.percent,
-        "ratio": words.ratio,
-        "mark": words.mark,
-        "listing": words.listing,
+        "number": formatting.number,
+        "seconds": formatting.seconds,
+        "size": formatting.size,
+        "percent": formatting.percent,
+        "ratio": formatting.ratio,
+        "mark": formatting.mark,
+        "listing": formatting.listing,
         "interval_text": interval_text,
-        "cell": words.table_cell,
-        "plain": words.plain,
-        "never": words.never,
+        "cell": formatting.table_cell,
+        "plain": formatting.plain,
+        "never": formatting.never,
         "case_name": case_name,
     }
-    environment.globals |= {"count": words.count, "span": words.span, "limited": words.limited, "sentence": sentence}
+    environment.globals |= {
+        "count": formatting.count,
+        "span": formatting.span,
+        "limited": formatting.limited,
+        "sentence": sentence,
+    }
     return environment.get_template("report.md.j2").render(**_values(found, captions))
 
 

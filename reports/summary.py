@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from reports.analysis import Analysis
-from reports.compare import Arm, Comparison
-from reports.costs.summary import costs_summary
-from reports.narrowest import WidthArm, WidthComparison
-from reports.recommendation import plain
+from reports.claim.arms import Arm, Comparison
+from reports.claim.width import WidthArm, WidthComparison
+from reports.cost_summary import costs_summary
 from reports.statistics.intervals import LEVEL
 from reports.statistics.verdict import MARGIN, Judgement
+from reports.tell.recommendation import plain
 
 SCHEMA = 3
 

@@ -4,10 +4,10 @@ from collections import Counter
 from dataclasses import dataclass
 
 from reports.analysis import Analysis
-from reports.compare import Comparison
-from reports.settings import Setting
+from reports.claim.arms import Comparison
+from reports.collect.grouping import Setting
+from reports.formatting import listing
 from reports.statistics.verdict import LESS, MORE, Verdict
-from reports.words import listing
 
 
 @dataclass(frozen=True)

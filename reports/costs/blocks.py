@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from reports.records import Record
+from reports.collect.records import Record
 from reports.statistics.running_time import FloatArray
 
 

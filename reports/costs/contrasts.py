@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from reports.collect.engine_pairs import ENGINE_PAIRS, EnginePair
+from reports.collect.grouping import USUAL, Setting
 from reports.costs.blocks import Blocks, log_ratios
-from reports.costs.frameworks import ENGINE_PAIRS, EnginePair
 from reports.costs.timings import Timing, Which
-from reports.settings import USUAL, Setting
 from reports.statistics.intervals import Ratio
 from reports.statistics.moderated import Common, Error, common, error_of, moderated_ratio
 from reports.statistics.running_time import FloatArray

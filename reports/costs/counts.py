@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from bench.case.cases import Case
-from reports.flops import features
-from reports.records import Record
-from reports.settings import CELL_NAMES
+from reports.collect.grouping import CELL_NAMES
+from reports.collect.records import Record
+from reports.costs.flops import features
 
 GATES = {"lstm": 4, "gru": 3, "gru_reset_before": 3, "simple_rnn": 1}
 KEPT = {"lstm": 7, "gru": 5, "gru_reset_before": 5, "simple_rnn": 1}

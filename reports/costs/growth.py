@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reports.settings import Setting
+from reports.collect.grouping import Setting
 from reports.statistics.intervals import t_quantile
 from reports.statistics.running_time import FloatArray
 

@@ -11,9 +11,9 @@ import statistics
 from dataclasses import dataclass
 from typing import Any
 
+from reports.collect.read import Run
 from reports.costs.counts import Count, count
 from reports.costs.timings import Timing, middle
-from reports.read import Run
 
 PRODUCT, MEMORY, OPERATION = "matrix product, {}", "memory, read and written", "smallest operation in a graph"
 NARROW = {"mixed_bfloat16": "bfloat16"}

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from reports.collect.grouping import Setting
+from reports.collect.read import Run
+from reports.collect.records import Record
 from reports.costs.blocks import Blocks
-from reports.read import Run
-from reports.records import Record
-from reports.settings import Setting
 
 Which = tuple[Setting, str]
 """Setting and regime."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from reports.collect.grouping import Setting, arms_by_setting, body
+from reports.collect.read import Run
 from reports.costs.timings import Timing, middle
-from reports.read import Run
-from reports.settings import Setting, arms_by_setting, body
 from reports.statistics.intervals import rounding_variance, running_time_interval
 from reports.statistics.moderated import common, error_of
 from reports.statistics.running_time import FloatArray, expected_running_time

@@ -6,12 +6,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from reports.compare import Arm, Comparison
+from reports.claim.arms import Arm, Comparison
+from reports.collect.grouping import Setting
+from reports.collect.records import FloatArray
 from reports.figures.style import FONT, REGIME_STYLES, Drawing, log_ticks, small_multiples, tidy
-from reports.headline import claimed
-from reports.records import FloatArray
-from reports.settings import Setting
 from reports.statistics.running_time import ecdf
+from reports.tell.headline import claimed
 
 MOST_PANELS = 15
 WIDTHS, THIN = {"stateful": 3.2, "stateless": 1.8}, 1.1

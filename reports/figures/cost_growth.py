@@ -6,7 +6,7 @@ from matplotlib.ticker import FixedLocator
 
 from reports.costs.growth import ALLOCATED, AXES, RESIDENT, SECONDS, Growth, longest
 from reports.figures.style import FONT, Drawing, log_ticks, powers_of_two, ran_style, small_multiples, tidy
-from reports.words import number, seconds, size
+from reports.formatting import number, seconds, size
 
 if TYPE_CHECKING:
     from matplotlib.lines import Line2D

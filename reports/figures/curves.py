@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from reports.compare import Comparison
+from reports.claim.arms import Comparison
+from reports.collect.records import Convergence, FloatArray
 from reports.figures.style import FONT, REGIME_STYLES, Drawing, log_ticks, small_multiples, tidy
-from reports.headline import deciding
-from reports.records import Convergence, FloatArray
+from reports.tell.headline import deciding
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

@@ -2,10 +2,10 @@
 
 from matplotlib.ticker import FixedLocator
 
-from reports.costs.memories import MEMORY_FIELDS, Memory
+from reports.collect.grouping import Setting
+from reports.costs.memory_peaks import MEMORY_FIELDS, Memory
 from reports.figures.style import FONT, REGIME_STYLES, Drawing, label_margin, log_ticks, new_figure, powers_of_two, tidy
-from reports.settings import Setting
-from reports.words import size
+from reports.formatting import size
 
 MOST_ROWS = 24
 

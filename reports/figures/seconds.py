@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
+from reports.collect.grouping import Setting
 from reports.costs.timings import Timing
 from reports.figures.style import FONT, REGIME_STYLES, Drawing, label_margin, log_ticks, new_figure, tidy
-from reports.settings import Setting
-from reports.words import seconds
+from reports.formatting import seconds
 
 MOST_ROWS = 24
 

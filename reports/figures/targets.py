@@ -4,8 +4,8 @@ import math
 
 from matplotlib.axes import Axes
 
+from reports.claim.sensitivity import Sensitivity
 from reports.figures.style import BLUE, FONT, VERMILLION, Drawing, log_ticks, small_multiples, tidy
-from reports.sensitivity import Sensitivity
 from reports.statistics.verdict import MARGIN
 
 MOST_PANELS = 6

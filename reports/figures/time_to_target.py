@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from reports.compare import Arm, Comparison
+from reports.claim.arms import Arm, Comparison
 from reports.figures.style import FONT, REGIME_STYLES, Drawing, log_ticks, new_figure, tidy
 from reports.statistics.verdict import MARGIN
 

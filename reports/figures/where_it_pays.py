@@ -6,10 +6,10 @@ from collections import Counter
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Rectangle
 
-from reports.compare import Comparison
+from reports.claim.arms import Comparison
 from reports.figures.style import FONT, VERDICT_STYLES, Drawing, new_figure
+from reports.formatting import mark, number
 from reports.statistics.verdict import Verdict
-from reports.words import mark, number
 
 MOST_ROWS = 24
 CELL_WIDTH, CELL_HEIGHT = 0.62, 0.44  # inches: a ratio and a word at 7.5 points fit

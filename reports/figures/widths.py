@@ -2,10 +2,10 @@
 
 from matplotlib.axes import Axes
 
+from reports.claim.width import WidthArm, WidthComparison
 from reports.figures.style import FONT, REGIME_STYLES, Drawing, small_multiples, tidy
-from reports.narrowest import WidthArm, WidthComparison
+from reports.formatting import listing
 from reports.statistics.intervals import clopper_pearson
-from reports.words import listing
 
 MOST_PANELS = 6
 

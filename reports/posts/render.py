@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reports import words
+from reports import formatting
 from reports.figures import forecast, lagged_average
 from reports.posts.answers import RULES, Answer, answer, interval, is_share, shown, verdict
 from reports.posts.read import Arm, Entry
@@ -57,14 +57,14 @@ class Section:
                 continue
             said = "; ".join(f"{name} {shown(figure, value)}" for name, value in known.items())
             lines.setdefault(said, []).append(figure)
-        return [(words.listing(figures), said) for said, figures in lines.items()]
+        return [(formatting.listing(figures), said) for said, figures in lines.items()]
 
 
 def _grid_cell(arm: Arm, lahead: int, tsteps: int) -> str:
     errors = arm.figures[f"test mse, lahead {lahead}, tsteps {tsteps}"]
     hits = arm.figures[f"converged, lahead {lahead}, tsteps {tsteps}"]
     found = mean_interval(errors, log=True)
-    return f"{hits.sum():.0f}/{hits.size} · {words.number(found.value)} {words.span(found.low, found.high)}"
+    return f"{hits.sum():.0f}/{hits.size} · {formatting.number(found.value)} {formatting.span(found.low, found.high)}"
 
 
 def section(entry: Entry) -> Section:
@@ -95,7 +95,7 @@ def render(sections: list[Section], captions: dict[str, str], figures: str, miss
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701  (Markdown, not HTML)
     )
-    environment.filters |= {"number": words.number, "cell": words.table_cell, "listing": words.listing}
+    environment.filters |= {"number": formatting.number, "cell": formatting.table_cell, "listing": formatting.listing}
     environment.globals |= {"interval": interval, "shown": shown, "is_share": is_share, "low_high": low_high}
     return environment.get_template("posts.md.j2").render(
         sections=sections,
@@ -111,7 +111,7 @@ def render(sections: list[Section], captions: dict[str, str], figures: str, miss
         versions=sorted({_versions(one.entry) for one in sections}),
         timed=[one.entry.id for one in sections if _is_timed(one.entry)],
         disturbed=[one.entry.id for one in sections if _is_timed(one.entry) and _busy(one.entry) > MOST_BUSY],
-        busy=lambda entry: f"{100 * _busy(entry):.0f} %" if "busy_before" in entry.measured else words.NOTHING,
+        busy=lambda entry: f"{100 * _busy(entry):.0f} %" if "busy_before" in entry.measured else formatting.NOTHING,
         short=[one.entry.id for one in sections if one.entry.fraction != 1],
     )
 

@@ -4,9 +4,9 @@ import pytest
 import synthetic
 from synthetic import flat
 
-from reports.compare import comparisons
+from reports.claim.arms import comparisons
+from reports.collect.read import read
 from reports.figures import arrivals
-from reports.read import read
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from matplotlib.image import imread
 from synthetic import flat
 
 from reports.analysis import analyse
-from reports.costs.analysis import costs
-from reports.costs.summary import costs_summary
-from reports.read import read
+from reports.collect.read import read
+from reports.cost_summary import costs_summary
+from reports.costs.overview import costs
 from reports.render import write_report
 
 

@@ -5,7 +5,7 @@ import synthetic
 
 from bench.engines.base import Network
 from reports.analysis import analyse
-from reports.read import read
+from reports.collect.read import read
 from reports.render import write_report
 
 

@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import flat
 
-from reports import words
+from reports import formatting
 from reports.analysis import analyse
-from reports.costs.again import off
-from reports.costs.answers import answers
+from reports.collect.grouping import Setting
+from reports.collect.read import read
+from reports.costs.a_a import off
 from reports.costs.blocks import Blocks, log_ratios
 from reports.costs.growth import exponent
 from reports.figures import seconds
-from reports.read import read
 from reports.render import render
-from reports.settings import Setting
+from reports.tell.cost_answers import answers
 
 KERNELS = ("loop", "xla", "unrolled")
 
@@ -193,7 +193,7 @@ def test_fit_is_held_against_the_kernel_that_keras_chose_for_it(costs_of, eviden
     (one,) = [one for one in found.contrasts.found if one.a.setting.kernel == "fit"]
     assert one.what == what
     (said,) = [one for one in answers(found) if "overhead" in one.question]
-    assert words.percent(1 - kernels[one.b.setting.kernel] / 2e-3) in said.short
+    assert formatting.percent(1 - kernels[one.b.setting.kernel] / 2e-3) in said.short
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 import synthetic
 
 from reports.analysis import analyse
-from reports.read import read
+from reports.collect.read import read
 from reports.render import write_report
 
 FASTER = synthetic.hits(200, seed=1), synthetic.hits(400, seed=2)

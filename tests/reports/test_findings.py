@@ -3,8 +3,8 @@
 import synthetic
 
 from reports.analysis import analyse
-from reports.read import Run, read
-from reports.records import Record
+from reports.collect.read import Run, read
+from reports.collect.records import Record
 from reports.render import write_report
 
 SLOW = synthetic.hits(400, seed=1), synthetic.hits(500, seed=2)

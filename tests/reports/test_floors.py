@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import synthetic
 
-from reports.floors import floor_checks
-from reports.read import Run
-from reports.records import Record
-from reports.warnings import collect
+from reports.claim.floors import floor_checks
+from reports.collect.read import Run
+from reports.collect.records import Record
+from reports.tell.caveats import collect
 
 FLOOR, TARGETS = 0.75, 128
 

@@ -2,9 +2,9 @@ import pytest
 import synthetic
 
 from reports.analysis import analyse
-from reports.flops import features, flops_per_update
-from reports.read import Run
-from reports.records import Record
+from reports.collect.read import Run
+from reports.collect.records import Record
+from reports.costs.flops import features, flops_per_update
 
 
 @pytest.mark.parametrize(

@@ -12,20 +12,20 @@ from synthetic import case, flat, timed
 from bench.case.cases import DEVICES, DTYPES
 from bench.engines import ENGINES
 from reports.analysis import analyse
-from reports.costs.answers import answers, frameworks
-from reports.costs.frameworks import ENGINE_PAIRS
+from reports.claim.frameworks import learning_in_short, same_arms
+from reports.claim.turning_point import turning_point
+from reports.collect.engine_pairs import ENGINE_PAIRS
+from reports.collect.grouping import Setting
+from reports.collect.read import Run, read
+from reports.collect.records import Record
 from reports.figures import cost_growth
 from reports.figures.where_it_pays import _rows
-from reports.frameworks import learning_in_short, same_arms
-from reports.read import Run, read
-from reports.recommendation import recommendations
-from reports.records import Record
 from reports.render import false_calls, render, write_report
-from reports.settings import Setting
 from reports.statistics.verdict import Verdict
 from reports.summary import summary
 from reports.tables import overview
-from reports.turning import turning_point
+from reports.tell.cost_answers import answers, frameworks
+from reports.tell.recommendation import recommendations
 
 SLOW, FAST = synthetic.hits(500, seed=1), synthetic.hits(100, seed=2)
 NAMES = ("tensorflow", "jax", "torch")

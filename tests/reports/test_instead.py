@@ -3,9 +3,9 @@
 import pytest
 import synthetic
 
-from reports.instead import in_short, instead
-from reports.read import Run
-from reports.records import Record
+from reports.claim.longer_window import in_short, instead
+from reports.collect.read import Run
+from reports.collect.records import Record
 
 SLOW, QUICK = synthetic.hits(400, seed=1), synthetic.hits(200, seed=2)
 

@@ -6,7 +6,7 @@ import pytest
 import synthetic
 
 from reports.analysis import analyse
-from reports.read import read
+from reports.collect.read import read
 from reports.render import write_report
 
 WINDOWS = (2, 4, 8, 16)

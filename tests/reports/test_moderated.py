@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from reports.costs import simulation
+from reports.statistics import ratio_simulation as simulation
 from reports.statistics.intervals import LEVEL, t_quantile
 from reports.statistics.moderated import Common, Error, common, error_of, moderated_ratio
 

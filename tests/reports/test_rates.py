@@ -5,9 +5,9 @@ import math
 import pytest
 import synthetic
 
-from reports.rates import median_second_best, rates
-from reports.read import Run
-from reports.records import Record
+from reports.claim.rates import median_second_best, rates
+from reports.collect.read import Run
+from reports.collect.records import Record
 
 
 def tuned(by_rate, chosen):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from reports import simulation
+from reports.statistics import verdict_simulation as simulation
 from reports.statistics.intervals import rounding_variance, running_time_ratio
 from reports.statistics.vectors import log_ratio_limits
 

@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reports.analysis import analyse
-from reports.read import Run, read
-from reports.records import Record
+from reports.collect.read import Run, read
+from reports.collect.records import Record
 from reports.statistics.verdict import Verdict
 
 

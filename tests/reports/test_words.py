@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from reports import words
+from reports import formatting
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,7 @@ from reports import words
     ],
 )  # fmt: skip
 def test_number(value, text):
-    assert words.number(value).replace(words.THIN, " ") == text
+    assert formatting.number(value).replace(formatting.THIN, " ") == text
 
 
 @pytest.mark.parametrize(
@@ -21,12 +21,12 @@ def test_number(value, text):
     [(90, "90 s"), (150, "2.50 min"), (0.0123, "12.3 ms"), (4.2e-6, "4.20 µs"), (7200, "2 h"), (0, "0 s")],
 )
 def test_seconds(value, text):
-    assert words.seconds(value).replace(words.THIN, " ") == text
+    assert formatting.seconds(value).replace(formatting.THIN, " ") == text
 
 
 def test_size_percent_and_lists():
-    assert words.size(3 * 2**20).replace(words.THIN, " ") == "3 MiB"
-    assert words.percent(0.123).replace(words.THIN, " ") == "12 %"
-    assert words.listing(["a", "b", "c"]) == "a, b and c"
-    assert words.listing([]) == "–"
-    assert words.table_cell("a|b\n<i>") == "a\\|b &lt;i&gt;"
+    assert formatting.size(3 * 2**20).replace(formatting.THIN, " ") == "3 MiB"
+    assert formatting.percent(0.123).replace(formatting.THIN, " ") == "12 %"
+    assert formatting.listing(["a", "b", "c"]) == "a, b and c"
+    assert formatting.listing([]) == "–"
+    assert formatting.table_cell("a|b\n<i>") == "a\\|b &lt;i&gt;"

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from reports.costs.again import off
-from reports.costs.analysis import Costs
-from reports.costs.answers import answers, frameworks, judged
+from reports.costs.a_a import off
 from reports.costs.growth import AXES
-from reports.costs.memories import FACTOR, LEAST_SHARE
+from reports.costs.memory_peaks import FACTOR, LEAST_SHARE
+from reports.costs.overview import Costs
 from reports.statistics.intervals import LEVEL
+from reports.tell.cost_answers import answers, frameworks, judged
 
 
 def cost_values(found: Costs) -> dict[str, Any]:

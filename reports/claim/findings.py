@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from reports.attribution import Control
-from reports.compare import Arm, Comparison
-from reports.settings import Setting
+from reports.claim.arms import Arm, Comparison
+from reports.claim.controls import Control
+from reports.collect.grouping import Setting
+from reports.formatting import listing, number
 from reports.statistics.intervals import LEVEL, Ratio, geometric_ratio
 from reports.statistics.permutation import holm
 from reports.statistics.verdict import LESS, MORE
-from reports.words import listing, number
 
 NAMES = {
     "stateless-ordered": "order without state",

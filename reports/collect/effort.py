@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from reports.read import Run
-from reports.records import Record
+from reports.collect.read import Run
+from reports.collect.records import Record
 
 STAGES = ("start", "prepare", "compile")
 

@@ -7,10 +7,10 @@ from enum import Enum
 from itertools import chain
 
 from bench.warnings import REMEDIES
-from reports.compare import Comparison
-from reports.floors import floor_checks
-from reports.read import Run
-from reports.settings import arms_by_setting
+from reports.claim.arms import Comparison
+from reports.claim.floors import floor_checks
+from reports.collect.grouping import arms_by_setting
+from reports.collect.read import Run
 from reports.statistics.verdict import Verdict
 
 FEW_SEEDS = 10

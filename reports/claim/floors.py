@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from bench.case.regimes import REGIMES
-from reports.read import Run
-from reports.settings import body
+from reports.collect.grouping import body
+from reports.collect.read import Run
 
 STANDARD_ERRORS = 4.0
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports.compare import Comparison
-from reports.records import Convergence
-from reports.settings import Setting
+from reports.claim.arms import Comparison
+from reports.collect.grouping import Setting
+from reports.collect.records import Convergence
 from reports.statistics.intervals import rounding_variance
 from reports.statistics.targets import cost_arrays, ladder
 from reports.statistics.verdict import LESS, MORE, Judgement, judge

@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from reports import words
-from reports.costs.analysis import Costs
+from reports import formatting
+from reports.collect.engine_pairs import ENGINE_PAIRS
 from reports.costs.contrasts import Contrast
-from reports.costs.frameworks import ENGINE_PAIRS
 from reports.costs.growth import AXES, SECONDS, Growth, longest
-from reports.costs.memories import Pair
+from reports.costs.memory_peaks import Pair
+from reports.costs.overview import Costs
 from reports.costs.payback import Payback
 from reports.costs.roofline import NARROW, UNKNOWN
 from reports.statistics.intervals import Ratio
@@ -70,7 +70,7 @@ def _compiling(here: list[Contrast]) -> str:
     theirs = [one.b.compile_seconds for one in here if one.b.compiling]
     if not ours or not theirs:
         return ""
-    first, second = (_range(side, words.seconds) for side in (ours, theirs))
+    first, second = (_range(side, formatting.seconds) for side in (ours, theirs))
     return f" The first call takes {first} longer than later ones, against {second}."
 
 
@@ -94,7 +94,7 @@ def _short(here: list[Contrast], verdicts: tuple[str, ...], who: str = "") -> st
     """A verdict, the tally behind it, and the ends of the range."""
     low, high = (pick(here, key=lambda one: one.training.value) for pick in (min, max))
     ends = " to ".join(
-        f"× {words.number(one.training.value)} ({_place(one)})" for one in ((low,) if low is high else (low, high))
+        f"× {formatting.number(one.training.value)} ({_place(one)})" for one in ((low,) if low is high else (low, high))
     )
     text = f"{_verdict(here, verdicts)}{who and f'{who} is '}{_tally(here)}, {ends}."
     return text[0].upper() + text[1:]
@@ -116,15 +116,15 @@ def _verdict(here: list[Contrast], verdicts: tuple[str, ...]) -> str:
 
 def _tally(here: list[Contrast]) -> str:
     counts = Counter(judged(one.training) for one in here)
-    return words.listing([f"{word} in {n} of {len(here)}" for word, n in counts.most_common()])
+    return formatting.listing([f"{word} in {n} of {len(here)}" for word, n in counts.most_common()])
 
 
 def _list(here: Iterable[Contrast], most: int = 4) -> str:
     """Each with its interval, the ends of the range first where there are many."""
     ordered = sorted(here, key=lambda one: one.training.value)
     shown = ordered if len(ordered) <= most else [*ordered[: most // 2], *ordered[-(most // 2) :]]
-    parts = [f"{_place(one)} × {words.ratio(one.training)}" for one in shown]
-    return words.listing(parts) + (f" (the ends of {len(ordered)})" if len(shown) < len(ordered) else "")
+    parts = [f"{_place(one)} × {formatting.ratio(one.training)}" for one in shown]
+    return formatting.listing(parts) + (f" (the ends of {len(ordered)})" if len(shown) < len(ordered) else "")
 
 
 def _place(one: Contrast) -> str:
@@ -142,7 +142,7 @@ def _inference(here: list[Contrast]) -> str:
     if not told:
         return ""
     counts = Counter(judged(one) for one in told)
-    tally = words.listing([f"{word} in {n}" for word, n in counts.most_common()])
+    tally = formatting.listing([f"{word} in {n}" for word, n in counts.most_common()])
     return f" A forward pass: {tally} of {len(told)}, ratios {_range([one.value for one in told])}."
 
 
@@ -169,13 +169,13 @@ def _sure(paybacks: list[Payback], what: str) -> list[Payback]:
 
 
 def _ahead(paybacks: list[Payback], what: str) -> str:
-    ends = [words.never(one.updates) for one in _sure(paybacks, what)]
+    ends = [formatting.never(one.updates) for one in _sure(paybacks, what)]
     return f" Compilation is paid for after {' to '.join(ends)} updates." if ends else ""
 
 
 def _pays(paybacks: list[Payback], what: str) -> str:
     ends = [
-        f"{words.never(one.updates)} updates [{words.never(one.low)}, {words.never(one.high)}] "
+        f"{formatting.never(one.updates)} updates [{formatting.never(one.low)}, {formatting.never(one.high)}] "
         f"at {_place(one.contrast)}"
         for one in _sure(paybacks, what)
     ]
@@ -191,7 +191,7 @@ def _memory(pairs: list[Pair]) -> tuple[str, str]:
         return "", ""
     low, high = (pick(pairs, key=lambda one: one.ratio) for pick in (min, max))
     ends = [
-        f"{words.number(one.ratio)} (u{one.a.setting.units} L{one.a.setting.window} B{one.a.setting.batch_size})"
+        f"{formatting.number(one.ratio)} (u{one.a.setting.units} L{one.a.setting.window} B{one.a.setting.batch_size})"
         for one in ((low,) if low is high else (low, high))
     ]
     beyond = [one.beyond_framework for one in pairs if math.isfinite(one.beyond_framework)]
@@ -206,7 +206,7 @@ def _memory(pairs: list[Pair]) -> tuple[str, str]:
     return short, f" Its allocator's peak in training is {' to '.join(ends)} times the loop's{why}{resident}."
 
 
-def _range(values: list[float], write: Callable[[float], str] = words.number) -> str:
+def _range(values: list[float], write: Callable[[float], str] = formatting.number) -> str:
     low, high = write(min(values)), write(max(values))
     return low if low == high else f"{low} to {high}"
 
@@ -215,12 +215,12 @@ def _state(found: Costs) -> Said:
     short, long = _several(found, "stateful / stateless", "a stateful update against a stateless one") or ("", "")
     if found.states:
         one = max(found.states, key=lambda pair: pair.a.count.state if pair.a.count else 0)
-        counted = words.size(one.a.count.state) if one.a.count else "unknown"
+        counted = formatting.size(one.a.count.state) if one.a.count else "unknown"
         short += f" The state itself is {counted} at u{one.a.setting.units} B{one.a.setting.batch_size}."
         long += (
             f" Memory: the state is {counted} at u{one.a.setting.units} B{one.a.setting.batch_size}; the allocator's "
-            f"peak differs by {words.size(one.difference)} of {words.size(one.b.allocated)} "
-            f"({words.number(100 * abs(one.ratio - 1))} %)."
+            f"peak differs by {formatting.size(one.difference)} of {formatting.size(one.b.allocated)} "
+            f"({formatting.number(100 * abs(one.ratio - 1))} %)."
         )
     return (short.strip(), long.strip()) if long else None
 
@@ -231,19 +231,20 @@ def _fit(found: Costs) -> Said:
         return None
     here.sort(key=lambda one: one.training.value)
     parts = [
-        f"{_place(one)} {words.percent(1 - 1 / one.training.value)} "
-        f"[{words.percent(1 - 1 / one.training.low) if one.training.low else '−∞'}, "
-        f"{words.percent(1 - 1 / one.training.high)}]"
+        f"{_place(one)} {formatting.percent(1 - 1 / one.training.value)} "
+        f"[{formatting.percent(1 - 1 / one.training.low) if one.training.low else '−∞'}, "
+        f"{formatting.percent(1 - 1 / one.training.high)}]"
         for one in here
     ]
-    than = words.listing(sorted({one.what.removeprefix("fit / ") for one in here}))
+    than = formatting.listing(sorted({one.what.removeprefix("fit / ") for one in here}))
     ends = " to ".join(
-        f"{words.percent(1 - 1 / one.training.value)} ({_place(one)})"
+        f"{formatting.percent(1 - 1 / one.training.value)} ({_place(one)})"
         for one in ((here[0],) if len(here) == 1 else (here[0], here[-1]))
     )
     return (
         f"Of the time in `model.fit` {ends} is not the update itself.",
-        f"Of the time in `model.fit`, this share is not the update itself (1 − {than} / fit): {words.listing(parts)}.",
+        f"Of the time in `model.fit`, this share is not the update itself (1 − {than} / fit): "
+        f"{formatting.listing(parts)}.",
     )
 
 
@@ -259,13 +260,13 @@ def _growth(found: Costs) -> Said:
         return None
 
     def every(say: Callable[[Growth], str]) -> str:
-        return "; ".join(f"{name}: {words.listing([say(one) for one in here])}" for name, here in lines.items())
+        return "; ".join(f"{name}: {formatting.listing([say(one) for one in here])}" for name, here in lines.items())
 
-    short = every(lambda one: f"{one.setting.kernel} {words.number(one.last)}")
+    short = every(lambda one: f"{one.setting.kernel} {formatting.number(one.last)}")
     long = every(
         lambda one: (
-            f"{one.setting.kernel} {words.number(one.exponent)} {words.span(one.low, one.high)} "
-            f"({words.number(one.last)} at its far end; {one.where} {one.regime})"
+            f"{one.setting.kernel} {formatting.number(one.exponent)} {formatting.span(one.low, one.high)} "
+            f"({formatting.number(one.last)} at its far end; {one.where} {one.regime})"
         )
     )
     return (
@@ -279,16 +280,16 @@ def _limits(found: Costs) -> Said:
         return None
     shares = sorted(found.points, key=lambda one: one.shares["arithmetic"])
     low, high = (
-        f"{words.number(100 * one.shares['arithmetic'])} % ({one.timing.label})" for one in (shares[0], shares[-1])
+        f"{formatting.number(100 * one.shares['arithmetic'])} % ({one.timing.label})" for one in (shares[0], shares[-1])
     )
     counts = Counter(one.binds for one in found.points)
-    bound = words.listing([f"{name} in {n}" for name, n in counts.most_common()])
+    bound = formatting.listing([f"{name} in {n}" for name, n in counts.most_common()])
     explains = f"What accounts for half of an update's time or more, by an estimate: {bound} of {len(found.points)}."
     if counts[UNKNOWN]:
         explains += " (Not known: what XLA, JAX and PyTorch start is not counted.)"
     dtype = shares[-1].timing.setting.dtype
     usual = found.ceilings.usual(NARROW.get(dtype, dtype)) if found.ceilings else math.nan
-    seldom = f" (usually {words.percent(usual)} of that was reached)" if usual < USUAL else ""
+    seldom = f" (usually {formatting.percent(usual)} of that was reached)" if usual < USUAL else ""
     engine = f" with {found.ceilings.engine}" if found.ceilings and found.ceilings.engine else ""
     rate = f"of the best rate of a large matrix product measured in this run{engine}{seldom}"
     return f"At most {high} {rate}. {explains}", f"Between {low} and {high} {rate}. {explains}"

@@ -1,4 +1,4 @@
-"""`python -m reports.costs.simulation`: how often intervals of timed ratios cover, where the truth is known.
+"""`python -m reports.statistics.ratio_simulation`: how often intervals of timed ratios cover, where the truth is known.
 
 Prints the table of docs/statistics.md as Markdown; every run gives the same numbers (two minutes on one core).
 """

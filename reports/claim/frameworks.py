@@ -3,13 +3,13 @@
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 
-from reports.compare import Comparison, compare
+from reports.claim.arms import Comparison, compare
+from reports.collect.engines import in_order
+from reports.collect.grouping import Arms, Setting, arms_by_setting, body
+from reports.collect.read import Run
 from reports.costs.contrasts import Contrasts
-from reports.engines import in_order
-from reports.read import Run
-from reports.settings import Arms, Setting, arms_by_setting, body
+from reports.formatting import count, listing, number, percent
 from reports.statistics.verdict import MARGIN, Verdict
-from reports.words import count, listing, number, percent
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from bench.engines import ENGINES
-from reports.read import Run
-from reports.settings import Setting
+from reports.collect.grouping import Setting
+from reports.collect.read import Run
 
 T = TypeVar("T")
 

@@ -4,12 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from reports.compare import Comparison
-from reports.engines import engine_by_engine
-from reports.headline import deciding
-from reports.settings import Setting
+from reports.claim.arms import Comparison
+from reports.collect.engines import engine_by_engine
+from reports.collect.grouping import Setting
+from reports.formatting import listing
 from reports.statistics.verdict import LESS, MORE
-from reports.words import listing
+from reports.tell.headline import deciding
 
 
 @dataclass(frozen=True)

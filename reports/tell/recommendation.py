@@ -7,11 +7,11 @@ from functools import cached_property
 from typing import Any
 
 from bench.run.store import SERIES_FILE
-from reports.compare import Arm, Comparison, compare
-from reports.flops import flops_per_update
-from reports.read import Run
-from reports.records import Record
-from reports.settings import Setting, arms_by_setting, body
+from reports.claim.arms import Arm, Comparison, compare
+from reports.collect.grouping import Setting, arms_by_setting, body
+from reports.collect.read import Run
+from reports.collect.records import Record
+from reports.costs.flops import flops_per_update
 from reports.statistics.intervals import Ratio
 from reports.statistics.widths import shown_above_half
 

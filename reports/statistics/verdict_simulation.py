@@ -1,4 +1,4 @@
-"""`python -m reports.simulation`: how often the intervals cover and the verdicts are false, where the truth is known.
+"""`python -m reports.statistics.verdict_simulation`: how often intervals cover and verdicts are false, the truth known.
 
 Prints the table of docs/statistics.md as Markdown; every run gives the same numbers (about two minutes on one core).
 """

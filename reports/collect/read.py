@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import tasks
 from bench.case.cases import Case
 from bench.run.store import SERIES_FILE
-from reports.records import Record
+from reports.collect.records import Record
 from tasks.csv_series.series import CsvSeries, Prepared
 from tasks.task import TaskError
 

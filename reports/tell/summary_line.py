@@ -4,9 +4,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 from enum import StrEnum
 
-from reports.compare import Comparison
+from reports.claim.arms import Comparison
+from reports.formatting import listing, number
 from reports.statistics.verdict import LESS, MORE, Verdict
-from reports.words import listing, number
 
 
 class Do(StrEnum):

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reports.read import Run
-from reports.records import Record, Replicate
-from reports.settings import Setting, body
+from reports.collect.grouping import Setting, body
+from reports.collect.read import Run
+from reports.collect.records import Record, Replicate
 from reports.statistics.running_time import expected_running_time
 
 

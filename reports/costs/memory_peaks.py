@@ -4,10 +4,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from reports.collect.grouping import Setting
+from reports.collect.read import Run
 from reports.costs.counts import Count, count
 from reports.costs.timings import Which, grouped
-from reports.read import Run
-from reports.settings import Setting
 
 MEMORY_FIELDS = {
     "allocator_peak_bytes": "framework's allocator, training",

@@ -3,10 +3,10 @@
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
+from reports.collect.grouping import Setting, arms_by_setting, body
+from reports.collect.read import Run
+from reports.collect.records import Record
 from reports.costs.counts import count
-from reports.read import Run
-from reports.records import Record
-from reports.settings import Setting, arms_by_setting, body
 from reports.statistics.verdict import Verdict
 from reports.statistics.widths import WidthInterval, compare_widths, width_interval
 

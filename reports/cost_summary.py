@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
-from reports.costs.again import off
-from reports.costs.analysis import Costs
+from reports.costs.a_a import off
+from reports.costs.overview import Costs
 from reports.statistics.intervals import Ratio
 
 

@@ -1,7 +1,7 @@
 """Floating-point operations of one weight update, counted from the network's shape."""
 
-from reports.records import Record
-from reports.settings import body
+from reports.collect.grouping import body
+from reports.collect.records import Record
 
 # (gates, bias vectors per gate), as Keras builds the cells; its GRU with reset_after has two biases.
 _CELLS = {"lstm": (4, 1), "gru": (3, 2), "gru_reset_before": (3, 1), "simple_rnn": (1, 1)}

@@ -2,18 +2,18 @@
 
 from dataclasses import dataclass, replace
 
-from reports.costs.again import Again, again
+from reports.collect.engines import in_order
+from reports.collect.read import Run
+from reports.collect.records import Record
+from reports.costs.a_a import Again, again
 from reports.costs.contrasts import Contrasts, contrasts
 from reports.costs.growth import ALLOCATED, COMPILE, FORWARD, RESIDENT, SECONDS, Growth, growths
-from reports.costs.memories import Memory, Pair, memories, state_pairs, unrolled_pairs
+from reports.costs.memory_peaks import Memory, Pair, memories, state_pairs, unrolled_pairs
+from reports.costs.overhead import Energy, Overhead, Watched, energies, overheads, watched
 from reports.costs.payback import Payback, paybacks
 from reports.costs.roofline import Ceilings, Point, ceilings, points
 from reports.costs.timings import Timing, middle, mismatches, timings
 from reports.costs.to_target import ToTarget, Whole, to_target, wholes
-from reports.costs.trust import Energy, Overhead, Watched, energies, overheads, watched
-from reports.engines import in_order
-from reports.read import Run
-from reports.records import Record
 
 
 @dataclass(frozen=True)

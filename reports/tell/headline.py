@@ -2,11 +2,11 @@
 
 from collections import Counter
 
-from reports.compare import Comparison
-from reports.engines import by_engine
-from reports.narrowest import WidthComparison
+from reports.claim.arms import Comparison
+from reports.claim.width import WidthComparison
+from reports.collect.engines import by_engine
+from reports.formatting import count, listing
 from reports.statistics.verdict import LESS, MORE, Verdict
-from reports.words import count, listing
 
 
 def headline(compared: list[Comparison], widths: list[WidthComparison]) -> list[str]:

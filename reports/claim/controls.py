@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from reports.compare import CONTROLS, Comparison
-from reports.engines import by_engine, engine_by_engine
-from reports.read import Run
-from reports.settings import Setting, arms_by_setting, body
+from reports.claim.arms import CONTROLS, Comparison
+from reports.collect.engines import by_engine, engine_by_engine
+from reports.collect.grouping import Setting, arms_by_setting, body
+from reports.collect.read import Run
+from reports.formatting import listing
 from reports.statistics.intervals import Ratio, geometric_ratio
 from reports.statistics.verdict import LESS, MORE
-from reports.words import listing
 
 
 @dataclass(frozen=True)

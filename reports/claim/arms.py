@@ -8,11 +8,11 @@ import numpy as np
 
 from bench.case.regimes import REGIMES
 from bench.warnings import Warn
-from reports.engines import by_engine, in_order
-from reports.flops import flops_per_update
-from reports.read import Run
-from reports.records import Convergence, Record, Replicate
-from reports.settings import USUAL, Setting, arms_by_setting, body
+from reports.collect.engines import by_engine, in_order
+from reports.collect.grouping import USUAL, Setting, arms_by_setting, body
+from reports.collect.read import Run
+from reports.collect.records import Convergence, Record, Replicate
+from reports.costs.flops import flops_per_update
 from reports.statistics.intervals import (
     LEVEL,
     clopper_pearson,

@@ -3,12 +3,12 @@
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
-from reports.compare import Comparison, compare
-from reports.engines import engine_by_engine
-from reports.read import Run
-from reports.settings import Arms, Setting, arms_by_setting, body
+from reports.claim.arms import Comparison, compare
+from reports.collect.engines import engine_by_engine
+from reports.collect.grouping import Arms, Setting, arms_by_setting, body
+from reports.collect.read import Run
+from reports.formatting import count, listing
 from reports.statistics.verdict import LESS, MORE, Judgement
-from reports.words import count, listing
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
-from reports.compare import Comparison
-from reports.settings import Setting, about_task
+from reports.claim.arms import Comparison
+from reports.collect.grouping import Setting, about_task
+from reports.formatting import listing, number
 from reports.statistics.verdict import Verdict
-from reports.words import listing, number
 
 _SAYS = {
     Verdict.HOLDS: "carry state at {windows} (updates × {ratios})",

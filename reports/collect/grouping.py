@@ -7,8 +7,8 @@ from typing import Any, Self
 
 from bench.case.cases import Case
 from bench.engines import ENGINES
-from reports.read import Run
-from reports.records import Convergence, Record
+from reports.collect.read import Run
+from reports.collect.records import Convergence, Record
 
 CELL_NAMES = {
     "lstm": "LSTM",
