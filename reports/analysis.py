@@ -3,24 +3,37 @@
 from dataclasses import dataclass
 
 from reports.claim.arms import Comparison, against_itself, comparisons
-from reports.claim.controls import Control, Otherwise, Share, controls, gains_by_carrying, predicted_otherwise, shares
-from reports.claim.findings import Finding, findings
-from reports.claim.floors import FloorCheck, floor_checks
-from reports.claim.frameworks import SameArm, same_arms
-from reports.claim.longer_window import Instead, instead
-from reports.claim.rates import Rates, rates
-from reports.claim.sensitivity import Sensitivity, sensitivity
-from reports.claim.turning_point import Turn, turning_point, turns
+from reports.claim.controls import (
+    Control,
+    Finding,
+    LongerWindow,
+    Otherwise,
+    Share,
+    controls,
+    findings,
+    gains_by_carrying,
+    longer_windows,
+    predicted_otherwise,
+    shares,
+)
+from reports.claim.robustness import (
+    FloorCheck,
+    Rates,
+    SameArm,
+    Sensitivity,
+    floor_checks,
+    rates,
+    same_arms,
+    sensitivity,
+)
 from reports.claim.width import WidthComparison, width_comparisons
-from reports.collect.effort import Effort, effort
-from reports.collect.engines import engines_of
-from reports.collect.read import Run
-from reports.costs.overview import Costs, costs
+from reports.collect.grouping import engines_of
+from reports.collect.read import Effort, Run, effort
+from reports.costs import Costs, costs
 from reports.statistics.verdict import Verdict
-from reports.tell.advice import Advice, advice
-from reports.tell.caveats import Noted, collect
-from reports.tell.headline import headline
-from reports.tell.summary_line import Line, glance
+from reports.tell.caveats import Noted, collect_warnings
+from reports.tell.headline import Turn, headline, turning_point, turns
+from reports.tell.recommendation import Advice, SummaryLine, advice, summary_lines
 
 
 @dataclass(frozen=True)
@@ -38,7 +51,7 @@ class Analysis:
     turning_point: str
     turns: list[Turn]
     findings: list[Finding]
-    glance: list[Line]
+    summary_lines: list[SummaryLine]
     judged: list[Comparison]
     compared: list[Comparison]
     itself: list[Comparison]
@@ -46,7 +59,7 @@ class Analysis:
     advice: list[Advice]
     controls: list[Control]
     shares: list[Share]
-    instead: list[Instead]
+    longer_windows: list[LongerWindow]
     otherwise: list[Otherwise]
     gains_by_carrying: str
     sensitivity: list[Sensitivity]
@@ -103,7 +116,7 @@ def analyse(run: Run) -> Analysis:
         turning_point=turning_point(compared),
         turns=turns(compared),
         findings=findings(beside),
-        glance=glance(compared),
+        summary_lines=summary_lines(compared),
         judged=judged,
         compared=compared,
         itself=itself,
@@ -111,7 +124,7 @@ def analyse(run: Run) -> Analysis:
         advice=advice(compared),
         controls=beside,
         shares=shares(beside),
-        instead=instead(run),
+        longer_windows=longer_windows(run),
         otherwise=otherwise,
         gains_by_carrying=gains_by_carrying(otherwise),
         sensitivity=[sensitivity(one) for one in compared],
@@ -119,6 +132,6 @@ def analyse(run: Run) -> Analysis:
         same_arms=same_arms(run),
         costs=costs(run),
         floors=floor_checks(run),
-        warnings=collect(run, every, itself),
+        warnings=collect_warnings(run, every, itself),
         effort=effort(run),
     )

@@ -8,22 +8,23 @@ import numpy as np
 
 from bench.case.regimes import REGIMES
 from bench.warnings import Warn
-from reports.collect.engines import by_engine, in_order
-from reports.collect.grouping import USUAL, Setting, arms_by_setting, body
+from reports.collect.grouping import USUAL, Setting, arms_by_setting, body, by_engine, in_order
 from reports.collect.read import Run
 from reports.collect.records import Convergence, Record, Replicate
-from reports.costs.flops import flops_per_update
+from reports.costs.roofline import flops_per_update
 from reports.statistics.intervals import (
     LEVEL,
+    BoolArray,
+    FloatArray,
     clopper_pearson,
+    cost_arrays,
+    expected_running_time,
     relative_variance_of_median,
+    restricted_mean,
     rounding_variance,
     running_time_interval,
 )
-from reports.statistics.permutation import holm, sign_flip_p
-from reports.statistics.running_time import BoolArray, FloatArray, expected_running_time, restricted_mean
-from reports.statistics.targets import cost_arrays
-from reports.statistics.verdict import DIFFERENT, Judgement, judge
+from reports.statistics.verdict import DIFFERENT, Judgement, holm, judge, sign_flip_p
 
 CLAIM = ("stateful", "stateless")
 CONTROLS = tuple(name for name, regime in REGIMES.items() if name not in CLAIM and not regime.misaligned)

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from reports.collect.grouping import Setting, arms_by_setting, body
 from reports.collect.read import Run
 from reports.collect.records import Record
-from reports.costs.counts import count
-from reports.statistics.verdict import Verdict
-from reports.statistics.widths import WidthInterval, compare_widths, width_interval
+from reports.costs.roofline import count
+from reports.statistics.verdict import Verdict, WidthInterval, compare_widths, width_interval
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
-"""Which records belong together: the arms of one setting, and what is known of its task."""
+"""Which records belong together: the arms of one setting, what each engine ran, and which engines' cases compare."""
 
 from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from bench.case.cases import Case
 from bench.engines import ENGINES
@@ -154,3 +155,79 @@ def body(record: Record) -> Convergence:
     """Return the convergence part of a record that has one."""
     assert record.convergence is not None, record.key
     return record.convergence
+
+
+T = TypeVar("T")
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Each name once, in the order of `bench.engines.ENGINES`; those of other packages at the end."""
+    known = list(ENGINES)
+    return sorted(set(names), key=lambda name: (known.index(name) if name in known else len(known), name))
+
+
+def engines_of(run: Run) -> list[str]:
+    """Engines of a run's records."""
+    return in_order(record.case.engine for record in run.records)
+
+
+def by_engine(things: Iterable[T], setting: Callable[[T], Setting]) -> dict[str, list[T]]:
+    """Things by the engine of their setting, in order."""
+    things = list(things)
+    return {
+        engine: [one for one in things if setting(one).engine == engine]
+        for engine in in_order(setting(one).engine for one in things)
+    }
+
+
+def engine_by_engine(things: Sequence[T], setting: Callable[[T], Setting], say: Callable[[list[T]], str]) -> str:
+    """What is to be said of things: once for each engine, and with its name where there are several."""
+    return said({engine: say(some) for engine, some in by_engine(things, setting).items()}) or say([])
+
+
+def said(by_name: dict[str, str]) -> str:
+    """Join what is said of each engine, named where there are several; "" for what says nothing."""
+    if len(by_name) == 1:
+        return next(iter(by_name.values()))
+    return " ".join(f"On {engine}: {text}" for engine, text in by_name.items() if text)
+
+
+Ran = tuple[str, str]
+"""Engine and kernel."""
+
+
+@dataclass(frozen=True)
+class EnginePair:
+    """A case by one engine (`a`) and the same by another (`b`); `compares`: what else is different, or alike."""
+
+    a: Ran
+    b: Ran
+    compares: str
+
+    @property
+    def what(self) -> str:
+        """Name of the ratio."""
+        return f"{' '.join(self.a)} / {' '.join(self.b)}"
+
+
+XLA = "both compiled by XLA"
+XLA_OR_GRAPH = "compiled by XLA against a graph"
+LIBRARY = "the same library"
+EAGER_OR_GRAPH = "Keras' loop started step by step by Python, against a graph"
+EAGER_OR_XLA = "Keras' loop started step by step by Python, against one compiled program"
+
+ENGINE_PAIRS: dict[str, EnginePair] = {
+    pair.what: pair
+    for pair in (
+        EnginePair(("jax", "loop"), ("tensorflow", "xla"), XLA),
+        EnginePair(("jax", "unrolled"), ("tensorflow", "xla_unrolled"), XLA),
+        EnginePair(("jax", "cudnn"), ("tensorflow", "cudnn"), LIBRARY),
+        EnginePair(("jax", "loop"), ("tensorflow", "loop"), XLA_OR_GRAPH),
+        EnginePair(("jax", "unrolled"), ("tensorflow", "unrolled"), XLA_OR_GRAPH),
+        EnginePair(("torch", "loop"), ("tensorflow", "loop"), EAGER_OR_GRAPH),
+        EnginePair(("torch", "cudnn"), ("tensorflow", "cudnn"), LIBRARY),
+        EnginePair(("torch", "loop"), ("jax", "loop"), EAGER_OR_XLA),
+        EnginePair(("torch", "cudnn"), ("jax", "cudnn"), LIBRARY),
+    )
+}
+"""By name, what was compiled alike first: jax gives every kernel to XLA, torch compiles none (docs/engines.md)."""

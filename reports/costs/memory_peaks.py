@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from reports.collect.grouping import Setting
 from reports.collect.read import Run
-from reports.costs.counts import Count, count
+from reports.costs.roofline import Count, count
 from reports.costs.timings import Which, grouped
 
 MEMORY_FIELDS = {

@@ -12,7 +12,7 @@ from reports import formatting
 from reports.figures import forecast, lagged_average
 from reports.posts.answers import RULES, Answer, answer, interval, is_share, shown, verdict
 from reports.posts.read import Arm, Entry
-from reports.statistics.samples import mean_interval
+from reports.statistics.intervals import mean_interval
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 MOST_BUSY = 0.2

@@ -1,13 +1,77 @@
-"""Intervals: exact for a success rate, jackknife-t for the ratio of two arms."""
+"""What reaching a target costs where some trainings never reach it, and intervals: exact, jackknife-t, Student's."""
 
 import math
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
-from reports.statistics.running_time import BoolArray, FloatArray, expected_running_time
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+
+def expected_running_time(cost: FloatArray, reached: BoolArray) -> float:
+    """Cost of all replicates, failed ones included, over the number of successes.
+
+    What one success costs when failed trainings are simply repeated. Infinite without a success.
+
+    References
+    ----------
+    N. Hansen et al., "COCO: performance assessment", arXiv:1605.03560 (2016), section 4.1 (aRT); A. Auger and
+    N. Hansen, "Performance evaluation of an advanced local search evolutionary algorithm", IEEE CEC (2005).
+    """
+    successes = int(np.sum(reached))
+    return float(np.sum(cost)) / successes if successes else math.inf
+
+
+def restricted_mean(cost: FloatArray, budget: float) -> float:
+    """Mean of min(cost, budget), the unit of `cost`: defined with or without a success."""
+    return float(np.mean(np.minimum(cost, budget))) if cost.size else math.nan
+
+
+def ecdf(cost: FloatArray, reached: BoolArray) -> tuple[FloatArray, FloatArray]:
+    """Share of replicates that reached the target by a cost.
+
+    Returns
+    -------
+    cost, share
+        Both of shape (k,), k the number of different costs of success; the share steps up at each. It ends
+        below 1 where a replicate was censored. Exact for one common budget; with several, a censored
+        replicate counts as never arriving.
+    """
+    hits, counts = np.unique(cost[reached], return_counts=True)
+    return hits, np.cumsum(counts) / max(cost.size, 1)
+
+
+def first_reached(updates: FloatArray, error: FloatArray, target: float) -> tuple[float, bool]:
+    """Find the updates at the first evaluation with error <= target, else all that were spent and False.
+
+    Both arrays have shape (evaluations,); nan counts as above any target.
+    """
+    hits = np.flatnonzero(error <= target)
+    return (float(updates[hits[0]]), True) if hits.size else (float(updates[-1]) if updates.size else 0.0, False)
+
+
+def ladder(hardest: float, easiest: float, steps: int = 12) -> FloatArray:
+    """Targets of shape (steps,), log-spaced strictly between the two errors, the easiest first.
+
+    Raises
+    ------
+    ValueError
+        Unless 0 < hardest < easiest.
+    """
+    if not 0 < hardest < easiest:
+        raise ValueError(f"no targets between {hardest!r} and {easiest!r}: needed is 0 < hardest < easiest")
+    return np.geomspace(easiest, hardest, steps + 1)[1:]
+
+
+def cost_arrays(curves: list[tuple[FloatArray, FloatArray]], target: float) -> tuple[FloatArray, BoolArray]:
+    """(cost, reached), shape (n,), of n curves (updates, error) at one target."""
+    found = [first_reached(updates, error, target) for updates, error in curves]
+    return np.array([cost for cost, _ in found]), np.array([hit for _, hit in found], dtype=bool)
+
 
 LEVEL = 0.95
 
@@ -210,3 +274,44 @@ def _bound(
         return 0.0, math.inf
     ratio = mean_a / mean_b
     return ratio * low_b / high_a, ratio * high_b / low_a if low_a else math.inf
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure with limits."""
+
+    value: float
+    low: float
+    high: float
+
+
+def mean_interval(values: FloatArray, *, log: bool, level: float = LEVEL) -> Interval:
+    """Student's t interval of the mean, shape (n,), or of the geometric mean on the log scale.
+
+    The limits equal the value where all values are equal, and are infinite for a single value.
+    """
+    return _interval(values, log=log, level=level, one_more=False)
+
+
+def prediction_interval(values: FloatArray, *, log: bool, level: float = LEVEL) -> Interval:
+    """Where one more value of the same kind would fall: mean +- t s sqrt(1 + 1/n).
+
+    References
+    ----------
+    G. J. Hahn and W. Q. Meeker, Statistical Intervals (Wiley, 1991), section 4.7: exact for normal values.
+    """
+    return _interval(values, log=log, level=level, one_more=True)
+
+
+def _interval(values: FloatArray, *, log: bool, level: float, one_more: bool) -> Interval:
+    values = np.asarray(values, float)
+    if log and (values <= 0).any():
+        raise ValueError(f"the log scale needs positive values; the smallest is {values.min():g}")
+    used = np.log(values) if log else values
+    n = used.size
+    mean = float(used.mean())
+    spread = float(used.std(ddof=1)) if n > 1 else math.inf
+    half = t_quantile(n - 1, level) * spread * math.sqrt(1 / n + one_more) if spread and n > 1 else spread
+    limits = (mean, mean - half, mean + half)
+    # exp overflows past 709; an interval that wide bounds nothing.
+    return Interval(*(math.exp(min(x, 700.0)) if log else x for x in limits))

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, special
 
-from reports.statistics.intervals import LEVEL, Ratio
-from reports.statistics.running_time import FloatArray
+from reports.statistics.intervals import LEVEL, FloatArray, Ratio
 
 SHARES = np.arange(0.025, 1.0, 0.05)
 """Grid of d0 / (d0 + 2): the weight of the common variance in the estimate for a pair with two degrees of freedom."""

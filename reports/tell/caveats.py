@@ -8,7 +8,7 @@ from itertools import chain
 
 from bench.warnings import REMEDIES
 from reports.claim.arms import Comparison
-from reports.claim.floors import floor_checks
+from reports.claim.robustness import floor_checks
 from reports.collect.grouping import arms_by_setting
 from reports.collect.read import Run
 from reports.statistics.verdict import Verdict
@@ -94,7 +94,7 @@ class Noted:
     where: tuple[str, ...]
 
 
-def collect(run: Run, compared: list[Comparison], itself: list[Comparison]) -> list[Noted]:
+def collect_warnings(run: Run, compared: list[Comparison], itself: list[Comparison]) -> list[Noted]:
     """Every warning of a run, the gravest first, each once with all it touches."""
     found: defaultdict[Caution, list[str]] = defaultdict(list)
     every = (_of_files(run), _of_family(run, compared), _of_comparisons(compared, itself), _of_records(run))

@@ -4,16 +4,18 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from reports import formatting
-from reports.collect.engine_pairs import ENGINE_PAIRS
-from reports.costs.contrasts import Contrast
-from reports.costs.growth import AXES, SECONDS, Growth, longest
-from reports.costs.memory_peaks import Pair
-from reports.costs.overview import Costs
+import numpy as np
+
+from reports.collect.grouping import ENGINE_PAIRS
+from reports.costs import Costs
+from reports.costs.contrasts import AXES, SECONDS, Contrast, Growth, longest, off
+from reports.costs.memory_peaks import FACTOR, LEAST_SHARE, Pair
 from reports.costs.payback import Payback
 from reports.costs.roofline import NARROW, UNKNOWN
-from reports.statistics.intervals import Ratio
+from reports.formatting import listing, never, number, percent, ratio, seconds, size, span
+from reports.statistics.intervals import LEVEL, Ratio
 
 USUAL = 0.9
 """A ceiling whose usual rate is below this share of its best is one that the machine seldom reaches: that is told."""
@@ -70,7 +72,7 @@ def _compiling(here: list[Contrast]) -> str:
     theirs = [one.b.compile_seconds for one in here if one.b.compiling]
     if not ours or not theirs:
         return ""
-    first, second = (_range(side, formatting.seconds) for side in (ours, theirs))
+    first, second = (_range(side, seconds) for side in (ours, theirs))
     return f" The first call takes {first} longer than later ones, against {second}."
 
 
@@ -94,7 +96,7 @@ def _short(here: list[Contrast], verdicts: tuple[str, ...], who: str = "") -> st
     """A verdict, the tally behind it, and the ends of the range."""
     low, high = (pick(here, key=lambda one: one.training.value) for pick in (min, max))
     ends = " to ".join(
-        f"× {formatting.number(one.training.value)} ({_place(one)})" for one in ((low,) if low is high else (low, high))
+        f"× {number(one.training.value)} ({_place(one)})" for one in ((low,) if low is high else (low, high))
     )
     text = f"{_verdict(here, verdicts)}{who and f'{who} is '}{_tally(here)}, {ends}."
     return text[0].upper() + text[1:]
@@ -116,15 +118,15 @@ def _verdict(here: list[Contrast], verdicts: tuple[str, ...]) -> str:
 
 def _tally(here: list[Contrast]) -> str:
     counts = Counter(judged(one.training) for one in here)
-    return formatting.listing([f"{word} in {n} of {len(here)}" for word, n in counts.most_common()])
+    return listing([f"{word} in {n} of {len(here)}" for word, n in counts.most_common()])
 
 
 def _list(here: Iterable[Contrast], most: int = 4) -> str:
     """Each with its interval, the ends of the range first where there are many."""
     ordered = sorted(here, key=lambda one: one.training.value)
     shown = ordered if len(ordered) <= most else [*ordered[: most // 2], *ordered[-(most // 2) :]]
-    parts = [f"{_place(one)} × {formatting.ratio(one.training)}" for one in shown]
-    return formatting.listing(parts) + (f" (the ends of {len(ordered)})" if len(shown) < len(ordered) else "")
+    parts = [f"{_place(one)} × {ratio(one.training)}" for one in shown]
+    return listing(parts) + (f" (the ends of {len(ordered)})" if len(shown) < len(ordered) else "")
 
 
 def _place(one: Contrast) -> str:
@@ -142,7 +144,7 @@ def _inference(here: list[Contrast]) -> str:
     if not told:
         return ""
     counts = Counter(judged(one) for one in told)
-    tally = formatting.listing([f"{word} in {n}" for word, n in counts.most_common()])
+    tally = listing([f"{word} in {n}" for word, n in counts.most_common()])
     return f" A forward pass: {tally} of {len(told)}, ratios {_range([one.value for one in told])}."
 
 
@@ -169,14 +171,13 @@ def _sure(paybacks: list[Payback], what: str) -> list[Payback]:
 
 
 def _ahead(paybacks: list[Payback], what: str) -> str:
-    ends = [formatting.never(one.updates) for one in _sure(paybacks, what)]
+    ends = [never(one.updates) for one in _sure(paybacks, what)]
     return f" Compilation is paid for after {' to '.join(ends)} updates." if ends else ""
 
 
 def _pays(paybacks: list[Payback], what: str) -> str:
     ends = [
-        f"{formatting.never(one.updates)} updates [{formatting.never(one.low)}, {formatting.never(one.high)}] "
-        f"at {_place(one.contrast)}"
+        f"{never(one.updates)} updates [{never(one.low)}, {never(one.high)}] at {_place(one.contrast)}"
         for one in _sure(paybacks, what)
     ]
     if not ends:
@@ -191,7 +192,7 @@ def _memory(pairs: list[Pair]) -> tuple[str, str]:
         return "", ""
     low, high = (pick(pairs, key=lambda one: one.ratio) for pick in (min, max))
     ends = [
-        f"{formatting.number(one.ratio)} (u{one.a.setting.units} L{one.a.setting.window} B{one.a.setting.batch_size})"
+        f"{number(one.ratio)} (u{one.a.setting.units} L{one.a.setting.window} B{one.a.setting.batch_size})"
         for one in ((low,) if low is high else (low, high))
     ]
     beyond = [one.beyond_framework for one in pairs if math.isfinite(one.beyond_framework)]
@@ -206,7 +207,7 @@ def _memory(pairs: list[Pair]) -> tuple[str, str]:
     return short, f" Its allocator's peak in training is {' to '.join(ends)} times the loop's{why}{resident}."
 
 
-def _range(values: list[float], write: Callable[[float], str] = formatting.number) -> str:
+def _range(values: list[float], write: Callable[[float], str] = number) -> str:
     low, high = write(min(values)), write(max(values))
     return low if low == high else f"{low} to {high}"
 
@@ -215,12 +216,12 @@ def _state(found: Costs) -> Said:
     short, long = _several(found, "stateful / stateless", "a stateful update against a stateless one") or ("", "")
     if found.states:
         one = max(found.states, key=lambda pair: pair.a.count.state if pair.a.count else 0)
-        counted = formatting.size(one.a.count.state) if one.a.count else "unknown"
+        counted = size(one.a.count.state) if one.a.count else "unknown"
         short += f" The state itself is {counted} at u{one.a.setting.units} B{one.a.setting.batch_size}."
         long += (
             f" Memory: the state is {counted} at u{one.a.setting.units} B{one.a.setting.batch_size}; the allocator's "
-            f"peak differs by {formatting.size(one.difference)} of {formatting.size(one.b.allocated)} "
-            f"({formatting.number(100 * abs(one.ratio - 1))} %)."
+            f"peak differs by {size(one.difference)} of {size(one.b.allocated)} "
+            f"({number(100 * abs(one.ratio - 1))} %)."
         )
     return (short.strip(), long.strip()) if long else None
 
@@ -231,20 +232,19 @@ def _fit(found: Costs) -> Said:
         return None
     here.sort(key=lambda one: one.training.value)
     parts = [
-        f"{_place(one)} {formatting.percent(1 - 1 / one.training.value)} "
-        f"[{formatting.percent(1 - 1 / one.training.low) if one.training.low else '−∞'}, "
-        f"{formatting.percent(1 - 1 / one.training.high)}]"
+        f"{_place(one)} {percent(1 - 1 / one.training.value)} "
+        f"[{percent(1 - 1 / one.training.low) if one.training.low else '−∞'}, "
+        f"{percent(1 - 1 / one.training.high)}]"
         for one in here
     ]
-    than = formatting.listing(sorted({one.what.removeprefix("fit / ") for one in here}))
+    than = listing(sorted({one.what.removeprefix("fit / ") for one in here}))
     ends = " to ".join(
-        f"{formatting.percent(1 - 1 / one.training.value)} ({_place(one)})"
+        f"{percent(1 - 1 / one.training.value)} ({_place(one)})"
         for one in ((here[0],) if len(here) == 1 else (here[0], here[-1]))
     )
     return (
         f"Of the time in `model.fit` {ends} is not the update itself.",
-        f"Of the time in `model.fit`, this share is not the update itself (1 − {than} / fit): "
-        f"{formatting.listing(parts)}.",
+        f"Of the time in `model.fit`, this share is not the update itself (1 − {than} / fit): {listing(parts)}.",
     )
 
 
@@ -260,13 +260,13 @@ def _growth(found: Costs) -> Said:
         return None
 
     def every(say: Callable[[Growth], str]) -> str:
-        return "; ".join(f"{name}: {formatting.listing([say(one) for one in here])}" for name, here in lines.items())
+        return "; ".join(f"{name}: {listing([say(one) for one in here])}" for name, here in lines.items())
 
-    short = every(lambda one: f"{one.setting.kernel} {formatting.number(one.last)}")
+    short = every(lambda one: f"{one.setting.kernel} {number(one.last)}")
     long = every(
         lambda one: (
-            f"{one.setting.kernel} {formatting.number(one.exponent)} {formatting.span(one.low, one.high)} "
-            f"({formatting.number(one.last)} at its far end; {one.where} {one.regime})"
+            f"{one.setting.kernel} {number(one.exponent)} {span(one.low, one.high)} "
+            f"({number(one.last)} at its far end; {one.where} {one.regime})"
         )
     )
     return (
@@ -279,17 +279,15 @@ def _limits(found: Costs) -> Said:
     if not found.points:
         return None
     shares = sorted(found.points, key=lambda one: one.shares["arithmetic"])
-    low, high = (
-        f"{formatting.number(100 * one.shares['arithmetic'])} % ({one.timing.label})" for one in (shares[0], shares[-1])
-    )
+    low, high = (f"{number(100 * one.shares['arithmetic'])} % ({one.timing.label})" for one in (shares[0], shares[-1]))
     counts = Counter(one.binds for one in found.points)
-    bound = formatting.listing([f"{name} in {n}" for name, n in counts.most_common()])
+    bound = listing([f"{name} in {n}" for name, n in counts.most_common()])
     explains = f"What accounts for half of an update's time or more, by an estimate: {bound} of {len(found.points)}."
     if counts[UNKNOWN]:
         explains += " (Not known: what XLA, JAX and PyTorch start is not counted.)"
     dtype = shares[-1].timing.setting.dtype
     usual = found.ceilings.usual(NARROW.get(dtype, dtype)) if found.ceilings else math.nan
-    seldom = f" (usually {formatting.percent(usual)} of that was reached)" if usual < USUAL else ""
+    seldom = f" (usually {percent(usual)} of that was reached)" if usual < USUAL else ""
     engine = f" with {found.ceilings.engine}" if found.ceilings and found.ceilings.engine else ""
     rate = f"of the best rate of a large matrix product measured in this run{engine}{seldom}"
     return f"At most {high} {rate}. {explains}", f"Between {low} and {high} {rate}. {explains}"
@@ -338,3 +336,19 @@ QUESTIONS: tuple[tuple[str, Say], ...] = (
     ("How does cost grow?", _growth),
     ("How far is it from what the machine can do?", _limits),
 )
+
+
+def cost_values(found: Costs) -> dict[str, Any]:
+    """By name."""
+    return {
+        "cost_answers": answers(found),
+        "frameworks": frameworks(found),
+        "judged": judged,
+        "off": off,
+        "by_chance": (1 - LEVEL) * len([one for one in found.contrasts.found if one.training.method != "none"]),
+        "axes": AXES,
+        "memory_limits": (LEAST_SHARE, FACTOR),
+        "whole_trainings_off": float(np.median([abs(one.off) for one in found.whole_trainings]))
+        if found.whole_trainings
+        else math.nan,
+    }

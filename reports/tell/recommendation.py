@@ -1,19 +1,207 @@
-"""What to train on a real series: the cheapest arm that reaches the target reliably, and the code that trains it."""
+"""What to do: at a glance, task by task in sentences, and for a real series the arm to train and its code."""
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
 from bench.run.store import SERIES_FILE
 from reports.claim.arms import Arm, Comparison, compare
-from reports.collect.grouping import Setting, arms_by_setting, body
+from reports.collect.grouping import Setting, about_task, arms_by_setting, body
 from reports.collect.read import Run
 from reports.collect.records import Record
-from reports.costs.flops import flops_per_update
+from reports.costs.roofline import flops_per_update
+from reports.formatting import listing, number
 from reports.statistics.intervals import Ratio
-from reports.statistics.widths import shown_above_half
+from reports.statistics.verdict import LESS, MORE, Verdict, shown_above_half
+
+
+class Do(StrEnum):
+    """What follows at one window; a closed list."""
+
+    CARRY = "carry state"
+    SHUFFLE = "shuffle, do not carry"
+    EITHER = "either does"
+    DEPENDS = "it depends on the width"
+    OPEN = "undecided"
+    HARDER = "neither reaches the target"
+
+
+@dataclass(frozen=True)
+class SummaryLine:
+    """`where` names task, cell and batch size; `what` is the advice; `declared`: a comparison in it was declared."""
+
+    where: str
+    what: str
+    declared: bool
+
+
+def summary_lines(compared: list[Comparison]) -> list[SummaryLine]:
+    """Build the lines, in order of the settings."""
+    groups: defaultdict[tuple[str, str, int, str], list[Comparison]] = defaultdict(list)
+    for one in compared:
+        setting = one.setting
+        layers = "" if setting.layers == 1 else f", {setting.layers} layers"
+        cell = f"{setting.cell_name}{layers}{setting.aside}"
+        groups[setting.task_name, cell, setting.batch_size, setting.kernel].append(one)
+    several = {key[:2] for key in groups if sum(other[:2] == key[:2] for other in groups) > 1}
+    lines = []
+    for (task, cell, batch, _), here in groups.items():
+        at_batch = f", batch size {batch}" if (task, cell) in several else ""
+        lines.append(SummaryLine(f"{task}, {cell}{at_batch}", _line(here), any(one.declared for one in here)))
+    return lines
+
+
+def _line(here: list[Comparison]) -> str:
+    windows = sorted({one.setting.window for one in here})
+    advised = {w: _do([one.updates.verdict for one in here if one.setting.window == w]) for w in windows}
+    declared = any(one.declared for one in here)
+    parts = []
+    for do in dict.fromkeys(advised.values()):
+        at = [w for w in windows if advised[w] is do]
+        used = [one for one in here if one.setting.window in at]
+        parts.append(f"{_phrase(do, at, windows)}{_how_sure(do, used, some_declared=declared)}")
+    return "; ".join(parts)
+
+
+def _do(verdicts: list[Verdict]) -> Do:
+    less, more = any(v in LESS for v in verdicts), any(v in MORE for v in verdicts)
+    if less and more:
+        return Do.DEPENDS
+    if less or more:
+        return Do.CARRY if less else Do.SHUFFLE
+    if Verdict.SAME in verdicts:
+        return Do.EITHER
+    return Do.HARDER if set(verdicts) == {Verdict.NEITHER} else Do.OPEN
+
+
+def _phrase(do: Do, at: list[int], windows: list[int]) -> str:
+    # "from 12 on" only where it is the rest of the grid, and the grid has something before it.
+    rest = windows[-len(at) :] == at and 1 < len(at) < len(windows)
+    where = (
+        f"from a window of {at[0]} on" if rest else f"at {'windows' if len(at) > 1 else 'a window'} of {listing(at)}"
+    )
+    bold = do in {Do.CARRY, Do.SHUFFLE}
+    return f"**{do}** {where}" if bold else f"{do} {where}"
+
+
+def _how_sure(do: Do, used: list[Comparison], *, some_declared: bool) -> str:
+    if do not in {Do.CARRY, Do.SHUFFLE}:
+        return ""
+    found = [one for one in used if one.updates.verdict in (LESS if do is Do.CARRY else MORE)]
+    ratios = [one.updates.ratio.value for one in found if one.updates.verdict in {Verdict.HOLDS, Verdict.REVERSED}]
+    parts = []
+    if ratios:
+        low, high = number(min(ratios)), number(max(ratios))
+        parts.append(f"updates × {low if low == high else f'{low} to {high}'}")
+    only = len(found) - len(ratios)
+    if only:
+        arm = "stateful" if do is Do.CARRY else "stateless"
+        parts.append(f"only {arm} got there{f' in {only}' if ratios else ''}")
+    if len(found) < len(used):
+        parts.append(f"no verdict in the other {len(used) - len(found)}")
+    # A line without any declared comparison is marked as a whole.
+    if some_declared and not any(one.declared for one in found):
+        parts.append("exploratory")
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+_SAYS = {
+    Verdict.HOLDS: "carry state at {windows} (updates × {ratios})",
+    Verdict.ONLY_STATEFUL: "carry state at {windows}, where only the stateful arm reached the target",
+    Verdict.REVERSED: "do not carry state at {windows} (updates × {ratios})",
+    Verdict.ONLY_STATELESS: "do not carry state at {windows}, where only the stateless arm reached it",
+    Verdict.SAME: "it makes no difference at {windows}",
+    Verdict.UNDECIDED: "at {windows} the difference is undecided{seeds}",
+    Verdict.NEITHER: "at {windows} neither arm reached the target, so there is nothing to choose",
+}
+
+
+@dataclass(frozen=True)
+class Advice:
+    """A task and one sentence per network and batch size."""
+
+    task: str
+    about: str
+    sentences: list[str] = field(default_factory=list)
+
+
+def advice(compared: list[Comparison]) -> list[Advice]:
+    """Advice for every task that has a comparison."""
+    by_task: defaultdict[tuple[str, int], list[Comparison]] = defaultdict(list)
+    for one in compared:
+        by_task[one.setting.task, one.setting.dial].append(one)
+    return [
+        Advice(here[0].setting.task_name, _about(name, dial), _sentences(here))
+        for (name, dial), here in by_task.items()
+    ]
+
+
+def _about(name: str, dial: int) -> str:
+    known = about_task(name, dial)
+    if not known:
+        return "This machine does not know the task; its windows are given as they are."
+    reach = known.get("reach")
+    text = str(known.get("description") or known.get("title") or "").strip().rstrip(".")
+    told = f"{text}." if text else ""
+    return f"{told} Its target reaches {reach} steps back." if reach is not None else told
+
+
+def _sentences(here: list[Comparison]) -> list[str]:
+    by_network: defaultdict[Setting, list[Comparison]] = defaultdict(list)
+    for one in here:
+        by_network[replace(one.setting, window=0)].append(one)
+    # Widths with the same verdict at the same windows share a sentence.
+    alike: defaultdict[tuple[Setting, frozenset[tuple[int, Verdict]]], list[Comparison]] = defaultdict(list)
+    for network, found in by_network.items():
+        pattern = frozenset((one.setting.window, one.updates.verdict) for one in found)
+        alike[replace(network, units=0), pattern] += found
+    return [f"With {_network(found)}: {_by_verdict(found)}." for found in alike.values()]
+
+
+def _network(found: list[Comparison]) -> str:
+    setting = found[0].setting
+    layers = "" if setting.layers == 1 else f"{setting.layers} layers of "
+    units = listing(sorted({one.setting.units for one in found}))
+    return f"{setting.cell_name}, {layers}{units} units and batch size {setting.batch_size}{_where(setting)}"
+
+
+def _where(setting: Setting) -> str:
+    unusual = [*setting.unusual, *([setting.kernel] if setting.kernel != "replicated" else [])]
+    return f" ({', '.join(unusual)})" if unusual else ""
+
+
+def _by_verdict(group: list[Comparison]) -> str:
+    parts = []
+    for verdict, phrase in _SAYS.items():
+        found = [one for one in group if one.updates.verdict is verdict]
+        if not found:
+            continue
+        windows = sorted({one.setting.window for one in found})
+        parts.append(
+            phrase.format(
+                windows=f"{'windows' if len(windows) > 1 else 'a window'} of {listing(windows)}",
+                ratios=_range([one.updates.ratio.value for one in found]),
+                seeds=_seeds(found),
+            )
+        )
+    return "; ".join(parts)
+
+
+def _seeds(found: list[Comparison]) -> str:
+    needed = [one.updates.seeds_needed for one in found]
+    known = [float(n) for n in needed if n is not None]
+    if not known:
+        return ""
+    return f" ({'about ' if len(known) == len(needed) else 'at least '}{_range(known)} seeds would decide it)"
+
+
+def _range(values: list[float]) -> str:
+    low, high = number(min(values)), number(max(values))
+    return low if low == high else f"{low} to {high}"
+
 
 REGIMES = ("stateless", "stateless-burnin", "stateless-sliding", "stateful")
 """Ways of training that one would use; the other regimes are controls."""
@@ -199,24 +387,6 @@ def recommendations(run: Run) -> list[Recommendation]:
             if usable and body(record).level("optimum") is None and body(record).evaluation:
                 by_task[setting.task_name, setting.engine].append((setting, record))
     return [_recommend(run, task, engine, arms) for (task, engine), arms in by_task.items()]
-
-
-def plain(run: Run) -> list[dict[str, Any]]:
-    """The recommendations for machines; `choice` is null where no arm is reliable."""
-    return [
-        {
-            "task": one.task,
-            "engine": one.engine,
-            "arms": one.tried,
-            "reliable": len(one.reliable),
-            "choice": one.best.arm.record.case.id if one.reliable else None,
-            "answer": one.answer if one.reliable else None,
-            "undecided": {each.name: [each.value, *each.open] for each in one.choices if each.open}
-            if one.reliable
-            else {},
-        }
-        for one in recommendations(run)
-    ]
 
 
 def _recommend(run: Run, task: str, engine: str, arms: list[tuple[Setting, Record]]) -> Recommendation:

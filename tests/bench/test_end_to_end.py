@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 
 from reports.collect.records import Record
-from reports.costs.counts import count
 from reports.costs.memory_peaks import FACTOR, LEAST_SHARE
+from reports.costs.roofline import count
 
 ROOT = Path(__file__).parents[2]
 PRESET = """

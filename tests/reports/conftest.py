@@ -4,7 +4,7 @@ import pytest
 import synthetic
 
 from reports.collect.read import read
-from reports.costs.overview import costs
+from reports.costs import costs
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from synthetic import flat
 
 from reports.claim.arms import comparisons
 from reports.collect.read import read
-from reports.figures import arrivals
+from reports.figures.learning_figures import draw_arrivals
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_each_arm_steps_up_where_its_trainings_arrived(judged):
         synthetic.convergence([None] * 4, case_=control),
     ]
     every = judged(records)
-    found = lines(arrivals.draw(every))
+    found = lines(draw_arrivals(every))
     assert found["stateful"] == ([100, 200, 300], [0.25, 0.75, 1.0], False)
     budget = next(one.b.cost.max() for one in every if one.of_the_claim)
     assert budget > 400
@@ -44,7 +44,7 @@ def test_each_arm_steps_up_where_its_trainings_arrived(judged):
 def test_a_line_never_goes_back(judged):
     """One that got there with the last update that there was, beside one that did not."""
     every = judged(synthetic.pair([800, None], [100, 100]))
-    x, y, _ = lines(arrivals.draw(every))["stateful"]
+    x, y, _ = lines(draw_arrivals(every))["stateful"]
     assert x == sorted(x)
     assert y == sorted(y)
     assert y[-1] == 0.5
@@ -59,7 +59,7 @@ def test_of_many_settings_each_task_gets_the_middle_of_its_grid_whatever_came_ou
         for cell in ("lstm", "gru")
     )
     every = judged(records)
-    drawing = arrivals.draw(every)
+    drawing = draw_arrivals(every)
     assert [axes.get_title().split("\n")[0] for axes in drawing.figure.axes if axes.get_title()] == [
         "lagged_mean@8 LSTM u8 L8 B8",
         "lagged_mean@16 LSTM u8 L8 B8",
@@ -69,7 +69,7 @@ def test_of_many_settings_each_task_gets_the_middle_of_its_grid_whatever_came_ou
 
 def test_few_settings_are_all_shown_and_none_without_both_arms(judged):
     every = judged(flat(synthetic.pair([100] * 3, [200] * 3, window=window) for window in (4, 8)))
-    drawing = arrivals.draw(every)
+    drawing = draw_arrivals(every)
     assert len([axes for axes in drawing.figure.axes if axes.get_title()]) == 2
     assert "are shown" not in drawing.caption
-    assert arrivals.draw([]) is None
+    assert draw_arrivals([]) is None

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.costs.blocks import Blocks, log_ratio, log_ratios, took_turns
+from reports.costs.timings import Blocks, log_ratio, log_ratios, took_turns
 
 ROUNDS = 12
 slownesses = st.lists(st.floats(0.1, 10.0), min_size=ROUNDS, max_size=ROUNDS).map(np.array)

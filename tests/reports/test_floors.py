@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import synthetic
 
-from reports.claim.floors import floor_checks
+from reports.claim.robustness import floor_checks
 from reports.collect.read import Run
 from reports.collect.records import Record
-from reports.tell.caveats import collect
+from reports.tell.caveats import collect_warnings
 
 FLOOR, TARGETS = 0.75, 128
 
@@ -77,6 +77,8 @@ def test_a_sound_result_raises_no_alarm_and_a_leak_does(lag):
 
 
 def test_a_breach_is_a_warning_that_names_it():
-    (one,) = [w for w in collect(run_of(record([0.1] * 3, relative_standard_error=0.1)), [], []) if "floor" in w.code]
+    (one,) = [
+        w for w in collect_warnings(run_of(record([0.1] * 3, relative_standard_error=0.1)), [], []) if "floor" in w.code
+    ]
     assert "bug in the suite" in one.meaning
     assert "floor 0.75 less 40 %" in one.where[0]

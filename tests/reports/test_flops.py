@@ -4,7 +4,7 @@ import synthetic
 from reports.analysis import analyse
 from reports.collect.read import Run
 from reports.collect.records import Record
-from reports.costs.flops import features, flops_per_update
+from reports.costs.roofline import features, flops_per_update
 
 
 @pytest.mark.parametrize(

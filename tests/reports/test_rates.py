@@ -5,7 +5,7 @@ import math
 import pytest
 import synthetic
 
-from reports.claim.rates import median_second_best, rates
+from reports.claim.robustness import median_second_best, rates
 from reports.collect.read import Run
 from reports.collect.records import Record
 

@@ -4,9 +4,9 @@ import pytest
 import synthetic
 
 from reports.claim.arms import comparisons
-from reports.claim.turning_point import turning_point, turns
 from reports.collect.read import Run
 from reports.collect.records import Record
+from reports.tell.headline import turning_point, turns
 
 SLOW, QUICK = synthetic.hits(400, seed=1), synthetic.hits(200, seed=2)
 PAYS, COSTS, OPEN = (QUICK, SLOW), (SLOW, QUICK), (synthetic.hits(300, seed=3), synthetic.hits(300, seed=4))

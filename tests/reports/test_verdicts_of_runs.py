@@ -164,7 +164,7 @@ def outcome(records):
         )
         for one in found.compared
     }
-    return judged, found.headline, found.glance
+    return judged, found.headline, found.summary_lines
 
 
 KNOWN = outcome(RUN)
