@@ -30,7 +30,7 @@ from reports.claim.width import WidthComparison, width_comparisons
 from reports.collect.grouping import engines_of
 from reports.collect.read import Effort, Run, effort
 from reports.costs import Costs, costs
-from reports.statistics.verdict import Verdict
+from reports.statistics.verdict import BY_INTERVAL
 from reports.tell.caveats import Noted, collect_warnings
 from reports.tell.headline import Turn, headline, turning_point, turns
 from reports.tell.recommendation import Advice, SummaryLine, advice, summary_lines
@@ -78,7 +78,7 @@ class Analysis:
     @property
     def false_calls(self) -> list[Comparison]:
         """Comparisons of an arm with itself that came out as a difference."""
-        return [one for one in self.itself if one.updates.verdict in {Verdict.HOLDS, Verdict.REVERSED}]
+        return [one for one in self.itself if one.updates.verdict in BY_INTERVAL]
 
     @property
     def declared(self) -> list[Comparison]:

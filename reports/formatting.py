@@ -1,7 +1,7 @@
 """Numbers and lists for people: three significant digits, units, and what cannot be said as a dash."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from reports.statistics.intervals import Ratio
 
@@ -87,6 +87,12 @@ def ratio(value: Ratio) -> str:
 def limited(value: float, limits: tuple[float, float]) -> str:
     """Write a figure with its interval; a bound alone where the figure is infinite."""
     return f"≥ {number(limits[0])}" if math.isinf(value) else f"{number(value)} {span(*limits)}"
+
+
+def low_to_high(values: Iterable[float], write: Callable[[float], str] = number) -> str:
+    """Write the least and the greatest: "low to high", or one where both read the same."""
+    values = list(values)
+    return " to ".join(dict.fromkeys((write(min(values)), write(max(values)))))
 
 
 def listing(parts: Sequence[object]) -> str:

@@ -18,7 +18,7 @@ from reports.figures import drawings
 from reports.figures.claim_figures import interval_text
 from reports.formatting import listing
 from reports.statistics.intervals import LEVEL, clopper_pearson
-from reports.statistics.verdict import LESS, MARGIN, MORE, Verdict, smallest_p
+from reports.statistics.verdict import LESS, MARGIN, Verdict, less_and_more, smallest_p
 from reports.summary import write_summary
 from reports.tell.cost_answers import cost_values
 from reports.tell.recommendation import recommendations, sentence
@@ -169,12 +169,13 @@ def _row(found: Analysis, task: str, cell: str) -> Row:
     declared = [one for one in here if one.declared]
     verdicts = Counter(one.updates.verdict for one in declared)
     widths = Counter(one.verdict for one in found.widths if _which(one.setting) == (task, cell))
+    less, more = less_and_more(verdicts.elements())
     return Row(
         task=task,
         cell=cell,
         settings=len(declared),
-        less=sum(verdicts[v] for v in LESS),
-        more=sum(verdicts[v] for v in MORE),
+        less=less,
+        more=more,
         same=verdicts[Verdict.SAME],
         undecided=verdicts[Verdict.UNDECIDED],
         neither=verdicts[Verdict.NEITHER],
@@ -187,5 +188,5 @@ def _row(found: Analysis, task: str, cell: str) -> Row:
 def _exploratory(here: list[Comparison]) -> str:
     if not here:
         return "–"
-    verdicts = [one.updates.verdict for one in here]
-    return f"{sum(v in LESS for v in verdicts)} less, {sum(v in MORE for v in verdicts)} more of {len(here)}"
+    less, more = less_and_more(one.updates.verdict for one in here)
+    return f"{less} less, {more} more of {len(here)}"

@@ -10,7 +10,7 @@ from bench.case.regimes import REGIMES
 from bench.warnings import Warn
 from reports.collect.grouping import USUAL, Setting, arms_by_setting, body, by_engine, in_order
 from reports.collect.read import Run
-from reports.collect.records import Convergence, Record, Replicate
+from reports.collect.records import Convergence, Record, Replicate, costs_of
 from reports.costs.roofline import flops_per_update
 from reports.statistics.intervals import (
     LEVEL,
@@ -207,11 +207,7 @@ def compare(
 def _arm(record: Record, replicates: list[Replicate], target: float | None) -> Arm:
     if target is not None:
         return Arm(record, *cost_arrays([(one.updates, one.error) for one in replicates], target))
-    return Arm(
-        record,
-        np.array([one.spent for one in replicates], dtype=float),
-        np.array([one.reached for one in replicates], dtype=bool),
-    )
+    return Arm(record, *costs_of(replicates))
 
 
 def comparisons(run: Run) -> list[Comparison]:

@@ -8,9 +8,9 @@ import numpy as np
 from reports.claim.arms import CONTROLS, Arm, Comparison, compare
 from reports.collect.grouping import Arms, Setting, arms_by_setting, body, by_engine, engine_by_engine
 from reports.collect.read import Run
-from reports.formatting import count, listing, number
+from reports.formatting import count, listing, low_to_high
 from reports.statistics.intervals import LEVEL, Ratio, geometric_ratio
-from reports.statistics.verdict import LESS, MORE, Judgement, holm
+from reports.statistics.verdict import LESS, MORE, Judgement, holm, less_and_more
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,10 @@ def _share_sentence(what: str, rows: list[Control]) -> str:
     beyond = [one.stateful_over_it.updates.verdict for one in rows if one.stateful_over_it]
     parts = []
     if itself:
-        less, more = sum(v in LESS for v in itself), sum(v in MORE for v in itself)
+        less, more = less_and_more(itself)
         parts.append(f"Against stateless, {what} took fewer updates in {less} and more in {more} of {len(itself)}")
     if beyond:
-        less, more = sum(v in LESS for v in beyond), sum(v in MORE for v in beyond)
+        less, more = less_and_more(beyond)
         parts.append(f"carrying the state took fewer than this control in {less} and more in {more} of {len(beyond)}")
     return f"{'; '.join(parts)}." if parts else "It ran beside neither arm."
 
@@ -124,8 +124,7 @@ def predicted_otherwise(run: Run) -> list[Otherwise]:
             }
             decided = ways.pop(convergence.predicts, None)
             if decided is None:
-                last = [one.error[-1] for one in convergence.evaluation if one.error.size]
-                decided = np.array(last, dtype=float)
+                decided = convergence.last_errors
             for way, errors in ways.items():
                 if errors.shape != decided.shape or not np.isfinite(errors).any():
                     continue
@@ -204,11 +203,11 @@ class Finding:
         )
         longer = [(ours, theirs) for ours, theirs in self.steps_per_prediction if ours > theirs]
         if longer:
-            ours, theirs = (_span([float(n) for n in sorted(set(side))]) for side in zip(*longer, strict=True))
+            ours, theirs = (low_to_high([float(n) for n in sorted(set(side))]) for side in zip(*longer, strict=True))
             text += f". It predicts from {ours} steps instead of {theirs}"
         lower = [one.value for one in self.errors if one.high < 1]
         if lower:
-            text += f". Its lowest error was × {_span(lower)} that of the better arm in {len(lower)} of them"
+            text += f". Its lowest error was × {low_to_high(lower)} that of the better arm in {len(lower)} of them"
         return f"{text[0].upper()}{text[1:]}."
 
 
@@ -267,7 +266,7 @@ def _lowest_errors(control: Arm, arms: tuple[Arm, Arm]) -> Ratio | None:
     if any(arm.record.training.get("stop") != "budget" for arm in (control, *arms)):
         return None
     lowest = [
-        {r.seed: float(np.nanmin(r.error)) for r in arm.convergence.evaluation if np.isfinite(r.error).any()}
+        {r.seed: low for r in arm.convergence.evaluation if (low := r.lowest_error) is not None}
         for arm in (control, *arms)
     ]
     seeds = sorted(set.intersection(*(set(one) for one in lowest)))
@@ -281,12 +280,7 @@ def _against(arm: str, ratios: tuple[float, ...]) -> str:
     never = len(ratios) - len(formed)
     if not formed:
         return f"{arm} never got there"
-    return f"updates × {_span(formed)} against {arm}" + (f" (which never got there in {never})" if never else "")
-
-
-def _span(values: list[float]) -> str:
-    low, high = number(min(values)), number(max(values))
-    return low if low == high else f"{low} to {high}"
+    return f"updates × {low_to_high(formed)} against {arm}" + (f" (which never got there in {never})" if never else "")
 
 
 @dataclass(frozen=True)
@@ -358,7 +352,7 @@ def _longer_windows_in_short(found: list[LongerWindow]) -> str:
     ):
         verdicts = [one.verdict for one in judged if isinstance(one, Judgement)]
         if verdicts:
-            less, more = sum(v in LESS for v in verdicts), sum(v in MORE for v in verdicts)
+            less, more = less_and_more(verdicts)
             parts.append(f"fewer {what} in {less} and more in {more} of {len(verdicts)}")
     return (
         f"In {count(len(found), 'setting')}, a short window with carried state took {listing(parts)}, "

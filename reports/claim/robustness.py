@@ -12,9 +12,9 @@ from bench.case.regimes import REGIMES
 from reports.claim.arms import Comparison, compare
 from reports.collect.grouping import Arms, Setting, arms_by_setting, body, in_order
 from reports.collect.read import Run
-from reports.collect.records import Convergence, Record, Replicate
+from reports.collect.records import Convergence, Record, Replicate, costs_of
 from reports.costs.contrasts import Contrasts
-from reports.formatting import count, listing, number, percent
+from reports.formatting import count, listing, low_to_high, percent
 from reports.statistics.intervals import cost_arrays, expected_running_time, ladder, rounding_variance
 from reports.statistics.verdict import LESS, MARGIN, MORE, Judgement, Verdict, judge
 
@@ -70,9 +70,7 @@ def sensitivity(comparison: Comparison) -> Sensitivity:
 
 
 def _median_of_lowest(arm: Convergence, seeds: set[int]) -> float:
-    lowest = [
-        float(np.nanmin(one.error)) for one in arm.evaluation if one.seed in seeds and np.isfinite(one.error).any()
-    ]
+    lowest = [low for one in arm.evaluation if one.seed in seeds and (low := one.lowest_error) is not None]
     return float(np.median(lowest)) if lowest else float("nan")
 
 
@@ -148,10 +146,9 @@ def learning_in_short(found: list[SameArm], costs: Contrasts) -> str:
         counts = Counter(one.in_words for one in here)
         tally = listing([f"{words} in {n}" for words, n in counts.items()])
         ratios = [v for one in here if 0 < (v := one.comparison.updates.ratio.value) < float("inf")]
-        ends = " to ".join(dict.fromkeys(number(end) for end in (min(ratios), max(ratios)))) if ratios else ""
         reached, alike = sum(one.reached for one in here), sum(one.ended_alike for one in here)
         pairs = f"{count(reached, 'pair')} of trainings with equal seed of which at least one got there"
-        told = f"{a} against {b}, {tally} of {len(here)}{f', × {ends}' if ends else ''}"
+        told = f"{a} against {b}, {tally} of {len(here)}{f', × {low_to_high(ratios)}' if ratios else ''}"
         parts.append(f"{told}; of {pairs}, both did at the very same evaluation in {alike}.")
     return " ".join([*parts, _conclusion(found, costs)])
 
@@ -231,8 +228,7 @@ def _rates_of(record: Record) -> Rates:
 
 
 def _rate_at(rate: float, replicates: list[Replicate]) -> Rate:
-    spent = np.array([one.spent for one in replicates])
-    reached = np.array([one.reached for one in replicates], dtype=bool)
+    spent, reached = costs_of(replicates)
     return Rate(rate, int(reached.sum()), reached.size, expected_running_time(spent, reached))
 
 
@@ -276,9 +272,10 @@ def floor_checks(run: Run) -> list[FloorCheck]:
     for record in run.of_kind("convergence"):
         convergence = body(record)
         floor = convergence.level("optimum" if REGIMES[record.case.regime].carried else "stateless_floor")
-        last = [one.error[-1] for one in convergence.evaluation if one.error.size and np.isfinite(one.error[-1])]
+        last = convergence.last_errors
+        last = last[np.isfinite(last)]
         # What is injected tells of rows before the window.
-        if REGIMES[record.case.regime].injected or not floor or not last:
+        if REGIMES[record.case.regime].injected or not floor or not last.size:
             continue
         margin = STANDARD_ERRORS * _relative_standard_error(convergence.fields.get("scored") or {})
         if margin < 1:

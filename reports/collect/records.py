@@ -1,17 +1,15 @@
 """The records of a run as typed values; docs/records.md says what each field means."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.case.cases import Case
 from bench.case.regimes import REGIMES
-
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
+from reports.statistics.intervals import BoolArray, FloatArray
 
 
 def _floats(values: Any) -> FloatArray:
@@ -59,6 +57,18 @@ class Replicate:
             diverged=bool(values.get("diverged", False)),
         )
 
+    @property
+    def lowest_error(self) -> float | None:
+        """Lowest finite error of the curve; None where there is none."""
+        finite = self.error[np.isfinite(self.error)]
+        return float(finite.min()) if finite.size else None
+
+
+def costs_of(replicates: Iterable[Replicate]) -> tuple[FloatArray, BoolArray]:
+    """(cost, reached), shape (n,) each: updates to the declared target, or all that were spent."""
+    pairs = [(one.spent, one.reached) for one in replicates]
+    return np.array([spent for spent, _ in pairs], dtype=float), np.array([hit for _, hit in pairs], dtype=bool)
+
 
 @dataclass(frozen=True)
 class Convergence:
@@ -91,6 +101,11 @@ class Convergence:
     def evaluation(self) -> tuple[Replicate, ...]:
         """The replicates that decide, in order of seed."""
         return tuple(sorted((r for r in self.replicates if r.role == "evaluation"), key=lambda r: r.seed))
+
+    @property
+    def last_errors(self) -> FloatArray:
+        """Error at the last evaluation of every evaluation replicate that has any, shape (n,)."""
+        return np.array([one.error[-1] for one in self.evaluation if one.error.size], dtype=float)
 
     def level(self, name: str) -> float | None:
         """One of trivial, optimum, stateless_floor; None where the task does not state it."""

@@ -17,8 +17,6 @@ from reports.statistics.moderated import Common, Error, common, error_of, modera
 EQUAL_PARAMETERS = 0.03
 """A GRU and an LSTM whose parameters differ by less are compared as equals: units are whole numbers."""
 
-NO_RATIO = Ratio(float("nan"), 0.0, float("inf"), float("nan"), "none", 0)
-
 
 @dataclass(frozen=True)
 class Contrast:
@@ -82,32 +80,16 @@ class Contrasts:
 def contrasts(measured: list[Timing]) -> Contrasts:
     """Find every pair that this report compares."""
     pairs = list(_pairs(measured))
-    training = common(_logs(a, b, _training) for _, a, b in pairs)
-    inference = common(_logs(a, b, _inference) for _, a, b in pairs)
+    trained = [log_ratios(a.blocks, b.blocks) for _, a, b in pairs]
+    passed = [log_ratios(a.passes, b.passes) for _, a, b in pairs]
+    training, inference = common(trained), common(passed)
     found = [
         Contrast(
-            what,
-            a,
-            b,
-            moderated_ratio(_logs(a, b, _training), training),
-            moderated_ratio(_logs(a, b, _inference), inference) if a.inference and b.inference else NO_RATIO,
-            error_of(_logs(a, b, _training), training),
+            *pair, moderated_ratio(updates, training), moderated_ratio(forward, inference), error_of(updates, training)
         )
-        for what, a, b in pairs
+        for pair, updates, forward in zip(pairs, trained, passed, strict=True)
     ]
     return Contrasts(found, training, inference)
-
-
-def _training(one: Timing) -> dict[int, Blocks]:
-    return one.blocks
-
-
-def _inference(one: Timing) -> dict[int, Blocks]:
-    return one.passes
-
-
-def _logs(a: Timing, b: Timing, read: Callable[[Timing], dict[int, Blocks]]) -> FloatArray:
-    return log_ratios(read(a), read(b))
 
 
 def _pairs(measured: list[Timing]) -> Iterator[tuple[str, Timing, Timing]]:
@@ -115,11 +97,11 @@ def _pairs(measured: list[Timing]) -> Iterator[tuple[str, Timing, Timing]]:
     by_which: dict[Which, Timing] = {(one.setting, one.regime): one for one in measured}
     rules: list[tuple[str, Callable[[Setting, str], Which | None]]] = [
         ("stateful / stateless", lambda s, r: (s, "stateless") if r == "stateful" else None),
-        ("unrolled / loop", _kernel("unrolled", "loop")),
-        ("XLA loop / loop", _kernel("xla", "loop")),
-        ("XLA unrolled / loop", _kernel("xla_unrolled", "loop")),
-        ("implementation 1 / 2", _kernel("loop_implementation_1", "loop")),
-        ("cuDNN / loop", _kernel("cudnn", "loop")),
+        ("unrolled / loop", _field("kernel", "unrolled", "loop")),
+        ("XLA loop / loop", _field("kernel", "xla", "loop")),
+        ("XLA unrolled / loop", _field("kernel", "xla_unrolled", "loop")),
+        ("implementation 1 / 2", _field("kernel", "loop_implementation_1", "loop")),
+        ("cuDNN / loop", _field("kernel", "cudnn", "loop")),
         ("GRU reset before / after", _field("cell", "gru_reset_before", "gru")),
         ("mixed bfloat16 / float32", _field("dtype", "mixed_bfloat16", "float32")),
         *((what, _by_engine(pair)) for what, pair in ENGINE_PAIRS.items()),
@@ -147,10 +129,6 @@ def _behind_fit(one: Timing) -> tuple[str, str]:
     if evidence.get("CudnnRNNV3"):
         return "fit / cuDNN", "cudnn"
     return ("fit / XLA loop", "xla") if evidence.get("XlaMustCompile") else ("fit / loop", "loop")
-
-
-def _kernel(one: str, other: str) -> Callable[[Setting, str], Which | None]:
-    return _field("kernel", one, other)
 
 
 def _field(name: str, one: str, other: str) -> Callable[[Setting, str], Which | None]:

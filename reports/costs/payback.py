@@ -8,6 +8,7 @@ import numpy as np
 
 from reports.collect.grouping import Setting, arms_by_setting, body
 from reports.collect.read import Run
+from reports.collect.records import costs_of
 from reports.costs.contrasts import Contrast, Contrasts
 from reports.costs.timings import Blocks, Timing, log_ratios, middle
 from reports.statistics.intervals import (
@@ -146,8 +147,7 @@ def to_target(run: Run, measured: list[Timing]) -> list[ToTarget]:
         if record is None or not body(record).evaluation:
             continue
         convergence = body(record)
-        cost = np.array([r.spent for r in convergence.evaluation], dtype=float)
-        reached = np.array([r.reached for r in convergence.evaluation], dtype=bool)
+        cost, reached = costs_of(convergence.evaluation)
         updates = expected_running_time(cost, reached)
         limits = running_time_interval(cost, reached, rounding_variance(cost, reached, convergence.evaluate_every))
         second, compiling = middle(one.by_process), one.compile_seconds

@@ -14,9 +14,9 @@ from matplotlib.lines import Line2D
 from reports.claim.arms import Arm, Comparison
 from reports.claim.robustness import Sensitivity
 from reports.collect.grouping import Setting
-from reports.collect.records import Convergence, FloatArray
+from reports.collect.records import Convergence
 from reports.figures.style import BLUE, FONT, REGIME_STYLES, VERMILLION, Drawing, log_ticks, small_multiples, tidy
-from reports.statistics.intervals import ecdf
+from reports.statistics.intervals import FloatArray, ecdf
 from reports.statistics.verdict import MARGIN
 from reports.tell.headline import claimed, deciding
 

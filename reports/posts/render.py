@@ -9,8 +9,8 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports import formatting
-from reports.figures import forecast, lagged_average
 from reports.posts.answers import RULES, Answer, answer, interval, is_share, shown, verdict
+from reports.posts.post_figures import draw_forecast, draw_lagged_average
 from reports.posts.read import Arm, Entry
 from reports.statistics.intervals import mean_interval
 
@@ -77,7 +77,7 @@ def write(entries: list[Entry], page: Path, folder: Path, missing: Sequence[str]
     """Write the page, which names what is missing, and, into `folder` beside it, its figures."""
     folder.mkdir(parents=True, exist_ok=True)
     sections = [section(entry) for entry in entries]
-    drawings = {drawing.name: drawing for drawing in (forecast.draw(entries), lagged_average.draw(entries)) if drawing}
+    drawings = {drawing.name: drawing for drawing in (draw_forecast(entries), draw_lagged_average(entries)) if drawing}
     for drawing in drawings.values():
         drawing.save(folder)
     captions = {name: drawing.caption for name, drawing in drawings.items()}

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,6 +105,11 @@ class Ratio:
     n: int
     degrees: float = math.nan
 
+    @classmethod
+    def without_limits(cls, value: float, n: int) -> Self:
+        """Form a ratio that nothing bounds."""
+        return cls(value, 0.0, math.inf, math.nan, "none", n)
+
 
 def clopper_pearson(successes: int, n: int, level: float = LEVEL) -> tuple[float, float]:
     """Exact two-sided interval of a success rate; (0, 1) for n = 0.
@@ -180,14 +185,14 @@ def running_time_ratio(
     n = cost_a.size
     value = _quotient(expected_running_time(cost_a, reached_a), expected_running_time(cost_b, reached_b))
     if n == 0 or math.isnan(value):
-        return Ratio(value, 0.0, math.inf, math.nan, "none", n)
+        return Ratio.without_limits(value, n)
     if n < 2 or min(reached_a.sum(), reached_b.sum()) < 2:
         low, high = _bound(cost_a, reached_a, cost_b, reached_b, level)
         return Ratio(value, low, high, math.nan, "bound", n)
     with np.errstate(divide="ignore", invalid="ignore"):
         without_one = np.log(_ert_without_one(cost_a, reached_a)) - np.log(_ert_without_one(cost_b, reached_b))
     if not (np.isfinite(without_one).all() and 0 < value < math.inf):
-        return Ratio(value, 0.0, math.inf, math.nan, "none", n)
+        return Ratio.without_limits(value, n)
     jackknife = (n - 1) / n * float(np.sum((without_one - without_one.mean()) ** 2))
     error = math.sqrt(jackknife + extra_variance)
     costs = np.log(cost_a.sum() - cost_a) - np.log(cost_b.sum() - cost_b)
@@ -202,11 +207,11 @@ def geometric_ratio(a: FloatArray, b: FloatArray, level: float = LEVEL) -> Ratio
     use = np.isfinite(a) & np.isfinite(b) & (a > 0) & (b > 0)
     n = int(use.sum())
     if n == 0:
-        return Ratio(math.nan, 0.0, math.inf, math.nan, "none", 0)
+        return Ratio.without_limits(math.nan, 0)
     logs = np.log(a[use] / b[use])
     value = math.exp(float(logs.mean()))
     if n == 1:
-        return Ratio(value, 0.0, math.inf, math.nan, "none", 1)
+        return Ratio.without_limits(value, 1)
     error = float(logs.std(ddof=1)) / math.sqrt(n)
     factor = math.exp(min(t_quantile(n - 1, level) * error, 700.0))
     return Ratio(value, value / factor, value * factor, error, "jackknife", n, n - 1)

@@ -155,11 +155,11 @@ def error_of(logs: FloatArray, known: Common) -> Error:
 def moderated_ratio(logs: FloatArray, known: Common, level: float = LEVEL) -> Ratio:
     """Geometric mean of ratios given by their logarithms, shape (n,), with the interval of `error_of`."""
     if logs.size == 0:
-        return Ratio(math.nan, 0.0, math.inf, math.nan, "none", 0)
+        return Ratio.without_limits(math.nan, 0)
     value = math.exp(float(logs.mean()))
     error = error_of(logs, known)
     if not error.known:
-        return Ratio(value, 0.0, math.inf, math.nan, "none", logs.size)
+        return Ratio.without_limits(value, logs.size)
     # exp overflows past 709; an interval that wide bounds nothing.
     factor = math.exp(min(error.half_width(level), 700.0))
     return Ratio(value, value / factor, value * factor, math.nan, "moderated", logs.size)

@@ -2,7 +2,7 @@
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -31,6 +31,14 @@ class Verdict(StrEnum):
 LESS = frozenset({Verdict.HOLDS, Verdict.ONLY_STATEFUL})
 MORE = frozenset({Verdict.REVERSED, Verdict.ONLY_STATELESS})
 DIFFERENT = LESS | MORE
+BY_INTERVAL = frozenset({Verdict.HOLDS, Verdict.REVERSED})
+"""Differences that an interval shows; the others are those of one arm without a success."""
+
+
+def less_and_more(verdicts: Iterable[Verdict]) -> tuple[int, int]:
+    """How many say that stateful costs less, and how many that it costs more."""
+    verdicts = list(verdicts)
+    return sum(one in LESS for one in verdicts), sum(one in MORE for one in verdicts)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from reports.claim.arms import Comparison
 from reports.claim.robustness import floor_checks
 from reports.collect.grouping import arms_by_setting
 from reports.collect.read import Run
-from reports.statistics.verdict import Verdict
+from reports.statistics.verdict import BY_INTERVAL
 
 FEW_SEEDS = 10
 
@@ -153,7 +153,7 @@ def _of_comparisons(compared: Iterable[Comparison], itself: Iterable[Comparison]
             if arm.coarse:
                 yield Caution.COARSE, f"{label}, {arm.record.case.regime}"
     for one in itself:
-        if one.updates.verdict in {Verdict.HOLDS, Verdict.REVERSED}:
+        if one.updates.verdict in BY_INTERVAL:
             yield Caution.FALSE_CALL, f"{one.setting.label}, {one.a.record.case.regime}"
 
 

@@ -14,7 +14,7 @@ from reports.costs.contrasts import AXES, SECONDS, Contrast, Growth, longest, of
 from reports.costs.memory_peaks import FACTOR, LEAST_SHARE, Pair
 from reports.costs.payback import Payback
 from reports.costs.roofline import NARROW, UNKNOWN
-from reports.formatting import listing, never, number, percent, ratio, seconds, size, span
+from reports.formatting import listing, low_to_high, never, number, percent, ratio, seconds, size, span
 from reports.statistics.intervals import LEVEL, Ratio
 
 USUAL = 0.9
@@ -72,7 +72,7 @@ def _compiling(here: list[Contrast]) -> str:
     theirs = [one.b.compile_seconds for one in here if one.b.compiling]
     if not ours or not theirs:
         return ""
-    first, second = (_range(side, seconds) for side in (ours, theirs))
+    first, second = (low_to_high(side, seconds) for side in (ours, theirs))
     return f" The first call takes {first} longer than later ones, against {second}."
 
 
@@ -145,7 +145,7 @@ def _inference(here: list[Contrast]) -> str:
         return ""
     counts = Counter(judged(one) for one in told)
     tally = listing([f"{word} in {n}" for word, n in counts.most_common()])
-    return f" A forward pass: {tally} of {len(told)}, ratios {_range([one.value for one in told])}."
+    return f" A forward pass: {tally} of {len(told)}, ratios {low_to_high([one.value for one in told])}."
 
 
 def _unrolling(found: Costs) -> Said:
@@ -196,20 +196,15 @@ def _memory(pairs: list[Pair]) -> tuple[str, str]:
         for one in ((low,) if low is high else (low, high))
     ]
     beyond = [one.beyond_framework for one in pairs if math.isfinite(one.beyond_framework)]
-    resident = f"; what the process takes beyond the framework is {_range(beyond)} times" if beyond else ""
+    resident = f"; what the process takes beyond the framework is {low_to_high(beyond)} times" if beyond else ""
     count = high.a.count
     why = (
         ": an unrolled graph keeps the gradient of the weights at every step until it adds them up"
         if count and count.of_steps > count.activations
         else ""
     )
-    short = f" It takes {_range([one.ratio for one in pairs])} times the loop's memory."
+    short = f" It takes {low_to_high([one.ratio for one in pairs])} times the loop's memory."
     return short, f" Its allocator's peak in training is {' to '.join(ends)} times the loop's{why}{resident}."
-
-
-def _range(values: list[float], write: Callable[[float], str] = number) -> str:
-    low, high = write(min(values)), write(max(values))
-    return low if low == high else f"{low} to {high}"
 
 
 def _state(found: Costs) -> Said:

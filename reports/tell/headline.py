@@ -8,7 +8,7 @@ from reports.claim.arms import Comparison
 from reports.claim.width import WidthComparison
 from reports.collect.grouping import Setting, by_engine, engine_by_engine
 from reports.formatting import count, listing
-from reports.statistics.verdict import LESS, MORE, Verdict
+from reports.statistics.verdict import LESS, MORE, Verdict, less_and_more
 
 
 def headline(compared: list[Comparison], widths: list[WidthComparison]) -> list[str]:
@@ -93,7 +93,7 @@ def _network(widths: list[WidthComparison]) -> str:
     lstm = [one for one in widths if one.setting.cell == "lstm"]
     here = lstm or widths
     verdicts = Counter(one.verdict for one in here)
-    less, more = (sum(verdicts[v] for v in found) for found in (LESS, MORE))
+    less, more = less_and_more(verdicts.elements())
     answer = _answer(less, more, len(here))
     parts = [
         f"{verb} in {n}"
@@ -193,7 +193,7 @@ def _turning_point(compared: list[Comparison]) -> str:
 
 def _share(here: Iterable[Comparison]) -> str:
     verdicts = [one.updates.verdict for one in here]
-    pays, costs = sum(v in LESS for v in verdicts), sum(v in MORE for v in verdicts)
+    pays, costs = less_and_more(verdicts)
     return f"paid in {pays} and cost in {costs} of {len(verdicts)}"
 
 

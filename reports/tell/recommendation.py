@@ -13,9 +13,9 @@ from reports.collect.grouping import Setting, about_task, arms_by_setting, body
 from reports.collect.read import Run
 from reports.collect.records import Record
 from reports.costs.roofline import flops_per_update
-from reports.formatting import listing, number
+from reports.formatting import listing, low_to_high
 from reports.statistics.intervals import Ratio
-from reports.statistics.verdict import LESS, MORE, Verdict, shown_above_half
+from reports.statistics.verdict import BY_INTERVAL, LESS, MORE, Verdict, less_and_more, shown_above_half
 
 
 class Do(StrEnum):
@@ -67,7 +67,7 @@ def _line(here: list[Comparison]) -> str:
 
 
 def _do(verdicts: list[Verdict]) -> Do:
-    less, more = any(v in LESS for v in verdicts), any(v in MORE for v in verdicts)
+    less, more = less_and_more(verdicts)
     if less and more:
         return Do.DEPENDS
     if less or more:
@@ -80,22 +80,22 @@ def _do(verdicts: list[Verdict]) -> Do:
 def _phrase(do: Do, at: list[int], windows: list[int]) -> str:
     # "from 12 on" only where it is the rest of the grid, and the grid has something before it.
     rest = windows[-len(at) :] == at and 1 < len(at) < len(windows)
-    where = (
-        f"from a window of {at[0]} on" if rest else f"at {'windows' if len(at) > 1 else 'a window'} of {listing(at)}"
-    )
-    bold = do in {Do.CARRY, Do.SHUFFLE}
-    return f"**{do}** {where}" if bold else f"{do} {where}"
+    where = f"from a window of {at[0]} on" if rest else f"at {_windows(at)}"
+    return f"**{do}** {where}" if do in {Do.CARRY, Do.SHUFFLE} else f"{do} {where}"
+
+
+def _windows(at: list[int]) -> str:
+    return f"{'windows' if len(at) > 1 else 'a window'} of {listing(at)}"
 
 
 def _how_sure(do: Do, used: list[Comparison], *, some_declared: bool) -> str:
     if do not in {Do.CARRY, Do.SHUFFLE}:
         return ""
     found = [one for one in used if one.updates.verdict in (LESS if do is Do.CARRY else MORE)]
-    ratios = [one.updates.ratio.value for one in found if one.updates.verdict in {Verdict.HOLDS, Verdict.REVERSED}]
+    ratios = [one.updates.ratio.value for one in found if one.updates.verdict in BY_INTERVAL]
     parts = []
     if ratios:
-        low, high = number(min(ratios)), number(max(ratios))
-        parts.append(f"updates × {low if low == high else f'{low} to {high}'}")
+        parts.append(f"updates × {low_to_high(ratios)}")
     only = len(found) - len(ratios)
     if only:
         arm = "stateful" if do is Do.CARRY else "stateless"
@@ -179,14 +179,9 @@ def _by_verdict(group: list[Comparison]) -> str:
         found = [one for one in group if one.updates.verdict is verdict]
         if not found:
             continue
-        windows = sorted({one.setting.window for one in found})
-        parts.append(
-            phrase.format(
-                windows=f"{'windows' if len(windows) > 1 else 'a window'} of {listing(windows)}",
-                ratios=_range([one.updates.ratio.value for one in found]),
-                seeds=_seeds(found),
-            )
-        )
+        windows = _windows(sorted({one.setting.window for one in found}))
+        ratios = low_to_high(one.updates.ratio.value for one in found)
+        parts.append(phrase.format(windows=windows, ratios=ratios, seeds=_seeds(found)))
     return "; ".join(parts)
 
 
@@ -195,12 +190,7 @@ def _seeds(found: list[Comparison]) -> str:
     known = [float(n) for n in needed if n is not None]
     if not known:
         return ""
-    return f" ({'about ' if len(known) == len(needed) else 'at least '}{_range(known)} seeds would decide it)"
-
-
-def _range(values: list[float]) -> str:
-    low, high = number(min(values)), number(max(values))
-    return low if low == high else f"{low} to {high}"
+    return f" ({'about ' if len(known) == len(needed) else 'at least '}{low_to_high(known)} seeds would decide it)"
 
 
 REGIMES = ("stateless", "stateless-burnin", "stateless-sliding", "stateful")

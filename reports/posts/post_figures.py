@@ -1,18 +1,18 @@
-"""Free-running forecasts of the cosine, as the posts draw them: every replicate faint behind the median."""
+"""The page's two figures: free-running forecasts of the cosine, and where the lagged average was learnt."""
 
 import textwrap
 
 import numpy as np
 from matplotlib.collections import LineCollection
 
-from reports.figures.style import BLUE, FONT, GREY, VERMILLION, Drawing, small_multiples, tidy
+from reports.figures.style import BLUE, FONT, GREY, VERMILLION, Drawing, new_figure, small_multiples, tidy
 from reports.posts.read import Entry
 
 SHOWN = (-0.4, 1.4)
 """What is drawn of the axis: a forecast that leaves it has left the cosine, which spans 0..1."""
 
 
-def draw(entries: list[Entry]) -> Drawing | None:
+def draw_forecast(entries: list[Entry]) -> Drawing | None:
     """One panel for each arm that has a forecast."""
     arms = [
         (entry, entry.arm(name), np.array(values))
@@ -48,3 +48,34 @@ def draw(entries: list[Entry]) -> Drawing | None:
         f"their median. Dashed: the cosine. Cut off at {SHOWN[0]:g} and {SHOWN[1]:g}."
     )
     return Drawing("forecast", figure, caption)
+
+
+def draw_lagged_average(entries: list[Entry]) -> Drawing | None:
+    """One panel an arm; a cell shows how many seeds converged."""
+    entry = next((one for one in entries if "lahead" in one.traces), None)
+    if entry is None:
+        return None
+    lahead, tsteps = entry.traces["lahead"], entry.traces["tsteps"]
+    figure = new_figure(9.3, 2.9)
+    panels = figure.subplots(1, len(entry.arms), sharey=True)
+    for axes, arm in zip(panels, entry.arms, strict=True):
+        share = np.array([[arm.figures[f"converged, lahead {x}, tsteps {n}"].mean() for x in lahead] for n in tsteps])
+        axes.imshow(share, cmap="Blues", vmin=0, vmax=1.8, origin="lower", aspect="auto")
+        for (row, column), value in np.ndenumerate(share):
+            axes.text(column, row, f"{value * len(entry.seeds):.0f}", ha="center", va="center", fontsize=FONT)
+            if lahead[column] < tsteps[row]:
+                axes.text(
+                    column + 0.45, row - 0.46, "memory", ha="right", va="bottom", fontsize=FONT - 3, color="#555555"
+                )
+        axes.set_xticks(range(len(lahead)), [str(x) for x in lahead], fontsize=FONT - 1)
+        axes.set_yticks(range(len(tsteps)), [str(x) for x in tsteps], fontsize=FONT - 1)
+        axes.set_xlabel("lahead (window)", fontsize=FONT - 1)
+        axes.set_title(arm.name, fontsize=FONT - 1)
+    panels[0].set_ylabel("tsteps (reach)", fontsize=FONT - 1)
+    figure.subplots_adjust(left=0.06, right=0.99, bottom=0.19, top=0.88, wspace=0.08)
+    caption = (
+        f"Seeds of {len(entry.seeds)} that converged. Cells marked memory: the window is shorter than the reach, so "
+        "that "
+        "only carried state can get there."
+    )
+    return Drawing("lagged-average", figure, caption)
