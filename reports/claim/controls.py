@@ -1,7 +1,7 @@
 """What the difference is due to: the control arms, predicting otherwise than trained, and a longer window instead."""
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class Share:
     regime: str
     title: str
     sentence: str
-    rows: list[Control] = field(default_factory=list)
+    rows: list[Control]
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,21 @@ from reports.collect.read import Run
 from reports.collect.records import Record
 from reports.costs.timings import Timing, middle
 
-# (gates, bias vectors per gate), as Keras builds the cells; its GRU with reset_after has two biases.
-_CELLS = {"lstm": (4, 1), "gru": (3, 2), "gru_reset_before": (3, 1), "simple_rnn": (1, 1)}
+GATES = {"lstm": 4, "gru": 3, "gru_reset_before": 3, "simple_rnn": 1}
+BIASES = {"lstm": 1, "gru": 2, "gru_reset_before": 1, "simple_rnn": 1}
+"""Bias vectors of a gate, as Keras builds the cells: its GRU with reset_after has two."""
+
+KEPT = {"lstm": 7, "gru": 5, "gru_reset_before": 5, "simple_rnn": 1}
+"""Values a unit and step that the backward pass needs: an LSTM's four gates, its cell state, that state's tanh and its
+output; a GRU's three gates, the product that its reset gate multiplies or makes, and its output; of a simple cell its
+output. The state before a step is the output of the one before it, and not counted again."""
+
+assert set(GATES) == set(BIASES) == set(KEPT) == set(CELL_NAMES)
+
 OUTPUTS = 1
+BYTES = {"float32": 4, "float64": 8, "mixed_bfloat16": 4}
+ACTIVATION_BYTES = BYTES | {"mixed_bfloat16": 2}
+STATES = {"lstm": 2}
 
 
 def features(cell: str, layers: int, units: int, parameters: int) -> int | None:
@@ -28,9 +40,9 @@ def features(cell: str, layers: int, units: int, parameters: int) -> int | None:
     A layer of U units with F inputs, G gates and b biases per gate has G U (F + U + b) parameters, the layers above the
     first have F = U, and the dense head of one output has U + 1.
     """
-    if cell not in _CELLS:
+    if cell not in GATES:
         return None
-    gates, biases = _CELLS[cell]
+    gates, biases = GATES[cell], BIASES[cell]
     above = (layers - 1) * gates * units * (2 * units + biases)
     first = parameters - above - (units + 1) * OUTPUTS
     found, rest = divmod(first, gates * units)
@@ -57,23 +69,10 @@ def flops_per_update(record: Record) -> float | None:
     targets = convergence.fields.get("targets_per_update")
     if inputs is None or targets is None:
         return None
-    gates, units = _CELLS[case.cell][0], case.units
+    gates, units = GATES[case.cell], case.units
     steps = convergence.cell_steps_per_update / case.layers
-    products = sum(2 * gates * units * (below + units) for below in (inputs, *[units] * (case.layers - 1)))
+    products = sum(2 * gates * units * (below + units) for below in _below(case, inputs))
     return 3.0 * (steps * products + float(targets) * 2 * units * OUTPUTS)
-
-
-GATES = {"lstm": 4, "gru": 3, "gru_reset_before": 3, "simple_rnn": 1}
-KEPT = {"lstm": 7, "gru": 5, "gru_reset_before": 5, "simple_rnn": 1}
-"""Values a unit and step that the backward pass needs: an LSTM's four gates, its cell state, that state's tanh and its
-output; a GRU's three gates, the product that its reset gate multiplies or makes, and its output; of a simple cell its
-output. The state before a step is the output of the one before it, and not counted again."""
-
-BYTES = {"float32": 4, "float64": 8, "mixed_bfloat16": 4}
-ACTIVATION_BYTES = BYTES | {"mixed_bfloat16": 2}
-STATES = {"lstm": 2}
-
-assert set(GATES) == set(KEPT) == set(CELL_NAMES)
 
 
 @dataclass(frozen=True)

@@ -208,12 +208,16 @@ def verdict_table(cells: list[VerdictCell]) -> str:
     for (family, success, paired), group in itertools.groupby(cells, key=lambda one: one[:3]):
         here = list(group)
         rates = " and ".join(f"{rate:g}" for rate in dict.fromkeys(success))
-        columns = zip(*((one.covered, one.bounded, one.false_calls, one.false_families) for one in here), strict=True)
-        numbers = ["" if math.isnan(column[0]) else " ".join(f"{100 * v:.1f}" for v in column) for column in columns]
+        shares = _percent([(one.covered, one.bounded, one.false_calls, one.false_families) for one in here])
         sizes = " ".join(str(one.n) for one in here)
-        pairs = "paired" if paired else "unpaired"
-        lines.append(f"| {family} | {rates} | {pairs} | {sizes} | {' | '.join(numbers)} |")
+        lines.append(f"| {family} | {rates} | {'paired' if paired else 'unpaired'} | {sizes} | {shares} |")
     return "\n".join(lines)
+
+
+def _percent(rows: list[tuple[float, ...]]) -> str:
+    """Columns of a table's line, each with the values of all its rows; empty where a column's are unknown."""
+    columns = zip(*rows, strict=True)
+    return " | ".join("" if math.isnan(one[0]) else " ".join(f"{100 * v:.1f}" for v in one) for one in columns)
 
 
 def every_verdict() -> list[VerdictCell]:
@@ -354,10 +358,9 @@ def ratio_table(cells: list[RatioCell]) -> str:
     ordered = sorted(cells, key=lambda one: (list(SPREADS).index(one.spread), one.processes, order.index(one.method)))
     for (spread, processes, method), group in itertools.groupby(ordered, key=lambda one: one[:3]):
         here = list(group)
-        columns = zip(*((one.covered, one.noisy, one.quiet, one.width) for one in here), strict=True)
-        numbers = ["" if math.isnan(column[0]) else " ".join(f"{100 * v:.1f}" for v in column) for column in columns]
+        numbers = _percent([(one.covered, one.noisy, one.quiet, one.width) for one in here])
         sizes = " ".join(str(one.pairs) for one in here)
-        lines.append(f"| {spread} | {processes} | {method} | {sizes} | {' | '.join(numbers)} |")
+        lines.append(f"| {spread} | {processes} | {method} | {sizes} | {numbers} |")
     return "\n".join(lines)
 
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -125,7 +125,7 @@ class Advice:
 
     task: str
     about: str
-    sentences: list[str] = field(default_factory=list)
+    sentences: list[str]
 
 
 def advice(compared: list[Comparison]) -> list[Advice]:
@@ -165,12 +165,9 @@ def _network(found: list[Comparison]) -> str:
     setting = found[0].setting
     layers = "" if setting.layers == 1 else f"{setting.layers} layers of "
     units = listing(sorted({one.setting.units for one in found}))
-    return f"{setting.cell_name}, {layers}{units} units and batch size {setting.batch_size}{_where(setting)}"
-
-
-def _where(setting: Setting) -> str:
     unusual = [*setting.unusual, *([setting.kernel] if setting.kernel != "replicated" else [])]
-    return f" ({', '.join(unusual)})" if unusual else ""
+    aside = f" ({', '.join(unusual)})" if unusual else ""
+    return f"{setting.cell_name}, {layers}{units} units and batch size {setting.batch_size}{aside}"
 
 
 def _by_verdict(group: list[Comparison]) -> str:
@@ -380,13 +377,13 @@ def recommendations(run: Run) -> list[Recommendation]:
 
 
 def _recommend(run: Run, task: str, engine: str, arms: list[tuple[Setting, Record]]) -> Recommendation:
-    alone = [(setting, record, compare(setting, record, record).a) for setting, record in arms]
-    alone.sort(key=lambda one: one[2].ert * _flops(one[1]))
-    reliable = [one for one in alone if shown_above_half(one[2].hits, one[2].n)]
-    rest = [one for one in alone if reliable and not shown_above_half(one[2].hits, one[2].n)]
+    alone = [(setting, compare(setting, record, record).a) for setting, record in arms]
+    alone.sort(key=lambda one: one[1].ert * _flops(one[1].record))
+    reliable = [(setting, arm) for setting, arm in alone if shown_above_half(arm.hits, arm.n)]
+    rest = [(setting, arm) for setting, arm in alone if reliable and not shown_above_half(arm.hits, arm.n)]
 
-    def candidates(some: list[tuple[Setting, Record, Arm]]) -> list[Candidate]:
-        return [Candidate(setting, arm, compare(setting, record, reliable[0][1])) for setting, record, arm in some]
+    def candidates(some: list[tuple[Setting, Arm]]) -> list[Candidate]:
+        return [Candidate(setting, arm, compare(setting, arm.record, reliable[0][1].record)) for setting, arm in some]
 
     return Recommendation(
         task=task,
@@ -395,7 +392,7 @@ def _recommend(run: Run, task: str, engine: str, arms: list[tuple[Setting, Recor
         reliable=candidates(reliable),
         unreliable=candidates(rest),
         tried=len(arms),
-        nearest=max((arm for *_, arm in alone), key=lambda arm: arm.hits / arm.n),
+        nearest=max((arm for _, arm in alone), key=lambda arm: arm.hits / arm.n),
     )
 
 
