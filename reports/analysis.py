@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from reports.claim.arms import Comparison, against_itself, comparisons
+from reports.claim.arms import Comparison, comparisons, self_comparisons
 from reports.claim.controls import (
     Control,
     Finding,
@@ -44,6 +44,8 @@ class Analysis:
     ----------
     judged
         Every comparison of two arms with the same target; `compared`: those of stateful against stateless among them.
+    a_a
+        Every arm against itself on other seeds.
     """
 
     run: Run
@@ -54,7 +56,7 @@ class Analysis:
     summary_lines: list[SummaryLine]
     judged: list[Comparison]
     compared: list[Comparison]
-    itself: list[Comparison]
+    a_a: list[Comparison]
     widths: list[WidthComparison]
     advice: list[Advice]
     controls: list[Control]
@@ -78,7 +80,7 @@ class Analysis:
     @property
     def false_calls(self) -> list[Comparison]:
         """Comparisons of an arm with itself that came out as a difference."""
-        return [one for one in self.itself if one.updates.verdict in BY_INTERVAL]
+        return [one for one in self.a_a if one.updates.verdict in BY_INTERVAL]
 
     @property
     def declared(self) -> list[Comparison]:
@@ -106,7 +108,7 @@ def analyse(run: Run) -> Analysis:
     every = comparisons(run)
     judged = [one for one in every if one.same_target and one.a.n]
     compared = [one for one in judged if one.of_the_claim]
-    itself = against_itself(run)
+    a_a = self_comparisons(run)
     widths = width_comparisons(run)
     beside = controls(judged)
     otherwise = predicted_otherwise(run)
@@ -119,7 +121,7 @@ def analyse(run: Run) -> Analysis:
         summary_lines=summary_lines(compared),
         judged=judged,
         compared=compared,
-        itself=itself,
+        a_a=a_a,
         widths=widths,
         advice=advice(compared),
         controls=beside,
@@ -132,6 +134,6 @@ def analyse(run: Run) -> Analysis:
         same_arms=same_arms(run),
         costs=costs(run),
         floors=floor_checks(run),
-        warnings=collect_warnings(run, every, itself),
+        warnings=collect_warnings(run, every, a_a),
         effort=effort(run),
     )

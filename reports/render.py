@@ -124,7 +124,7 @@ def false_calls(found: Analysis) -> list[FalseCalls]:
     called = Counter(one.setting.engine for one in found.false_calls)
     return [
         FalseCalls(engine, called[engine], len(here), clopper_pearson(called[engine], len(here)))
-        for engine, here in by_engine(found.itself, lambda one: one.setting).items()
+        for engine, here in by_engine(found.a_a, lambda one: one.setting).items()
     ]
 
 

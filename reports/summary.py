@@ -52,7 +52,7 @@ def summary(found: Analysis) -> dict[str, Any]:
         ],
         "network": [_widths(one) for one in found.widths],
         "floors": {"checked": len(found.floors), "below": [one.key for one in found.floors if one.below]},
-        "against_itself": {"comparisons": len(found.itself), "false_calls": len(found.false_calls)},
+        "against_itself": {"comparisons": len(found.a_a), "false_calls": len(found.false_calls)},
         "costs": costs_summary(found.costs),
         "warnings": [
             {"code": one.code, "meaning": one.meaning, "remedy": one.remedy, "where": one.where}

@@ -244,7 +244,7 @@ def families(run: Run) -> dict[str, int]:
     return {name: counts[name] for name in in_order(counts)}
 
 
-def against_itself(run: Run) -> list[Comparison]:
+def self_comparisons(run: Run) -> list[Comparison]:
     """A/A: every arm against itself on other seeds, where a verdict can only be false.
 
     Where the run repeated an arm on other seeds, the repetition; else the odd-numbered evaluation replicates

@@ -94,10 +94,10 @@ class Noted:
     where: tuple[str, ...]
 
 
-def collect_warnings(run: Run, compared: list[Comparison], itself: list[Comparison]) -> list[Noted]:
+def collect_warnings(run: Run, compared: list[Comparison], a_a: list[Comparison]) -> list[Noted]:
     """Every warning of a run, the gravest first, each once with all it touches."""
     found: defaultdict[Caution, list[str]] = defaultdict(list)
-    every = (_of_files(run), _of_family(run, compared), _of_comparisons(compared, itself), _of_records(run))
+    every = (_of_files(run), _of_family(run, compared), _of_comparisons(compared, a_a), _of_records(run))
     for kind, where in chain.from_iterable(every):
         found[kind].append(where)
     ours = [
@@ -139,7 +139,7 @@ def _of_family(run: Run, compared: Iterable[Comparison]) -> Iterator[tuple[Cauti
             yield Caution.DECLARED_MISSING, " against ".join(pair)
 
 
-def _of_comparisons(compared: Iterable[Comparison], itself: Iterable[Comparison]) -> Iterator[tuple[Caution, str]]:
+def _of_comparisons(compared: Iterable[Comparison], a_a: Iterable[Comparison]) -> Iterator[tuple[Caution, str]]:
     for one in compared:
         label = one.setting.label
         if not one.same_target:
@@ -152,7 +152,7 @@ def _of_comparisons(compared: Iterable[Comparison], itself: Iterable[Comparison]
         for arm in (one.a, one.b):
             if arm.coarse:
                 yield Caution.COARSE, f"{label}, {arm.record.case.regime}"
-    for one in itself:
+    for one in a_a:
         if one.updates.verdict in BY_INTERVAL:
             yield Caution.FALSE_CALL, f"{one.setting.label}, {one.a.record.case.regime}"
 

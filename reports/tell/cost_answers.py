@@ -32,11 +32,11 @@ class Answer:
     text: str
 
 
-Said = tuple[str, str] | None
+ShortAndLong = tuple[str, str] | None
 """The short answer and the long one."""
 
 
-Say = Callable[[Costs], Said]
+Answering = Callable[[Costs], ShortAndLong]
 
 
 def answers(found: Costs) -> list[Answer]:
@@ -83,7 +83,7 @@ def judged(one: Ratio) -> str:
     return "faster" if one.high < 1 else "slower" if one.low > 1 else "not told apart"
 
 
-def _several(found: Costs, what: str, subject: str, verdicts: tuple[str, ...] = (), who: str = "") -> Said:
+def _several(found: Costs, what: str, subject: str, verdicts: tuple[str, ...] = (), who: str = "") -> ShortAndLong:
     """Of one kind of ratio; `who` is faster or slower in the short answer, where the question leaves that open."""
     here = found.contrasts.of(what)
     if not here:
@@ -148,7 +148,7 @@ def _inference(here: list[Contrast]) -> str:
     return f" A forward pass: {tally} of {len(told)}, ratios {low_to_high([one.value for one in told])}."
 
 
-def _unrolling(found: Costs) -> Said:
+def _unrolling(found: Costs) -> ShortAndLong:
     what = "unrolled / loop"
     said = _several(found, what, "unrolled against the loop", YES_NO)
     short, long = _memory(found.unrolled)
@@ -157,7 +157,7 @@ def _unrolling(found: Costs) -> Said:
     return (short.strip(), long.strip()) if long else None
 
 
-def _xla(found: Costs) -> Said:
+def _xla(found: Costs) -> ShortAndLong:
     what = "XLA loop / loop"
     said = _several(found, what, "the loop under XLA against the plain one", YES_NO)
     return said and (said[0] + _ahead(found.paybacks, what), said[1] + _pays(found.paybacks, what))
@@ -207,7 +207,7 @@ def _memory(pairs: list[Pair]) -> tuple[str, str]:
     return short, f" Its allocator's peak in training is {' to '.join(ends)} times the loop's{why}{resident}."
 
 
-def _state(found: Costs) -> Said:
+def _state(found: Costs) -> ShortAndLong:
     short, long = _several(found, "stateful / stateless", "a stateful update against a stateless one") or ("", "")
     if found.states:
         one = max(found.states, key=lambda pair: pair.a.count.state if pair.a.count else 0)
@@ -221,7 +221,7 @@ def _state(found: Costs) -> Said:
     return (short.strip(), long.strip()) if long else None
 
 
-def _fit(found: Costs) -> Said:
+def _fit(found: Costs) -> ShortAndLong:
     here = [one for one in found.contrasts.found if one.what.startswith("fit / ")]
     if not here:
         return None
@@ -243,7 +243,7 @@ def _fit(found: Costs) -> Said:
     )
 
 
-def _growth(found: Costs) -> Said:
+def _growth(found: Costs) -> ShortAndLong:
     lines: dict[str, list[Growth]] = {
         name: [
             one for (_, kernel, _), one in longest(found.growths, axis, (SECONDS,)).items() if kernel in ("loop", "xla")
@@ -270,7 +270,7 @@ def _growth(found: Costs) -> Said:
     )
 
 
-def _limits(found: Costs) -> Said:
+def _limits(found: Costs) -> ShortAndLong:
     if not found.points:
         return None
     shares = sorted(found.points, key=lambda one: one.shares["arithmetic"])
@@ -288,12 +288,12 @@ def _limits(found: Costs) -> Said:
     return f"At most {high} {rate}. {explains}", f"Between {low} and {high} {rate}. {explains}"
 
 
-def _of(what: str, subject: str, verdicts: tuple[str, ...] = YES_NO, who: str = "") -> Say:
+def _of(what: str, subject: str, verdicts: tuple[str, ...] = YES_NO, who: str = "") -> Answering:
     return lambda found: _several(found, what, subject, verdicts, who)
 
 
 _DEFAULT = ("It depends", "The default is no slower")
-QUESTIONS: tuple[tuple[str, Say], ...] = (
+QUESTIONS: tuple[tuple[str, Answering], ...] = (
     ("Does unrolling pay?", _unrolling),
     ("Does XLA pay?", _xla),
     ("What does carrying the state take?", _state),

@@ -123,7 +123,7 @@ def test_a_recommendation_weighs_the_arms_of_one_engine():
         for name, (carried, not_carried) in {"tensorflow": (FAST, SLOW), "jax": (SLOW, FAST)}.items()
         for regime, hits in (("stateful", carried), ("stateless", not_carried))
     ]
-    run = Run(folder=synthetic.Path("nowhere"), about={}, records=tuple(map(Record.from_dict, records)))
+    run = synthetic.run_of(records, synthetic.Path("nowhere"))
     assert [(one.engine, one.answer, one.tried) for one in recommendations(run)] == [
         ("tensorflow", "Carry state", 2), ("jax", "Do not carry state", 2),
     ]  # fmt: skip

@@ -106,13 +106,13 @@ def test_an_arm_against_itself_is_rarely_called_different():
         for seed in range(1, 41)
     ]
     found = analyse(run_of(records))
-    assert len(found.itself) == 40
+    assert len(found.a_a) == 40
     assert len(found.false_calls) <= 4
 
 
 def test_a_repetition_is_the_other_half_of_the_check():
     records = [synthetic.convergence([100] * 10, case_=synthetic.case(repetition=repetition)) for repetition in (0, 1)]
-    (one,) = analyse(run_of(records)).itself
+    (one,) = analyse(run_of(records)).a_a
     assert one.a.n == 10
 
 

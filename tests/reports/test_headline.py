@@ -4,8 +4,6 @@ import pytest
 import synthetic
 
 from reports.claim.arms import comparisons
-from reports.collect.read import Run
-from reports.collect.records import Record
 from reports.tell.headline import turning_point, turns
 
 SLOW, QUICK = synthetic.hits(400, seed=1), synthetic.hits(200, seed=2)
@@ -14,7 +12,7 @@ PAYS, COSTS, OPEN = (QUICK, SLOW), (SLOW, QUICK), (synthetic.hits(300, seed=3), 
 
 def compared(*by_window):
     records = [one for number, arms in enumerate(by_window) for one in synthetic.pair(*arms, window=2 ** (number + 1))]
-    return comparisons(Run(folder=None, about={}, records=tuple(map(Record.from_dict, records))))
+    return comparisons(synthetic.run_of(records))
 
 
 @pytest.mark.parametrize(

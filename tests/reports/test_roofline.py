@@ -2,7 +2,6 @@ import pytest
 import synthetic
 
 from reports.analysis import analyse
-from reports.collect.read import Run
 from reports.collect.records import Record
 from reports.costs.roofline import features, flops_per_update
 
@@ -46,7 +45,7 @@ def test_flops_can_disagree_with_updates():
     # As many updates as it takes, each with half as many steps again.
     records = synthetic.pair(synthetic.hits(300, spread=0.02, seed=1), synthetic.hits(400, spread=0.02, seed=1))
     records[0]["convergence"]["cell_steps_per_update"] = 48
-    (one,) = analyse(Run(folder=None, about={}, records=tuple(map(Record.from_dict, records)))).compared
+    (one,) = analyse(synthetic.run_of(records)).compared
     assert one.updates.verdict == "holds"
     assert one.flops.verdict == "reversed"
     assert one.flops.ratio.value == pytest.approx(one.updates.ratio.value * (48 * 576 + 512) / (32 * 576 + 512))
@@ -56,5 +55,5 @@ def test_flops_can_disagree_with_updates():
 def test_what_cannot_be_counted_is_not_invented():
     records = synthetic.pair([100] * 3, [100] * 3)
     records[0]["convergence"]["parameters"] = 1
-    (one,) = analyse(Run(folder=None, about={}, records=tuple(map(Record.from_dict, records)))).compared
+    (one,) = analyse(synthetic.run_of(records)).compared
     assert one.flops is None

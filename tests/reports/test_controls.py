@@ -3,8 +3,7 @@
 import synthetic
 
 from reports.analysis import analyse
-from reports.collect.read import Run, read
-from reports.collect.records import Record
+from reports.collect.read import read
 from reports.render import write_report
 
 SLOW = synthetic.hits(400, seed=1), synthetic.hits(500, seed=2)
@@ -16,7 +15,7 @@ def records(burn_in, **changes):
 
 
 def findings(made):
-    return analyse(Run(folder=None, about={}, records=tuple(map(Record.from_dict, made)))).findings
+    return analyse(synthetic.run_of(made)).findings
 
 
 def test_it_is_said_near_the_top(tmp_path):
@@ -86,6 +85,6 @@ def test_a_declared_control_is_called_declared_and_counts_in_the_family(tmp_path
 def test_one_declared_half_is_not_enough():
     made = records(synthetic.hits(100, seed=3))
     _, stateless, burn_in = (one["key"] for one in made)
-    run = Run(folder=None, about={"family": [[burn_in, stateless]]}, records=tuple(map(Record.from_dict, made)))
+    run = synthetic.run_of(made, family=[[burn_in, stateless]])
     (one,) = analyse(run).findings
     assert not one.declared
