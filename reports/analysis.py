@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from reports.claim.arms import Comparison, comparisons, self_comparisons
+from reports.claim.arms import Comparison, WidthComparison, comparisons, self_comparisons, width_comparisons
 from reports.claim.controls import (
     Control,
     Finding,
@@ -26,7 +26,6 @@ from reports.claim.robustness import (
     same_arms,
     sensitivity,
 )
-from reports.claim.width import WidthComparison, width_comparisons
 from reports.collect.grouping import engines_of
 from reports.collect.read import Effort, Run, effort
 from reports.costs import Costs, costs

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reports.analysis import Analysis
-from reports.claim.arms import Arm, Comparison
-from reports.claim.width import WidthArm, WidthComparison
+from reports.claim.arms import Arm, Comparison, WidthArm, WidthComparison
 from reports.collect.read import Run
 from reports.costs import Costs
 from reports.costs.contrasts import off

@@ -1,6 +1,6 @@
-"""Less training: two arms of a setting, paired by seed, judged in updates, cell steps, FLOPs and seconds."""
+"""Less training and a smaller network: two arms of a setting, paired by seed, and the narrowest width of each."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -11,7 +11,7 @@ from bench.warnings import Warn
 from reports.collect.grouping import USUAL, Setting, arms_by_setting, body, by_engine, in_order
 from reports.collect.read import Run
 from reports.collect.records import Convergence, Record, Replicate, costs_of
-from reports.costs.roofline import flops_per_update
+from reports.costs.roofline import count, flops_per_update
 from reports.statistics.intervals import (
     LEVEL,
     BoolArray,
@@ -24,7 +24,17 @@ from reports.statistics.intervals import (
     rounding_variance,
     running_time_interval,
 )
-from reports.statistics.verdict import DIFFERENT, Judgement, holm, judge, sign_flip_p
+from reports.statistics.verdict import (
+    DIFFERENT,
+    Judgement,
+    Verdict,
+    WidthInterval,
+    compare_widths,
+    holm,
+    judge,
+    sign_flip_p,
+    width_interval,
+)
 
 CLAIM = ("stateful", "stateless")
 CONTROLS = tuple(name for name, regime in REGIMES.items() if name not in CLAIM and not regime.misaligned)
@@ -272,3 +282,78 @@ def _halves(record: Record) -> tuple[Record, Record]:
         replace(record, convergence=replace(whole, replicates=whole.evaluation[0::2])),
         replace(record, convergence=replace(whole, replicates=whole.evaluation[1::2])),
     )
+
+
+@dataclass(frozen=True)
+class WidthArm:
+    """One regime over the widths: (hits, replicates) by width, the interval, the cost at its upper end.
+
+    `memory_bytes` is the allocator's peak where it was measured, `counted_bytes` what must exist at once.
+    """
+
+    interval: WidthInterval
+    counts: dict[int, tuple[int, int]]
+    parameters: int | None
+    memory_bytes: int | None
+    counted_bytes: int | None
+    seconds_per_update: float | None
+
+
+@dataclass(frozen=True)
+class WidthComparison:
+    """Both arms over the widths that both have; `setting.units` is 0."""
+
+    setting: Setting
+    stateful: WidthArm
+    stateless: WidthArm
+    verdict: Verdict
+
+
+def width_comparisons(run: Run) -> list[WidthComparison]:
+    """Compare every group of settings that differ in units only, two of them or more with both arms."""
+    groups: defaultdict[Setting, dict[int, dict[str, Record]]] = defaultdict(dict)
+    for setting, arms in arms_by_setting(run).items():
+        if {"stateful", "stateless"} <= arms.keys():
+            groups[replace(setting, units=0)][setting.units] = arms
+    found = []
+    for setting, by_units in groups.items():
+        if len(by_units) < 2:
+            continue
+        stateful, stateless = (
+            _width_arm(run, setting, {units: arms[regime] for units, arms in by_units.items()})
+            for regime in ("stateful", "stateless")
+        )
+        verdict = compare_widths(stateful.interval, stateless.interval)
+        found.append(WidthComparison(setting, stateful, stateless, verdict))
+    return found
+
+
+def _width_arm(run: Run, setting: Setting, by_units: dict[int, Record]) -> WidthArm:
+    counts = {
+        units: (sum(one.reached for one in body(record).evaluation), len(body(record).evaluation))
+        for units, record in sorted(by_units.items())
+    }
+    interval = width_interval(list(counts), [hits for hits, _ in counts.values()], [n for _, n in counts.values()])
+    at = by_units.get(interval.up_to or -1)
+    counted = count(at) if at else None
+    return WidthArm(
+        interval=interval,
+        counts=counts,
+        parameters=body(at).parameters if at else None,
+        memory_bytes=_memory_at_width(run, setting, at) if at else None,
+        counted_bytes=counted.total if counted else None,
+        seconds_per_update=body(at).median_seconds_per_update if at else None,
+    )
+
+
+def _memory_at_width(run: Run, setting: Setting, record: Record) -> int | None:
+    """Allocator's peak at that width: of the same kernel, else of the first kernel measured."""
+    wanted = replace(setting, units=record.case.units)
+    same = [
+        one
+        for one in run.of_kind("memory")
+        if one.case.regime == record.case.regime and replace(Setting.of(one.case), kernel=wanted.kernel) == wanted
+    ]
+    same.sort(key=lambda one: one.case.kernel != wanted.kernel)
+    peak = same[0].body.get("allocator_peak_bytes") if same else None
+    return None if peak is None else int(peak)

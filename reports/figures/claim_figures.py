@@ -7,8 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch, Rectangle
 
-from reports.claim.arms import Arm, Comparison
-from reports.claim.width import WidthArm, WidthComparison
+from reports.claim.arms import Arm, Comparison, WidthArm, WidthComparison
 from reports.figures.style import (
     FONT,
     REGIME_STYLES,

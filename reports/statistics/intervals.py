@@ -1,4 +1,8 @@
-"""What reaching a target costs where some trainings never reach it, and intervals: exact, jackknife-t, Student's."""
+"""What reaching a target costs where some trainings never reach it, and intervals: exact, jackknife-t, Student's.
+
+Throughout, `cost` has shape (n,), in any unit, and holds what a replicate spent until it reached the target
+or was censored; `reached` has shape (n,) and tells which.
+"""
 
 import math
 from dataclasses import dataclass

@@ -4,8 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from reports.claim.arms import Comparison
-from reports.claim.width import WidthComparison
+from reports.claim.arms import Comparison, WidthComparison
 from reports.collect.grouping import Setting, by_engine, engine_by_engine
 from reports.formatting import count, listing
 from reports.statistics.verdict import LESS, MORE, Verdict, less_and_more
