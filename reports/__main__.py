@@ -18,8 +18,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     # After parsing, so that --help and a wrong option answer at once.
-    from reports.effort import effort  # noqa: PLC0415
-    from reports.read import RunNotReadableError, read  # noqa: PLC0415
+    from reports.collect.read import (  # noqa: PLC0415
+        RunNotReadableError,
+        effort,
+        read,
+    )
     from reports.render import write_report  # noqa: PLC0415
 
     code = 0

@@ -2,25 +2,37 @@
 
 from dataclasses import dataclass
 
-from reports.advice import Advice, advice
-from reports.attribution import Control, Otherwise, Share, controls, gains_by_carrying, predicted_otherwise, shares
-from reports.compare import Comparison, against_itself, comparisons
-from reports.costs.analysis import Costs, costs
-from reports.effort import Effort, effort
-from reports.engines import engines_of
-from reports.findings import Finding, findings
-from reports.floors import FloorCheck, floor_checks
-from reports.frameworks import SameArm, same_arms
-from reports.glance import Line, glance
-from reports.headline import headline
-from reports.instead import Instead, instead
-from reports.narrowest import WidthComparison, width_comparisons
-from reports.rates import Rates, rates
-from reports.read import Run
-from reports.sensitivity import Sensitivity, sensitivity
-from reports.statistics.verdict import Verdict
-from reports.turning import Turn, turning_point, turns
-from reports.warnings import Noted, collect
+from reports.claim.arms import Comparison, WidthComparison, comparisons, self_comparisons, width_comparisons
+from reports.claim.controls import (
+    Control,
+    Finding,
+    LongerWindow,
+    Otherwise,
+    Share,
+    controls,
+    findings,
+    gains_by_carrying,
+    longer_windows,
+    predicted_otherwise,
+    shares,
+)
+from reports.claim.robustness import (
+    FloorCheck,
+    Rates,
+    SameArm,
+    Sensitivity,
+    floor_checks,
+    rates,
+    same_arms,
+    sensitivity,
+)
+from reports.collect.grouping import engines_of
+from reports.collect.read import Effort, Run, effort
+from reports.costs import Costs, costs
+from reports.statistics.verdict import BY_INTERVAL
+from reports.tell.caveats import Noted, collect_warnings
+from reports.tell.headline import Turn, headline, turning_point, turns
+from reports.tell.recommendation import Advice, SummaryLine, advice, summary_lines
 
 
 @dataclass(frozen=True)
@@ -31,6 +43,8 @@ class Analysis:
     ----------
     judged
         Every comparison of two arms with the same target; `compared`: those of stateful against stateless among them.
+    a_a
+        Every arm against itself on other seeds.
     """
 
     run: Run
@@ -38,15 +52,15 @@ class Analysis:
     turning_point: str
     turns: list[Turn]
     findings: list[Finding]
-    glance: list[Line]
+    summary_lines: list[SummaryLine]
     judged: list[Comparison]
     compared: list[Comparison]
-    itself: list[Comparison]
+    a_a: list[Comparison]
     widths: list[WidthComparison]
     advice: list[Advice]
     controls: list[Control]
     shares: list[Share]
-    instead: list[Instead]
+    longer_windows: list[LongerWindow]
     otherwise: list[Otherwise]
     gains_by_carrying: str
     sensitivity: list[Sensitivity]
@@ -65,7 +79,7 @@ class Analysis:
     @property
     def false_calls(self) -> list[Comparison]:
         """Comparisons of an arm with itself that came out as a difference."""
-        return [one for one in self.itself if one.updates.verdict in {Verdict.HOLDS, Verdict.REVERSED}]
+        return [one for one in self.a_a if one.updates.verdict in BY_INTERVAL]
 
     @property
     def declared(self) -> list[Comparison]:
@@ -93,7 +107,7 @@ def analyse(run: Run) -> Analysis:
     every = comparisons(run)
     judged = [one for one in every if one.same_target and one.a.n]
     compared = [one for one in judged if one.of_the_claim]
-    itself = against_itself(run)
+    a_a = self_comparisons(run)
     widths = width_comparisons(run)
     beside = controls(judged)
     otherwise = predicted_otherwise(run)
@@ -103,15 +117,15 @@ def analyse(run: Run) -> Analysis:
         turning_point=turning_point(compared),
         turns=turns(compared),
         findings=findings(beside),
-        glance=glance(compared),
+        summary_lines=summary_lines(compared),
         judged=judged,
         compared=compared,
-        itself=itself,
+        a_a=a_a,
         widths=widths,
         advice=advice(compared),
         controls=beside,
         shares=shares(beside),
-        instead=instead(run),
+        longer_windows=longer_windows(run),
         otherwise=otherwise,
         gains_by_carrying=gains_by_carrying(otherwise),
         sensitivity=[sensitivity(one) for one in compared],
@@ -119,6 +133,6 @@ def analyse(run: Run) -> Analysis:
         same_arms=same_arms(run),
         costs=costs(run),
         floors=floor_checks(run),
-        warnings=collect(run, every, itself),
+        warnings=collect_warnings(run, every, a_a),
         effort=effort(run),
     )

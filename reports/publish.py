@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from reports.read import COMPRESSED, RECORDS, RunNotReadableError, lines, read
+from reports.collect.read import COMPRESSED, RECORDS, RunNotReadableError, lines, read
 from reports.render import write_report
 
 PUBLISHED = Path(__file__).parent / "published"

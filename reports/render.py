@@ -7,24 +7,21 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reports import words
+from reports import formatting
 from reports.analysis import Analysis, analyse
-from reports.compare import families
-from reports.costs.values import cost_values
-from reports.engines import by_engine
-from reports.figures.drawn import drawings
-from reports.figures.widths import interval_text
-from reports.frameworks import learning_in_short
-from reports.instead import in_short
-from reports.rates import median_second_best
-from reports.read import Run
-from reports.recommendation import recommendations, sentence
-from reports.settings import case_name
+from reports.claim.arms import Comparison, families
+from reports.claim.controls import longer_windows_in_short
+from reports.claim.robustness import learning_in_short, median_second_best
+from reports.collect.grouping import Setting, by_engine, case_name
+from reports.collect.read import Run
+from reports.figures import drawings
+from reports.figures.claim_figures import interval_text
+from reports.formatting import listing
 from reports.statistics.intervals import LEVEL, clopper_pearson
-from reports.statistics.permutation import smallest_p
-from reports.statistics.verdict import LESS, MARGIN
+from reports.statistics.verdict import LESS, MARGIN, Verdict, less_and_more, smallest_p
 from reports.summary import write_summary
-from reports.tables import overview
+from reports.tell.cost_answers import cost_values
+from reports.tell.recommendation import recommendations, sentence
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -62,20 +59,25 @@ def render(found: Analysis, captions: dict[str, str]) -> str:
         autoescape=False,  # noqa: S701  (Markdown, not HTML; `cell` below keeps text inside its table cell)
     )
     environment.filters |= {
-        "number": words.number,
-        "seconds": words.seconds,
-        "size": words.size,
-        "percent": words.percent,
-        "ratio": words.ratio,
-        "mark": words.mark,
-        "listing": words.listing,
+        "number": formatting.number,
+        "seconds": formatting.seconds,
+        "size": formatting.size,
+        "percent": formatting.percent,
+        "ratio": formatting.ratio,
+        "mark": formatting.mark,
+        "listing": formatting.listing,
         "interval_text": interval_text,
-        "cell": words.table_cell,
-        "plain": words.plain,
-        "never": words.never,
+        "cell": formatting.table_cell,
+        "plain": formatting.plain,
+        "never": formatting.never,
         "case_name": case_name,
     }
-    environment.globals |= {"count": words.count, "span": words.span, "limited": words.limited, "sentence": sentence}
+    environment.globals |= {
+        "count": formatting.count,
+        "span": formatting.span,
+        "limited": formatting.limited,
+        "sentence": sentence,
+    }
     return environment.get_template("report.md.j2").render(**_values(found, captions))
 
 
@@ -94,7 +96,7 @@ def _values(found: Analysis, captions: dict[str, str]) -> dict[str, Any]:
         "level": LEVEL,
         "less": LESS,
         "second_best_rate": median_second_best(found.rates),
-        "instead_in_short": in_short(found.instead),
+        "longer_windows_in_short": longer_windows_in_short(found.longer_windows),
         "learning_in_short": learning_in_short(found.same_arms, found.costs.contrasts),
         "family": len(found.run.family),
         "families": families(found.run),
@@ -122,7 +124,7 @@ def false_calls(found: Analysis) -> list[FalseCalls]:
     called = Counter(one.setting.engine for one in found.false_calls)
     return [
         FalseCalls(engine, called[engine], len(here), clopper_pearson(called[engine], len(here)))
-        for engine, here in by_engine(found.itself, lambda one: one.setting).items()
+        for engine, here in by_engine(found.a_a, lambda one: one.setting).items()
     ]
 
 
@@ -130,3 +132,61 @@ def _loud(found: Analysis) -> set[str]:
     # By chance, up to 5 % of the comparisons of an arm with itself may differ: only more of them is alarming.
     too_many = any(one.rate[0] > 1 - LEVEL for one in false_calls(found))
     return {"below-floor", "different-targets"} | ({"false-call"} if too_many else set())
+
+
+@dataclass(frozen=True)
+class Row:
+    """A task and cell: what became of the declared comparisons, of the others, and of the network's size.
+
+    `less`, `more` and the others count comparisons that decide; `survive` those whose difference survives Holm.
+    """
+
+    task: str
+    cell: str
+    settings: int
+    less: int
+    more: int
+    same: int
+    undecided: int
+    neither: int
+    survive: int
+    exploratory: str
+    network: str
+
+
+def overview(found: Analysis) -> list[Row]:
+    """One row per task, cell and engine, in order; of a run that declares nothing, all comparisons are exploratory."""
+    return [_row(found, *which) for which in dict.fromkeys(_which(one.setting) for one in found.compared)]
+
+
+def _which(setting: Setting) -> tuple[str, str]:
+    """Task and cell, and what is unusual: engines are not counted together."""
+    return setting.task_name, f"{setting.cell_name}{setting.aside}"
+
+
+def _row(found: Analysis, task: str, cell: str) -> Row:
+    here = [one for one in found.compared if _which(one.setting) == (task, cell)]
+    declared = [one for one in here if one.declared]
+    verdicts = Counter(one.updates.verdict for one in declared)
+    widths = Counter(one.verdict for one in found.widths if _which(one.setting) == (task, cell))
+    less, more = less_and_more(verdicts.elements())
+    return Row(
+        task=task,
+        cell=cell,
+        settings=len(declared),
+        less=less,
+        more=more,
+        same=verdicts[Verdict.SAME],
+        undecided=verdicts[Verdict.UNDECIDED],
+        neither=verdicts[Verdict.NEITHER],
+        survive=sum(one.survives_holm for one in declared),
+        exploratory=_exploratory([one for one in here if not one.declared]),
+        network=listing([f"{verdict} {n}×" if n > 1 else str(verdict) for verdict, n in widths.items()]),
+    )
+
+
+def _exploratory(here: list[Comparison]) -> str:
+    if not here:
+        return "–"
+    less, more = less_and_more(one.updates.verdict for one in here)
+    return f"{less} less, {more} more of {len(here)}"

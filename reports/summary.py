@@ -1,4 +1,4 @@
-"""summary.json: the report's verdicts for machines."""
+"""summary.json: verdicts and costs for machines; numbers that are infinite or cannot be formed are null."""
 
 import json
 import math
@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from reports.analysis import Analysis
-from reports.compare import Arm, Comparison
-from reports.costs.summary import costs_summary
-from reports.narrowest import WidthArm, WidthComparison
-from reports.recommendation import plain
-from reports.statistics.intervals import LEVEL
+from reports.claim.arms import Arm, Comparison, WidthArm, WidthComparison
+from reports.collect.read import Run
+from reports.costs import Costs
+from reports.costs.contrasts import off
+from reports.statistics.intervals import LEVEL, Ratio
 from reports.statistics.verdict import MARGIN, Judgement
+from reports.tell.recommendation import recommendations
 
 SCHEMA = 3
 
@@ -28,9 +29,10 @@ def summary(found: Analysis) -> dict[str, Any]:
         "level": LEVEL,
         "findings": [{"sentence": one.sentence, "declared": one.declared} for one in found.findings],
         "advice": [
-            {"where": one.where, "what": one.what.replace("**", ""), "declared": one.declared} for one in found.glance
+            {"where": one.where, "what": one.what.replace("**", ""), "declared": one.declared}
+            for one in found.summary_lines
         ],
-        "recommendations": plain(found.run),
+        "recommendations": _recommendations(found.run),
         "family": len(found.run.family),
         "survive_holm": [[arm.record.case.id for arm in (one.a, one.b)] for one in found.survivors],
         "counts": {
@@ -41,7 +43,7 @@ def summary(found: Analysis) -> dict[str, Any]:
         "controls": [_comparison(one) for one in found.judged if not one.of_the_claim],
         "instead": [
             _comparison(one.comparison) | {"target": one.target, "steps_per_prediction": one.steps_per_prediction}
-            for one in found.instead
+            for one in found.longer_windows
         ],
         "same_arms": [
             _comparison(one.comparison) | {"engines": [one.a, one.b], "ended_alike": one.ended_alike}
@@ -49,7 +51,7 @@ def summary(found: Analysis) -> dict[str, Any]:
         ],
         "network": [_widths(one) for one in found.widths],
         "floors": {"checked": len(found.floors), "below": [one.key for one in found.floors if one.below]},
-        "against_itself": {"comparisons": len(found.itself), "false_calls": len(found.false_calls)},
+        "against_itself": {"comparisons": len(found.a_a), "false_calls": len(found.false_calls)},
         "costs": costs_summary(found.costs),
         "warnings": [
             {"code": one.code, "meaning": one.meaning, "remedy": one.remedy, "where": one.where}
@@ -131,5 +133,96 @@ def _width_arm(arm: WidthArm) -> dict[str, Any]:
     }
 
 
+def costs_summary(found: Costs) -> dict[str, Any]:
+    """Ratios, paybacks, exponents, times to target, shares of ceilings, and how steady it all was."""
+    return {
+        "against_itself": {
+            name: {"pairs": len(ratios), "off": _plain(off(ratios)), "off_ninth": _plain(off(ratios, 0.9))}
+            for name, ratios in (
+                ("turns", found.a_a.turns),
+                ("passes", found.a_a.passes),
+                ("blocks", found.a_a.blocks),
+            )
+        },
+        "other_kernel": [record.key for record in found.mismatches],
+        "ratios": [
+            {
+                "what": one.what,
+                "a": one.a.records[0].case.id,
+                "b": one.b.records[0].case.id,
+                "training": _ratio(one.training),
+                "inference": _ratio(one.inference),
+            }
+            for one in found.contrasts.found
+        ],
+        "paybacks": [
+            {
+                "what": one.contrast.what,
+                "case": one.contrast.a.records[0].case.id,
+                "updates": _plain(one.updates),
+                "interval": [_plain(one.low), _plain(one.high)],
+            }
+            for one in found.paybacks
+        ],
+        "growth": [
+            {
+                "quantity": one.quantity,
+                "axis": one.axis,
+                "kernel": one.setting.kernel,
+                "from": one.setting.label,
+                "regime": one.regime,
+                "exponent": one.exponent,
+                "interval": [one.low, one.high],
+                "last": one.last,
+            }
+            for one in found.growths
+        ],
+        "time_to_target": [
+            {
+                "case": one.timing.records[0].case.id,
+                "reached": one.reached,
+                "of": one.n,
+                "seconds": _plain(one.seconds),
+                "interval": [_plain(one.low), _plain(one.high)],
+            }
+            for one in found.to_target
+        ],
+        "shares": [{"case": one.timing.records[0].case.id, **one.shares, "binds": one.binds} for one in found.points],
+        "memory": [
+            {
+                "case": one.setting.label,
+                "kernel": one.setting.kernel,
+                "regime": one.regime,
+                **one.peak,
+            }
+            for one in found.memories
+        ],
+    }
+
+
+def _ratio(one: Ratio) -> dict[str, Any] | None:
+    if one.method == "none":
+        return None
+    return {"ratio": _plain(one.value), "interval": [_plain(one.low), _plain(one.high)], "processes": one.n}
+
+
 def _plain(value: float) -> float | None:
     return value if math.isfinite(value) else None
+
+
+def _recommendations(run: Run) -> list[dict[str, Any]]:
+    """`choice` is null where no arm is reliable."""
+    return [
+        {
+            "task": one.task,
+            "engine": one.engine,
+            "arms": one.tried,
+            "reliable": len(one.reliable),
+            "choice": one.best.arm.record.case.id if one.reliable else None,
+            "answer": one.answer if one.reliable else None,
+            "undecided": {each.name: [each.value, *each.open] for each in one.choices if each.open}
+            if one.reliable
+            else {},
+        }
+        for one in recommendations(run)
+    ]

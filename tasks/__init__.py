@@ -1,6 +1,6 @@
 """What is learnt: tasks that make series and state their own floors."""
 
-from tasks.base import Series, Task
 from tasks.registry import add, create, names
+from tasks.task import Series, Task
 
 __all__ = ["Series", "Task", "add", "create", "names"]

@@ -5,8 +5,8 @@ from typing import ClassVar
 import numpy as np
 
 from tasks import noise
-from tasks.base import FloatArray, Series, Task, check_window
-from tasks.linear import linear_error, mean_squared_error
+from tasks.baselines import linear_error, mean_squared_error
+from tasks.task import FloatArray, Series, Task, check_window
 
 # Another seed than that of the values: where a mark stands says nothing of the value it marks.
 MARK_SEED = 1997

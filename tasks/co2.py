@@ -7,10 +7,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.base import FloatArray, Series, Task, check_window
-from tasks.forecast import next_value_series, seasonal_naive_error
-from tasks.linear import linear_error, mean_squared_error
+from tasks.baselines import linear_error, mean_squared_error, next_value_series, seasonal_naive_error
 from tasks.scaling import standardise
+from tasks.task import FloatArray, Series, Task, check_window
 
 DATA_FILE = Path(__file__).parent / "data" / "mauna_loa_co2.csv"
 # In weeks. A year has 52 and a day: over the span of any lag used here the day does not count.

@@ -4,10 +4,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from tasks.base import FloatArray, Series, Task, check_window
-from tasks.errors import SeriesError
-from tasks.forecast import next_value_series, seasonal_naive_error
-from tasks.linear import linear_error
+from tasks.baselines import linear_error, next_value_series, seasonal_naive_error
+from tasks.task import FloatArray, Series, SeriesError, Task, check_window
 
 PERIOD = 100
 # 800 training rows, and the value that the last of them predicts.

@@ -7,10 +7,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.base import FloatArray, Series, Task, check_window
-from tasks.forecast import next_value_series, seasonal_naive_error
-from tasks.linear import linear_error
+from tasks.baselines import linear_error, next_value_series, seasonal_naive_error
 from tasks.scaling import standardise
+from tasks.task import FloatArray, Series, Task, check_window
 
 DATA_FILE = Path(__file__).parent / "data" / "gb_electricity_demand.csv"
 DAY = 48

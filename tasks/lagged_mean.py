@@ -5,8 +5,8 @@ from typing import ClassVar
 import numpy as np
 
 from tasks import noise
-from tasks.base import FloatArray, Series, Task, check_window
-from tasks.linear import linear_error, mean_squared_error
+from tasks.baselines import linear_error, mean_squared_error
+from tasks.task import FloatArray, Series, Task, check_window
 
 
 def scaled_lagged_mean(values: FloatArray, count: int) -> FloatArray:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tasks.base import FloatArray
+from tasks.task import FloatArray
 
 TRAIN_ROWS = 4096
 SCORED_ROWS = 1024

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
 
 import tasks
-from tasks.base import Task
-from tasks.errors import DuplicateTaskError, InvalidTaskError, UnknownTaskError
+from tasks.task import DuplicateTaskError, InvalidTaskError, Task, UnknownTaskError
 
 ENTRY_POINT_GROUP = "statebench.tasks"
 _ADDED: dict[str, Task] = {}
@@ -94,7 +93,7 @@ def _load(entry_point: EntryPoint) -> type[Task]:
     except Exception as error:
         raise InvalidTaskError(f"{where} cannot be loaded: {error}; mend or uninstall its package.") from error
     if not _is_task(value):
-        raise InvalidTaskError(f"{where} is {value!r}; it must be a concrete subclass of tasks.base.Task.")
+        raise InvalidTaskError(f"{where} is {value!r}; it must be a concrete subclass of tasks.task.Task.")
     task: type[Task] = value
     return task
 

@@ -1,7 +1,6 @@
 """Scales that look at training values alone."""
 
-from tasks.base import FloatArray
-from tasks.errors import SeriesError
+from tasks.task import FloatArray, SeriesError
 
 
 def standardise(values: FloatArray, train_values: int) -> FloatArray:

@@ -27,7 +27,7 @@ class Regime:
         The state is carried to a window that does not continue the one it comes from. Such an arm reproduces what
         others published; its records carry a warning, and it decides nothing.
     injected
-        The state before each window is set from the task's data (`tasks.base.Task.state_before`).
+        The state before each window is set from the task's data (`tasks.task.Task.state_before`).
     """
 
     carried: bool

@@ -4,7 +4,7 @@ import numpy as np
 
 from bench.engines.base import Array, Network, States, Weights
 from bench.errors import PlanError
-from tasks.base import Task
+from tasks.task import Task
 
 
 def initial_weights(network: Network, seed: int) -> Weights:

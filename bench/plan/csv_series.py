@@ -15,7 +15,7 @@ from bench.plan import presets
 from bench.plan.presets import Preset
 from tasks.csv_series.request import USED_ROWS, Request
 from tasks.csv_series.series import CsvSeries, Prepared
-from tasks.errors import TaskError
+from tasks.task import TaskError
 
 DEFAULT_CELLS = ("lstm", "gru")
 DEFAULT_UNITS = (4, 16)

@@ -11,7 +11,7 @@ from bench.posts.block import Block, in_order, shuffled
 from bench.posts.models import lstm
 from bench.posts.registry import Setting
 from bench.posts.result import Arm, Claim, Entry, values
-from tasks.base import target_from_floor
+from tasks.task import target_from_floor
 
 LAHEAD, TSTEPS = (1, 2, 4, 8), (2, 4, 8)
 DEFAULT = (1, 2)

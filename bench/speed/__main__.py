@@ -51,8 +51,8 @@ CONTENDERS = (
     Contender("model.fit", "keras_fit"),
     Contender("torch eager", "torch_eager", needs="torch"),
     Contender("jax vmap 32, one core", "jax_vmap", 32, one_core=True, needs="jax"),
-    Contender("statebench 32, one core", "replicated", 32, one_core=True),
-    Contender("statebench 32, all cores", "replicated", 32, split=0, one_core=True),
+    Contender("statebench 32, one core", "this_trainer", 32, one_core=True),
+    Contender("statebench 32, all cores", "this_trainer", 32, split=0, one_core=True),
 )
 FIT, JAX, ONE_CORE, ALL_CORES = "model.fit", CONTENDERS[2].name, CONTENDERS[3].name, CONTENDERS[4].name
 
@@ -182,7 +182,7 @@ def _curve(rounds: int) -> list[dict[str, Any]]:
     print("\nreplicates in a block, ms per update and replicate, one core:")
     found = []
     for replicates in CURVE:
-        contender = Contender(str(replicates), "replicated", replicates, one_core=True)
+        contender = Contender(str(replicates), "this_trainer", replicates, one_core=True)
         row = _measure([(contender, sys.executable)], Setting(), rounds)[contender.name]
         found.append({"replicates": replicates, **row})
         print(f"  {replicates:>4}  {_spread(row)}", flush=True)

@@ -1,21 +1,21 @@
-"""Ratios of timed cases that differ in one thing, process by process, with intervals that rest on all of them."""
+"""How timed cases differ: in one thing, from themselves (A/A), and along an axis."""
 
-from collections.abc import Callable, Iterator
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
-from reports.costs.blocks import Blocks, log_ratios
-from reports.costs.frameworks import ENGINE_PAIRS, EnginePair
-from reports.costs.timings import Timing, Which
-from reports.settings import USUAL, Setting
-from reports.statistics.intervals import Ratio
+import numpy as np
+
+from reports.collect.grouping import ENGINE_PAIRS, USUAL, EnginePair, Setting
+from reports.costs.timings import Blocks, Timing, Which, log_ratio, log_ratios, took_turns
+from reports.statistics.intervals import FloatArray, Ratio, t_quantile
 from reports.statistics.moderated import Common, Error, common, error_of, moderated_ratio
-from reports.statistics.running_time import FloatArray
 
 EQUAL_PARAMETERS = 0.03
 """A GRU and an LSTM whose parameters differ by less are compared as equals: units are whole numbers."""
-
-NO_RATIO = Ratio(float("nan"), 0.0, float("inf"), float("nan"), "none", 0)
 
 
 @dataclass(frozen=True)
@@ -80,32 +80,16 @@ class Contrasts:
 def contrasts(measured: list[Timing]) -> Contrasts:
     """Find every pair that this report compares."""
     pairs = list(_pairs(measured))
-    training = common(_logs(a, b, _training) for _, a, b in pairs)
-    inference = common(_logs(a, b, _inference) for _, a, b in pairs)
+    trained = [log_ratios(a.blocks, b.blocks) for _, a, b in pairs]
+    passed = [log_ratios(a.passes, b.passes) for _, a, b in pairs]
+    training, inference = common(trained), common(passed)
     found = [
         Contrast(
-            what,
-            a,
-            b,
-            moderated_ratio(_logs(a, b, _training), training),
-            moderated_ratio(_logs(a, b, _inference), inference) if a.inference and b.inference else NO_RATIO,
-            error_of(_logs(a, b, _training), training),
+            *pair, moderated_ratio(updates, training), moderated_ratio(forward, inference), error_of(updates, training)
         )
-        for what, a, b in pairs
+        for pair, updates, forward in zip(pairs, trained, passed, strict=True)
     ]
     return Contrasts(found, training, inference)
-
-
-def _training(one: Timing) -> dict[int, Blocks]:
-    return one.blocks
-
-
-def _inference(one: Timing) -> dict[int, Blocks]:
-    return one.passes
-
-
-def _logs(a: Timing, b: Timing, read: Callable[[Timing], dict[int, Blocks]]) -> FloatArray:
-    return log_ratios(read(a), read(b))
 
 
 def _pairs(measured: list[Timing]) -> Iterator[tuple[str, Timing, Timing]]:
@@ -113,11 +97,11 @@ def _pairs(measured: list[Timing]) -> Iterator[tuple[str, Timing, Timing]]:
     by_which: dict[Which, Timing] = {(one.setting, one.regime): one for one in measured}
     rules: list[tuple[str, Callable[[Setting, str], Which | None]]] = [
         ("stateful / stateless", lambda s, r: (s, "stateless") if r == "stateful" else None),
-        ("unrolled / loop", _kernel("unrolled", "loop")),
-        ("XLA loop / loop", _kernel("xla", "loop")),
-        ("XLA unrolled / loop", _kernel("xla_unrolled", "loop")),
-        ("implementation 1 / 2", _kernel("loop_implementation_1", "loop")),
-        ("cuDNN / loop", _kernel("cudnn", "loop")),
+        ("unrolled / loop", _field("kernel", "unrolled", "loop")),
+        ("XLA loop / loop", _field("kernel", "xla", "loop")),
+        ("XLA unrolled / loop", _field("kernel", "xla_unrolled", "loop")),
+        ("implementation 1 / 2", _field("kernel", "loop_implementation_1", "loop")),
+        ("cuDNN / loop", _field("kernel", "cudnn", "loop")),
         ("GRU reset before / after", _field("cell", "gru_reset_before", "gru")),
         ("mixed bfloat16 / float32", _field("dtype", "mixed_bfloat16", "float32")),
         *((what, _by_engine(pair)) for what, pair in ENGINE_PAIRS.items()),
@@ -147,10 +131,6 @@ def _behind_fit(one: Timing) -> tuple[str, str]:
     return ("fit / XLA loop", "xla") if evidence.get("XlaMustCompile") else ("fit / loop", "loop")
 
 
-def _kernel(one: str, other: str) -> Callable[[Setting, str], Which | None]:
-    return _field("kernel", one, other)
-
-
 def _field(name: str, one: str, other: str) -> Callable[[Setting, str], Which | None]:
     def rule(setting: Setting, regime: str) -> Which | None:
         changes: dict[str, Any] = {name: other}
@@ -172,3 +152,152 @@ def _equals(lstm: Timing, gru: Timing) -> bool:
     same = replace(gru.setting, cell="lstm", units=lstm.setting.units) == lstm.setting and gru.regime == lstm.regime
     parameters = [one.body.get("parameters") for one in (gru, lstm)]
     return bool(same and all(parameters)) and abs(parameters[0] / parameters[1] - 1) <= EQUAL_PARAMETERS  # type: ignore[operator]
+
+
+AIM = 0.02
+"""How far a case may be from itself, in the median, compared as two cases are."""
+
+
+@dataclass(frozen=True)
+class SelfComparison:
+    """Ratios of cases with themselves, each at least 1 (the larger over the smaller).
+
+    Attributes
+    ----------
+    turns
+        Of two processes of a case that took turns, block by block: what two cases that are compared differ by for no
+        reason.
+    passes
+        Of two processes of a case that ran at different times: what figures that are not compared are uncertain by.
+    blocks
+        Of the even and the odd blocks of a process, one entry a process: what no repetition could take away.
+    """
+
+    turns: tuple[float, ...]
+    passes: tuple[float, ...]
+    blocks: tuple[float, ...]
+
+    @property
+    def reached(self) -> bool:
+        """Whether the aim was reached: it is for pairs that were formed as compared cases are."""
+        return off(self.turns) <= AIM
+
+
+def off(ratios: tuple[float, ...], share: float = 0.5) -> float:
+    """How far a case is from itself in this share of the pairs, or less far; nan for none."""
+    return float(np.quantile(ratios, share)) - 1 if ratios else math.nan
+
+
+def self_comparison(measured: list[Timing]) -> SelfComparison:
+    """Compare every case with itself."""
+    turns: list[float] = []
+    passes: list[float] = []
+    blocks: list[float] = []
+    for one in measured:
+        for a, b in combinations(one.blocks.values(), 2):
+            (turns if took_turns(a, b) else passes).append(_apart(a, b))
+        for process in one.blocks.values():
+            if process.seconds.size > 3:
+                even, odd = (Blocks(None, 0, process.seconds[start::2]) for start in (0, 1))
+                blocks.append(_apart(even, odd))
+    return SelfComparison(tuple(turns), tuple(passes), tuple(blocks))
+
+
+def _apart(a: Blocks, b: Blocks) -> float:
+    return math.exp(abs(log_ratio(a, b)))
+
+
+SECONDS, FORWARD, COMPILE = "seconds an update", "seconds a forward pass", "compile seconds"
+ALLOCATED, RESIDENT = "allocator's peak, training", "resident peak beyond the framework"
+
+AXES = {"window": "window", "batch_size": "batch size", "units": "units"}
+LEAST_POINTS = 3
+
+
+@dataclass(frozen=True)
+class Growth:
+    """One cost along one axis, all else equal.
+
+    Attributes
+    ----------
+    setting
+        Of the first point.
+    x, y
+        The axis and the cost, shape (points,), ascending in x.
+    exponent, low, high
+        Least-squares slope of log y over log x, and its interval: it also holds how far the points are from any power
+        law, since it rests on their distance from the line.
+    last
+        Exponent between the last two points: where the axis goes to.
+    """
+
+    quantity: str
+    axis: str
+    setting: Setting
+    regime: str
+    x: FloatArray
+    y: FloatArray
+    exponent: float
+    low: float
+    high: float
+    last: float
+
+    @property
+    def where(self) -> str:
+        """What stays as it is along the axis."""
+        setting = self.setting
+        layers = "" if setting.layers == 1 else f" l{setting.layers}"
+        sizes = {"units": f"u{setting.units}", "window": f"L{setting.window}", "batch_size": f"B{setting.batch_size}"}
+        rest = " ".join(text for axis, text in sizes.items() if axis != self.axis)
+        return " ".join([f"{setting.cell_name}{layers}", rest, *setting.unusual])
+
+
+def longest(every: Iterable[Growth], axis: str, quantities: tuple[str, ...]) -> dict[tuple[str, str, str], Growth]:
+    """Longest float32 line of each engine, kernel and quantity on an axis, which a run may cross at several places."""
+    here = [one for one in every if one.axis == axis and one.quantity in quantities and one.setting.dtype == "float32"]
+    found: dict[tuple[str, str, str], Growth] = {}
+    for one in sorted(here, key=lambda one: -one.x.size):
+        found.setdefault((one.setting.engine, one.setting.kernel, one.quantity), one)
+    return found
+
+
+def growths(quantity: str, points: Iterable[tuple[Setting, str, float]]) -> list[Growth]:
+    """Every axis with at least three points that differ in nothing else.
+
+    Parameters
+    ----------
+    points
+        (setting, regime, cost); costs that are no positive number are left out.
+    """
+    kept = [(setting, regime, cost) for setting, regime, cost in points if math.isfinite(cost) and cost > 0]
+    found = []
+    for axis in AXES:
+        lines: defaultdict[tuple[Any, str], dict[int, tuple[Setting, float]]] = defaultdict(dict)
+        for setting, regime, cost in kept:
+            lines[_without(setting, axis), regime][getattr(setting, axis)] = (setting, cost)
+        for (_, regime), line in sorted(lines.items()):
+            if len(line) >= LEAST_POINTS:
+                x = np.array(sorted(line), dtype=float)
+                y = np.array([line[int(value)][1] for value in x])
+                found.append(Growth(quantity, axis, line[int(x[0])][0], regime, x, y, *exponent(x, y), _last(x, y)))
+    return found
+
+
+def _without(setting: Setting, axis: str) -> Setting:
+    changes: dict[str, Any] = {axis: 0}
+    return replace(setting, **changes)
+
+
+def exponent(x: FloatArray, y: FloatArray) -> tuple[float, float, float]:
+    """Least-squares slope of log y over log x, shape (n,) each, n >= 3, and its t interval with n - 2 degrees."""
+    log_x, log_y = np.log(x), np.log(y)
+    across = log_x - log_x.mean()
+    slope = float(across @ log_y / (across @ across))
+    rest = log_y - log_y.mean() - slope * across
+    error = math.sqrt(float(rest @ rest) / (x.size - 2) / float(across @ across))
+    half = t_quantile(x.size - 2) * error
+    return slope, slope - half, slope + half
+
+
+def _last(x: FloatArray, y: FloatArray) -> float:
+    return float(np.log(y[-1] / y[-2]) / np.log(x[-1] / x[-2]))

@@ -1,15 +1,87 @@
-"""Timed cases: seconds of an update and of a forward pass, process by process, by the kernel that ran."""
+"""What was timed, process by process, what the harness took of it, and what else the machine did meanwhile."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from reports.costs.blocks import Blocks
-from reports.read import Run
-from reports.records import Record
-from reports.settings import Setting
+from reports.collect.grouping import Setting
+from reports.collect.read import Run
+from reports.collect.records import Record
+from reports.statistics.intervals import FloatArray
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """What one process measured of one thing.
+
+    Attributes
+    ----------
+    group
+        Name of the processes that took turns with it; None where it was alone.
+    first
+        Round of the first block that was kept.
+    seconds
+        Seconds a step of each block, shape (blocks,): those of rounds `first`, `first` + 1, ...
+    """
+
+    group: str | None
+    first: int
+    seconds: FloatArray
+
+    @classmethod
+    def of(cls, record: Record, part: Mapping[str, Any], name: str) -> Self:
+        """Read a list of samples of a time record, whose `part` also says how many were left out before."""
+        return cls(record.body.get("group"), int(part.get("warm_up_blocks") or 0), np.array(part[name], dtype=float))
+
+    @property
+    def median(self) -> float:
+        """Median seconds a step."""
+        return float(np.median(self.seconds))
+
+
+def took_turns(a: Blocks, b: Blocks) -> bool:
+    """Whether blocks of the two stood side by side in time."""
+    return a.group is not None and a.group == b.group and bool(_rounds(a, b))
+
+
+def log_ratio(a: Blocks, b: Blocks) -> float:
+    """Logarithm of a / b: the median over rounds where they took turns, else that of the medians.
+
+    Round by round what slows the machine down for seconds or minutes slows both, and cancels.
+    """
+    if not took_turns(a, b):
+        return float(np.log(a.median / b.median))
+    rounds = _rounds(a, b)
+    one, other = (x.seconds[rounds.start - x.first : rounds.stop - x.first] for x in (a, b))
+    return float(np.median(np.log(one / other)))
+
+
+def log_ratios(a: Mapping[int, Blocks], b: Mapping[int, Blocks]) -> FloatArray:
+    """Logarithms of a / b, one value for each time at which both were measured, shape (n,).
+
+    Of processes that took turns all pairs are averaged to one value: what disturbed one of them disturbed the others.
+    Where none took turns, processes of the same repetition are paired.
+
+    Parameters
+    ----------
+    a, b
+        Blocks by repetition.
+    """
+    turns = [(i, j) for i in sorted(a) for j in sorted(b) if took_turns(a[i], b[j])]
+    times: defaultdict[Any, list[float]] = defaultdict(list)
+    for i, j in turns or [(key, key) for key in sorted(a.keys() & b.keys())]:
+        groups = (a[i].group, b[j].group)
+        times[(i, j) if None in groups else groups].append(log_ratio(a[i], b[j]))
+    return np.array([np.mean(logs) for logs in times.values()], dtype=float)
+
+
+def _rounds(a: Blocks, b: Blocks) -> range:
+    """Rounds of which both kept their block."""
+    return range(max(a.first, b.first), min(a.first + a.seconds.size, b.first + b.seconds.size))
+
 
 Which = tuple[Setting, str]
 """Setting and regime."""
@@ -140,3 +212,114 @@ def _timing(which: Which, records: list[Record]) -> Timing:
 def _by_process(records: list[Record], name: str) -> ByProcess:
     found = {r.case.repetition: r.body.get(name) for r in records}
     return {repetition: float(np.median(value)) for repetition, value in found.items() if value is not None}
+
+
+AT_SECONDS = 1e-3
+"""From here on the harness may take a hundredth of an update."""
+
+SHORT_SECONDS = 1e-4
+"""Of updates below this, the least that the harness can tell is stated."""
+
+
+@dataclass(frozen=True)
+class Overhead:
+    """The harness's own share of an update."""
+
+    timing: Timing
+    seconds: float
+
+    @property
+    def share(self) -> float:
+        """Of the measured seconds an update."""
+        return self.seconds / middle(self.timing.by_process)
+
+    @property
+    def long(self) -> bool:
+        """Whether the update is long enough for the aim."""
+        return middle(self.timing.by_process) >= AT_SECONDS
+
+    @property
+    def short(self) -> bool:
+        """Whether the update is so short that the harness shows."""
+        return middle(self.timing.by_process) < SHORT_SECONDS
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Joules of one update by what told them; what else ran on the machine is in them."""
+
+    timing: Timing
+    joules: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What the machine did while cases were timed, over all timed processes.
+
+    Attributes
+    ----------
+    processes
+        How many were watched.
+    other_load
+        Share of the cores that other programs took: median and most; None where not told.
+    steal
+        Most of the time that a host took away.
+    frequency_mhz
+        Least and most; None where the machine tells none.
+    swapped
+        Processes during which memory was swapped.
+    slowed
+        Processes during which cores or GPUs were slowed down for their heat or power; None where not told.
+    """
+
+    processes: int
+    other_load: tuple[float, float] | None
+    steal: float
+    frequency_mhz: tuple[float, float] | None
+    swapped: int
+    slowed: int | None
+
+
+def overheads(measured: list[Timing]) -> list[Overhead]:
+    """Of every timed case that measured it."""
+    return [Overhead(one, middle(one.overhead)) for one in measured if one.overhead]
+
+
+def energies(measured: list[Timing]) -> list[Energy]:
+    """Of every timed case where the machine told; the median over its processes."""
+    found = []
+    for one in measured:
+        told: dict[str, list[float]] = {}
+        for record in one.records:
+            machine = record.body.get("machine") or {}
+            joules = dict(machine.get("energy_joules") or {})
+            for number, gpu in enumerate(machine.get("accelerators") or []):
+                if gpu.get("energy_joules") is not None:
+                    joules[f"GPU {number}"] = gpu["energy_joules"]
+            for name, value in joules.items():
+                told.setdefault(name, []).append(float(value) / machine["updates"])
+        if told:
+            found.append(Energy(one, {name: float(np.median(values)) for name, values in told.items()}))
+    return found
+
+
+def watched(measured: list[Timing]) -> Watched | None:
+    """Over all timed processes; None where none was watched."""
+    seen = [record.body["machine"] for one in measured for record in one.records if record.body.get("machine")]
+    if not seen:
+        return None
+    loads = [one["other_load"] for one in seen if one.get("other_load") is not None]
+    telling = [one for one in seen if one.get("throttled") is not None or one["accelerators"]]
+    clocks = [one["frequency_mhz"] for one in seen if one.get("frequency_mhz")]
+    return Watched(
+        processes=len(seen),
+        other_load=(float(np.median(loads)), max(loads)) if loads else None,
+        steal=max(one.get("steal") or 0.0 for one in seen),
+        frequency_mhz=(min(c["least"] for c in clocks), max(c["most"] for c in clocks)) if clocks else None,
+        swapped=sum(bool(one.get("swapped_bytes")) for one in seen),
+        slowed=sum(map(_slowed, telling)) if telling else None,
+    )
+
+
+def _slowed(one: dict[str, Any]) -> bool:
+    return bool(one.get("throttled") or any(gpu["slowed_by"] for gpu in one["accelerators"]))

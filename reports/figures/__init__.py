@@ -1,1 +1,26 @@
-"""One figure a file; each has `draw(...) -> Drawing | None`, None where there is nothing to show."""
+"""All figures of a report."""
+
+from reports.analysis import Analysis
+from reports.figures.claim_figures import draw_map, draw_time_to_target, draw_widths
+from reports.figures.cost_figures import draw_growth, draw_memory, draw_memory_growth, draw_roofline, draw_seconds
+from reports.figures.learning_figures import draw_arrivals, draw_curves, draw_targets
+from reports.figures.style import Drawing
+
+
+def drawings(found: Analysis) -> dict[str, Drawing]:
+    """Draw every figure that has something to show, by name."""
+    declared: dict[object, float] = {one.setting: one.a.convergence.target for one in found.compared}
+    every = (
+        draw_map(found.compared),
+        draw_time_to_target(found.compared),
+        draw_arrivals(found.judged),
+        draw_widths(found.widths),
+        draw_curves(found.compared),
+        draw_targets(found.sensitivity, declared),
+        draw_growth(found.costs.growths),
+        draw_memory_growth(found.costs.growths),
+        draw_roofline(found.costs.points, found.costs.ceilings),
+        draw_seconds(found.costs.timings),
+        draw_memory(found.costs.memories),
+    )
+    return {one.name: one for one in every if one is not None}

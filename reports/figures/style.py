@@ -11,9 +11,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from reports.settings import USUAL, Setting
+from reports.collect.grouping import USUAL, Setting
+from reports.formatting import mark
 from reports.statistics.verdict import Verdict
-from reports.words import mark
 
 # Okabe and Ito, "Color universal design" (2008): told apart with any colour vision.
 BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE, YELLOW, GREY = (

@@ -7,12 +7,16 @@ from enum import StrEnum
 import numpy as np
 
 from bench.posts.result import Claim
+from reports.formatting import number
 from reports.posts.read import Entry
-from reports.statistics.intervals import clopper_pearson, geometric_ratio
-from reports.statistics.running_time import FloatArray
-from reports.statistics.samples import mean_interval, prediction_interval
+from reports.statistics.intervals import (
+    FloatArray,
+    clopper_pearson,
+    geometric_ratio,
+    mean_interval,
+    prediction_interval,
+)
 from reports.statistics.verdict import MARGIN
-from reports.words import number
 
 POINTS = 0.02
 """Shares and accuracies that differ by no more are called the same."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bench.posts.result import SCHEMA, Check, Claim
-from reports.statistics.running_time import FloatArray
+from reports.statistics.intervals import FloatArray
 
 RECORDS = "records.json.xz"
 

@@ -1,13 +1,81 @@
-"""Intervals: exact for a success rate, jackknife-t for the ratio of two arms."""
+"""What reaching a target costs where some trainings never reach it, and intervals: exact, jackknife-t, Student's.
+
+Throughout, `cost` has shape (n,), in any unit, and holds what a replicate spent until it reached the target
+or was censored; `reached` has shape (n,) and tells which.
+"""
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
-from reports.statistics.running_time import BoolArray, FloatArray, expected_running_time
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+
+def expected_running_time(cost: FloatArray, reached: BoolArray) -> float:
+    """Cost of all replicates, failed ones included, over the number of successes.
+
+    What one success costs when failed trainings are simply repeated. Infinite without a success.
+
+    References
+    ----------
+    N. Hansen et al., "COCO: performance assessment", arXiv:1605.03560 (2016), section 4.1 (aRT); A. Auger and
+    N. Hansen, "Performance evaluation of an advanced local search evolutionary algorithm", IEEE CEC (2005).
+    """
+    successes = int(np.sum(reached))
+    return float(np.sum(cost)) / successes if successes else math.inf
+
+
+def restricted_mean(cost: FloatArray, budget: float) -> float:
+    """Mean of min(cost, budget), the unit of `cost`: defined with or without a success."""
+    return float(np.mean(np.minimum(cost, budget))) if cost.size else math.nan
+
+
+def ecdf(cost: FloatArray, reached: BoolArray) -> tuple[FloatArray, FloatArray]:
+    """Share of replicates that reached the target by a cost.
+
+    Returns
+    -------
+    cost, share
+        Both of shape (k,), k the number of different costs of success; the share steps up at each. It ends
+        below 1 where a replicate was censored. Exact for one common budget; with several, a censored
+        replicate counts as never arriving.
+    """
+    hits, counts = np.unique(cost[reached], return_counts=True)
+    return hits, np.cumsum(counts) / max(cost.size, 1)
+
+
+def first_reached(updates: FloatArray, error: FloatArray, target: float) -> tuple[float, bool]:
+    """Find the updates at the first evaluation with error <= target, else all that were spent and False.
+
+    Both arrays have shape (evaluations,); nan counts as above any target.
+    """
+    hits = np.flatnonzero(error <= target)
+    return (float(updates[hits[0]]), True) if hits.size else (float(updates[-1]) if updates.size else 0.0, False)
+
+
+def ladder(hardest: float, easiest: float, steps: int = 12) -> FloatArray:
+    """Targets of shape (steps,), log-spaced strictly between the two errors, the easiest first.
+
+    Raises
+    ------
+    ValueError
+        Unless 0 < hardest < easiest.
+    """
+    if not 0 < hardest < easiest:
+        raise ValueError(f"no targets between {hardest!r} and {easiest!r}: needed is 0 < hardest < easiest")
+    return np.geomspace(easiest, hardest, steps + 1)[1:]
+
+
+def cost_arrays(curves: list[tuple[FloatArray, FloatArray]], target: float) -> tuple[FloatArray, BoolArray]:
+    """(cost, reached), shape (n,), of n curves (updates, error) at one target."""
+    found = [first_reached(updates, error, target) for updates, error in curves]
+    return np.array([cost for cost, _ in found]), np.array([hit for _, hit in found], dtype=bool)
+
 
 LEVEL = 0.95
 
@@ -40,6 +108,11 @@ class Ratio:
     method: Literal["jackknife", "bound", "moderated", "none"]
     n: int
     degrees: float = math.nan
+
+    @classmethod
+    def without_limits(cls, value: float, n: int) -> Self:
+        """Form a ratio that nothing bounds."""
+        return cls(value, 0.0, math.inf, math.nan, "none", n)
 
 
 def clopper_pearson(successes: int, n: int, level: float = LEVEL) -> tuple[float, float]:
@@ -116,14 +189,14 @@ def running_time_ratio(
     n = cost_a.size
     value = _quotient(expected_running_time(cost_a, reached_a), expected_running_time(cost_b, reached_b))
     if n == 0 or math.isnan(value):
-        return Ratio(value, 0.0, math.inf, math.nan, "none", n)
+        return Ratio.without_limits(value, n)
     if n < 2 or min(reached_a.sum(), reached_b.sum()) < 2:
         low, high = _bound(cost_a, reached_a, cost_b, reached_b, level)
         return Ratio(value, low, high, math.nan, "bound", n)
     with np.errstate(divide="ignore", invalid="ignore"):
         without_one = np.log(_ert_without_one(cost_a, reached_a)) - np.log(_ert_without_one(cost_b, reached_b))
     if not (np.isfinite(without_one).all() and 0 < value < math.inf):
-        return Ratio(value, 0.0, math.inf, math.nan, "none", n)
+        return Ratio.without_limits(value, n)
     jackknife = (n - 1) / n * float(np.sum((without_one - without_one.mean()) ** 2))
     error = math.sqrt(jackknife + extra_variance)
     costs = np.log(cost_a.sum() - cost_a) - np.log(cost_b.sum() - cost_b)
@@ -138,11 +211,11 @@ def geometric_ratio(a: FloatArray, b: FloatArray, level: float = LEVEL) -> Ratio
     use = np.isfinite(a) & np.isfinite(b) & (a > 0) & (b > 0)
     n = int(use.sum())
     if n == 0:
-        return Ratio(math.nan, 0.0, math.inf, math.nan, "none", 0)
+        return Ratio.without_limits(math.nan, 0)
     logs = np.log(a[use] / b[use])
     value = math.exp(float(logs.mean()))
     if n == 1:
-        return Ratio(value, 0.0, math.inf, math.nan, "none", 1)
+        return Ratio.without_limits(value, 1)
     error = float(logs.std(ddof=1)) / math.sqrt(n)
     factor = math.exp(min(t_quantile(n - 1, level) * error, 700.0))
     return Ratio(value, value / factor, value * factor, error, "jackknife", n, n - 1)
@@ -210,3 +283,44 @@ def _bound(
         return 0.0, math.inf
     ratio = mean_a / mean_b
     return ratio * low_b / high_a, ratio * high_b / low_a if low_a else math.inf
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure with limits."""
+
+    value: float
+    low: float
+    high: float
+
+
+def mean_interval(values: FloatArray, *, log: bool, level: float = LEVEL) -> Interval:
+    """Student's t interval of the mean, shape (n,), or of the geometric mean on the log scale.
+
+    The limits equal the value where all values are equal, and are infinite for a single value.
+    """
+    return _interval(values, log=log, level=level, one_more=False)
+
+
+def prediction_interval(values: FloatArray, *, log: bool, level: float = LEVEL) -> Interval:
+    """Where one more value of the same kind would fall: mean +- t s sqrt(1 + 1/n).
+
+    References
+    ----------
+    G. J. Hahn and W. Q. Meeker, Statistical Intervals (Wiley, 1991), section 4.7: exact for normal values.
+    """
+    return _interval(values, log=log, level=level, one_more=True)
+
+
+def _interval(values: FloatArray, *, log: bool, level: float, one_more: bool) -> Interval:
+    values = np.asarray(values, float)
+    if log and (values <= 0).any():
+        raise ValueError(f"the log scale needs positive values; the smallest is {values.min():g}")
+    used = np.log(values) if log else values
+    n = used.size
+    mean = float(used.mean())
+    spread = float(used.std(ddof=1)) if n > 1 else math.inf
+    half = t_quantile(n - 1, level) * spread * math.sqrt(1 / n + one_more) if spread and n > 1 else spread
+    limits = (mean, mean - half, mean + half)
+    # exp overflows past 709; an interval that wide bounds nothing.
+    return Interval(*(math.exp(min(x, 700.0)) if log else x for x in limits))

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, special
 
-from reports.statistics.intervals import LEVEL, Ratio
-from reports.statistics.running_time import FloatArray
+from reports.statistics.intervals import LEVEL, FloatArray, Ratio
 
 SHARES = np.arange(0.025, 1.0, 0.05)
 """Grid of d0 / (d0 + 2): the weight of the common variance in the estimate for a pair with two degrees of freedom."""
@@ -156,11 +155,11 @@ def error_of(logs: FloatArray, known: Common) -> Error:
 def moderated_ratio(logs: FloatArray, known: Common, level: float = LEVEL) -> Ratio:
     """Geometric mean of ratios given by their logarithms, shape (n,), with the interval of `error_of`."""
     if logs.size == 0:
-        return Ratio(math.nan, 0.0, math.inf, math.nan, "none", 0)
+        return Ratio.without_limits(math.nan, 0)
     value = math.exp(float(logs.mean()))
     error = error_of(logs, known)
     if not error.known:
-        return Ratio(value, 0.0, math.inf, math.nan, "none", logs.size)
+        return Ratio.without_limits(value, logs.size)
     # exp overflows past 709; an interval that wide bounds nothing.
     factor = math.exp(min(error.half_width(level), 700.0))
     return Ratio(value, value / factor, value * factor, math.nan, "moderated", logs.size)

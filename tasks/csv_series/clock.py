@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tasks.csv_series.table import Table
 from tasks.csv_series.values import is_missing, is_number, missing
-from tasks.errors import OwnSeriesError
+from tasks.task import CsvSeriesError
 
 FORMATS = (
     "%d.%m.%Y %H:%M:%S",
@@ -83,7 +83,7 @@ def read_clock(table: Table, name: str) -> Clock:
 
     Raises
     ------
-    OwnSeriesError
+    CsvSeriesError
         Naming the first time that is missing, unreadable, there twice or out of step, with the remedy.
     """
     stamps = _parse(table, name)
@@ -98,14 +98,14 @@ def read_clock(table: Table, name: str) -> Clock:
     gaps = np.diff(times).astype(np.float64)
     if (twice := np.flatnonzero(gaps == 0)).size:
         first, again = sorted(int(order[twice[0] + i]) for i in (0, 1))
-        raise OwnSeriesError(
+        raise CsvSeriesError(
             f"{table.place(again)}: the time {_show(times[twice[0]])} is already in line {table.lines[first]}"
             f"{f' ({len(twice):,} such rows)' if len(twice) > 1 else ''}. " + _why_twice(times, twice)
         )
     counts, step = _steps(times, gaps)
     if counts is None:
         where = int(np.argmax(np.abs(gaps - np.median(gaps)) > TOLERANCE * np.median(gaps)))
-        raise OwnSeriesError(
+        raise CsvSeriesError(
             f"{table.place(int(order[where + 1]))}: {name!r} goes from {_show(times[where])} to "
             f"{_show(times[where + 1])}, where the usual step is {step}. The steps are irregular; resample the series "
             f"to even ones, or {NO_TIME}."
@@ -150,7 +150,7 @@ def _parse(table: Table, name: str) -> NDArray[Any]:
     rival = [one for one in found if not one.equals(best) and _evenness(one) == _evenness(best)]
     if rival:
         row = int(np.flatnonzero((best != rival[0]).to_numpy())[0])
-        raise OwnSeriesError(
+        raise CsvSeriesError(
             f"{table.place(row)}: {name!r} is {texts[row]!r}, which may be {best[row]:%Y-%m-%d} or "
             f"{rival[0][row]:%Y-%m-%d}; write times as year-month-day."
         )
@@ -182,7 +182,7 @@ def _check(table: Table, name: str, bad: NDArray[np.bool_], raw: NDArray[Any]) -
         row = int(np.flatnonzero(bad)[0])
         text = "" if raw[row] is None else str(raw[row])
         told = "empty" if is_missing(text) else f"{text[:40]!r}, which is no time like the others"
-        raise OwnSeriesError(
+        raise CsvSeriesError(
             f"{table.place(row)}: {name!r} is {told}; mend or remove that row, write times as "
             f"2024-01-31 18:30, or {NO_TIME}."
         )

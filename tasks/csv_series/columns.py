@@ -10,7 +10,7 @@ from tasks.csv_series.clock import looks_like_time
 from tasks.csv_series.request import Request
 from tasks.csv_series.table import INDEX, Table
 from tasks.csv_series.values import is_missing, is_number
-from tasks.errors import OwnSeriesError
+from tasks.task import CsvSeriesError
 
 SAMPLE = 50
 NO_TIME_COLUMN = "none"
@@ -25,7 +25,7 @@ def only_member(table: Table, request: Request, notes: list[str]) -> tuple[Table
     names, counts = np.unique(labels, return_counts=True)
     member = request.member if request.member is not None else str(names[np.argmax(counts)])
     if member not in names:
-        raise OwnSeriesError(
+        raise CsvSeriesError(
             f"{request.group!r} of {table.path.name} is never {member!r}; SERIES is one of: {_some(names.tolist())}."
         )
     if request.member is None and len(names) > 1:
@@ -65,7 +65,7 @@ def target_column(table: Table, request: Request, time: str | None) -> str:
         for name in request.inputs:
             table.column(name, "INPUTS")
             if name == request.column:
-                raise OwnSeriesError(f"INPUTS names {name!r}, whose own past is always seen; leave it out there.")
+                raise CsvSeriesError(f"INPUTS names {name!r}, whose own past is always seen; leave it out there.")
         return request.column
     taken = {time, INDEX, request.group, *request.inputs}
     numeric = [name for name, values in table.columns.items() if name not in taken and _numeric(values[:SAMPLE])]
@@ -73,7 +73,7 @@ def target_column(table: Table, request: Request, time: str | None) -> str:
         return numeric[0]
     candidates = numeric or [name for name in table.columns if name not in taken] or list(table.columns)
     told = "several columns hold numbers" if numeric else "no column holds numbers"
-    raise OwnSeriesError(
+    raise CsvSeriesError(
         f"{table.path.name}: {told}; say which one to predict, as in COLUMN={candidates[0]}. Columns: "
         f"{', '.join(candidates)}."
     )

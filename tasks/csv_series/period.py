@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tasks.base import FloatArray
+from tasks.task import FloatArray
 
 LEAST_CORRELATION = 0.3
 """Autocorrelation that a season must have at least: less explains under a tenth of the variance."""

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.base import FloatArray, Series
 from tasks.csv_series.clock import Clock, gap_at, no_clock, read_clock
 from tasks.csv_series.columns import only_member, target_column, time_column
 from tasks.csv_series.period import find_period
@@ -17,8 +16,8 @@ from tasks.csv_series.request import LEAST_ROWS, Request, check_request
 from tasks.csv_series.series import Prepared
 from tasks.csv_series.table import Table, read_table
 from tasks.csv_series.values import to_numbers
-from tasks.errors import OwnSeriesError, SeriesError
 from tasks.scaling import standardise
+from tasks.task import CsvSeriesError, FloatArray, Series, SeriesError
 
 MOST_FILLED = 0.2
 """Share of filled values beyond which a result would speak of the filling."""
@@ -32,7 +31,7 @@ def prepare(request: Request) -> Prepared:
 
     Raises
     ------
-    OwnSeriesError
+    CsvSeriesError
         Naming what is wrong, where, and the remedy.
     """
     check_request(request)
@@ -50,7 +49,7 @@ def prepare(request: Request) -> Prepared:
         notes.append(f"Of {len(values):,} values the most recent {request.rows:,} are used (ROWS).")
         values, lines = values[-request.rows :], lines[-request.rows :]
     if len(values) < LEAST_ROWS:
-        raise OwnSeriesError(
+        raise CsvSeriesError(
             f"{table.path.name} gives {len(values):,} values, too few to tell two ways of training apart: at least "
             f"{LEAST_ROWS} are needed, and 2,000 are better."
         )
@@ -101,7 +100,7 @@ def _evenly(
     # Nothing comes before leading blanks, and nothing is known after trailing ones.
     known = np.flatnonzero(~missing)
     if not known.size:
-        raise OwnSeriesError(f"{table.path.name}: {' or '.join(map(repr, names))} has no value in any row.")
+        raise CsvSeriesError(f"{table.path.name}: {' or '.join(map(repr, names))} has no value in any row.")
     inside = slice(known[0], known[-1] + 1)
     if cut := len(values) - (inside.stop - inside.start):
         notes.append(f"{cut:,} rows without a value at the beginning and the end are left out.")
@@ -111,16 +110,16 @@ def _evenly(
         if missing.any():
             first = int(np.argmax(missing))
             name = names[int(np.argmax(np.isnan(values[first])))]
-            raise OwnSeriesError(
+            raise CsvSeriesError(
                 f"{table.place(int(order[first]))}: {name!r} has no value ({int(missing.sum()):,} such rows). "
                 "FILL=last repeats the last value there; or fill or remove them yourself."
             )
         if lost:
-            raise OwnSeriesError(gap_at(table, clock))
+            raise CsvSeriesError(gap_at(table, clock))
         return values, table.lines[order]
     filled = lost + int(missing.sum())
     if filled > MOST_FILLED * (len(values) + lost):
-        raise OwnSeriesError(
+        raise CsvSeriesError(
             f"{table.path.name}: {filled:,} of {len(values) + lost:,} values would have to be filled, more than "
             f"{MOST_FILLED:.0%}; resample the series to a longer step, or cut the part with the gaps."
         )
@@ -147,7 +146,7 @@ def _split(
         scaled = np.column_stack([standardise(column, train_values) for column in values.T])
     except SeriesError as error:
         flat = names[int(np.argmin(np.ptp(values[:train_values], axis=0)))]
-        raise OwnSeriesError(
+        raise CsvSeriesError(
             f"{table.path.name}: {flat!r} is {values[0, names.index(flat)]:g} in all {train_values:,} training rows "
             f"(lines {lines[0]} to {lines[train_values - 1]}); there is nothing to learn from it. Give another column "
             "or a part in which it changes."
@@ -158,7 +157,7 @@ def _split(
     series = Series(scaled[:-1], scaled[1:, :1], train_rows, int(held_out * WARM_UP_SHARE))
     scored = series.targets[series.scored_rows.start :]
     if np.ptp(scored) == 0:
-        raise OwnSeriesError(
+        raise CsvSeriesError(
             f"{table.path.name}: {names[0]!r} never changes in the {len(scored):,} values that are scored (lines "
             f"{lines[-len(scored)]} to {lines[-1]}), so that repeating the last value is exact. Give a part in which "
             "it does."
@@ -170,7 +169,7 @@ def _split(
 def _period(request: Request, training: FloatArray, notes: list[str]) -> tuple[int | None, float | None]:
     if request.period is not None:
         if request.period and not 2 <= request.period <= len(training) // 2:
-            raise OwnSeriesError(
+            raise CsvSeriesError(
                 f"PERIOD={request.period} is not valid; give a whole number of steps from 2 to {len(training) // 2}, "
                 "half of the training values, or PERIOD=0 for no season."
             )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.errors import OwnSeriesError
+from tasks.task import CsvSeriesError
 
 LEAST_ROWS = 200
 """Two thirds of fewer would hold less than four batches of eight windows of four steps."""
@@ -51,14 +51,14 @@ def check_request(request: Request) -> None:
 
     Raises
     ------
-    OwnSeriesError
+    CsvSeriesError
         Naming the option and its valid values.
     """
     if request.fill is not None and request.fill not in FILLS:
-        raise OwnSeriesError(f"FILL={request.fill} is not valid; FILL=last repeats the last value.")
+        raise CsvSeriesError(f"FILL={request.fill} is not valid; FILL=last repeats the last value.")
     if request.decimal not in {None, ",", "."}:
-        raise OwnSeriesError(f"DECIMAL={request.decimal} is not valid; give DECIMAL=, or DECIMAL=.")
+        raise CsvSeriesError(f"DECIMAL={request.decimal} is not valid; give DECIMAL=, or DECIMAL=.")
     if request.rows < LEAST_ROWS:
-        raise OwnSeriesError(f"ROWS={request.rows} is too few; use at least {LEAST_ROWS}.")
+        raise CsvSeriesError(f"ROWS={request.rows} is too few; use at least {LEAST_ROWS}.")
     if request.member is not None and request.group is None:
-        raise OwnSeriesError(f"SERIES={request.member} needs GROUP=..., the column that tells the series apart.")
+        raise CsvSeriesError(f"SERIES={request.member} needs GROUP=..., the column that tells the series apart.")

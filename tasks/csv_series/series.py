@@ -11,10 +11,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.base import Series, Task, check_window
-from tasks.errors import OwnSeriesError
-from tasks.forecast import seasonal_naive_error
-from tasks.linear import linear_error, mean_squared_error
+from tasks.baselines import linear_error, mean_squared_error, seasonal_naive_error
+from tasks.task import CsvSeriesError, Series, Task, check_window
 
 WAY = 0.9
 """How far from the trivial error to the autoregression's the target lies: nine tenths of what is to be had is learnt,
@@ -73,7 +71,7 @@ class Prepared:
 
         Raises
         ------
-        OwnSeriesError
+        CsvSeriesError
             If the file is not one that `save` wrote.
         """
         try:
@@ -81,7 +79,7 @@ class Prepared:
                 series = Series(data["inputs"], data["targets"], int(data["train_rows"]), int(data["warm_up"]))
                 return cls(series, int(data["period"]) or None, int(data["lags"]), json.loads(str(data["about"])))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise OwnSeriesError(f"{path} holds no prepared series ({error}).") from error
+            raise CsvSeriesError(f"{path} holds no prepared series ({error}).") from error
 
 
 class CsvSeries(Task):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.errors import OwnSeriesError
+from tasks.task import CsvSeriesError
 
 DELIMITERS = (",", ";", "\t", "|")
 SAMPLE_LINES = 20
@@ -63,13 +63,13 @@ class Table:
 
         Raises
         ------
-        OwnSeriesError
+        CsvSeriesError
             If there is none of this name.
         """
         if name not in self.columns:
             near = difflib.get_close_matches(name, self.columns, n=1, cutoff=0.5)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise OwnSeriesError(
+            raise CsvSeriesError(
                 f"{self.path.name} has no column {name!r}.{hint} Columns: {', '.join(self.columns)}. "
                 f"Name one with {option}=..."
             )
@@ -81,7 +81,7 @@ def read_table(path: Path) -> Table:
 
     Raises
     ------
-    OwnSeriesError
+    CsvSeriesError
         If it is not there, not such a file, or its lines do not fit its header.
     """
     try:
@@ -91,18 +91,18 @@ def read_table(path: Path) -> Table:
         beside = sorted(one.name for one in path.parent.glob("*.*") if one.is_file()) if path.parent.is_dir() else []
         near = difflib.get_close_matches(path.name, beside, n=1, cutoff=0.5)
         hint = f" Did you mean {path.parent / near[0]}?" if near else ""
-        raise OwnSeriesError(f"there is no file {path}.{hint} Give the path of a CSV or Parquet file.") from error
+        raise CsvSeriesError(f"there is no file {path}.{hint} Give the path of a CSV or Parquet file.") from error
     except IsADirectoryError as error:
-        raise OwnSeriesError(f"{path} is a folder; give the path of one CSV or Parquet file in it.") from error
+        raise CsvSeriesError(f"{path} is a folder; give the path of one CSV or Parquet file in it.") from error
     except OSError as error:
-        raise OwnSeriesError(f"{path} cannot be read: {error.strerror}.") from error
+        raise CsvSeriesError(f"{path} cannot be read: {error.strerror}.") from error
     if not head.strip():
-        raise OwnSeriesError(f"{path.name} is empty; it must hold a header line and the values below it.")
+        raise CsvSeriesError(f"{path.name} is empty; it must hold a header line and the values below it.")
     if head.startswith(PARQUET):
         return _read_parquet(path)
     for magic, kind in ((ZIP, "a ZIP archive or an Excel workbook"), (GZIP, "compressed with gzip")):
         if head.startswith(magic):
-            raise OwnSeriesError(f"{path.name} is {kind}; save or unpack it as a CSV file.")
+            raise CsvSeriesError(f"{path.name} is {kind}; save or unpack it as a CSV file.")
     return _read_csv(path, head)
 
 
@@ -110,7 +110,7 @@ def _read_csv(path: Path, head: bytes) -> Table:
     notes: list[str] = []
     wide = head.startswith((b"\xff\xfe", b"\xfe\xff"))
     if not wide and head.translate(None, BINARY) != head:
-        raise OwnSeriesError(f"{path.name} is not a text file; give a CSV or Parquet file.")
+        raise CsvSeriesError(f"{path.name} is not a text file; give a CSV or Parquet file.")
     try:
         return _parse(path, "utf-16" if wide else "utf-8-sig", notes)
     except UnicodeDecodeError:
@@ -118,14 +118,14 @@ def _read_csv(path: Path, head: bytes) -> Table:
     try:
         return _parse(path, "cp1252", notes)
     except UnicodeDecodeError as error:
-        raise OwnSeriesError(f"{path.name} is not text in UTF-8 or Windows-1252; save it as UTF-8.") from error
+        raise CsvSeriesError(f"{path.name} is not text in UTF-8 or Windows-1252; save it as UTF-8.") from error
 
 
 def _parse(path: Path, encoding: str, notes: list[str]) -> Table:
     with path.open(encoding=encoding, newline="") as file:
         sample = [line for _, line in zip(range(SAMPLE_LINES), (line for line in file if line.strip()), strict=False)]
         if not sample:
-            raise OwnSeriesError(f"{path.name} is empty; it must hold a header line and the values below it.")
+            raise CsvSeriesError(f"{path.name} is empty; it must hold a header line and the values below it.")
         delimiter = _delimiter(sample)
         file.seek(0)
         rows = _rows(path, csv.reader(file, delimiter=delimiter, skipinitialspace=True, strict=True))
@@ -141,7 +141,7 @@ def _parse(path: Path, encoding: str, notes: list[str]) -> Table:
     while last and not any(column[last - 1] for column in columns):  # blank lines at the end are no missing values
         last -= 1
     if not last:
-        raise OwnSeriesError(f"{path.name} has a header in line {first} and no values below it.")
+        raise CsvSeriesError(f"{path.name} has a header in line {first} and no values below it.")
     return Table(
         path,
         {name: np.array(column[:last], dtype=object) for name, column in zip(names, columns, strict=True)},
@@ -157,7 +157,7 @@ def _rows(path: Path, reader: Any) -> Iterator[tuple[int, list[str]]]:
     try:
         for count, fields in enumerate(reader):
             if count > MOST_ROWS:
-                raise OwnSeriesError(
+                raise CsvSeriesError(
                     f"{path.name} has more than {MOST_ROWS:,} rows; keep its most recent part, as in "
                     f"(head -n 1 {path.name}; tail -n 1000000 {path.name}) > recent.csv"
                 )
@@ -165,7 +165,7 @@ def _rows(path: Path, reader: Any) -> Iterator[tuple[int, list[str]]]:
             line = reader.line_num + 1
     except csv.Error as error:
         why = "a quotation mark is opened and never closed" if "end of data" in str(error) else str(error)
-        raise OwnSeriesError(f"{path.name}, line {line}: {why}; mend that line.") from error
+        raise CsvSeriesError(f"{path.name}, line {line}: {why}; mend that line.") from error
 
 
 def _delimiter(sample: Sequence[str]) -> str:
@@ -187,7 +187,7 @@ def _header(path: Path, rows: Iterable[tuple[int, list[str]]]) -> tuple[list[str
     # pandas writes a nameless index first, and column 0 after it; that is a header all the same.
     data = any(map(DATA.fullmatch, names)) or all(WHOLE.fullmatch(name) for name in names if name)
     if names[0] and data:
-        raise OwnSeriesError(
+        raise CsvSeriesError(
             f"{path.name}, line {line} holds values ({', '.join(names[:3])}) where the names of the columns are "
             "expected; add a header line, as in time,value"
         )
@@ -196,7 +196,7 @@ def _header(path: Path, rows: Iterable[tuple[int, list[str]]]) -> tuple[list[str
     names = [name or (f"column {number}" if number > 1 else INDEX) for number, name in enumerate(names, 1)]
     for name in names:
         if names.count(name) > 1:
-            raise OwnSeriesError(f"{path.name}, line {line} names two columns {name!r}; rename one.")
+            raise CsvSeriesError(f"{path.name}, line {line} names two columns {name!r}; rename one.")
     return names, line
 
 
@@ -208,7 +208,7 @@ def _check_width(path: Path, line: int, fields: list[str], width: int, delimiter
         if delimiter == "," and len(fields) > width
         else "mend or remove that line"
     )
-    raise OwnSeriesError(
+    raise CsvSeriesError(
         f"{path.name}, line {line} has {len(fields)} field{'s' if len(fields) > 1 else ''}, the header {width}; {hint}."
     )
 
@@ -220,17 +220,17 @@ def _read_parquet(path: Path) -> Table:
     try:
         file = pq.ParquetFile(path)
         if file.metadata.num_rows > MOST_ROWS:
-            raise OwnSeriesError(
+            raise CsvSeriesError(
                 f"{path.name} has {file.metadata.num_rows:,} rows, more than {MOST_ROWS:,}; keep its most recent part."
             )
         frame = file.read().to_pandas()
     except (pa.ArrowException, OSError) as error:
         why = str(error).splitlines()[0]
-        raise OwnSeriesError(f"{path.name} is no whole Parquet file ({why}); write it again.") from error
+        raise CsvSeriesError(f"{path.name} is no whole Parquet file ({why}); write it again.") from error
     if frame.index.name is not None:
         frame = frame.reset_index()
     if not len(frame):
-        raise OwnSeriesError(f"{path.name} has no rows.")
+        raise CsvSeriesError(f"{path.name} has no rows.")
     return Table(
         path,
         {str(name): frame[name].to_numpy() for name in frame.columns},

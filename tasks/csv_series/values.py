@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tasks.base import FloatArray
 from tasks.csv_series.table import Table
-from tasks.errors import OwnSeriesError
+from tasks.task import CsvSeriesError, FloatArray
 
 MISSING = ("", "na", "n/a", "#n/a", "nan", "nat", "null", "none", "-", "--", "?", "<na>")
 """How files write that there is no value, in lower case."""
@@ -30,7 +29,7 @@ def to_numbers(table: Table, name: str, decimal: str | None, option: str = "COLU
 
     Raises
     ------
-    OwnSeriesError
+    CsvSeriesError
         Naming the first value that is text or infinite, or the option that settles an ambiguous comma or point.
     """
     raw = table.column(name, option)
@@ -41,7 +40,7 @@ def to_numbers(table: Table, name: str, decimal: str | None, option: str = "COLU
         numbers = _parse(table, name, texts, decimal)
     bad = np.flatnonzero(np.isinf(numbers))
     if bad.size:
-        raise OwnSeriesError(
+        raise CsvSeriesError(
             f"{table.place(int(bad[0]))}: {name!r} is infinite{_more(bad)}; leave such a value empty and say how to "
             "fill it, as in FILL=last, or remove it."
         )
@@ -83,7 +82,7 @@ def _parse(table: Table, name: str, texts: pd.Series, decimal: str | None) -> Fl
         wrong = np.flatnonzero(rest)[~fits]
         text = texts[wrong[0]]
         hint = " (DECIMAL says what a comma is)" if decimal else ""
-        raise OwnSeriesError(
+        raise CsvSeriesError(
             f"{table.place(int(wrong[0]))}: {name!r} is {text[:40]!r}, which is no number{hint}{_more(wrong)}; mend "
             "it, or leave it empty and say how to fill it, as in FILL=last."
         )
@@ -114,7 +113,7 @@ def _decimal_comma(table: Table, name: str, texts: pd.Series) -> bool:
 
 def _ambiguous(table: Table, name: str, texts: pd.Series, mark: str) -> None:
     text, row = texts.iloc[0], int(texts.index[0])
-    raise OwnSeriesError(
+    raise CsvSeriesError(
         f"{table.place(row)}: {name!r} is {text!r}, which may be {text.replace(mark, '')} or "
         f"{text.replace(',', '.')}, and no value of the column settles it; say DECIMAL=, or DECIMAL=."
     )

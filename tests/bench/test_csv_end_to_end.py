@@ -13,7 +13,7 @@ import pytest
 from test_front_door import ENVIRONMENT, ROOT, command
 
 from bench.measure.batching import check_continuation
-from reports.read import read
+from reports.collect.read import read
 from reports.render import write_report
 
 ROWS, WINDOW, BATCH = 420, 4, 8

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import psutil
 
-from reports.costs.counts import count
-from reports.costs.memories import FACTOR, LEAST_SHARE
-from reports.records import Record
+from reports.collect.records import Record
+from reports.costs.memory_peaks import FACTOR, LEAST_SHARE
+from reports.costs.roofline import count
 
 ROOT = Path(__file__).parents[2]
 PRESET = """

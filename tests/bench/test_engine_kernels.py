@@ -14,7 +14,7 @@ from bench.case.cases import Case
 from bench.engines.tensorflow import ENGINE
 from bench.engines.tensorflow.layers import LayerTrainer
 from bench.engines.tensorflow.replicated import ReplicatedTrainer
-from reports.costs.counts import count
+from reports.costs.roofline import count
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "gru_reset_before", "simple_rnn"])

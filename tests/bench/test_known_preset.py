@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reports.analysis import analyse
-from reports.read import read
+from reports.collect.read import read
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,9 +5,9 @@ import json
 import fake_engine as fake
 import pytest
 
+from bench import profile as front_door
 from bench.machine import ceilings, checks, host
 from bench.machine.ceilings import BLOCK_S, COPY_BYTES, HAND_OVER_BYTES, PRODUCT, block_seconds
-from bench.profile import __main__ as front_door
 from bench.run import session
 
 

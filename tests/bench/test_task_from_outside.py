@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench.plan import presets
-from tasks.linear import linear_error
+from tasks.baselines import linear_error
 
 ROOT = Path(__file__).parents[2]
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")

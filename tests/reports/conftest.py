@@ -3,8 +3,8 @@
 import pytest
 import synthetic
 
-from reports.costs.analysis import costs
-from reports.read import read
+from reports.collect.read import read
+from reports.costs import costs
 
 
 @pytest.fixture

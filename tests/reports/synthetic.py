@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.case.cases import Case
+from reports.collect.read import Run
+from reports.collect.records import Record
 
 TRIVIAL, TARGET, EVERY = 1.0, 0.3, 20
 
@@ -16,6 +18,11 @@ def case(kind="convergence", **changes):
         batch_size=8, kernel="replicated" if kind == "convergence" else "loop",
     )  # fmt: skip
     return base.replace(**changes)
+
+
+def run_of(records, folder=None, **about):
+    """The run that these records make, `about` in its run.json."""
+    return Run(folder=folder, about=about, records=tuple(map(Record.from_dict, records)))
 
 
 def curve(hit, budget, seed):

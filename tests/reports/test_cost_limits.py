@@ -11,10 +11,10 @@ from matplotlib.image import imread
 from synthetic import flat
 
 from reports.analysis import analyse
-from reports.costs.analysis import costs
-from reports.costs.summary import costs_summary
-from reports.read import read
+from reports.collect.read import read
+from reports.costs import costs
 from reports.render import write_report
+from reports.summary import costs_summary
 
 
 def test_a_kernel_that_was_not_the_flags_counts_nowhere(tmp_path):
@@ -160,7 +160,7 @@ def test_a_training_timed_whole_is_held_against_its_parts(tmp_path):
     whole = {"seconds": 3.3, "evaluate_seconds": 0.5, "updates": 1000, "calls": 10, "reached": True, "error": 0.1}
     records = synthetic.timed(1e-3, 2.0, body={"whole": whole})
     run = read(synthetic.write(tmp_path / "run", records))
-    assert [one.off for one in analyse(run).costs.wholes] == [pytest.approx(0.1)] * 2
+    assert [one.off for one in analyse(run).costs.whole_trainings] == [pytest.approx(0.1)] * 2
     assert "off by 10.0 % in the median" in write_report(run).read_text()
 
 
@@ -198,7 +198,7 @@ def test_records_from_before_these_fields_still_have_costs(tmp_path):
         body["evidence"] = {name: n for name, n in body["evidence"].items() if not name.startswith("ops ")}
     (tmp_path / "records.jsonl").write_text("".join(json.dumps(one) + "\n" for one in records))
     found = costs(read(tmp_path))
-    assert found.mismatches == found.points == found.wholes == []
+    assert found.mismatches == found.points == found.whole_trainings == []
     assert {"unrolled / loop", "XLA loop / loop"} <= set(found.contrasts.kinds)
     assert all(not one.doubtful for one in found.memories)
     assert json.loads(json.dumps(costs_summary(found), allow_nan=False))["ratios"]

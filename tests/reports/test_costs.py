@@ -10,16 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synthetic import flat
 
-from reports import words
+from reports import formatting
 from reports.analysis import analyse
-from reports.costs.again import off
-from reports.costs.answers import answers
-from reports.costs.blocks import Blocks, log_ratios
-from reports.costs.growth import exponent
-from reports.figures import seconds
-from reports.read import read
+from reports.collect.grouping import Setting
+from reports.collect.read import read
+from reports.costs.contrasts import exponent, off
+from reports.costs.timings import Blocks, log_ratios
+from reports.figures.cost_figures import MOST_ROWS, chosen
 from reports.render import render
-from reports.settings import Setting
+from reports.tell.cost_answers import answers
 
 KERNELS = ("loop", "xla", "unrolled")
 
@@ -71,7 +70,7 @@ def test_a_case_against_itself_is_the_spread_of_its_processes(costs_of):
         for units, offs in ((8, (1.0, 1.01)), (16, (1.0, 1.03)), (32, (1.1, 1.0)))
         for n, off in enumerate(offs)
     )
-    found = costs_of(records).again
+    found = costs_of(records).a_a
     assert found.turns == ()
     assert off(found.passes) == pytest.approx(0.03)
     assert not found.reached
@@ -85,7 +84,7 @@ def test_processes_that_took_turns_are_compared_block_by_block(costs_of):
         synthetic.time(1e-3 * factor * speed, synthetic.case("time", repetition=n), group=f"pass {n % 2}")
         for n, (factor, speed) in enumerate([(1.0, machine), (1.0, 2 * machine), (1.01, machine), (1.01, 2 * machine)])
     ]
-    found = costs_of(records).again
+    found = costs_of(records).a_a
     assert [off(pair) for pair in zip(found.turns, strict=True)] == pytest.approx([0.01, 0.01])
     assert found.reached
     assert off(found.passes) > 0.9
@@ -193,7 +192,7 @@ def test_fit_is_held_against_the_kernel_that_keras_chose_for_it(costs_of, eviden
     (one,) = [one for one in found.contrasts.found if one.a.setting.kernel == "fit"]
     assert one.what == what
     (said,) = [one for one in answers(found) if "overhead" in one.question]
-    assert words.percent(1 - kernels[one.b.setting.kernel] / 2e-3) in said.short
+    assert formatting.percent(1 - kernels[one.b.setting.kernel] / 2e-3) in said.short
 
 
 @pytest.mark.parametrize(
@@ -252,9 +251,9 @@ def test_a_short_answer_says_of_which_it_speaks(costs_of):
 
 def test_what_ran_in_most_ways_is_drawn_where_not_all_can_be():
     one = Setting("cosine", -1, "lstm", 1, 64, 32, 32, "loop", "tensorflow", "cpu", "float32")
-    others = [replace(one, units=units) for units in range(1, seconds.MOST_ROWS)]
+    others = [replace(one, units=units) for units in range(1, MOST_ROWS)]
     ways = [replace(one, kernel=kernel) for kernel in ("loop", "xla", "unrolled")]
-    shown = seconds.chosen([*others, *ways])
-    assert len(shown) == seconds.MOST_ROWS
+    shown = chosen([*others, *ways])
+    assert len(shown) == MOST_ROWS
     assert set(ways) <= set(shown)
-    assert seconds.chosen(ways) == sorted(ways)
+    assert chosen(ways) == sorted(ways)

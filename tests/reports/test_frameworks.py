@@ -12,20 +12,18 @@ from synthetic import case, flat, timed
 from bench.case.cases import DEVICES, DTYPES
 from bench.engines import ENGINES
 from reports.analysis import analyse
-from reports.costs.answers import answers, frameworks
-from reports.costs.frameworks import ENGINE_PAIRS
-from reports.figures import cost_growth
-from reports.figures.where_it_pays import _rows
-from reports.frameworks import learning_in_short, same_arms
-from reports.read import Run, read
-from reports.recommendation import recommendations
-from reports.records import Record
-from reports.render import false_calls, render, write_report
-from reports.settings import Setting
+from reports.claim.robustness import learning_in_short, same_arms
+from reports.collect.grouping import ENGINE_PAIRS, Setting
+from reports.collect.read import Run, read
+from reports.collect.records import Record
+from reports.figures.claim_figures import _rows
+from reports.figures.cost_figures import draw_growth
+from reports.render import false_calls, overview, render, write_report
 from reports.statistics.verdict import Verdict
 from reports.summary import summary
-from reports.tables import overview
-from reports.turning import turning_point
+from reports.tell.cost_answers import answers, frameworks
+from reports.tell.headline import turning_point
+from reports.tell.recommendation import recommendations
 
 SLOW, FAST = synthetic.hits(500, seed=1), synthetic.hits(100, seed=2)
 NAMES = ("tensorflow", "jax", "torch")
@@ -89,7 +87,7 @@ def test_what_is_said_of_an_engine_does_not_depend_on_the_others():
         assert verdicts(found, name) == verdicts(own, name)
         assert len(own.survivors) == 2
         assert paragraphs[name] == f"On {name}: {' '.join(own.headline)}"
-        assert [one for one in found.glance if one in own.glance] == own.glance
+        assert [one for one in found.summary_lines if one in own.summary_lines] == own.summary_lines
         assert [one.sentence for one in own.findings] == [
             one.sentence for one in found.findings if one.settings[0].engine == name
         ]
@@ -125,7 +123,7 @@ def test_a_recommendation_weighs_the_arms_of_one_engine():
         for name, (carried, not_carried) in {"tensorflow": (FAST, SLOW), "jax": (SLOW, FAST)}.items()
         for regime, hits in (("stateful", carried), ("stateless", not_carried))
     ]
-    run = Run(folder=synthetic.Path("nowhere"), about={}, records=tuple(map(Record.from_dict, records)))
+    run = synthetic.run_of(records, synthetic.Path("nowhere"))
     assert [(one.engine, one.answer, one.tried) for one in recommendations(run)] == [
         ("tensorflow", "Carry state", 2), ("jax", "Do not carry state", 2),
     ]  # fmt: skip
@@ -181,7 +179,7 @@ def test_cudnn_is_held_against_cudnn(costs_of):
 
 
 def test_a_figure_of_growth_has_a_line_for_each_engine_and_kernel(costs_of):
-    figure = cost_growth.draw_seconds(costs_of(timings()).growths).figure
+    figure = draw_growth(costs_of(timings()).growths).figure
     lines = {line.get_label(): line for line in figure.axes[0].lines}
     assert set(lines) == {"loop", "xla", "unrolled", "jax loop", "jax unrolled", "torch loop"}
     looks = {(line.get_color(), line.get_marker(), line.get_linestyle()) for line in lines.values()}

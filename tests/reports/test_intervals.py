@@ -6,15 +6,17 @@ from scipy import stats
 
 from reports.statistics.intervals import (
     clopper_pearson,
+    ecdf,
     effective_degrees,
+    expected_running_time,
     geometric_ratio,
     relative_variance_of_median,
+    restricted_mean,
     rounding_variance,
     running_time_interval,
     running_time_ratio,
     t_quantile,
 )
-from reports.statistics.running_time import ecdf, expected_running_time, restricted_mean
 
 YES = np.ones(3, dtype=bool)
 

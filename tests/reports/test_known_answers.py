@@ -6,7 +6,7 @@ import pytest
 import synthetic
 
 from reports.analysis import analyse
-from reports.read import read
+from reports.collect.read import read
 from reports.render import write_report
 
 WINDOWS = (2, 4, 8, 16)
@@ -143,6 +143,6 @@ def test_advice_that_rests_on_an_exploratory_width_says_so(tmp_path):
     declared = synthetic.pair([None] * 10, [None] * 10, units=16)
     records = [*declared, *synthetic.pair(*faster(0), units=8)]
     folder = synthetic.write(tmp_path / "run", records, family=synthetic.family(declared))
-    (line,) = analyse(read(folder)).glance
+    (line,) = analyse(read(folder)).summary_lines
     assert line.declared
     assert line.what.endswith("no verdict in the other 1, exploratory)")

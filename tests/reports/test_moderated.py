@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from reports.costs import simulation
+from reports.statistics import simulation
 from reports.statistics.intervals import LEVEL, t_quantile
 from reports.statistics.moderated import Common, Error, common, error_of, moderated_ratio
 
@@ -123,7 +123,7 @@ def test_draws_follow_the_mixture():
 @pytest.mark.parametrize("spread", SCENARIOS)
 def test_coverage(monkeypatch, spread):
     monkeypatch.setattr(simulation, "DRAWS", 1000)
-    cells = {cell.method: cell for cell in simulation.simulate(spread, 2, 10)}
+    cells = {cell.method: cell for cell in simulation.simulate_ratios(spread, 2, 10)}
     # 1000 draws at 95 % have a standard error of 0.7 %.
     assert 0.94 - 2 * 0.007 <= cells["moderated"].covered <= 0.98
     assert cells["own"].covered == pytest.approx(0.95, abs=3 * 0.007)
@@ -134,13 +134,13 @@ def test_coverage(monkeypatch, spread):
 @pytest.mark.parametrize("spread", ["equal", "inverse χ², d0 = 2"])
 def test_coverage_from_few_pairs(monkeypatch, spread, pairs):
     monkeypatch.setattr(simulation, "DRAWS", 600)
-    (cell,) = [cell for cell in simulation.simulate(spread, 2, pairs) if cell.method == "moderated"]
+    (cell,) = [cell for cell in simulation.simulate_ratios(spread, 2, pairs) if cell.method == "moderated"]
     assert 0.95 - 3 * 0.009 <= cell.covered <= 0.985
 
 
 def test_disturbed_pairs_widen_no_others(monkeypatch):
     monkeypatch.setattr(simulation, "DRAWS", 2000)
-    cells = {cell.method: cell for cell in simulation.simulate("0.02, a tenth of them 0.4", 2, 30)}
+    cells = {cell.method: cell for cell in simulation.simulate_ratios("0.02, a tenth of them 0.4", 2, 30)}
     pooled, moderated = cells["pooled"], cells["moderated"]
     assert moderated.width < 0.4 * pooled.width
     assert moderated.noisy > pooled.noisy + 0.15
@@ -159,7 +159,8 @@ def test_single_processes_are_covered_by_what_the_others_show():
 
 
 def test_the_table_has_a_line_for_all_numbers_of_pairs():
-    cells = [simulation.Cell("equal", 2, "own", pairs, 0.951, math.nan, 0.951, 0.2) for pairs in (10, 30)]
+    cells = [simulation.RatioCell("equal", 2, "own", pairs, 0.951, math.nan, 0.951, 0.2) for pairs in (10, 30)]
     assert (
-        simulation.table(cells).split("\n")[2] == "| equal | 2 | own | 10 30 | 95.1 95.1 |  | 95.1 95.1 | 20.0 20.0 |"
+        simulation.ratio_table(cells).split("\n")[2]
+        == "| equal | 2 | own | 10 30 | 95.1 95.1 |  | 95.1 95.1 | 20.0 20.0 |"
     )

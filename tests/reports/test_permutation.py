@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from reports.statistics.permutation import holm, sign_flip_p, smallest_p
+from reports.statistics.verdict import holm, sign_flip_p, smallest_p
 
 YES = np.ones(3, dtype=bool)
 

@@ -10,7 +10,7 @@ from reports.posts import __main__ as command
 from reports.posts.answers import Says, answer, verdict
 from reports.posts.read import Arm, Check, Claim, Entry, PostsNotReadableError, entry, read, write
 from reports.posts.render import section
-from reports.statistics.samples import mean_interval, prediction_interval
+from reports.statistics.intervals import mean_interval, prediction_interval
 
 SEEDS = list(range(10))
 PUBLISHED = Path(__file__).parents[2] / "reports" / "published" / "posts"

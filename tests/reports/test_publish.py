@@ -6,8 +6,8 @@ import lzma
 import pytest
 import synthetic
 
+from reports.collect.read import RunNotReadableError, read
 from reports.publish import compact, publish
-from reports.read import RunNotReadableError, read
 from reports.render import write_report
 
 

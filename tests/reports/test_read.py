@@ -3,7 +3,7 @@ import json
 import pytest
 import synthetic
 
-from reports.read import RunNotReadableError, read
+from reports.collect.read import RunNotReadableError, read
 
 
 def test_a_torn_last_line_and_garbage_are_named_and_the_rest_is_used(tmp_path):

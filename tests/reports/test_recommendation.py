@@ -5,9 +5,9 @@ import json
 import pytest
 import synthetic
 
-from reports.read import read
-from reports.recommendation import recommendations
+from reports.collect.read import read
 from reports.render import write_report
+from reports.tell.recommendation import recommendations
 
 N = 12
 

@@ -7,9 +7,9 @@ import synthetic
 from matplotlib.image import imread
 
 from reports.__main__ import main
-from reports.headline import _answer
-from reports.read import read
+from reports.collect.read import read
 from reports.render import write_report
+from reports.tell.headline import _answer
 
 BLOCKED = """
 import sys

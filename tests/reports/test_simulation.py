@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from reports import simulation
+from reports.statistics import simulation
 from reports.statistics.intervals import rounding_variance, running_time_ratio
-from reports.statistics.vectors import log_ratio_limits
+from reports.statistics.simulation import log_ratio_limits
 
 
 @pytest.mark.parametrize("n", [3, 10, 20])
@@ -39,16 +39,16 @@ def test_the_success_rate_is_as_asked_for():
 @pytest.mark.parametrize("family", ["lognormal, σ 0.6", "heavy: lognormal, σ 1.5"])
 def test_coverage_and_false_calls(monkeypatch, family, rate):
     monkeypatch.setattr(simulation, "REPETITIONS", 100 * simulation.FAMILY)
-    cell = simulation.simulate(family, (rate, rate), 10, paired=True)
+    cell = simulation.simulate_verdicts(family, (rate, rate), 10, paired=True)
     assert cell.covered >= 0.93
     assert cell.false_calls <= 0.05
     assert cell.false_families <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 100)
-    assert cell == simulation.simulate(family, (rate, rate), 10, paired=True)
+    assert cell == simulation.simulate_verdicts(family, (rate, rate), 10, paired=True)
 
 
 def test_the_table_has_a_line_for_all_n():
     nan = math.nan
-    cells = [simulation.Cell("made up", (0.9, 0.2), paired=True, n=n, covered=0.951, bounded=0.2,
+    cells = [simulation.VerdictCell("made up", (0.9, 0.2), paired=True, n=n, covered=0.951, bounded=0.2,
                              false_calls=nan, false_families=nan) for n in (10, 20)]  # fmt: skip
-    line = simulation.table(cells).split("\n")[2]
+    line = simulation.verdict_table(cells).split("\n")[2]
     assert line == "| made up | 0.9 and 0.2 | paired | 10 20 | 95.1 95.1 | 20.0 20.0 |  |  |"

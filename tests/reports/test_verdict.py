@@ -4,10 +4,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports.statistics.intervals import Ratio
-from reports.statistics.targets import cost_arrays, first_reached, ladder
-from reports.statistics.verdict import Verdict, all_or_none_p, by_margin, judge, seeds_to_decide
-from reports.statistics.widths import WidthInterval, compare_widths, shown_above_half, width_interval
+from reports.statistics.intervals import Ratio, cost_arrays, first_reached, ladder
+from reports.statistics.verdict import (
+    Verdict,
+    WidthInterval,
+    all_or_none_p,
+    by_margin,
+    compare_widths,
+    judge,
+    seeds_to_decide,
+    shown_above_half,
+    width_interval,
+)
 
 
 def interval(low, high, value=None, error=0.1, n=10):

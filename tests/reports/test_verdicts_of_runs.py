@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reports.analysis import analyse
-from reports.read import Run, read
-from reports.records import Record
+from reports.collect.read import Run, read
+from reports.collect.records import Record
 from reports.statistics.verdict import Verdict
 
 
@@ -106,13 +106,13 @@ def test_an_arm_against_itself_is_rarely_called_different():
         for seed in range(1, 41)
     ]
     found = analyse(run_of(records))
-    assert len(found.itself) == 40
+    assert len(found.a_a) == 40
     assert len(found.false_calls) <= 4
 
 
 def test_a_repetition_is_the_other_half_of_the_check():
     records = [synthetic.convergence([100] * 10, case_=synthetic.case(repetition=repetition)) for repetition in (0, 1)]
-    (one,) = analyse(run_of(records)).itself
+    (one,) = analyse(run_of(records)).a_a
     assert one.a.n == 10
 
 
@@ -164,7 +164,7 @@ def outcome(records):
         )
         for one in found.compared
     }
-    return judged, found.headline, found.glance
+    return judged, found.headline, found.summary_lines
 
 
 KNOWN = outcome(RUN)

@@ -7,7 +7,7 @@ import pytest
 from tasks.csv_series import table
 from tasks.csv_series.prepare import prepare
 from tasks.csv_series.request import Request
-from tasks.errors import OwnSeriesError
+from tasks.task import CsvSeriesError
 
 N = 300
 VALUES = np.sin(np.arange(N) / 3) + np.random.default_rng(1).normal(size=N) * 0.1
@@ -43,7 +43,7 @@ def without(*gone):
 
 
 def refusal(path, **options):
-    with pytest.raises(OwnSeriesError) as error:
+    with pytest.raises(CsvSeriesError) as error:
         prepare(Request(path, **options))
     said = str(error.value)
     assert "\n" not in said

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tasks
+from tasks.baselines import linear_error
 from tasks.csv_series.period import find_period
 from tasks.csv_series.prepare import prepare
 from tasks.csv_series.request import Request
 from tasks.csv_series.series import WAY, CsvSeries, Prepared
-from tasks.errors import OwnSeriesError
-from tasks.linear import linear_error
+from tasks.task import CsvSeriesError
 
 N = 400
 RNG = np.random.default_rng(5)
@@ -123,7 +123,7 @@ def test_a_parquet_file_is_the_same_series(tmp_path, plain):
 
 def test_a_parquet_files_missing_value_is_named_by_its_row(tmp_path):
     FRAME.assign(load=FRAME["load"].where(FRAME.index != 7)).to_parquet(tmp_path / "own.parquet")
-    with pytest.raises(OwnSeriesError, match=r"own\.parquet, row 8: 'load' has no value"):
+    with pytest.raises(CsvSeriesError, match=r"own\.parquet, row 8: 'load' has no value"):
         prepare(Request(tmp_path / "own.parquet", column="load"))
 
 
@@ -217,11 +217,11 @@ def test_of_several_series_one_is_used_and_never_mixed_with_another(save):
     assert prepare(Request(save(broken), column="load", group="station")).sha256 == longest.sha256
     save(both)
     assert "Of 2 series (a, b) the longest is used, 'a'" in longest.about["notes"][0]
-    with pytest.raises(OwnSeriesError, match="is never 'c'; SERIES is one of: a, b"):
+    with pytest.raises(CsvSeriesError, match="is never 'c'; SERIES is one of: a, b"):
         prepare(Request(save(both), column="load", group="station", member="c"))
-    with pytest.raises(OwnSeriesError, match="-1000 in all"):
+    with pytest.raises(CsvSeriesError, match="-1000 in all"):
         prepare(Request(save(both), column="load", group="station", member="b"))
-    with pytest.raises(OwnSeriesError, match=r"is already in line 2 .*GROUP=station"):
+    with pytest.raises(CsvSeriesError, match=r"is already in line 2 .*GROUP=station"):
         prepare(Request(save(both), column="load"))
 
 
@@ -286,7 +286,7 @@ def test_a_torn_file_is_named(tmp_path, plain):
     plain.save(tmp_path / "series.npz")
     whole = (tmp_path / "series.npz").read_bytes()
     (tmp_path / "series.npz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(OwnSeriesError, match="holds no prepared series"):
+    with pytest.raises(CsvSeriesError, match="holds no prepared series"):
         Prepared.load(tmp_path / "series.npz")
 
 

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.base import Series, Task, target_from_floor
-from tasks.errors import SeriesError, TaskError
+from tasks.task import Series, SeriesError, Task, TaskError, target_from_floor
 
 COLUMN = np.arange(10.0)[:, None]
 

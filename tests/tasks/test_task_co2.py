@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tasks
+from tasks.baselines import linear_error, next_value_series
 from tasks.co2 import DATA_FILE, TRAIN_VALUES, WARM_UP, read_ppm, scaled_changes
-from tasks.forecast import next_value_series
-from tasks.linear import linear_error
 
 PPM = read_ppm()
 

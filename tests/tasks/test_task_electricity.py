@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tasks
+from tasks.baselines import linear_error, next_value_series, seasonal_naive_error
 from tasks.electricity import DATA_FILE, TRAIN_VALUES, WARM_UP, read_demand
-from tasks.forecast import next_value_series, seasonal_naive_error
-from tasks.linear import linear_error
 from tasks.scaling import standardise
 
 DEMAND = read_demand()

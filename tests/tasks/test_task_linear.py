@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 
-from tasks.base import Series
-from tasks.errors import WindowError
-from tasks.forecast import next_value_series, seasonal_naive_error
-from tasks.linear import linear_error, mean_squared_error
+from tasks.baselines import linear_error, mean_squared_error, next_value_series, seasonal_naive_error
+from tasks.task import Series, WindowError
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 import tasks
 from tasks import registry
 from tasks.cosine import Cosine
-from tasks.errors import DuplicateTaskError, InvalidTaskError, UnknownTaskError
+from tasks.task import DuplicateTaskError, InvalidTaskError, UnknownTaskError
 
 FILE = """
 from tasks.cosine import Cosine  # imported, so not this module's own
@@ -102,7 +102,7 @@ def test_two_tasks_with_one_name_are_both_named(offer):
     [
         ("tasks.nowhere:Task", "cannot be loaded: No module named 'tasks.nowhere'"),
         ("tasks.cosine:PERIOD", "is 100; it must be a concrete subclass"),
-        ("tasks.base:Task", "must be a concrete subclass"),
+        ("tasks.task:Task", "must be a concrete subclass"),
         (f"{__name__}:BadName", "has the name 'lagged-mean'"),
     ],
 )

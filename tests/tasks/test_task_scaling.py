@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tasks.errors import SeriesError
 from tasks.scaling import standardise
+from tasks.task import SeriesError
 
 
 def test_only_the_training_values_set_the_scale():

@@ -8,13 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks import noise
-from tasks.base import Series
+from tasks.baselines import linear_error, next_value_series, seasonal_naive_error
 from tasks.cosine import Cosine, scale_to_unit
 from tasks.delayed_recall import DelayedRecall, delayed
-from tasks.errors import SeriesError
-from tasks.forecast import next_value_series, seasonal_naive_error
 from tasks.lagged_mean import LaggedMean, scaled_lagged_mean
-from tasks.linear import linear_error
+from tasks.task import Series, SeriesError
 
 VALUES = st.lists(st.floats(-2, 2), min_size=12, max_size=30)
 

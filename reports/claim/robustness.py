@@ -1,0 +1,290 @@
+"""What a verdict hangs on: the target, the framework, the learning rate; and whether an error is too low to be true."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from bench.case.regimes import REGIMES
+from reports.claim.arms import Comparison, compare
+from reports.collect.grouping import Arms, Setting, arms_by_setting, body, in_order
+from reports.collect.read import Run
+from reports.collect.records import Convergence, Record, Replicate, costs_of
+from reports.costs.contrasts import Contrasts
+from reports.formatting import count, listing, low_to_high, percent
+from reports.statistics.intervals import cost_arrays, expected_running_time, ladder, rounding_variance
+from reports.statistics.verdict import LESS, MARGIN, MORE, Judgement, Verdict, judge
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """Judgements at targets from easy to hard; `why_not` says why there are none."""
+
+    setting: Setting
+    targets: tuple[float, ...] = ()
+    judgements: tuple[Judgement, ...] = ()
+    why_not: str = ""
+
+    @property
+    def turns(self) -> bool:
+        """Whether carrying state needs less at one target and more at another."""
+        verdicts = {one.verdict for one in self.judgements}
+        return bool(verdicts & LESS and verdicts & MORE)
+
+    @property
+    def excerpt(self) -> list[tuple[float, Judgement]]:
+        """An easy, a middle and the hardest target with their judgements."""
+        steps = list(zip(self.targets, self.judgements, strict=True))
+        return [steps[len(steps) // 4 - 1], steps[len(steps) // 2], steps[-1]] if steps else []
+
+
+def sensitivity(comparison: Comparison) -> Sensitivity:
+    """Ratio in updates at a dozen targets, log-spaced between the trivial error and the best of both arms.
+
+    The best is the lower of the two arms' medians of each replicate's lowest error: what half of the
+    trainings get to.
+    """
+    arms = (comparison.a.convergence, comparison.b.convergence)
+    stops = {record.training.get("stop") for record in (comparison.a.record, comparison.b.record)}
+    if stops != {"budget"}:
+        return Sensitivity(comparison.setting, why_not="training stopped at the target, so no curve shows the rest")
+    trivial = arms[0].level("trivial")
+    if trivial is None:
+        return Sensitivity(comparison.setting, why_not="the task states no trivial error")
+    shared = {one.seed for one in arms[0].evaluation} & {one.seed for one in arms[1].evaluation}
+    lowest = [_median_of_lowest(arm, shared) for arm in arms]
+    best = min((value for value in lowest if np.isfinite(value)), default=np.nan)
+    if not 0 < best < trivial:
+        return Sensitivity(comparison.setting, why_not="no arm got below the trivial error")
+    targets = ladder(best, trivial)
+    curves = [[(one.updates, one.error) for one in arm.evaluation if one.seed in shared] for arm in arms]
+    judgements = []
+    for target in targets:
+        costs = [cost_arrays(curve, target) for curve in curves]
+        variances = [rounding_variance(*cost, arm.evaluate_every) for cost, arm in zip(costs, arms, strict=True)]
+        judgements.append(judge(costs[0], costs[1], extra_variance=sum(variances)))
+    return Sensitivity(comparison.setting, tuple(float(t) for t in targets), tuple(judgements))
+
+
+def _median_of_lowest(arm: Convergence, seeds: set[int]) -> float:
+    lowest = [low for one in arm.evaluation if one.seed in seeds and (low := one.lowest_error) is not None]
+    return float(np.median(lowest)) if lowest else float("nan")
+
+
+@dataclass(frozen=True)
+class SameArm:
+    """An arm by engine `a` and by engine `b`, paired by seed; the ratio is a / b in updates to target.
+
+    Attributes
+    ----------
+    setting
+        With the engine that a name without one means.
+    reached, ended_alike
+        Pairs of trainings of which one or both reached the target; those of which both did at the very same evaluation.
+    rates
+        Learning rate that each chose.
+    """
+
+    setting: Setting
+    regime: str
+    a: str
+    b: str
+    comparison: Comparison
+    reached: int
+    ended_alike: int
+    rates: tuple[float, float]
+
+    @property
+    def verdict(self) -> Verdict:
+        """That of the ratio; its words are of carrying state."""
+        return self.comparison.updates.verdict
+
+    @property
+    def in_words(self) -> str:
+        """The verdict in words that fit."""
+        return {
+            Verdict.HOLDS: "fewer",
+            Verdict.REVERSED: "more",
+            Verdict.SAME: "as many",
+            Verdict.UNDECIDED: "undecided",
+            Verdict.ONLY_STATEFUL: f"only {self.a} reaches it",
+            Verdict.ONLY_STATELESS: f"only {self.b} reaches it",
+            Verdict.NEITHER: "neither reaches it",
+        }[self.verdict]
+
+
+def same_arms(run: Run) -> list[SameArm]:
+    """Every arm that several engines trained to the same target: each other engine beside the first."""
+    found: defaultdict[tuple[Setting, str], Arms] = defaultdict(dict)
+    for setting, arms in arms_by_setting(run).items():
+        for regime, record in arms.items():
+            found[replace(setting, engine="tensorflow"), regime][setting.engine] = record
+    rows = []
+    for (setting, regime), by_name in found.items():
+        first, *others = in_order(by_name)
+        for other in others:
+            one = compare(setting, by_name[other], by_name[first])
+            if one.same_target and one.a.n:
+                alike = (one.a.cost == one.b.cost) & one.a.reached & one.b.reached
+                reached = int((one.a.reached | one.b.reached).sum())
+                rates = [float(body(by_name[name]).fields.get("chosen_rate") or "nan") for name in (other, first)]
+                two = rates[0], rates[1]
+                rows.append(SameArm(setting, regime, other, first, one, reached, int(alike.sum()), two))
+    return rows
+
+
+def learning_in_short(found: list[SameArm], costs: Contrasts) -> str:
+    """Whether the framework changes how many updates are needed, as far as it was measured; "" without any."""
+    if not found:
+        return ""
+    parts = []
+    for a, b in dict.fromkeys((one.a, one.b) for one in found):
+        here = [one for one in found if (one.a, one.b) == (a, b)]
+        counts = Counter(one.in_words for one in here)
+        tally = listing([f"{words} in {n}" for words, n in counts.items()])
+        ratios = [v for one in here if 0 < (v := one.comparison.updates.ratio.value) < float("inf")]
+        reached, alike = sum(one.reached for one in here), sum(one.ended_alike for one in here)
+        pairs = f"{count(reached, 'pair')} of trainings with equal seed of which at least one got there"
+        told = f"{a} against {b}, {tally} of {len(here)}{f', × {low_to_high(ratios)}' if ratios else ''}"
+        parts.append(f"{told}; of {pairs}, both did at the very same evaluation in {alike}.")
+    return " ".join([*parts, _conclusion(found, costs)])
+
+
+def _conclusion(found: list[SameArm], costs: Contrasts) -> str:
+    verdicts = [one.verdict for one in found if one.verdict is not Verdict.NEITHER]
+    if not verdicts:
+        return "No arm reached its target, so that nothing can be said of how fast each learns."
+    if any(verdict not in {Verdict.SAME, Verdict.UNDECIDED} for verdict in verdicts):
+        return "**So the framework changed how many updates were needed**; where, the table says."
+    if Verdict.UNDECIDED in verdicts:
+        return "So no difference in learning was shown, but not excluded everywhere either."
+    seconds = any(
+        one.of_engines and one.training.method != "none" and not one.training.low <= 1 <= one.training.high
+        for one in costs.found
+    )
+    if seconds:
+        return f"**So the framework changed the seconds of an update, and not how many are needed**{_WITHIN}"
+    return f"**So the framework did not change how many updates are needed**{_WITHIN}"
+
+
+_WITHIN = (
+    f" (by no more than {percent(MARGIN)}, in these arms, where they reached the target; trained in blocks, with equal "
+    "seeds)."
+)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """One rate of the grid: expected updates to target over its tuning seeds (infinite without a success)."""
+
+    rate: float
+    reached: int
+    n: int
+    expected_updates: float
+
+
+@dataclass(frozen=True)
+class Rates:
+    """An arm's grid; `chosen` is the rate that its evaluation seeds were trained with."""
+
+    setting: Setting
+    regime: str
+    chosen: float
+    at_edge: bool
+    grid: tuple[Rate, ...]
+
+    @property
+    def second_best(self) -> float:
+        """Expected updates at the best other rate over those at the chosen one; nan where there is none of either."""
+        ours = [one.expected_updates for one in self.grid if one.rate == self.chosen]
+        others = [one.expected_updates for one in self.grid if one.rate != self.chosen]
+        if not ours or not others or not np.isfinite(ours[0]):
+            return float("nan")
+        return min(others) / ours[0]
+
+
+def rates(run: Run) -> list[Rates]:
+    """The tuning of every arm that was tuned over two rates or more."""
+    found = [_rates_of(record) for record in run.of_kind("convergence")]
+    return sorted((one for one in found if len(one.grid) > 1), key=lambda one: (one.setting, one.regime))
+
+
+def _rates_of(record: Record) -> Rates:
+    convergence = body(record)
+    tuning: defaultdict[float, list[Replicate]] = defaultdict(list)
+    for one in convergence.replicates:
+        if one.role == "tuning":
+            tuning[one.learning_rate].append(one)
+    return Rates(
+        setting=Setting.of(record.case),
+        regime=record.case.regime,
+        chosen=float(convergence.fields.get("chosen_rate") or np.nan),
+        at_edge=bool(convergence.fields.get("rate_at_edge")),
+        grid=tuple(_rate_at(rate, replicates) for rate, replicates in sorted(tuning.items())),
+    )
+
+
+def _rate_at(rate: float, replicates: list[Replicate]) -> Rate:
+    spent, reached = costs_of(replicates)
+    return Rate(rate, int(reached.sum()), reached.size, expected_running_time(spent, reached))
+
+
+def median_second_best(found: Iterable[Rates]) -> float:
+    """Median over arms of `Rates.second_best`, a rate without a success counted as infinite; nan without arms."""
+    ratios = [one.second_best for one in found if not np.isnan(one.second_best)]
+    return float(np.median(ratios)) if ratios else float("nan")
+
+
+STANDARD_ERRORS = 4.0
+
+
+@dataclass(frozen=True)
+class FloorCheck:
+    """A record beside its floor; `margin` is the relative allowance below it."""
+
+    key: str
+    error: float
+    floor: float
+    margin: float
+
+    @property
+    def below(self) -> bool:
+        """Whether the error is not possible, were all as stated."""
+        return self.error < self.floor * (1 - self.margin)
+
+
+def floor_checks(run: Run) -> list[FloorCheck]:
+    """Check the median over the evaluation replicates of the last error of every arm whose floor is known.
+
+    That is the stateless floor of an arm that carries no state, and the optimum of one that does.
+
+    The floor is an expectation over all targets, the error a mean over the scored ones. So 4 of its relative standard
+    errors are allowed for: by the normal law a sound result falls below that in 3 of 100,000 checks, and squared
+    errors, skewed to the right, do so less often. 4 and not 3, since neighbouring targets share inputs, which the
+    standard error does not know, and a run makes dozens of checks. The last error is not chosen by its size, as the
+    lowest would be; the median is not moved by single replicates that diverged. Where the record states no standard
+    error, that of normal errors is used, sqrt(2 / targets). No check where 4 of them leave nothing to see.
+    """
+    found = []
+    for record in run.of_kind("convergence"):
+        convergence = body(record)
+        floor = convergence.level("optimum" if REGIMES[record.case.regime].carried else "stateless_floor")
+        last = convergence.last_errors
+        last = last[np.isfinite(last)]
+        # What is injected tells of rows before the window.
+        if REGIMES[record.case.regime].injected or not floor or not last.size:
+            continue
+        margin = STANDARD_ERRORS * _relative_standard_error(convergence.fields.get("scored") or {})
+        if margin < 1:
+            found.append(FloorCheck(record.key, float(np.median(last)), floor, margin))
+    return found
+
+
+def _relative_standard_error(scored: dict[str, Any]) -> float:
+    stated = scored.get("relative_standard_error")
+    if stated is not None and math.isfinite(stated):
+        return float(stated)
+    return math.sqrt(2 / scored["count"]) if scored.get("count") else math.inf

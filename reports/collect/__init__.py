@@ -1,0 +1,1 @@
+"""Reads a run and says which of its records belong together."""

@@ -1,0 +1,233 @@
+"""Which records belong together: the arms of one setting, what each engine ran, and which engines' cases compare."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Self, TypeVar
+
+from bench.case.cases import Case
+from bench.engines import ENGINES
+from reports.collect.read import Run
+from reports.collect.records import Convergence, Record
+
+CELL_NAMES = {
+    "lstm": "LSTM",
+    "gru": "GRU",
+    "gru_reset_before": "GRU (reset before)",
+    "simple_rnn": "SimpleRNN",
+}
+
+USUAL = {"engine": "tensorflow", "device": "cpu", "dtype": "float32"}
+"""What a name that says nothing of it means."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """All of a case but its kind, regime and repetition: what two arms must share to be compared.
+
+    In order by their fields, engines as `bench.engines.ENGINES` has them.
+    """
+
+    task: str
+    dial: int
+    cell: str
+    layers: int
+    units: int
+    window: int
+    batch_size: int
+    kernel: str
+    engine: str
+    device: str
+    dtype: str
+
+    @classmethod
+    def of(cls, case: Case) -> Self:
+        """Build the setting of a case; no dial is -1, so that settings can be sorted."""
+        return cls(
+            case.task,
+            -1 if case.dial is None else case.dial,
+            case.cell,
+            case.layers,
+            case.units,
+            case.window,
+            case.batch_size,
+            case.kernel,
+            case.engine,
+            case.device,
+            case.dtype,
+        )
+
+    def __lt__(self, other: "Setting") -> bool:
+        return self._place < other._place
+
+    @property
+    def _place(self) -> tuple[Any, ...]:
+        of_engine = next((n for n, name in enumerate(ENGINES) if name == self.engine), len(ENGINES))
+        return tuple((of_engine, value) if name == "engine" else value for name, value in vars(self).items())
+
+    @property
+    def task_name(self) -> str:
+        """Task with its dial."""
+        return self.task if self.dial < 0 else f"{self.task}@{self.dial}"
+
+    @property
+    def cell_name(self) -> str:
+        """Cell as practitioners write it."""
+        return CELL_NAMES.get(self.cell, self.cell)
+
+    @property
+    def unusual(self) -> tuple[str, ...]:
+        """Engine, device and dtype, each where it is not what a name without it means."""
+        return tuple(value for name, usual in USUAL.items() if (value := getattr(self, name)) != usual)
+
+    @property
+    def aside(self) -> str:
+        """The same behind a name: " (jax, gpu)"; "" where all is usual."""
+        return f" ({', '.join(self.unusual)})" if self.unusual else ""
+
+    @property
+    def network(self) -> str:
+        """Cell, layers and units, and what is unusual."""
+        layers = "" if self.layers == 1 else f"{self.layers} layers × "
+        return f"{self.cell_name}, {layers}{self.units} units{self.aside}"
+
+    @property
+    def short(self) -> str:
+        """All that usually varies but the task, and what is unusual."""
+        layers = "" if self.layers == 1 else f" l{self.layers}"
+        shape = f"{self.cell_name}{layers} u{self.units} L{self.window} B{self.batch_size}"
+        return " ".join([shape, *self.unusual])
+
+    @property
+    def label(self) -> str:
+        """All that usually varies, and what is unusual, in one line: the name of a row or a panel."""
+        return f"{self.task_name} {self.short}"
+
+    @property
+    def reach(self) -> int | None:
+        """How far back the target reaches, in steps; None where that is not known here."""
+        reach = about_task(self.task, self.dial).get("reach")
+        return None if reach is None else int(reach)
+
+    @property
+    def reach_in_windows(self) -> float | None:
+        """Reach over window, D / L."""
+        return None if self.reach is None else self.reach / self.window
+
+
+@cache
+def about_task(name: str, dial: int) -> dict[str, Any]:
+    """Title, description, unit and reach of a task; {} where this machine does not know it.
+
+    Any failure of a task is no reason to go without a report: it then speaks of windows instead of D / L.
+    """
+    try:
+        import tasks  # noqa: PLC0415  (costs an import of pandas; only where there is a task to ask about)
+
+        task = tasks.create(name, None if dial < 0 else dial)
+        return {field: getattr(task, field, None) for field in ("title", "description", "unit", "reach")}
+    except Exception:  # noqa: BLE001
+        return {}
+
+
+def case_name(case: dict[str, Any] | str) -> str:
+    """Short name of a case that run.json describes, its repetition left out."""
+    if isinstance(case, str):
+        return case
+    known = Case.from_dict(case)
+    return f"{known.kind} {Setting.of(known).label} {known.regime} {known.kernel}"
+
+
+Arms = dict[str, Record]
+
+
+def arms_by_setting(run: Run, repetition: int = 0) -> dict[Setting, Arms]:
+    """Convergence records by setting and regime, settings in order."""
+    found: defaultdict[Setting, Arms] = defaultdict(dict)
+    for record in run.of_kind("convergence"):
+        if record.case.repetition == repetition:
+            found[Setting.of(record.case)][record.case.regime] = record
+    return dict(sorted(found.items()))
+
+
+def body(record: Record) -> Convergence:
+    """Return the convergence part of a record that has one."""
+    assert record.convergence is not None, record.key
+    return record.convergence
+
+
+T = TypeVar("T")
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Each name once, in the order of `bench.engines.ENGINES`; those of other packages at the end."""
+    known = list(ENGINES)
+    return sorted(set(names), key=lambda name: (known.index(name) if name in known else len(known), name))
+
+
+def engines_of(run: Run) -> list[str]:
+    """Engines of a run's records."""
+    return in_order(record.case.engine for record in run.records)
+
+
+def by_engine(things: Iterable[T], setting: Callable[[T], Setting]) -> dict[str, list[T]]:
+    """Things by the engine of their setting, in order."""
+    things = list(things)
+    return {
+        engine: [one for one in things if setting(one).engine == engine]
+        for engine in in_order(setting(one).engine for one in things)
+    }
+
+
+def engine_by_engine(things: Sequence[T], setting: Callable[[T], Setting], say: Callable[[list[T]], str]) -> str:
+    """What is to be said of things: once for each engine, and with its name where there are several."""
+    return said({engine: say(some) for engine, some in by_engine(things, setting).items()}) or say([])
+
+
+def said(by_name: dict[str, str]) -> str:
+    """Join what is said of each engine, named where there are several; "" for what says nothing."""
+    if len(by_name) == 1:
+        return next(iter(by_name.values()))
+    return " ".join(f"On {engine}: {text}" for engine, text in by_name.items() if text)
+
+
+Ran = tuple[str, str]
+"""Engine and kernel."""
+
+
+@dataclass(frozen=True)
+class EnginePair:
+    """A case by one engine (`a`) and the same by another (`b`); `compares`: what else is different, or alike."""
+
+    a: Ran
+    b: Ran
+    compares: str
+
+    @property
+    def what(self) -> str:
+        """Name of the ratio."""
+        return f"{' '.join(self.a)} / {' '.join(self.b)}"
+
+
+XLA = "both compiled by XLA"
+XLA_OR_GRAPH = "compiled by XLA against a graph"
+LIBRARY = "the same library"
+EAGER_OR_GRAPH = "Keras' loop started step by step by Python, against a graph"
+EAGER_OR_XLA = "Keras' loop started step by step by Python, against one compiled program"
+
+ENGINE_PAIRS: dict[str, EnginePair] = {
+    pair.what: pair
+    for pair in (
+        EnginePair(("jax", "loop"), ("tensorflow", "xla"), XLA),
+        EnginePair(("jax", "unrolled"), ("tensorflow", "xla_unrolled"), XLA),
+        EnginePair(("jax", "cudnn"), ("tensorflow", "cudnn"), LIBRARY),
+        EnginePair(("jax", "loop"), ("tensorflow", "loop"), XLA_OR_GRAPH),
+        EnginePair(("jax", "unrolled"), ("tensorflow", "unrolled"), XLA_OR_GRAPH),
+        EnginePair(("torch", "loop"), ("tensorflow", "loop"), EAGER_OR_GRAPH),
+        EnginePair(("torch", "cudnn"), ("tensorflow", "cudnn"), LIBRARY),
+        EnginePair(("torch", "loop"), ("jax", "loop"), EAGER_OR_XLA),
+        EnginePair(("torch", "cudnn"), ("jax", "cudnn"), LIBRARY),
+    )
+}
+"""By name, what was compiled alike first: jax gives every kernel to XLA, torch compiles none (docs/engines.md)."""

@@ -1,0 +1,305 @@
+"""Figures of learning: the curves, how many had reached the target by when, and the ratio at other targets."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from reports.claim.arms import Arm, Comparison
+from reports.claim.robustness import Sensitivity
+from reports.collect.grouping import Setting
+from reports.collect.records import Convergence
+from reports.figures.style import BLUE, FONT, REGIME_STYLES, VERMILLION, Drawing, log_ticks, small_multiples, tidy
+from reports.statistics.intervals import FloatArray, ecdf
+from reports.statistics.verdict import MARGIN
+from reports.tell.headline import claimed, deciding
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+
+
+MOST_PANELS = 6
+_LEVELS = (("target", "black", "-"), ("stateless_floor", "#D55E00", "--"), ("trivial", "#8A8A8A", ":"))
+
+
+def draw_curves(compared: list[Comparison]) -> Drawing | None:
+    """Draw small multiples of the settings that matter."""
+    shown, rule = choose_curves(deciding(compared))
+    if not shown:
+        return None
+    figure, grid = small_multiples(
+        len(shown), row=2.3, head=0.75, legend=0.85, left=(0.14, 0.085), hspace=0.55, wspace=0.28
+    )
+    for axes, one in zip(grid.flat, shown, strict=False):
+        _curves_panel(axes, one)
+    for axes in grid[:, 0]:
+        axes.set_ylabel("mean squared error", fontsize=FONT - 1)
+    for axes in grid[-1]:
+        axes.set_xlabel("weight updates", fontsize=FONT - 1)
+    _legend(grid.flat, figure)
+    caption = (
+        "Learning curves. Faint: every evaluation replicate. Bold: their median, with a marker at its first, "
+        f"middle and last evaluation. Grey: the two named baselines nearest to the target. {rule}"
+    )
+    return Drawing("curves", figure, caption)
+
+
+def choose_curves(compared: list[Comparison]) -> tuple[list[Comparison], str]:
+    """Per task the settings with the lowest and the highest ratio; then those farthest from 1, up to six."""
+
+    def log_ratio(one: Comparison) -> float:
+        value = one.updates.ratio.value
+        return 0.0 if math.isnan(value) else -math.inf if value == 0 else math.log(value)
+
+    if len(compared) <= MOST_PANELS:
+        return compared, "All settings that decide are shown."
+    ranked = sorted(compared, key=log_ratio)
+    extremes: dict[object, Comparison] = {}
+    for one in (*_first_of_each_task(ranked), *_first_of_each_task(ranked[::-1])):
+        extremes.setdefault(one.setting, one)
+    for one in sorted(compared, key=lambda one: -abs(log_ratio(one))):
+        extremes.setdefault(one.setting, one)
+    chosen = sorted([*extremes.values()][:MOST_PANELS], key=lambda one: one.setting)
+    rule = (
+        f"Shown are {len(chosen)} of {len(compared)} that decide: of each task the one with the lowest ratio in "
+        "updates, then the one with the highest, then the farthest from 1, as far as there is room."
+    )
+    return chosen, rule
+
+
+def _first_of_each_task(ranked: list[Comparison]) -> list[Comparison]:
+    first: dict[str, Comparison] = {}
+    for one in ranked:
+        first.setdefault(one.setting.task_name, one)
+    return list(first.values())
+
+
+def _curves_panel(axes: Axes, one: Comparison) -> None:
+    everything: list[float] = [one.a.convergence.target]
+    for name, arm in (("stateless", one.b), ("stateful", one.a)):
+        colour, marker = REGIME_STYLES[name]
+        curves = [np.column_stack((r.updates, r.error)) for r in arm.convergence.evaluation if r.updates.size]
+        if not curves:
+            continue
+        axes.add_collection(LineCollection(curves, colors=colour, linewidths=0.5, alpha=0.3))
+        updates, median = median_curve(arm.convergence)
+        marks = sorted({0, updates.size // 2, updates.size - 1})
+        axes.plot(updates, median, color=colour, lw=1.8, marker=marker, ms=4.5, markevery=marks, label=name)
+        # Wild first evaluations would squeeze the rest into a line.
+        errors = np.concatenate([curve[:, 1] for curve in curves])
+        errors = errors[np.isfinite(errors) & (errors > 0)]
+        everything += [float(q) for q in np.quantile(errors, (0.0, 0.995))] if errors.size else []
+    reachable = min(everything) / 10  # an exact optimum such as 1e-30 would squeeze all else into a line
+    for name, colour, style in _LEVELS:
+        level = one.a.convergence.target if name == "target" else one.b.convergence.level(name)
+        if level is not None and level > reachable:
+            axes.axhline(level, color=colour, ls=style, lw=1.0, label=name.replace("_", " "))
+            everything.append(level)
+    positive = [value for value in everything if value > 0]
+    low, high = min(positive) / 1.15, max(positive) * 1.15
+    log_ticks(axes, "y", low, high)
+    for side, (name, level) in zip(("bottom", "top"), _baselines_near_target(one, low, high), strict=False):
+        axes.axhline(level, color="#BBBBBB", lw=0.8)
+        at = axes.get_yaxis_transform()
+        axes.text(0.99, level, name, transform=at, ha="right", va=side, fontsize=FONT - 2.5, color="#555555")
+    every = (r.updates for arm in (one.a, one.b) for r in arm.convergence.evaluation)
+    axes.set_xlim(0, max((updates[-1] for updates in every if updates.size), default=1.0))
+    axes.set_title(f"{one.setting.label}\n{one.updates.verdict}", fontsize=FONT - 1)
+    tidy(axes)
+
+
+def _baselines_near_target(one: Comparison, low: float, high: float) -> list[tuple[str, float]]:
+    # At most two, the upper one first: a real series has a dozen.
+    named = one.b.convergence.fields.get("baselines") or {}
+    shown = {name: float(level) for name, level in named.items() if level is not None and low < level < high}
+    target, trivial = one.a.convergence.target, one.b.convergence.level("trivial") or math.inf
+    # Those that fall together with another line would only hide it.
+    others = [(n, v) for n, v in shown.items() if min(abs(math.log(v / x)) for x in (target, trivial)) > 0.08]
+    nearest = sorted(others, key=lambda item: abs(math.log(item[1] / target)))[:2]
+    return sorted(nearest, key=lambda item: -item[1])
+
+
+def median_curve(arm: Convergence) -> tuple[FloatArray, FloatArray]:
+    """Median error over the replicates at each evaluation, both shape (evaluations,).
+
+    A replicate that stopped earlier counts with its last error; one that is nan counts as infinitely bad.
+    """
+    longest = max((r.updates for r in arm.evaluation), key=len)
+    table = np.full((len(arm.evaluation), longest.size), np.inf)
+    for row, replicate in zip(table, arm.evaluation, strict=True):
+        if replicate.error.size:
+            row[: replicate.error.size] = replicate.error
+            row[replicate.error.size :] = replicate.error[-1]
+    table[np.isnan(table)] = np.inf
+    return longest, np.median(table, axis=0)
+
+
+def _legend(panels: Iterable[Axes], figure: Figure) -> None:
+    first: dict[str, Artist] = {}
+    for axes in panels:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            first.setdefault(label, handle)
+    order = [name for name in ("stateful", "stateless", "target", "stateless floor", "trivial") if name in first]
+    handles = [first[name] for name in order]
+    figure.legend(handles, order, loc="upper center", ncol=5, fontsize=FONT - 0.5, frameon=False)
+
+
+MOST_ARRIVALS = 15
+LINE_WIDTHS, THIN_LINE = {"stateful": 3.2, "stateless": 1.8}, 1.1
+"""Drawn from wide to narrow, so that lines that fall together are all seen."""
+
+RULE = (
+    "Of {of} settings that the headline counts, {shown} are shown: of each task the middle one of its windows (the "
+    "shorter of two), there the widest network and the smallest batch."
+)
+
+
+def draw_arrivals(judged: list[Comparison]) -> Drawing | None:
+    """Draw a panel a setting, a line an arm; of a task's settings one, chosen without regard to what came out."""
+    settled = claimed([one for one in judged if one.of_the_claim])
+    shown = choose_arrivals(settled)
+    if not shown:
+        return None
+    figure, grid = small_multiples(
+        len(shown), row=1.95, head=0.85, legend=0.85, left=(0.16, 0.075), hspace=0.75, wspace=0.16, sharey=True
+    )
+    drawn: set[str] = set()
+    for axes, one in zip(grid.flat, shown, strict=False):
+        by_regime = arms(judged, one.setting)
+        drawn |= by_regime.keys()
+        _arrivals_panel(axes, by_regime)
+        axes.set_title(f"{one.setting.label}\n{one.updates.verdict}", fontsize=FONT - 1)
+    for axes in grid[:, 0]:
+        axes.set_ylabel("share there", fontsize=FONT - 1)
+    for axes in grid.flat[max(0, len(shown) - grid.shape[1]) : len(shown)]:
+        axes.set_xlabel("weight updates", fontsize=FONT - 1)
+    handles = [
+        Line2D([], [], color=colour, marker=marker, ms=5, lw=LINE_WIDTHS.get(regime, THIN_LINE), label=regime)
+        for regime, (colour, marker) in REGIME_STYLES.items()
+        if regime in drawn
+    ]
+    figure.legend(handles=handles, loc="upper center", ncol=5, fontsize=FONT - 0.5, frameon=False)
+    rule = "" if len(shown) == len(settled) else f" {RULE.format(of=len(settled), shown=len(shown))}"
+    caption = (
+        "Share of the trainings that had reached the target by an update (empirical distribution). A line that levels "
+        "off below 1 and ends in an open marker is an arm of which some never got there: it is drawn up to the most "
+        f"updates that one of them spent; what would have come later is not known.{rule}"
+    )
+    return Drawing("arrivals", figure, caption)
+
+
+def choose_arrivals(settled: list[Comparison]) -> list[Comparison]:
+    """All settings where there are few; else one of each task, by its place in the grid alone."""
+    if len(settled) <= MOST_ARRIVALS:
+        return settled
+    by_task: defaultdict[tuple[str, str], list[Comparison]] = defaultdict(list)
+    for one in settled:
+        by_task[one.setting.task_name, one.setting.engine].append(one)
+    chosen = []
+    for here in by_task.values():
+        windows = sorted({one.setting.window for one in here})
+        middle = windows[(len(windows) - 1) // 2]
+        at_it = [one for one in here if one.setting.window == middle]
+        chosen.append(min(at_it, key=lambda one: (-one.setting.units, one.setting.batch_size, one.setting)))
+    return chosen[:MOST_ARRIVALS]
+
+
+def arms(judged: list[Comparison], setting: Setting) -> dict[str, Arm]:
+    """Every arm of a setting, control arms included, by regime."""
+    found: dict[str, Arm] = {}
+    for one in judged:
+        if one.setting == setting:
+            for arm in (one.a, one.b):
+                found.setdefault(arm.record.case.regime, arm)
+    return found
+
+
+def _arrivals_panel(axes: Axes, by_regime: dict[str, Arm]) -> None:
+    curves = {regime: steps(by_regime[regime]) for regime in REGIME_STYLES if regime in by_regime}
+    # Where no training made an update there is nothing to place; the panel stays, empty.
+    x = [float(v) for cost, _ in curves.values() for v in cost if v > 0] or [1.0]
+    low, high = min(x) / 1.3, max(x) * 1.15
+    for regime, (cost, share) in curves.items():
+        colour, marker = REGIME_STYLES[regime]
+        all_there = by_regime[regime].hits == by_regime[regime].n
+        axes.plot(
+            [low, *cost], [0, *share], drawstyle="steps-post", color=colour, lw=LINE_WIDTHS.get(regime, THIN_LINE),
+            marker=marker, ms=5, markerfacecolor=colour if all_there else "white", markevery=[cost.size], label=regime,
+            clip_on=False,
+        )  # fmt: skip
+    tidy(axes)
+    axes.grid(color="#E5E5E5", lw=0.6)
+    log_ticks(axes, "x", low, high)
+    axes.set_ylim(-0.04, 1.04)
+    axes.set_yticks([0, 0.5, 1])
+
+
+def steps(arm: Arm) -> tuple[FloatArray, FloatArray]:
+    """Corners of an arm's line, shape (k,) each: where the share steps up, and where it is cut off below 1."""
+    cost, share = ecdf(arm.cost, arm.reached)
+    if arm.hits == arm.n:
+        return cost, share
+    end = max([float(arm.cost[~arm.reached].max()), *cost])
+    return np.append(cost, end), np.append(share, share[-1] if share.size else 0.0)
+
+
+EDGE = 16.0
+
+
+def draw_targets(found: list[Sensitivity], targets: dict[object, float]) -> Drawing | None:
+    """Draw a panel a setting; `targets` holds each setting's declared target."""
+    usable = [one for one in found if one.judgements]
+    if not usable:
+        return None
+    shown = sorted(usable, key=_range, reverse=True)[:MOST_PANELS]
+    shown.sort(key=lambda one: one.setting)
+    figure, grid = small_multiples(
+        len(shown), row=2.1, head=0.35, legend=0.3, left=(0.15, 0.085), hspace=0.6, wspace=0.1, sharey=True
+    )
+    for axes, one in zip(grid.flat, shown, strict=False):
+        _targets_panel(axes, one, targets.get(one.setting))
+    for axes in grid[:, 0]:
+        axes.set_ylabel("stateful / stateless", fontsize=FONT - 1)
+    for axes in grid[-1]:
+        axes.set_xlabel("target error (hard → easy)", fontsize=FONT - 1)
+    caption = (
+        "Ratio in updates at a dozen targets. Lines: 95 % intervals; grey band: margin; dashed: the declared "
+        "target. A triangle at the edge: only one arm reached it (blue ▼ stateful, red ▲ stateless). "
+        + (
+            f"Shown are the {len(shown)} of {len(usable)} settings whose ratio moves most."
+            if len(usable) > len(shown)
+            else ""
+        )
+    )
+    return Drawing("targets", figure, caption.strip())
+
+
+def _range(one: Sensitivity) -> float:
+    logs = [math.log(min(max(j.ratio.value, 1 / EDGE), EDGE)) for j in one.judgements if j.ratio.value > 0]
+    return max(logs) - min(logs) if logs else 0.0
+
+
+def _targets_panel(axes: Axes, one: Sensitivity, declared: float | None) -> None:
+    axes.axhspan(1 - MARGIN, 1 + MARGIN, color="#E8E8E8", lw=0)
+    axes.axhline(1, color="#777777", lw=0.8)
+    ratios = [(target, one_.ratio) for target, one_ in zip(one.targets, one.judgements, strict=True)]
+    bounded = [(target, r) for target, r in ratios if r.method == "jackknife"]
+    lows, highs = [max(r.low, 1 / EDGE) for _, r in bounded], [min(r.high, EDGE) for _, r in bounded]
+    axes.vlines([target for target, _ in bounded], lows, highs, color="black", lw=1)
+    formed = [(target, min(max(r.value, 1 / EDGE), EDGE)) for target, r in ratios if 0 < r.value < math.inf]
+    axes.plot([target for target, _ in formed], [value for _, value in formed], "d-", color="black", ms=4, lw=0.8)
+    for never, edge, marker, colour in ((0.0, 1 / EDGE, "v", BLUE), (math.inf, EDGE, "^", VERMILLION)):
+        at = [target for target, r in ratios if r.value == never]
+        axes.plot(at, [edge] * len(at), marker, color=colour, ms=6, ls="none", clip_on=False)
+    if declared is not None:
+        axes.axvline(declared, color="black", ls="--", lw=0.8)
+    log_ticks(axes, "y", 1 / EDGE, EDGE)
+    log_ticks(axes, "x", min(one.targets) / 1.1, max(one.targets) * 1.1)
+    axes.set_title(one.setting.label, fontsize=FONT - 1)
+    tidy(axes)

@@ -1,0 +1,1 @@
+"""Sentences: what a run says, from what was computed of it."""

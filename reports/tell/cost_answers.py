@@ -1,0 +1,349 @@
+"""What a reader wants to know of costs: an answer in a line, and what it rests on, from this run's figures alone."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from reports.collect.grouping import ENGINE_PAIRS
+from reports.costs import Costs
+from reports.costs.contrasts import AXES, SECONDS, Contrast, Growth, longest, off
+from reports.costs.memory_peaks import FACTOR, LEAST_SHARE, Pair
+from reports.costs.payback import Payback
+from reports.costs.roofline import NARROW, UNKNOWN
+from reports.formatting import listing, low_to_high, never, number, percent, ratio, seconds, size, span
+from reports.statistics.intervals import LEVEL, Ratio
+
+USUAL = 0.9
+"""A ceiling whose usual rate is below this share of its best is one that the machine seldom reaches: that is told."""
+
+YES_NO = ("Yes", "Not everywhere", "It depends", "No")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question, the answer in a line, and all that this run says."""
+
+    question: str
+    short: str
+    text: str
+
+
+ShortAndLong = tuple[str, str] | None
+"""The short answer and the long one."""
+
+
+Answering = Callable[[Costs], ShortAndLong]
+
+
+def answers(found: Costs) -> list[Answer]:
+    """Every question that this run can answer, engine by engine."""
+    every = []
+    for question, say in QUESTIONS:
+        by_engine = {engine: told for engine in found.engines if (told := say(found.by(engine)))}
+        if by_engine:
+            # One that says nothing must not make the other look like the only engine of the run.
+            name = found.engines[1:] != []
+            short, long = (
+                " ".join(f"On {engine}: {told[part]}" if name else told[part] for engine, told in by_engine.items())
+                for part in (0, 1)
+            )
+            every.append(Answer(question, short, long))
+    return every
+
+
+def frameworks(found: Costs) -> list[Answer]:
+    """Which framework: the same cases by another engine, what was compiled alike first; [] where there is one."""
+    every = []
+    for what, pair in ENGINE_PAIRS.items():
+        names = f"{' '.join(pair.a)} against {' '.join(pair.b)}"
+        said = _several(found, what, "the first against the second")
+        if said:
+            question = f"{names}, {pair.compares}:"
+            every.append(Answer(question, said[0], said[1] + _compiling(found.contrasts.of(what))))
+    return every
+
+
+def _compiling(here: list[Contrast]) -> str:
+    ours = [one.a.compile_seconds for one in here if one.a.compiling]
+    theirs = [one.b.compile_seconds for one in here if one.b.compiling]
+    if not ours or not theirs:
+        return ""
+    first, second = (low_to_high(side, seconds) for side in (ours, theirs))
+    return f" The first call takes {first} longer than later ones, against {second}."
+
+
+def judged(one: Ratio) -> str:
+    """Whether the interval tells the ratio from one."""
+    if one.method == "none":
+        return "one process, no interval"
+    return "faster" if one.high < 1 else "slower" if one.low > 1 else "not told apart"
+
+
+def _several(found: Costs, what: str, subject: str, verdicts: tuple[str, ...] = (), who: str = "") -> ShortAndLong:
+    """Of one kind of ratio; `who` is faster or slower in the short answer, where the question leaves that open."""
+    here = found.contrasts.of(what)
+    if not here:
+        return None
+    long = f"{subject[0].upper()}{subject[1:]}, in training: {_tally(here)}; {_list(here)}.{_inference(here)}"
+    return _short(here, verdicts, who), long
+
+
+def _short(here: list[Contrast], verdicts: tuple[str, ...], who: str = "") -> str:
+    """A verdict, the tally behind it, and the ends of the range."""
+    low, high = (pick(here, key=lambda one: one.training.value) for pick in (min, max))
+    ends = " to ".join(
+        f"× {number(one.training.value)} ({_place(one)})" for one in ((low,) if low is high else (low, high))
+    )
+    text = f"{_verdict(here, verdicts)}{who and f'{who} is '}{_tally(here)}, {ends}."
+    return text[0].upper() + text[1:]
+
+
+def _verdict(here: list[Contrast], verdicts: tuple[str, ...]) -> str:
+    if not verdicts:
+        return ""
+    always, partly, depends, never = verdicts
+    counts = Counter(judged(one.training) for one in here)
+    if not counts["faster"] and not counts["slower"]:
+        return "No difference shown: "
+    if not counts["faster"]:
+        return f"{never}: "
+    if counts["slower"]:
+        return f"{depends}: "
+    return f"{always if counts['faster'] == len(here) else partly}: "
+
+
+def _tally(here: list[Contrast]) -> str:
+    counts = Counter(judged(one.training) for one in here)
+    return listing([f"{word} in {n} of {len(here)}" for word, n in counts.most_common()])
+
+
+def _list(here: Iterable[Contrast], most: int = 4) -> str:
+    """Each with its interval, the ends of the range first where there are many."""
+    ordered = sorted(here, key=lambda one: one.training.value)
+    shown = ordered if len(ordered) <= most else [*ordered[: most // 2], *ordered[-(most // 2) :]]
+    parts = [f"{_place(one)} × {ratio(one.training)}" for one in shown]
+    return listing(parts) + (f" (the ends of {len(ordered)})" if len(shown) < len(ordered) else "")
+
+
+def _place(one: Contrast) -> str:
+    setting = one.shown
+    # `what` names the kernels that differ, and those of two engines.
+    named = setting.kernel == "loop" or one.a.setting.kernel != setting.kernel or one.of_engines
+    ran = "" if named else f" {setting.kernel}"
+    ran += f" {one.b.regime}" if one.a.regime == one.b.regime else ""
+    other = f"{one.a.setting.cell_name} u{one.a.setting.units} against " if one.other_units else ""
+    return f"{other}{setting.short}{ran}"
+
+
+def _inference(here: list[Contrast]) -> str:
+    told = [one.inference for one in here if one.inference.method != "none"]
+    if not told:
+        return ""
+    counts = Counter(judged(one) for one in told)
+    tally = listing([f"{word} in {n}" for word, n in counts.most_common()])
+    return f" A forward pass: {tally} of {len(told)}, ratios {low_to_high([one.value for one in told])}."
+
+
+def _unrolling(found: Costs) -> ShortAndLong:
+    what = "unrolled / loop"
+    said = _several(found, what, "unrolled against the loop", YES_NO)
+    short, long = _memory(found.unrolled)
+    if said is not None:
+        short, long = said[0] + _ahead(found.paybacks, what) + short, said[1] + _pays(found.paybacks, what) + long
+    return (short.strip(), long.strip()) if long else None
+
+
+def _xla(found: Costs) -> ShortAndLong:
+    what = "XLA loop / loop"
+    said = _several(found, what, "the loop under XLA against the plain one", YES_NO)
+    return said and (said[0] + _ahead(found.paybacks, what), said[1] + _pays(found.paybacks, what))
+
+
+def _sure(paybacks: list[Payback], what: str) -> list[Payback]:
+    """Of those that are faster for certain: the soonest and the latest."""
+    here = [one for one in paybacks if one.contrast.what == what and judged(one.contrast.training) == "faster"]
+    ends = [pick(here, key=lambda one: one.updates) for pick in (min, max)] if here else []
+    return ends[: 1 if len(here) == 1 else 2]
+
+
+def _ahead(paybacks: list[Payback], what: str) -> str:
+    ends = [never(one.updates) for one in _sure(paybacks, what)]
+    return f" Compilation is paid for after {' to '.join(ends)} updates." if ends else ""
+
+
+def _pays(paybacks: list[Payback], what: str) -> str:
+    ends = [
+        f"{never(one.updates)} updates [{never(one.low)}, {never(one.high)}] at {_place(one.contrast)}"
+        for one in _sure(paybacks, what)
+    ]
+    if not ends:
+        return " So nowhere here does it pay for its compilation for certain."
+    return f" Where it is faster it has paid for its compilation after {' to '.join(ends)}."
+
+
+def _memory(pairs: list[Pair]) -> tuple[str, str]:
+    """In short and at length; of pairs that are large enough for the count to say something, where there are any."""
+    pairs = [one for one in pairs if one.a.over_count and one.b.over_count] or pairs
+    if not pairs:
+        return "", ""
+    low, high = (pick(pairs, key=lambda one: one.ratio) for pick in (min, max))
+    ends = [
+        f"{number(one.ratio)} (u{one.a.setting.units} L{one.a.setting.window} B{one.a.setting.batch_size})"
+        for one in ((low,) if low is high else (low, high))
+    ]
+    beyond = [one.beyond_framework for one in pairs if math.isfinite(one.beyond_framework)]
+    resident = f"; what the process takes beyond the framework is {low_to_high(beyond)} times" if beyond else ""
+    count = high.a.count
+    why = (
+        ": an unrolled graph keeps the gradient of the weights at every step until it adds them up"
+        if count and count.of_steps > count.activations
+        else ""
+    )
+    short = f" It takes {low_to_high([one.ratio for one in pairs])} times the loop's memory."
+    return short, f" Its allocator's peak in training is {' to '.join(ends)} times the loop's{why}{resident}."
+
+
+def _state(found: Costs) -> ShortAndLong:
+    short, long = _several(found, "stateful / stateless", "a stateful update against a stateless one") or ("", "")
+    if found.states:
+        one = max(found.states, key=lambda pair: pair.a.count.state if pair.a.count else 0)
+        counted = size(one.a.count.state) if one.a.count else "unknown"
+        short += f" The state itself is {counted} at u{one.a.setting.units} B{one.a.setting.batch_size}."
+        long += (
+            f" Memory: the state is {counted} at u{one.a.setting.units} B{one.a.setting.batch_size}; the allocator's "
+            f"peak differs by {size(one.difference)} of {size(one.b.allocated)} "
+            f"({number(100 * abs(one.ratio - 1))} %)."
+        )
+    return (short.strip(), long.strip()) if long else None
+
+
+def _fit(found: Costs) -> ShortAndLong:
+    here = [one for one in found.contrasts.found if one.what.startswith("fit / ")]
+    if not here:
+        return None
+    here.sort(key=lambda one: one.training.value)
+    parts = [
+        f"{_place(one)} {percent(1 - 1 / one.training.value)} "
+        f"[{percent(1 - 1 / one.training.low) if one.training.low else '−∞'}, "
+        f"{percent(1 - 1 / one.training.high)}]"
+        for one in here
+    ]
+    than = listing(sorted({one.what.removeprefix("fit / ") for one in here}))
+    ends = " to ".join(
+        f"{percent(1 - 1 / one.training.value)} ({_place(one)})"
+        for one in ((here[0],) if len(here) == 1 else (here[0], here[-1]))
+    )
+    return (
+        f"Of the time in `model.fit` {ends} is not the update itself.",
+        f"Of the time in `model.fit`, this share is not the update itself (1 − {than} / fit): {listing(parts)}.",
+    )
+
+
+def _growth(found: Costs) -> ShortAndLong:
+    lines: dict[str, list[Growth]] = {
+        name: [
+            one for (_, kernel, _), one in longest(found.growths, axis, (SECONDS,)).items() if kernel in ("loop", "xla")
+        ]
+        for axis, name in AXES.items()
+    }
+    lines = {name: here for name, here in lines.items() if here}
+    if not lines:
+        return None
+
+    def every(say: Callable[[Growth], str]) -> str:
+        return "; ".join(f"{name}: {listing([say(one) for one in here])}" for name, here in lines.items())
+
+    short = every(lambda one: f"{one.setting.kernel} {number(one.last)}")
+    long = every(
+        lambda one: (
+            f"{one.setting.kernel} {number(one.exponent)} {span(one.low, one.high)} "
+            f"({number(one.last)} at its far end; {one.where} {one.regime})"
+        )
+    )
+    return (
+        f"Between its two largest sizes, as a power (1: in proportion) of {short}.",
+        f"Seconds an update, as a power of {long}.",
+    )
+
+
+def _limits(found: Costs) -> ShortAndLong:
+    if not found.points:
+        return None
+    shares = sorted(found.points, key=lambda one: one.shares["arithmetic"])
+    low, high = (f"{number(100 * one.shares['arithmetic'])} % ({one.timing.label})" for one in (shares[0], shares[-1]))
+    counts = Counter(one.binds for one in found.points)
+    bound = listing([f"{name} in {n}" for name, n in counts.most_common()])
+    explains = f"What accounts for half of an update's time or more, by an estimate: {bound} of {len(found.points)}."
+    if counts[UNKNOWN]:
+        explains += " (Not known: what XLA, JAX and PyTorch start is not counted.)"
+    dtype = shares[-1].timing.setting.dtype
+    usual = found.ceilings.usual(NARROW.get(dtype, dtype)) if found.ceilings else math.nan
+    seldom = f" (usually {percent(usual)} of that was reached)" if usual < USUAL else ""
+    engine = f" with {found.ceilings.engine}" if found.ceilings and found.ceilings.engine else ""
+    rate = f"of the best rate of a large matrix product measured in this run{engine}{seldom}"
+    return f"At most {high} {rate}. {explains}", f"Between {low} and {high} {rate}. {explains}"
+
+
+def _of(what: str, subject: str, verdicts: tuple[str, ...] = YES_NO, who: str = "") -> Answering:
+    return lambda found: _several(found, what, subject, verdicts, who)
+
+
+_DEFAULT = ("It depends", "The default is no slower")
+QUESTIONS: tuple[tuple[str, Answering], ...] = (
+    ("Does unrolling pay?", _unrolling),
+    ("Does XLA pay?", _xla),
+    ("What does carrying the state take?", _state),
+    (
+        "GRU or LSTM?",
+        _of(
+            "GRU / LSTM of as many parameters",
+            "GRU against an LSTM of as many parameters",
+            ("The GRU", "The GRU, not everywhere", "It depends", "The LSTM"),
+            "a GRU of as many parameters",
+        ),
+    ),
+    (
+        "Does `implementation` matter?",
+        _of(
+            "implementation 1 / 2",
+            "1 against 2, which is the default",
+            ("Yes", "1 may be faster", *_DEFAULT),
+            "1",
+        ),
+    ),
+    (
+        "Does `reset_after` matter?",
+        _of(
+            "GRU reset before / after",
+            "False against True, the default",
+            ("Yes", "False may be faster", *_DEFAULT),
+            "False",
+        ),
+    ),
+    ("Does cuDNN pay?", _of("cuDNN / loop", "cuDNN against the loop")),
+    ("Does XLA unrolled pay?", _of("XLA unrolled / loop", "unrolled under XLA against the plain loop")),
+    ("Does bfloat16 pay?", _of("mixed bfloat16 / float32", "`mixed_bfloat16` against float32")),
+    ("How much of a user's time is overhead?", _fit),
+    ("How does cost grow?", _growth),
+    ("How far is it from what the machine can do?", _limits),
+)
+
+
+def cost_values(found: Costs) -> dict[str, Any]:
+    """By name."""
+    return {
+        "cost_answers": answers(found),
+        "frameworks": frameworks(found),
+        "judged": judged,
+        "off": off,
+        "by_chance": (1 - LEVEL) * len([one for one in found.contrasts.found if one.training.method != "none"]),
+        "axes": AXES,
+        "memory_limits": (LEAST_SHARE, FACTOR),
+        "whole_trainings_off": float(np.median([abs(one.off) for one in found.whole_trainings]))
+        if found.whole_trainings
+        else math.nan,
+    }

@@ -1,0 +1,423 @@
+"""What to do: at a glance, task by task in sentences, and for a real series the arm to train and its code."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+from bench.run.store import SERIES_FILE
+from reports.claim.arms import Arm, Comparison, compare
+from reports.collect.grouping import Setting, about_task, arms_by_setting, body
+from reports.collect.read import Run
+from reports.collect.records import Record
+from reports.costs.roofline import flops_per_update
+from reports.formatting import listing, low_to_high
+from reports.statistics.intervals import Ratio
+from reports.statistics.verdict import BY_INTERVAL, LESS, MORE, Verdict, less_and_more, shown_above_half
+
+
+class Do(StrEnum):
+    """What follows at one window; a closed list."""
+
+    CARRY = "carry state"
+    SHUFFLE = "shuffle, do not carry"
+    EITHER = "either does"
+    DEPENDS = "it depends on the width"
+    OPEN = "undecided"
+    HARDER = "neither reaches the target"
+
+
+@dataclass(frozen=True)
+class SummaryLine:
+    """`where` names task, cell and batch size; `what` is the advice; `declared`: a comparison in it was declared."""
+
+    where: str
+    what: str
+    declared: bool
+
+
+def summary_lines(compared: list[Comparison]) -> list[SummaryLine]:
+    """Build the lines, in order of the settings."""
+    groups: defaultdict[tuple[str, str, int, str], list[Comparison]] = defaultdict(list)
+    for one in compared:
+        setting = one.setting
+        layers = "" if setting.layers == 1 else f", {setting.layers} layers"
+        cell = f"{setting.cell_name}{layers}{setting.aside}"
+        groups[setting.task_name, cell, setting.batch_size, setting.kernel].append(one)
+    several = {key[:2] for key in groups if sum(other[:2] == key[:2] for other in groups) > 1}
+    lines = []
+    for (task, cell, batch, _), here in groups.items():
+        at_batch = f", batch size {batch}" if (task, cell) in several else ""
+        lines.append(SummaryLine(f"{task}, {cell}{at_batch}", _line(here), any(one.declared for one in here)))
+    return lines
+
+
+def _line(here: list[Comparison]) -> str:
+    windows = sorted({one.setting.window for one in here})
+    advised = {w: _do([one.updates.verdict for one in here if one.setting.window == w]) for w in windows}
+    declared = any(one.declared for one in here)
+    parts = []
+    for do in dict.fromkeys(advised.values()):
+        at = [w for w in windows if advised[w] is do]
+        used = [one for one in here if one.setting.window in at]
+        parts.append(f"{_phrase(do, at, windows)}{_how_sure(do, used, some_declared=declared)}")
+    return "; ".join(parts)
+
+
+def _do(verdicts: list[Verdict]) -> Do:
+    less, more = less_and_more(verdicts)
+    if less and more:
+        return Do.DEPENDS
+    if less or more:
+        return Do.CARRY if less else Do.SHUFFLE
+    if Verdict.SAME in verdicts:
+        return Do.EITHER
+    return Do.HARDER if set(verdicts) == {Verdict.NEITHER} else Do.OPEN
+
+
+def _phrase(do: Do, at: list[int], windows: list[int]) -> str:
+    # "from 12 on" only where it is the rest of the grid, and the grid has something before it.
+    rest = windows[-len(at) :] == at and 1 < len(at) < len(windows)
+    where = f"from a window of {at[0]} on" if rest else f"at {_windows(at)}"
+    return f"**{do}** {where}" if do in {Do.CARRY, Do.SHUFFLE} else f"{do} {where}"
+
+
+def _windows(at: list[int]) -> str:
+    return f"{'windows' if len(at) > 1 else 'a window'} of {listing(at)}"
+
+
+def _how_sure(do: Do, used: list[Comparison], *, some_declared: bool) -> str:
+    if do not in {Do.CARRY, Do.SHUFFLE}:
+        return ""
+    found = [one for one in used if one.updates.verdict in (LESS if do is Do.CARRY else MORE)]
+    ratios = [one.updates.ratio.value for one in found if one.updates.verdict in BY_INTERVAL]
+    parts = []
+    if ratios:
+        parts.append(f"updates × {low_to_high(ratios)}")
+    only = len(found) - len(ratios)
+    if only:
+        arm = "stateful" if do is Do.CARRY else "stateless"
+        parts.append(f"only {arm} got there{f' in {only}' if ratios else ''}")
+    if len(found) < len(used):
+        parts.append(f"no verdict in the other {len(used) - len(found)}")
+    # A line without any declared comparison is marked as a whole.
+    if some_declared and not any(one.declared for one in found):
+        parts.append("exploratory")
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+_SAYS = {
+    Verdict.HOLDS: "carry state at {windows} (updates × {ratios})",
+    Verdict.ONLY_STATEFUL: "carry state at {windows}, where only the stateful arm reached the target",
+    Verdict.REVERSED: "do not carry state at {windows} (updates × {ratios})",
+    Verdict.ONLY_STATELESS: "do not carry state at {windows}, where only the stateless arm reached it",
+    Verdict.SAME: "it makes no difference at {windows}",
+    Verdict.UNDECIDED: "at {windows} the difference is undecided{seeds}",
+    Verdict.NEITHER: "at {windows} neither arm reached the target, so there is nothing to choose",
+}
+
+
+@dataclass(frozen=True)
+class Advice:
+    """A task and one sentence per network and batch size."""
+
+    task: str
+    about: str
+    sentences: list[str]
+
+
+def advice(compared: list[Comparison]) -> list[Advice]:
+    """Advice for every task that has a comparison."""
+    by_task: defaultdict[tuple[str, int], list[Comparison]] = defaultdict(list)
+    for one in compared:
+        by_task[one.setting.task, one.setting.dial].append(one)
+    return [
+        Advice(here[0].setting.task_name, _about(name, dial), _sentences(here))
+        for (name, dial), here in by_task.items()
+    ]
+
+
+def _about(name: str, dial: int) -> str:
+    known = about_task(name, dial)
+    if not known:
+        return "This machine does not know the task; its windows are given as they are."
+    reach = known.get("reach")
+    text = str(known.get("description") or known.get("title") or "").strip().rstrip(".")
+    told = f"{text}." if text else ""
+    return f"{told} Its target reaches {reach} steps back." if reach is not None else told
+
+
+def _sentences(here: list[Comparison]) -> list[str]:
+    by_network: defaultdict[Setting, list[Comparison]] = defaultdict(list)
+    for one in here:
+        by_network[replace(one.setting, window=0)].append(one)
+    # Widths with the same verdict at the same windows share a sentence.
+    alike: defaultdict[tuple[Setting, frozenset[tuple[int, Verdict]]], list[Comparison]] = defaultdict(list)
+    for network, found in by_network.items():
+        pattern = frozenset((one.setting.window, one.updates.verdict) for one in found)
+        alike[replace(network, units=0), pattern] += found
+    return [f"With {_network(found)}: {_by_verdict(found)}." for found in alike.values()]
+
+
+def _network(found: list[Comparison]) -> str:
+    setting = found[0].setting
+    layers = "" if setting.layers == 1 else f"{setting.layers} layers of "
+    units = listing(sorted({one.setting.units for one in found}))
+    unusual = [*setting.unusual, *([setting.kernel] if setting.kernel != "replicated" else [])]
+    aside = f" ({', '.join(unusual)})" if unusual else ""
+    return f"{setting.cell_name}, {layers}{units} units and batch size {setting.batch_size}{aside}"
+
+
+def _by_verdict(group: list[Comparison]) -> str:
+    parts = []
+    for verdict, phrase in _SAYS.items():
+        found = [one for one in group if one.updates.verdict is verdict]
+        if not found:
+            continue
+        windows = _windows(sorted({one.setting.window for one in found}))
+        ratios = low_to_high(one.updates.ratio.value for one in found)
+        parts.append(phrase.format(windows=windows, ratios=ratios, seeds=_seeds(found)))
+    return "; ".join(parts)
+
+
+def _seeds(found: list[Comparison]) -> str:
+    needed = [one.updates.seeds_needed for one in found]
+    known = [float(n) for n in needed if n is not None]
+    if not known:
+        return ""
+    return f" ({'about ' if len(known) == len(needed) else 'at least '}{low_to_high(known)} seeds would decide it)"
+
+
+REGIMES = ("stateless", "stateless-burnin", "stateless-sliding", "stateful")
+"""Ways of training that one would use; the other regimes are controls."""
+
+LAYERS = {
+    "lstm": "keras.layers.LSTM(UNITS, return_sequences=True{})",
+    "gru": "keras.layers.GRU(UNITS, return_sequences=True{}, reset_after=True)",
+    "gru_reset_before": "keras.layers.GRU(UNITS, return_sequences=True{}, reset_after=False)",
+    "simple_rnn": "keras.layers.SimpleRNN(UNITS, return_sequences=True{})",
+}
+"""The recurrent layer of each cell in Keras' words, with a place for what only a stateful one has."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An arm, and what it costs beside the cheapest, in floating-point operations of training to the target."""
+
+    setting: Setting
+    arm: Arm
+    over_cheapest: Comparison
+
+    @property
+    def regime(self) -> str:
+        """How it is trained."""
+        return self.arm.record.case.regime
+
+    @property
+    def ratio(self) -> Ratio:
+        """Its cost over that of the cheapest."""
+        judged = self.over_cheapest.flops
+        assert judged is not None  # only arms whose operations can be counted are candidates
+        return judged.ratio
+
+    @property
+    def flops(self) -> float:
+        """Expected operations of training to the target: updates x operations of an update."""
+        return self.arm.ert * _flops(self.arm.record)
+
+    @property
+    def seconds(self) -> float | None:
+        """Expected seconds of training to the target, with what was measured beside other cases."""
+        each = body(self.arm.record).median_seconds_per_update
+        return None if each is None else self.arm.ert * each
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One thing to choose.
+
+    Attributes
+    ----------
+    value
+        That of the cheapest arm.
+    others
+        For each other value the cheapest reliable arm that has it, cheapest first.
+    unreliable
+        For each value that no reliable arm has the cheapest arm that has it.
+    failing
+        Those of them of which every arm was shown to fail in more than half of all trainings.
+    """
+
+    name: str
+    value: str
+    others: dict[str, Candidate]
+    unreliable: dict[str, Candidate]
+    failing: list[str]
+
+    @property
+    def open(self) -> list[str]:
+        """Values that cannot be told from the cheapest arm's: not shown to fail, and the interval reaches down to 1."""
+        possible = self.others | {value: one for value, one in self.unreliable.items() if value not in self.failing}
+        return [value for value, one in possible.items() if not one.ratio.low > 1]
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What follows for one task, from the arms of one engine.
+
+    Attributes
+    ----------
+    reliable
+        Arms that were shown to reach the target in more than half of all trainings, the cheapest first.
+    file
+        Path of the user's own series as a Python string; None where the task knows its series.
+    unreliable
+        All others, the cheapest first; empty where no arm is reliable, as there is none to hold them against.
+    tried
+        How many arms there were.
+    nearest
+        The arm with most successes, where none is reliable.
+    """
+
+    task: str
+    engine: str
+    file: str | None
+    reliable: list[Candidate]
+    unreliable: list[Candidate]
+    tried: int
+    nearest: Arm
+
+    @property
+    def best(self) -> Candidate:
+        """The cheapest reliable arm."""
+        return self.reliable[0]
+
+    @cached_property
+    def choices(self) -> list[Choice]:
+        """Regime, cell, window, width and batch size."""
+        return [self._choice(name, value) for name, value in VALUES.items()]
+
+    @property
+    def answer(self) -> str:
+        """Whether to carry state: the cheapest arm that does against the cheapest that does not."""
+        carrying = self._choice("", lambda arm: "yes" if arm.record.case.regime == "stateful" else "no")
+        if carrying.open:
+            return "Whether to carry state is undecided here"
+        if not carrying.others and not carrying.unreliable:
+            return "Whether to carry state was not tried"
+        return "Carry state" if carrying.value == "yes" else "Do not carry state"
+
+    @property
+    def of_each_regime(self) -> list[Candidate]:
+        """The cheapest reliable arm of each regime, cheapest first."""
+        return [self.best, *self.choices[0].others.values()]
+
+    @property
+    def template(self) -> str:
+        """File of the code."""
+        return "stateful.py.j2" if self.best.regime == "stateful" else "stateless.py.j2"
+
+    @property
+    def code(self) -> dict[str, Any]:
+        """What the code needs to know, beside the series: all of it from the arm's record."""
+        record = self.best.arm.record
+        case, found, training = record.case, body(record), record.training
+        steps = round(found.cell_steps_per_update / (case.batch_size * case.layers))
+        return {
+            "layer": LAYERS[case.cell].format(", stateful=True" if case.regime == "stateful" else ""),
+            "layers": case.layers,
+            "units": case.units,
+            "window": case.window,
+            "burn_in": steps - case.window,
+            "every_row": case.regime == "stateless-sliding",
+            "batch_size": case.batch_size,
+            "rate": found.fields["chosen_rate"],
+            "dropout": training.get("dropout", 0.0),
+            "epochs": training["epochs"],
+            "scored": found.fields["scored"]["count"],
+            "target": found.target,
+            "task": case.task,
+            "dial": case.dial,
+        }
+
+    def _choice(self, name: str, value: Callable[[Arm], str]) -> Choice:
+        cheapest: dict[str, Candidate] = {}
+        for one in self.reliable:  # the cheapest first
+            cheapest.setdefault(value(one.arm), one)
+        own = value(self.best.arm)
+        without: defaultdict[str, list[Candidate]] = defaultdict(list)
+        for one in self.unreliable:
+            if value(one.arm) not in cheapest:
+                without[value(one.arm)].append(one)
+        return Choice(
+            name,
+            own,
+            {other: one for other, one in cheapest.items() if other != own},
+            {other: here[0] for other, here in without.items()},
+            [other for other, here in without.items() if all(shown_to_fail(one.arm) for one in here)],
+        )
+
+
+def shown_to_fail(arm: Arm) -> bool:
+    """Whether more than half of all trainings were shown to miss the target."""
+    return shown_above_half(arm.n - arm.hits, arm.n)
+
+
+def recommendations(run: Run) -> list[Recommendation]:
+    """Recommend for each task of a run that is a real series, one whose optimum nobody knows, by each engine."""
+    by_task: defaultdict[tuple[str, str], list[tuple[Setting, Record]]] = defaultdict(list)
+    for setting, arms in arms_by_setting(run).items():
+        for regime, record in arms.items():
+            usable = regime in REGIMES and setting.cell in LAYERS and flops_per_update(record) is not None
+            if usable and body(record).level("optimum") is None and body(record).evaluation:
+                by_task[setting.task_name, setting.engine].append((setting, record))
+    return [_recommend(run, task, engine, arms) for (task, engine), arms in by_task.items()]
+
+
+def _recommend(run: Run, task: str, engine: str, arms: list[tuple[Setting, Record]]) -> Recommendation:
+    alone = [(setting, compare(setting, record, record).a) for setting, record in arms]
+    alone.sort(key=lambda one: one[1].ert * _flops(one[1].record))
+    reliable = [(setting, arm) for setting, arm in alone if shown_above_half(arm.hits, arm.n)]
+    rest = [(setting, arm) for setting, arm in alone if reliable and not shown_above_half(arm.hits, arm.n)]
+
+    def candidates(some: list[tuple[Setting, Arm]]) -> list[Candidate]:
+        return [Candidate(setting, arm, compare(setting, arm.record, reliable[0][1].record)) for setting, arm in some]
+
+    return Recommendation(
+        task=task,
+        engine=engine,
+        file=repr(str(series)) if (series := run.folder / SERIES_FILE).is_file() else None,
+        reliable=candidates(reliable),
+        unreliable=candidates(rest),
+        tried=len(arms),
+        nearest=max((arm for _, arm in alone), key=lambda arm: arm.hits / arm.n),
+    )
+
+
+def _flops(record: Record) -> float:
+    return flops_per_update(record) or 0.0
+
+
+def _cell(setting: Setting) -> str:
+    return setting.cell_name if setting.layers == 1 else f"{setting.cell_name}, {setting.layers} layers"
+
+
+VALUES: dict[str, Callable[[Arm], str]] = {
+    "regime": lambda arm: arm.record.case.regime,
+    "cell": lambda arm: _cell(Setting.of(arm.record.case)),
+    "window": lambda arm: str(arm.record.case.window),
+    "width": lambda arm: f"{arm.record.case.units} units",
+    "batch size": lambda arm: str(arm.record.case.batch_size),
+}
+"""What there is to choose, and an arm's value of it."""
+
+
+def sentence(one: Candidate) -> str:
+    """Describe an arm."""
+    setting = one.setting
+    return (
+        f"{one.regime} {_cell(setting)} with {setting.units} units, window {setting.window}, "
+        f"batch size {setting.batch_size}"
+    )

@@ -1,0 +1,314 @@
+"""What every task says of itself: its series, its known errors, and the target that follows from them."""
+
+import inspect
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from numbers import Integral
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class TaskError(ValueError):
+    """Any mistake in naming, setting up or using a task."""
+
+
+class UnknownTaskError(TaskError):
+    """No task has this name."""
+
+
+class DuplicateTaskError(TaskError):
+    """Two tasks claim one name."""
+
+
+class InvalidTaskError(TaskError):
+    """A class offered as a task is none, or cannot be loaded."""
+
+
+class DialError(TaskError):
+    """The dial does not fit the task."""
+
+
+class WindowError(TaskError):
+    """The window is no positive whole number, or longer than the data allow."""
+
+
+class SeriesError(TaskError):
+    """The arrays of a series do not fit together."""
+
+
+class CsvSeriesError(TaskError):
+    """A user's file, or what was asked of it, does not make a series."""
+
+
+FloatArray = NDArray[np.float64]
+
+# Half the way from the floor to the optimum: below what any model reaches without carried state, so that
+# only memory gets there, and far enough above the optimum for a small network to arrive.
+MEMORY_SHARE = 0.5
+# Where the window already covers the dependency nothing separates the arms but speed. A quarter of the
+# trivial error is well below what a model that ignores the past reaches, and not yet fine tuning.
+LEARNT_FRACTION = 0.25
+# A longer reach would leave fewer than four stretches of independent data in the 4096 training rows.
+MAX_DIAL = 1024
+
+
+@dataclass(frozen=True)
+class Series:
+    """One stream of inputs and targets, split in time.
+
+    Parameters
+    ----------
+    inputs : array, shape (rows, features)
+        What is seen, scaled with the training rows alone.
+    targets : array, shape (rows, outputs)
+        ``targets[i]`` is to be predicted once ``inputs[0..i]`` were seen.
+    train_rows : int
+        Rows ``[0, train_rows)`` are for training; the rest is held out.
+    warm_up : int
+        The first ``warm_up`` held-out rows count for nobody: they warm up a carried state.
+
+    Raises
+    ------
+    SeriesError
+        If the arrays are not 2-D, finite and equally long, or no row is left to train on or to score.
+
+    Notes
+    -----
+    Both arrays are copied to float64 and made read-only, because a task hands out the same series each time.
+    """
+
+    inputs: FloatArray
+    targets: FloatArray
+    train_rows: int
+    warm_up: int
+
+    def __post_init__(self) -> None:
+        for label in ("inputs", "targets"):
+            object.__setattr__(self, label, _checked(label, getattr(self, label)))
+        rows = len(self.inputs)
+        if len(self.targets) != rows:
+            raise SeriesError(
+                f"{rows} rows of inputs but {len(self.targets)} of targets; give each input row its target."
+            )
+        if self.train_rows < 1 or self.warm_up < 0:
+            raise SeriesError(
+                f"train_rows={self.train_rows} and warm_up={self.warm_up}; "
+                "train_rows must be at least 1 and warm_up at least 0."
+            )
+        if not self.scored_rows:
+            raise SeriesError(
+                f"train_rows={self.train_rows} and warm_up={self.warm_up} leave no row of {rows} to score; "
+                "make the series longer or the two smaller."
+            )
+
+    @property
+    def scored_rows(self) -> range:
+        """The held-out rows that every arm is scored on."""
+        return range(self.train_rows + self.warm_up, len(self.inputs))
+
+
+def _checked(label: str, values: FloatArray) -> FloatArray:
+    """Copy ``values`` as a read-only 2-D float64 array of finite numbers."""
+    array = np.array(values, dtype=np.float64)
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise SeriesError(f"{label} has shape {array.shape}; it must be (rows, columns), e.g. values[:, None].")
+    bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
+    if bad.size:
+        raise SeriesError(f"{label} row {bad[0]} is {array[bad[0]]}; fill or drop what is not finite.")
+    array.setflags(write=False)
+    return array
+
+
+def check_window(window: int) -> int:
+    """Return ``window`` as an int, or raise `WindowError` if it is no positive whole number of steps."""
+    if isinstance(window, bool) or not isinstance(window, Integral) or window < 1:
+        raise WindowError(f"window {window!r} is not valid; give a whole number of steps from 1 upward.")
+    return int(window)
+
+
+def target_from_floor(floor: float, optimum: float, trivial: float) -> float:
+    """Turn known errors into the error to reach.
+
+    Parameters
+    ----------
+    floor : float
+        Best mean squared error without carried state at the window in question.
+    optimum, trivial : float
+        Best error of any model, and the error of the trivial prediction; the same unit as ``floor``.
+
+    Returns
+    -------
+    float
+        ``floor - 0.5 (floor - optimum)`` where the floor lies above the optimum: only memory gets there.
+        Otherwise ``optimum + 0.25 (trivial - optimum)``: a quarter of the trivial error if the optimum is 0.
+    """
+    if floor > optimum:
+        return floor - MEMORY_SHARE * (floor - optimum)
+    return optimum + LEARNT_FRACTION * (trivial - optimum)
+
+
+class Task(ABC):
+    """Something to learn, at one setting of its dial.
+
+    A subclass names itself, builds its series and states its errors; it is found by itself when its module
+    lies in this package, or when an installed package lists it under the entry-point group
+    ``statebench.tasks``.
+
+    Parameters
+    ----------
+    dial : int, optional
+        How far back the target reaches, in the task's own count (``dial_name``). Default: ``default_dial``.
+
+    Raises
+    ------
+    DialError
+        If the task has no dial, or the dial is not a whole number from 1 to `MAX_DIAL`.
+    """
+
+    name: ClassVar[str]
+    """Lower case letters, digits and underscores: it becomes part of case ids."""
+    dial_name: ClassVar[str | None] = None
+    default_dial: ClassVar[int | None] = None
+    unit: ClassVar[str]
+    """What the errors are counted in."""
+    target_rule: ClassVar[str] = (
+        "half-way from the best error without carried state to the optimum where the window is too short "
+        "(floor - 0.5 (floor - optimum)); otherwise a quarter of the trivial error"
+    )
+    """One sentence that states how `target` follows from the known errors."""
+
+    def __init__(self, dial: int | None = None) -> None:
+        self.dial = self._check_dial(dial)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({'' if self.dial is None else self.dial})"
+
+    @classmethod
+    def _check_dial(cls, dial: int | None) -> int | None:
+        if dial is None:
+            return cls.default_dial
+        if cls.dial_name is None:
+            raise DialError(f"task {cls.name!r} has no dial but was given {dial!r}; leave the dial out.")
+        if isinstance(dial, bool) or not isinstance(dial, Integral) or not 1 <= dial <= MAX_DIAL:
+            raise DialError(
+                f"dial {cls.dial_name}={dial!r} of task {cls.name!r} is not valid; "
+                f"give a whole number from 1 to {MAX_DIAL} (default {cls.default_dial})."
+            )
+        return int(dial)
+
+    @abstractmethod
+    def build(self) -> Series:
+        """Make the series: the same at every call, from a fixed data seed or a file."""
+
+    def series(self) -> Series:
+        """Return the series, built once."""
+        return self._series
+
+    @cached_property
+    def _series(self) -> Series:
+        return self.build()
+
+    @property
+    def title(self) -> str:
+        """A name for people: the task's own name in words, unless it says otherwise."""
+        return self.name.replace("_", " ")
+
+    @property
+    def description(self) -> str:
+        """One sentence for the report: the first line of the class' docstring, unless it says otherwise."""
+        return (inspect.getdoc(type(self)) or self.title).partition("\n")[0]
+
+    @property
+    @abstractmethod
+    def reach(self) -> int | None:
+        """The narrowest window, in steps, that covers the dependency; None when unknown."""
+
+    @property
+    @abstractmethod
+    def trivial(self) -> float:
+        """Mean squared error of the trivial prediction; of the population where that can be derived."""
+
+    @property
+    @abstractmethod
+    def optimum(self) -> float | None:
+        """Best mean squared error that any model can reach; None when unknown."""
+
+    @abstractmethod
+    def stateless_floor(self, window: int) -> float | None:
+        """Return the best error without carried state, loss at the window's last step; None when unknown.
+
+        Raises
+        ------
+        WindowError
+            If the window is no positive whole number.
+        """
+
+    @abstractmethod
+    def baselines(self) -> dict[str, float]:
+        """Mean squared errors of named simple predictions, measured on the scored rows."""
+
+    def target_on(self, window: int, rows: NDArray[np.integer]) -> float:
+        """Return the error to reach where only some of the scored rows are scored.
+
+        Here it is the same. A task whose target is an error measured on its rows measures it on these: a small
+        subset is easier or harder than the whole by more than arms differ.
+
+        Parameters
+        ----------
+        window : int
+            Steps of a window.
+        rows : array of int, shape (n,)
+            The rows that are scored.
+        """
+        del rows
+        return self.target(window)
+
+    def state_before(self, layer: int, name: str, units: int) -> FloatArray:
+        """Return the state that a recurrent layer is to have before each row, where states are set from data.
+
+        Here h holds the last ``units`` inputs before the row, the latest first, in every layer, and c is 0. A task
+        that knows something better overrides this.
+
+        Parameters
+        ----------
+        layer : int
+            Counted from 0.
+        name : str
+            ``"h"``, or ``"c"`` for the cell state of an LSTM.
+        units : int
+            Width of the layer.
+
+        Returns
+        -------
+        array, shape (rows, units)
+        """
+        del layer
+        inputs = self.series().inputs
+        before = np.zeros((len(inputs), units))
+        if name == "h":
+            features = inputs.shape[1]
+            for column in range(units):
+                lag, feature = divmod(column, features)
+                before[lag + 1 :, column] = inputs[: -lag - 1, feature]
+        return before
+
+    def target(self, window: int) -> float:
+        """Return the mean squared error to reach at ``window``, by `target_rule`.
+
+        Raises
+        ------
+        WindowError
+            If the window is no positive whole number.
+        TaskError
+            If floor or optimum are unknown and the task states no rule of its own.
+        """
+        floor = self.stateless_floor(check_window(window))
+        if floor is None or self.optimum is None:
+            raise TaskError(
+                f"task {self.name!r} knows no floor or no optimum, so no target follows from them; "
+                "override target() and target_rule, for example with a baseline's error."
+            )
+        return target_from_floor(floor, self.optimum, self.trivial)

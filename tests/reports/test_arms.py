@@ -1,0 +1,63 @@
+"""Declared comparisons decide; all others are exploratory."""
+
+import json
+
+import pytest
+import synthetic
+
+from reports.analysis import analyse
+from reports.collect.read import read
+from reports.render import write_report
+
+FASTER = synthetic.hits(200, seed=1), synthetic.hits(400, seed=2)
+
+
+def analysed(folder, records, **about):
+    return analyse(read(synthetic.write(folder / "run", records, **about)))
+
+
+def test_holm_runs_over_the_declared_only(tmp_path):
+    records = [one for window in range(1, 41) for one in synthetic.pair(*FASTER, window=window)]
+    found = analysed(tmp_path, records, family=synthetic.family(records[:4]))
+    p = 2 / 2**10
+    assert [one.p_holm for one in found.declared] == pytest.approx([2 * p, 2 * p])
+    assert len(found.survivors) == 2
+    assert sum(one.declared for one in found.compared) == 2
+    everything = analysed(tmp_path, records, family=synthetic.family(records))
+    # 40 comparisons at the smallest p possible: 40 x 0.00195 is above 5 %.
+    assert everything.survivors == []
+    assert {one.updates.verdict for one in everything.declared} == {"holds"}
+
+
+def test_a_declared_comparison_without_records_still_counts(tmp_path):
+    records = synthetic.pair(*FASTER)
+    absent = synthetic.family(synthetic.pair(*FASTER, window=8))
+    found = analysed(tmp_path, records, family=synthetic.family(records) + absent)
+    assert found.declared[0].p_holm == pytest.approx(2 * 2 / 2**10)
+    (missing,) = [one for one in found.warnings if one.code == "declared-missing"]
+    assert missing.where == (" against ".join(absent[0]),)
+
+
+def test_a_declared_comparison_with_two_targets_counts_as_no_difference(tmp_path):
+    records = [*synthetic.pair(*FASTER), *synthetic.pair(*FASTER, window=8)]
+    records[3]["convergence"]["target"] = 0.1
+    found = analysed(tmp_path, records, family=synthetic.family(records))
+    assert [one.p_holm for one in found.compared] == pytest.approx([2 * 2 / 2**10])
+
+
+@pytest.mark.parametrize("about", [{}, {"family": []}])
+def test_without_a_family_all_is_exploratory(tmp_path, about):
+    folder = synthetic.write(tmp_path / "run", synthetic.pair(*FASTER), **about)
+    text = write_report(read(folder)).read_text()
+    assert "Of 1 exploratory comparison (the run declared none)" in text
+    assert "This run declared no comparison beforehand" in text
+    assert "not-declared" in text
+    summary = json.loads((folder / "summary.json").read_text())
+    assert (summary["family"], summary["survive_holm"], summary["counts"]["declared"]) == (0, [], {})
+
+
+def test_only_a_difference_survives(tmp_path):
+    records = synthetic.pair(synthetic.hits(400, spread=0.03, seed=1), synthetic.hits(400, spread=0.03, seed=2))
+    (one,) = analysed(tmp_path, records, family=synthetic.family(records)).compared
+    assert one.updates.verdict == "no difference"
+    assert not one.survives_holm

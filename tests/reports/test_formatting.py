@@ -1,0 +1,32 @@
+import math
+
+import pytest
+
+from reports import formatting
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.123456, "0.123"), (9.996, "10.0"), (1234.5, "1 234"), (12, "12"), (0, "0"), (-0.5, "−0.500"),
+        (math.inf, "∞"), (math.nan, "–"), (None, "–"), (2.5e7, "2.50·10^7"), (1e-5, "1.00·10^-5"),
+    ],
+)  # fmt: skip
+def test_number(value, text):
+    assert formatting.number(value).replace(formatting.THIN, " ") == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(90, "90 s"), (150, "2.50 min"), (0.0123, "12.3 ms"), (4.2e-6, "4.20 µs"), (7200, "2 h"), (0, "0 s")],
+)
+def test_seconds(value, text):
+    assert formatting.seconds(value).replace(formatting.THIN, " ") == text
+
+
+def test_size_percent_and_lists():
+    assert formatting.size(3 * 2**20).replace(formatting.THIN, " ") == "3 MiB"
+    assert formatting.percent(0.123).replace(formatting.THIN, " ") == "12 %"
+    assert formatting.listing(["a", "b", "c"]) == "a, b and c"
+    assert formatting.listing([]) == "–"
+    assert formatting.table_cell("a|b\n<i>") == "a\\|b &lt;i&gt;"

@@ -1,0 +1,39 @@
+"""The crossing point, window by window."""
+
+import pytest
+import synthetic
+
+from reports.claim.arms import comparisons
+from reports.tell.headline import turning_point, turns
+
+SLOW, QUICK = synthetic.hits(400, seed=1), synthetic.hits(200, seed=2)
+PAYS, COSTS, OPEN = (QUICK, SLOW), (SLOW, QUICK), (synthetic.hits(300, seed=3), synthetic.hits(300, seed=4))
+
+
+def compared(*by_window):
+    records = [one for number, arms in enumerate(by_window) for one in synthetic.pair(*arms, window=2 ** (number + 1))]
+    return comparisons(synthetic.run_of(records))
+
+
+@pytest.mark.parametrize(
+    ("by_window", "between", "words"),
+    [
+        ((PAYS, PAYS, COSTS), (4, 8), "pays up to 4, costs from 8 on"),
+        ((PAYS, OPEN, COSTS), (2, 8), "pays up to 2, costs from 8 on"),
+        ((COSTS, PAYS, OPEN), (2, 4), "costs up to 2, pays from 4 on"),
+        ((PAYS, COSTS, PAYS), None, "back and forth"),
+        ((PAYS, PAYS), None, "pays at every window"),
+        ((COSTS, OPEN), None, "costs, or is not told apart"),
+        ((OPEN, OPEN), None, "nowhere told apart"),
+    ],
+)
+def test_the_two_windows_between_which_it_turns(by_window, between, words):
+    (one,) = turns(compared(*by_window))
+    assert (one.between, one.in_words) == (between, words)
+    text = turning_point(compared(*by_window))
+    assert ("It turned with the window on" in text) is (between is not None)
+
+
+def test_one_window_turns_nowhere_and_none_says_nothing():
+    assert turns(compared(PAYS)) == []
+    assert turning_point([]) == ""

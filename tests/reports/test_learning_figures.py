@@ -1,0 +1,75 @@
+"""Which share had arrived by when: the lines of the figure, and whose settings get a panel."""
+
+import pytest
+import synthetic
+from synthetic import flat
+
+from reports.claim.arms import comparisons
+from reports.collect.read import read
+from reports.figures.learning_figures import draw_arrivals
+
+
+@pytest.fixture
+def judged(tmp_path):
+    def _judged(records, **about):
+        return comparisons(read(synthetic.write(tmp_path / "run", records, **about)))
+
+    return _judged
+
+
+def lines(drawing):
+    """(x, y, whether the end is an open marker) of each line of the first panel, by arm."""
+    return {
+        one.get_label(): ([*one.get_xdata()][1:], [*one.get_ydata()][1:], one.get_markerfacecolor() == "white")
+        for one in drawing.figure.axes[0].lines
+    }
+
+
+def test_each_arm_steps_up_where_its_trainings_arrived(judged):
+    control = synthetic.case(regime="stateless-burnin")
+    records = [
+        *synthetic.pair([100, 200, 200, 300], [100, None, None, 400]),
+        synthetic.convergence([None] * 4, case_=control),
+    ]
+    every = judged(records)
+    found = lines(draw_arrivals(every))
+    assert found["stateful"] == ([100, 200, 300], [0.25, 0.75, 1.0], False)
+    budget = next(one.b.cost.max() for one in every if one.of_the_claim)
+    assert budget > 400
+    assert found["stateless"] == ([100, 400, budget], [0.25, 0.5, 0.5], True)
+    assert found["stateless-burnin"][1] == [0.0]
+    assert found["stateless-burnin"][2]
+
+
+def test_a_line_never_goes_back(judged):
+    """One that got there with the last update that there was, beside one that did not."""
+    every = judged(synthetic.pair([800, None], [100, 100]))
+    x, y, _ = lines(draw_arrivals(every))["stateful"]
+    assert x == sorted(x)
+    assert y == sorted(y)
+    assert y[-1] == 0.5
+
+
+def test_of_many_settings_each_task_gets_the_middle_of_its_grid_whatever_came_out(judged):
+    records = flat(
+        synthetic.pair([found] * 3, [None] * 3, task="lagged_mean", dial=dial, window=window, units=units, cell=cell)
+        for dial in (8, 16)
+        for window, found in ((4, 100), (8, None), (16, 100), (32, 100))
+        for units in (4, 8)
+        for cell in ("lstm", "gru")
+    )
+    every = judged(records)
+    drawing = draw_arrivals(every)
+    assert [axes.get_title().split("\n")[0] for axes in drawing.figure.axes if axes.get_title()] == [
+        "lagged_mean@8 LSTM u8 L8 B8",
+        "lagged_mean@16 LSTM u8 L8 B8",
+    ]
+    assert "Of 16 settings that the headline counts, 2 are shown" in drawing.caption
+
+
+def test_few_settings_are_all_shown_and_none_without_both_arms(judged):
+    every = judged(flat(synthetic.pair([100] * 3, [200] * 3, window=window) for window in (4, 8)))
+    drawing = draw_arrivals(every)
+    assert len([axes for axes in drawing.figure.axes if axes.get_title()]) == 2
+    assert "are shown" not in drawing.caption
+    assert draw_arrivals([]) is None

@@ -1,0 +1,113 @@
+"""A result that is not possible is loud, and what chance does is not; what the tuning seeds needed at each rate."""
+
+import math
+
+import numpy as np
+import pytest
+import synthetic
+
+from reports.claim.robustness import floor_checks, median_second_best, rates
+from reports.tell.caveats import collect_warnings
+
+FLOOR, TARGETS = 0.75, 128
+
+
+def record(errors, regime="stateless", **scored):
+    made = synthetic.convergence([None] * len(errors), case_=synthetic.case(regime=regime), stateless_floor=FLOOR)
+    made["convergence"]["scored"] = {"count": TARGETS, "of": 1000, **scored}
+    for one, error in zip(made["convergence"]["replicates"][3:], errors, strict=True):
+        one["error"][-1] = error
+    return made
+
+
+@pytest.mark.parametrize(
+    ("error", "standard_error", "below"),
+    [(0.44, 0.1, True), (0.46, 0.1, False), (0.74, 0.002, True), (0.75, 0.0, False), (0.9, 0.1, False)],
+)
+def test_four_standard_errors_by_hand(error, standard_error, below):
+    (one,) = floor_checks(synthetic.run_of([record([error] * 5, relative_standard_error=standard_error)]))
+    assert one.below is below
+
+
+def test_the_stateful_arm_may_get_there():
+    assert floor_checks(synthetic.run_of([record([0.01] * 5, regime="stateful", relative_standard_error=0.01)])) == []
+
+
+def test_the_stateful_arm_may_not_get_below_the_optimum():
+    made = record([0.3] * 5, regime="stateful", relative_standard_error=0.05)
+    made["convergence"]["optimum"] = 1.0
+    (one,) = floor_checks(synthetic.run_of([made]))
+    assert (one.floor, one.below) == (1.0, True)
+
+
+def test_one_diverged_replicate_hides_nothing():
+    (one,) = floor_checks(synthetic.run_of([record([0.1, 0.1, 0.1, None, 1e9], relative_standard_error=0.05)]))
+    assert one.below
+
+
+def test_without_a_stated_error_that_of_normal_errors_is_used():
+    (one,) = floor_checks(synthetic.run_of([record([0.4] * 3)]))
+    assert one.margin == pytest.approx(4 * np.sqrt(2 / TARGETS))
+    assert floor_checks(synthetic.run_of([record([0.4] * 3, relative_standard_error=0.3)])) == []
+
+
+def squared_errors(rng, floor, lag):
+    """A predictor exactly at its floor: errors are moving sums, so that neighbouring targets share inputs."""
+    noise = rng.uniform(-1, 1, 4 * TARGETS + lag)
+    error = np.convolve(noise, np.ones(lag), mode="valid")[: 4 * TARGETS : 4]
+    return floor * error**2 / (lag / 3)
+
+
+@pytest.mark.parametrize("lag", [1, 4, 12])
+def test_a_sound_result_raises_no_alarm_and_a_leak_does(lag):
+    rng = np.random.default_rng(lag)
+    alarms = {1.0: 0, 0.3: 0}
+    for _ in range(300):
+        for share in alarms:
+            drawn = squared_errors(rng, FLOOR * share, lag)
+            standard_error = drawn.std(ddof=1) / np.sqrt(drawn.size) / drawn.mean()
+            made = record([drawn.mean()] * 2, relative_standard_error=standard_error)
+            (one,) = floor_checks(synthetic.run_of([made]))
+            alarms[share] += one.below
+    assert alarms[1.0] == 0
+    assert alarms[0.3] >= 270  # a net that sees beyond its window
+
+
+def test_a_breach_is_a_warning_that_names_it():
+    run = synthetic.run_of([record([0.1] * 3, relative_standard_error=0.1)])
+    (one,) = [w for w in collect_warnings(run, [], []) if "floor" in w.code]
+    assert "bug in the suite" in one.meaning
+    assert "floor 0.75 less 40 %" in one.where[0]
+
+
+def tuned(by_rate, chosen):
+    """A record whose tuning replicates reach the target at these updates (None: not in 1000)."""
+    made = synthetic.convergence([100] * 3, tuning=0, chosen_rate=chosen)
+    tuning = [
+        synthetic.replicate(1000 + seed, hit, role="tuning") | {"learning_rate": rate}
+        for rate, hits in by_rate.items()
+        for seed, hit in enumerate(hits)
+    ]
+    made["convergence"]["replicates"] = tuning + made["convergence"]["replicates"]
+    return synthetic.run_of([made])
+
+
+def test_rates_by_hand():
+    (one,) = rates(tuned({0.01: [200, 400], 0.001: [None, 500], 0.1: [None, None]}, chosen=0.01))
+    assert [(at.rate, at.reached, at.n, at.expected_updates) for at in one.grid] == [
+        (0.001, 1, 2, 1500.0),
+        (0.01, 2, 2, 300.0),
+        (0.1, 0, 2, math.inf),
+    ]
+    assert one.second_best == pytest.approx(5.0)
+    assert median_second_best([one]) == pytest.approx(5.0)
+
+
+def test_where_no_rate_reaches_the_target_nothing_hangs_on_it():
+    (one,) = rates(tuned({0.01: [None], 0.1: [None]}, chosen=0.01))
+    assert math.isnan(one.second_best)
+    assert math.isnan(median_second_best([one]))
+
+
+def test_one_rate_is_no_grid():
+    assert rates(tuned({0.01: [200]}, chosen=0.01)) == []

@@ -1,0 +1,59 @@
+import pytest
+import synthetic
+
+from reports.analysis import analyse
+from reports.collect.records import Record
+from reports.costs.roofline import features, flops_per_update
+
+
+@pytest.mark.parametrize(
+    ("cell", "layers", "units", "parameters", "inputs"),
+    [
+        # 4 (16 x 1 + 16 x 16 + 16) + 17
+        ("lstm", 1, 16, 1169, 1),
+        # 3 (16 x 1 + 16 x 16 + 2 x 16) + 17
+        ("gru", 1, 16, 929, 1),
+        ("gru_reset_before", 1, 16, 881, 1),
+        # and 4 (16 x 16 + 16 x 16 + 16) above
+        ("lstm", 2, 16, 3281, 1),
+        # 4 x 3 + 4 x 4 + 4 + 5
+        ("simple_rnn", 1, 4, 37, 3),
+        ("lstm", 1, 16, 1170, None),
+        ("lstm", 1, 16, 17, None),
+        ("unheard of", 1, 16, 1169, None),
+    ],
+)
+def test_features_follow_from_the_parameters(cell, layers, units, parameters, inputs):
+    assert features(cell, layers, units, parameters) == inputs
+
+
+def test_flops_by_hand():
+    # 8 streams x 4 steps, each 2 x 4 gates x 8 units x (1 + 8); 32 targets x 2 x 8 from the head; backward twice that.
+    record = synthetic.convergence([100], parameters=4 * 8 * (1 + 8 + 1) + 9)
+    assert flops_per_update(Record.from_dict(record)) == 3 * (32 * 2 * 4 * 8 * 9 + 32 * 2 * 8)
+
+
+def test_two_layers_by_hand():
+    above = 4 * 8 * (8 + 8 + 1)
+    record = synthetic.convergence(
+        [100], case_=synthetic.case(layers=2), parameters=4 * 8 * (1 + 8 + 1) + above + 9, cell_steps_per_update=64
+    )
+    assert flops_per_update(Record.from_dict(record)) == 3 * (32 * 2 * 4 * 8 * (9 + 16) + 32 * 2 * 8)
+
+
+def test_flops_can_disagree_with_updates():
+    # As many updates as it takes, each with half as many steps again.
+    records = synthetic.pair(synthetic.hits(300, spread=0.02, seed=1), synthetic.hits(400, spread=0.02, seed=1))
+    records[0]["convergence"]["cell_steps_per_update"] = 48
+    (one,) = analyse(synthetic.run_of(records)).compared
+    assert one.updates.verdict == "holds"
+    assert one.flops.verdict == "reversed"
+    assert one.flops.ratio.value == pytest.approx(one.updates.ratio.value * (48 * 576 + 512) / (32 * 576 + 512))
+    assert one.disagree
+
+
+def test_what_cannot_be_counted_is_not_invented():
+    records = synthetic.pair([100] * 3, [100] * 3)
+    records[0]["convergence"]["parameters"] = 1
+    (one,) = analyse(synthetic.run_of(records)).compared
+    assert one.flops is None
