@@ -17,6 +17,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
 
@@ -62,8 +63,15 @@ class Front:
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
         """Know whether there is something to render, and let no by-product's file decide how the run ended."""
         this = session.config.stash.get(SESSION, None)
-        if this is not None and this.opened:
-            self.folder = this.folder
+        opened = this if this is not None and this.opened else None
+        if INTERRUPTS.number is not None:
+            # No other plugin has its turn: pytest-benchmark takes seconds to describe the machine.
+            if opened is not None:
+                with suppress(OSError):
+                    opened.close("interrupted")
+            raise KeyboardInterrupt
+        if opened is not None:
+            self.folder = opened.folder
         try:
             return (yield)
         except OSError as error:

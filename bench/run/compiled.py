@@ -37,6 +37,11 @@ class Compiled:
         self._looked: float | None = None
         self.why_not = ""
 
+    @property
+    def looked_at(self) -> bool:
+        """Whether the folder was of any use to anybody."""
+        return self._looked is not None
+
     def usable(self) -> Path | None:
         """Return the folder, once all that is in it is known to be whole; None where nothing can be written there."""
         if self._looked is None or time.perf_counter() - self._looked > FRESH_S:

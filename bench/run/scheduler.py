@@ -80,7 +80,8 @@ class Scheduler:
         if self._group is not None:
             self._group.stop()
             self._group = None
-        self._compiled.check()
+        if self._compiled.looked_at:
+            self._compiled.check()  # so that the next run believes what the last cases compiled
         if self._logs.exists() and not any(self._logs.iterdir()):
             self._logs.rmdir()
 
