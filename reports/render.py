@@ -18,7 +18,7 @@ from reports.figures import drawings
 from reports.figures.claim_figures import interval_text
 from reports.formatting import listing
 from reports.statistics.intervals import LEVEL, clopper_pearson
-from reports.statistics.verdict import LESS, MARGIN, Verdict, less_and_more, smallest_p
+from reports.statistics.verdict import FEWER, MARGIN, Verdict, fewer_and_more, smallest_p
 from reports.summary import write_summary
 from reports.tell.cost_answers import cost_values
 from reports.tell.recommendation import recommendations, sentence
@@ -94,7 +94,7 @@ def _values(found: Analysis, captions: dict[str, str]) -> dict[str, Any]:
         "recommendations": recommendations(found.run),
         "margin": MARGIN,
         "level": LEVEL,
-        "less": LESS,
+        "fewer": FEWER,
         "second_best_rate": median_second_best(found.rates),
         "longer_windows_in_short": longer_windows_in_short(found.longer_windows),
         "learning_in_short": learning_in_short(found.same_arms, found.costs.contrasts),
@@ -138,18 +138,18 @@ def _loud(found: Analysis) -> set[str]:
 class Row:
     """A task and cell: what became of the declared comparisons, of the others, and of the network's size.
 
-    `less`, `more` and the others count comparisons that decide; `survive` those whose difference survives Holm.
+    `fewer`, `more` and the others count comparisons that decide; `after_holm` those left by Holm's correction.
     """
 
     task: str
     cell: str
     settings: int
-    less: int
+    fewer: int
     more: int
     same: int
-    undecided: int
+    inconclusive: int
     neither: int
-    survive: int
+    after_holm: int
     exploratory: str
     network: str
 
@@ -169,17 +169,17 @@ def _row(found: Analysis, task: str, cell: str) -> Row:
     declared = [one for one in here if one.declared]
     verdicts = Counter(one.updates.verdict for one in declared)
     widths = Counter(one.verdict for one in found.widths if _which(one.setting) == (task, cell))
-    less, more = less_and_more(verdicts.elements())
+    fewer, more = fewer_and_more(verdicts.elements())
     return Row(
         task=task,
         cell=cell,
         settings=len(declared),
-        less=less,
+        fewer=fewer,
         more=more,
         same=verdicts[Verdict.SAME],
-        undecided=verdicts[Verdict.UNDECIDED],
+        inconclusive=verdicts[Verdict.INCONCLUSIVE],
         neither=verdicts[Verdict.NEITHER],
-        survive=sum(one.survives_holm for one in declared),
+        after_holm=sum(one.survives_holm for one in declared),
         exploratory=_exploratory([one for one in here if not one.declared]),
         network=listing([f"{verdict} {n}×" if n > 1 else str(verdict) for verdict, n in widths.items()]),
     )
@@ -188,5 +188,5 @@ def _row(found: Analysis, task: str, cell: str) -> Row:
 def _exploratory(here: list[Comparison]) -> str:
     if not here:
         return "–"
-    less, more = less_and_more(one.updates.verdict for one in here)
-    return f"{less} less, {more} more of {len(here)}"
+    fewer, more = fewer_and_more(one.updates.verdict for one in here)
+    return f"{fewer} fewer, {more} more of {len(here)}"

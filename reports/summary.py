@@ -16,7 +16,7 @@ from reports.statistics.intervals import LEVEL, Ratio
 from reports.statistics.verdict import MARGIN, Judgement
 from reports.tell.recommendation import recommendations
 
-SCHEMA = 3
+SCHEMA = 4
 
 
 def summary(found: Analysis) -> dict[str, Any]:
@@ -34,14 +34,14 @@ def summary(found: Analysis) -> dict[str, Any]:
         ],
         "recommendations": _recommendations(found.run),
         "family": len(found.run.family),
-        "survive_holm": [[arm.record.case.id for arm in (one.a, one.b)] for one in found.survivors],
+        "after_holm": [[arm.record.case.id for arm in (one.a, one.b)] for one in found.survivors],
         "counts": {
             "declared": _counts(found.declared),
             "exploratory": _counts(one for one in found.compared if not one.declared),
         },
         "training": [_comparison(one) for one in found.compared],
         "controls": [_comparison(one) for one in found.judged if not one.of_the_claim],
-        "instead": [
+        "longer_windows": [
             _comparison(one.comparison) | {"target": one.target, "steps_per_prediction": one.steps_per_prediction}
             for one in found.longer_windows
         ],
@@ -51,7 +51,7 @@ def summary(found: Analysis) -> dict[str, Any]:
         ],
         "network": [_widths(one) for one in found.widths],
         "floors": {"checked": len(found.floors), "below": [one.key for one in found.floors if one.below]},
-        "against_itself": {"comparisons": len(found.a_a), "false_calls": len(found.false_calls)},
+        "a_a": {"comparisons": len(found.a_a), "false_calls": len(found.false_calls)},
         "costs": costs_summary(found.costs),
         "warnings": [
             {"code": one.code, "meaning": one.meaning, "remedy": one.remedy, "where": one.where}
@@ -136,10 +136,10 @@ def _width_arm(arm: WidthArm) -> dict[str, Any]:
 def costs_summary(found: Costs) -> dict[str, Any]:
     """Ratios, paybacks, exponents, times to target, shares of ceilings, and how steady it all was."""
     return {
-        "against_itself": {
-            name: {"pairs": len(ratios), "off": _plain(off(ratios)), "off_ninth": _plain(off(ratios, 0.9))}
+        "a_a": {
+            name: {"pairs": len(ratios), "off": _plain(off(ratios)), "off_90th": _plain(off(ratios, 0.9))}
             for name, ratios in (
-                ("turns", found.a_a.turns),
+                ("interleaved", found.a_a.turns),
                 ("passes", found.a_a.passes),
                 ("blocks", found.a_a.blocks),
             )
@@ -187,7 +187,9 @@ def costs_summary(found: Costs) -> dict[str, Any]:
             }
             for one in found.to_target
         ],
-        "shares": [{"case": one.timing.records[0].case.id, **one.shares, "binds": one.binds} for one in found.points],
+        "shares": [
+            {"case": one.timing.records[0].case.id, **one.shares, "bottleneck": one.bottleneck} for one in found.points
+        ],
         "memory": [
             {
                 "case": one.setting.label,
@@ -220,7 +222,7 @@ def _recommendations(run: Run) -> list[dict[str, Any]]:
             "reliable": len(one.reliable),
             "choice": one.best.arm.record.case.id if one.reliable else None,
             "answer": one.answer if one.reliable else None,
-            "undecided": {each.name: [each.value, *each.open] for each in one.choices if each.open}
+            "inconclusive": {each.name: [each.value, *each.open] for each in one.choices if each.open}
             if one.reliable
             else {},
         }

@@ -10,7 +10,7 @@ from reports.collect.grouping import Arms, Setting, arms_by_setting, body, by_en
 from reports.collect.read import Run
 from reports.formatting import count, listing, low_to_high
 from reports.statistics.intervals import LEVEL, Ratio, geometric_ratio
-from reports.statistics.verdict import LESS, MORE, Judgement, holm, less_and_more
+from reports.statistics.verdict import FEWER, MORE, Judgement, fewer_and_more, holm
 
 
 @dataclass(frozen=True)
@@ -87,11 +87,11 @@ def _share_sentence(what: str, rows: list[Control]) -> str:
     beyond = [one.stateful_over_it.updates.verdict for one in rows if one.stateful_over_it]
     parts = []
     if itself:
-        less, more = less_and_more(itself)
-        parts.append(f"Against stateless, {what} took fewer updates in {less} and more in {more} of {len(itself)}")
+        fewer, more = fewer_and_more(itself)
+        parts.append(f"Against stateless, {what} took fewer updates in {fewer} and more in {more} of {len(itself)}")
     if beyond:
-        less, more = less_and_more(beyond)
-        parts.append(f"carrying the state took fewer than this control in {less} and more in {more} of {len(beyond)}")
+        fewer, more = fewer_and_more(beyond)
+        parts.append(f"carrying the state took fewer than this control in {fewer} and more in {more} of {len(beyond)}")
     return f"{'; '.join(parts)}." if parts else "It ran beside neither arm."
 
 
@@ -238,7 +238,7 @@ def findings(controls: list[Control]) -> list[Finding]:
 
 def _beats(first: Comparison, second: Comparison) -> bool:
     same = first.same_target and second.same_target
-    return same and first.updates.verdict in LESS and second.updates.verdict in MORE
+    return same and first.updates.verdict in FEWER and second.updates.verdict in MORE
 
 
 def _finding(regime: str, beats: list[tuple[Comparison, Comparison]], tried: int, *, declared: bool) -> Finding:
@@ -255,7 +255,7 @@ def _finding(regime: str, beats: list[tuple[Comparison, Comparison]], tried: int
         over_stateless=tuple(first.updates.ratio.value for first, _ in beats),
         over_stateful=tuple(1 / second.updates.ratio.value for _, second in beats),
         fewer_cell_steps=sum(
-            first.cell_steps.verdict in LESS and second.cell_steps.verdict in MORE for first, second in beats
+            first.cell_steps.verdict in FEWER and second.cell_steps.verdict in MORE for first, second in beats
         ),
         steps_per_prediction=tuple((ours, theirs) for ours, theirs in steps),
         errors=tuple(one for one in errors if one is not None),
@@ -279,8 +279,10 @@ def _against(arm: str, ratios: tuple[float, ...]) -> str:
     formed = [ratio for ratio in ratios if ratio > 0]
     never = len(ratios) - len(formed)
     if not formed:
-        return f"{arm} never got there"
-    return f"updates × {low_to_high(formed)} against {arm}" + (f" (which never got there in {never})" if never else "")
+        return f"{arm} never reached the target"
+    return f"updates × {low_to_high(formed)} against {arm}" + (
+        f" (which never reached the target in {never})" if never else ""
+    )
 
 
 @dataclass(frozen=True)
@@ -352,8 +354,8 @@ def _longer_windows_in_short(found: list[LongerWindow]) -> str:
     ):
         verdicts = [one.verdict for one in judged if isinstance(one, Judgement)]
         if verdicts:
-            less, more = less_and_more(verdicts)
-            parts.append(f"fewer {what} in {less} and more in {more} of {len(verdicts)}")
+            fewer, more = fewer_and_more(verdicts)
+            parts.append(f"fewer {what} in {fewer} and more in {more} of {len(verdicts)}")
     return (
         f"In {count(len(found), 'setting')}, a short window with carried state took {listing(parts)}, "
         "beside a stateless network with a long window and the same error to reach."

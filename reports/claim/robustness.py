@@ -16,7 +16,7 @@ from reports.collect.records import Convergence, Record, Replicate, costs_of
 from reports.costs.contrasts import Contrasts
 from reports.formatting import count, listing, low_to_high, percent
 from reports.statistics.intervals import cost_arrays, expected_running_time, ladder, rounding_variance
-from reports.statistics.verdict import LESS, MARGIN, MORE, Judgement, Verdict, judge
+from reports.statistics.verdict import FEWER, MARGIN, MORE, Judgement, Verdict, judge
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Sensitivity:
     why_not: str = ""
 
     @property
-    def turns(self) -> bool:
-        """Whether carrying state needs less at one target and more at another."""
+    def reverses(self) -> bool:
+        """Whether carrying state needs fewer updates at one target and more at another."""
         verdicts = {one.verdict for one in self.judgements}
-        return bool(verdicts & LESS and verdicts & MORE)
+        return bool(verdicts & FEWER and verdicts & MORE)
 
     @property
     def excerpt(self) -> list[tuple[float, Judgement]]:
@@ -106,13 +106,13 @@ class SameArm:
     def in_words(self) -> str:
         """The verdict in words that fit."""
         return {
-            Verdict.HOLDS: "fewer",
-            Verdict.REVERSED: "more",
-            Verdict.SAME: "as many",
-            Verdict.UNDECIDED: "undecided",
-            Verdict.ONLY_STATEFUL: f"only {self.a} reaches it",
-            Verdict.ONLY_STATELESS: f"only {self.b} reaches it",
-            Verdict.NEITHER: "neither reaches it",
+            Verdict.FEWER: "fewer",
+            Verdict.MORE: "more",
+            Verdict.SAME: "same",
+            Verdict.INCONCLUSIVE: "inconclusive",
+            Verdict.ONLY_STATEFUL: f"only {self.a}",
+            Verdict.ONLY_STATELESS: f"only {self.b}",
+            Verdict.NEITHER: "neither",
         }[self.verdict]
 
 
@@ -147,7 +147,7 @@ def learning_in_short(found: list[SameArm], costs: Contrasts) -> str:
         tally = listing([f"{words} in {n}" for words, n in counts.items()])
         ratios = [v for one in here if 0 < (v := one.comparison.updates.ratio.value) < float("inf")]
         reached, alike = sum(one.reached for one in here), sum(one.ended_alike for one in here)
-        pairs = f"{count(reached, 'pair')} of trainings with equal seed of which at least one got there"
+        pairs = f"{count(reached, 'pair')} of trainings with equal seed of which at least one reached the target"
         told = f"{a} against {b}, {tally} of {len(here)}{f', × {low_to_high(ratios)}' if ratios else ''}"
         parts.append(f"{told}; of {pairs}, both did at the very same evaluation in {alike}.")
     return " ".join([*parts, _conclusion(found, costs)])
@@ -157,9 +157,9 @@ def _conclusion(found: list[SameArm], costs: Contrasts) -> str:
     verdicts = [one.verdict for one in found if one.verdict is not Verdict.NEITHER]
     if not verdicts:
         return "No arm reached its target, so that nothing can be said of how fast each learns."
-    if any(verdict not in {Verdict.SAME, Verdict.UNDECIDED} for verdict in verdicts):
+    if any(verdict not in {Verdict.SAME, Verdict.INCONCLUSIVE} for verdict in verdicts):
         return "**So the framework changed how many updates were needed**; where, the table says."
-    if Verdict.UNDECIDED in verdicts:
+    if Verdict.INCONCLUSIVE in verdicts:
         return "So no difference in learning was shown, but not excluded everywhere either."
     seconds = any(
         one.of_engines and one.training.method != "none" and not one.training.low <= 1 <= one.training.high

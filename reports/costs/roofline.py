@@ -191,7 +191,7 @@ PRODUCT, MEMORY, OPERATION = "matrix product, {}", "memory, read and written", "
 NARROW = {"mixed_bfloat16": "bfloat16"}
 UNKNOWN = "not known"
 EXPLAINS = 0.5
-"""A limit that accounts for half of an update's time binds it; where none does, none is named."""
+"""A limit that accounts for half of an update's time bottleneck it; where none does, none is named."""
 
 
 @dataclass(frozen=True)
@@ -250,7 +250,7 @@ class Point:
     shares: dict[str, float]
 
     @property
-    def binds(self) -> str:
+    def bottleneck(self) -> str:
         """The limit that is nearest, where it explains half of the time; not known where operations are not counted."""
         name = max(self.shares, key=lambda one: self.shares[one])
         if self.shares[name] >= EXPLAINS:

@@ -1,4 +1,4 @@
-"""Figures of the claim: the map of where carrying state pays, updates to target, and the narrowest width."""
+"""Figures of the claim: the map of verdicts, updates to target, and the narrowest width."""
 
 import math
 from collections import Counter
@@ -64,7 +64,7 @@ def draw_map(compared: list[Comparison]) -> Drawing | None:
         frameon=False,
     )
     caption = (
-        "Where carrying state pays. The number is stateful / stateless in updates to target (expected "
+        "Where carrying state takes fewer updates. The number is stateful / stateless in updates to target (expected "
         "running time): below 1, carried state needs fewer. Columns are grouped by batch size B; what was "
         f"not run is left grey. {_frames(shown)}{rule}"
     )
@@ -119,7 +119,7 @@ def _map_panel(axes: Axes, found: list[Comparison], *, known: bool, label: str) 
         if one.declared:
             inner = Rectangle((column + 0.035, row + 0.05), 0.93, 0.9, fill=False, edgecolor="black", lw=1.6)
             axes.add_patch(inner)
-        bounded = verdict in {Verdict.HOLDS, Verdict.REVERSED, Verdict.SAME, Verdict.UNDECIDED}
+        bounded = verdict in {Verdict.FEWER, Verdict.MORE, Verdict.SAME, Verdict.INCONCLUSIVE}
         formed = bounded and 0 < one.updates.ratio.value < math.inf
         text = f"{number(one.updates.ratio.value)}\n{word}" if formed else word
         backing = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 0.8} if hatch else None
@@ -146,12 +146,12 @@ def _row_label(row: Row) -> str:
 
 def _meaning(verdict: Verdict) -> str:
     return {
-        Verdict.HOLDS: "pays: carrying state needs less",
+        Verdict.FEWER: "fewer: stateful needs fewer updates",
         Verdict.ONLY_STATEFUL: "only stateful reaches the target",
-        Verdict.REVERSED: "costs: carrying state needs more",
+        Verdict.MORE: "more: stateful needs more updates",
         Verdict.ONLY_STATELESS: "only stateless reaches the target",
         Verdict.SAME: "same, within 10 %",
-        Verdict.UNDECIDED: "?: undecided with these seeds",
+        Verdict.INCONCLUSIVE: "?: inconclusive with these seeds",
         Verdict.NEITHER: "neither reaches the target",
     }[verdict]
 

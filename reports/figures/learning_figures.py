@@ -188,8 +188,8 @@ def draw_arrivals(judged: list[Comparison]) -> Drawing | None:
     rule = "" if len(shown) == len(settled) else f" {RULE.format(of=len(settled), shown=len(shown))}"
     caption = (
         "Share of the trainings that had reached the target by an update (empirical distribution). A line that levels "
-        "off below 1 and ends in an open marker is an arm of which some never got there: it is drawn up to the most "
-        f"updates that one of them spent; what would have come later is not known.{rule}"
+        "off below 1 and ends in an open marker is an arm of which some never reached the target: it is drawn up to "
+        f"the most updates that one of them spent; what would have come later is not known.{rule}"
     )
     return Drawing("arrivals", figure, caption)
 

@@ -46,12 +46,12 @@ ENGINE_STYLES: dict[str, tuple[str, str | None]] = {
 }
 """Line and filling of a marker (None: the kernel's colour), beside the kernel's own marker."""
 VERDICT_STYLES: dict[Verdict, tuple[str, str, str]] = {
-    Verdict.HOLDS: ("#7FB8DB", "", "pays"),
+    Verdict.FEWER: ("#7FB8DB", "", "fewer"),
     Verdict.ONLY_STATEFUL: ("#7FB8DB", "///", "only\nstateful"),
-    Verdict.REVERSED: ("#EFA27A", "", "costs"),
+    Verdict.MORE: ("#EFA27A", "", "more"),
     Verdict.ONLY_STATELESS: ("#EFA27A", "\\\\\\", "only\nstateless"),
     Verdict.SAME: ("#D9D9D9", "", "same"),
-    Verdict.UNDECIDED: ("#FFFFFF", "", "?"),
+    Verdict.INCONCLUSIVE: ("#FFFFFF", "", "?"),
     Verdict.NEITHER: ("#FFFFFF", "xx", "neither"),
 }
 

@@ -29,8 +29,8 @@ class Says(StrEnum):
 
     YES = "yes"
     NO = "no"
-    SAME = "no difference"
-    UNDECIDED = "undecided"
+    SAME = "same"
+    INCONCLUSIVE = "inconclusive"
 
 
 RULES = (
@@ -44,8 +44,8 @@ RULES = (
     (
         f"One arm is **below** another if the 95 % t interval of their difference, seed by seed, lies below 0: of the "
         "ratio "
-        f"for errors, losses and times, of the difference for accuracies. **No difference** means an interval within "
-        f"{100 * MARGIN:.0f} % or {100 * POINTS:.0f} points; anything else is **undecided**."
+        f"for errors, losses and times, of the difference for accuracies. **Same** means an interval within "
+        f"{100 * MARGIN:.0f} % or {100 * POINTS:.0f} points; anything else is **inconclusive**."
     ),
     (
         "An arm is below a constant (persistence, chance) if the 95 % t interval of its mean is; the geometric mean "
@@ -58,9 +58,8 @@ RULES = (
         "half."
     ),
     (
-        "A published figure **cannot be told from** a constant if the constant lies as near to it as one more run may "
-        "lie from "
-        "the middle of the seeds, 95 % of the time."
+        "A published figure is **not distinguishable** from a constant if the constant lies as near to it as one more "
+        "run may lie from the middle of the seeds, 95 % of the time."
     ),
 )
 
@@ -99,7 +98,7 @@ def answer(entry: Entry, claim: Claim) -> Answer:
     says, figures = _ASK[claim.kind](entry, claim)
     sentence = {Says.YES: claim.yes, Says.NO: claim.no, Says.SAME: claim.same}.get(says, "")
     if not sentence and claim.kind != "near":
-        said = "They cannot be told apart" if claim.kind == "level" else str(says).capitalize()
+        said = "They are not distinguishable" if claim.kind == "level" else str(says).capitalize()
         sentence = f"{claim.question[0].upper()}{claim.question[1:]}? {said}."
     return Answer(claim, says, figures, sentence)
 
@@ -134,14 +133,14 @@ def _side(low: float, high: float, middle: float, margin: tuple[float, float]) -
         return Says.SAME
     if high < middle:
         return Says.YES
-    return Says.NO if low > middle else Says.UNDECIDED
+    return Says.NO if low > middle else Says.INCONCLUSIVE
 
 
 def _level(entry: Entry, claim: Claim) -> tuple[Says, str]:
     values = entry.arm(claim.a).figures[claim.figure]
     found = mean_interval(values, log=not is_share(claim.figure))
     assert claim.value is not None
-    says = Says.YES if found.high < claim.value else Says.NO if found.low > claim.value else Says.UNDECIDED
+    says = Says.YES if found.high < claim.value else Says.NO if found.low > claim.value else Says.INCONCLUSIVE
     return says, f"{claim.a}: {interval(claim.figure, values)} against {shown(claim.figure, claim.value)}"
 
 
@@ -149,7 +148,7 @@ def _share(entry: Entry, claim: Claim) -> tuple[Says, str]:
     values = entry.arm(claim.a).figures[claim.figure]
     hits = int(np.sum(values > 0.5))
     low, high = clopper_pearson(hits, values.size)
-    says = Says.YES if low > 0.5 else Says.NO if high < 0.5 else Says.UNDECIDED
+    says = Says.YES if low > 0.5 else Says.NO if high < 0.5 else Says.INCONCLUSIVE
     return says, f"{hits} of {values.size} seeds [{100 * low:.0f} %, {100 * high:.0f} %]"
 
 
@@ -162,8 +161,8 @@ def _near(entry: Entry, claim: Claim) -> tuple[Says, str]:
     ratio = claim.value / claim.other
     if abs(math.log(ratio)) <= half:
         return Says.SAME, (
-            f"cannot be told from {number(claim.other)}: one run may lie a factor {number(math.exp(half))} off the "
-            "middle"
+            f"not distinguishable from {number(claim.other)}: one run may lie a factor {number(math.exp(half))} off "
+            "the middle"
         )
     side = f"{number(ratio)} times as large" if ratio > 1 else f"{number(1 / ratio)} times smaller"
     return (Says.NO if ratio > 1 else Says.YES), f"{side} (persistence {number(claim.other)})"
@@ -192,7 +191,7 @@ def _reproduced(answers: list[Answer]) -> str:
     yes = asked.count(Says.YES)
     if yes == len(asked):
         return "reproduced"
-    others = ", ".join(f"{asked.count(one)} {one}" for one in (Says.NO, Says.SAME, Says.UNDECIDED) if one in asked)
+    others = ", ".join(f"{asked.count(one)} {one}" for one in (Says.NO, Says.SAME, Says.INCONCLUSIVE) if one in asked)
     if yes:
         return f"in part: {yes} of {len(asked)} (the others: {others})"
     return "not reproduced" if asked.count(Says.NO) == len(asked) else f"not reproduced: {others}"

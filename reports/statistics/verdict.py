@@ -17,28 +17,28 @@ MOST_SEEDS = 10_000
 
 
 class Verdict(StrEnum):
-    """What can be said of "stateful costs less"; a closed list."""
+    """What stateful needs beside stateless; a closed list."""
 
-    HOLDS = "holds"
-    REVERSED = "reversed"
-    SAME = "no difference"
-    UNDECIDED = "undecided"
-    ONLY_STATEFUL = "only stateful reaches it"
-    ONLY_STATELESS = "only stateless reaches it"
+    FEWER = "fewer"
+    MORE = "more"
+    SAME = "same"
+    INCONCLUSIVE = "inconclusive"
+    ONLY_STATEFUL = "only stateful"
+    ONLY_STATELESS = "only stateless"
     NEITHER = "neither"
 
 
-LESS = frozenset({Verdict.HOLDS, Verdict.ONLY_STATEFUL})
-MORE = frozenset({Verdict.REVERSED, Verdict.ONLY_STATELESS})
-DIFFERENT = LESS | MORE
-BY_INTERVAL = frozenset({Verdict.HOLDS, Verdict.REVERSED})
+FEWER = frozenset({Verdict.FEWER, Verdict.ONLY_STATEFUL})
+MORE = frozenset({Verdict.MORE, Verdict.ONLY_STATELESS})
+DIFFERENT = FEWER | MORE
+BY_INTERVAL = frozenset({Verdict.FEWER, Verdict.MORE})
 """Differences that an interval shows; the others are those of one arm without a success."""
 
 
-def less_and_more(verdicts: Iterable[Verdict]) -> tuple[int, int]:
-    """How many say that stateful costs less, and how many that it costs more."""
+def fewer_and_more(verdicts: Iterable[Verdict]) -> tuple[int, int]:
+    """How many say that stateful needs fewer updates, and how many that it needs more."""
     verdicts = list(verdicts)
-    return sum(one in LESS for one in verdicts), sum(one in MORE for one in verdicts)
+    return sum(one in FEWER for one in verdicts), sum(one in MORE for one in verdicts)
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ def judge(
 ) -> Judgement:
     """Judge paired arms, each (cost, reached) of shape (n,); ratio = stateful / stateless.
 
-    The interval wholly below 1 - 10 %: holds. Wholly above 1 + 10 %: reversed. Wholly within: no difference.
-    An arm without any success against one with so many that Fisher's exact test tells them apart (two-sided,
-    5 %): only the other reaches it. No success in either: neither. Else undecided.
+    The interval wholly below 1 - 10 %: fewer. Wholly above 1 + 10 %: more. Wholly within: same. An arm without any
+    success against one with so many that Fisher's exact test distinguishes them (two-sided, 5 %): only the other. No
+    success in either: neither. Else inconclusive.
     """
     ratio = running_time_ratio(*stateful, *stateless, level=level, extra_variance=extra_variance)
     hits_a, hits_b, n = int(stateful[1].sum()), int(stateless[1].sum()), ratio.n
@@ -69,22 +69,22 @@ def judge(
     if min(hits_a, hits_b) == 0:
         if all_or_none_p(max(hits_a, hits_b), n) < 1 - level:
             return Judgement(Verdict.ONLY_STATEFUL if hits_a else Verdict.ONLY_STATELESS, ratio, None)
-        return Judgement(Verdict.UNDECIDED, ratio, _seeds_for_all_or_none(max(hits_a, hits_b) / n, 1 - level))
+        return Judgement(Verdict.INCONCLUSIVE, ratio, _seeds_for_all_or_none(max(hits_a, hits_b) / n, 1 - level))
     verdict = by_margin(ratio)
-    return Judgement(verdict, ratio, seeds_to_decide(ratio, level) if verdict is Verdict.UNDECIDED else None)
+    return Judgement(verdict, ratio, seeds_to_decide(ratio, level) if verdict is Verdict.INCONCLUSIVE else None)
 
 
 def by_margin(ratio: Ratio) -> Verdict:
     """Place an interval against the margin."""
     if ratio.method == "none":
-        return Verdict.UNDECIDED
+        return Verdict.INCONCLUSIVE
     if ratio.high < 1 - MARGIN:
-        return Verdict.HOLDS
+        return Verdict.FEWER
     if ratio.low > 1 + MARGIN:
-        return Verdict.REVERSED
+        return Verdict.MORE
     if ratio.low >= 1 - MARGIN and ratio.high <= 1 + MARGIN:
         return Verdict.SAME
-    return Verdict.UNDECIDED
+    return Verdict.INCONCLUSIVE
 
 
 def seeds_to_decide(ratio: Ratio, level: float = LEVEL) -> int | None:
@@ -260,16 +260,16 @@ def shown_above_half(hits: int, n: int) -> bool:
 def compare_widths(stateful: WidthInterval, stateless: WidthInterval) -> Verdict:
     """Judge whether the stateful network may be narrower: intervals that do not overlap decide.
 
-    No difference only where both are narrowed down to the same step of the grid. "Only" where one arm has a
+    Same only where both are narrowed down to the same step of the grid. "Only" where one arm has a
     sufficient width and the other is shown to fail at the widest.
     """
     if stateful.up_to is None or stateless.up_to is None:
         return _one_sided(stateful, stateless)
     if stateless.above is not None and stateful.up_to <= stateless.above:
-        return Verdict.HOLDS
+        return Verdict.FEWER
     if stateful.above is not None and stateless.up_to <= stateful.above:
-        return Verdict.REVERSED
-    return Verdict.SAME if stateful == stateless and stateful.narrowed_down else Verdict.UNDECIDED
+        return Verdict.MORE
+    return Verdict.SAME if stateful == stateless and stateful.narrowed_down else Verdict.INCONCLUSIVE
 
 
 def _one_sided(stateful: WidthInterval, stateless: WidthInterval) -> Verdict:
@@ -280,4 +280,4 @@ def _one_sided(stateful: WidthInterval, stateless: WidthInterval) -> Verdict:
         return Verdict.ONLY_STATEFUL
     if stateless.up_to is not None and stateful_fails:
         return Verdict.ONLY_STATELESS
-    return Verdict.UNDECIDED
+    return Verdict.INCONCLUSIVE

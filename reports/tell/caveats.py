@@ -24,7 +24,7 @@ class Caution(Enum):
         "Do not use this run's verdicts on that task. Report it with the run folder.",
     )
     FALSE_CALL = (
-        "an arm compared with itself on other seeds came out as holds or reversed",
+        "an arm compared with itself on other seeds came out as fewer or more",
         "Expect as many false calls among the verdicts; raise evaluation_seeds.",
     )
     DIFFERENT_TARGETS = (

@@ -80,7 +80,7 @@ def judged(one: Ratio) -> str:
     """Whether the interval tells the ratio from one."""
     if one.method == "none":
         return "one process, no interval"
-    return "faster" if one.high < 1 else "slower" if one.low > 1 else "not told apart"
+    return "faster" if one.high < 1 else "slower" if one.low > 1 else "inconclusive"
 
 
 def _several(found: Costs, what: str, subject: str, verdicts: tuple[str, ...] = (), who: str = "") -> ShortAndLong:
@@ -275,7 +275,7 @@ def _limits(found: Costs) -> ShortAndLong:
         return None
     shares = sorted(found.points, key=lambda one: one.shares["arithmetic"])
     low, high = (f"{number(100 * one.shares['arithmetic'])} % ({one.timing.label})" for one in (shares[0], shares[-1]))
-    counts = Counter(one.binds for one in found.points)
+    counts = Counter(one.bottleneck for one in found.points)
     bound = listing([f"{name} in {n}" for name, n in counts.most_common()])
     explains = f"What accounts for half of an update's time or more, by an estimate: {bound} of {len(found.points)}."
     if counts[UNKNOWN]:

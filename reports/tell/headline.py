@@ -1,4 +1,4 @@
-"""The answer to the claim in two short sentences, and where it turns over, computed from the verdicts."""
+"""The answer to the claim in two short sentences, and where it changes, computed from the verdicts."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from reports.claim.arms import Comparison, WidthComparison
 from reports.collect.grouping import Setting, by_engine, engine_by_engine
 from reports.formatting import count, listing
-from reports.statistics.verdict import LESS, MORE, Verdict, less_and_more
+from reports.statistics.verdict import FEWER, MORE, Verdict, fewer_and_more
 
 
 def headline(compared: list[Comparison], widths: list[WidthComparison]) -> list[str]:
@@ -27,8 +27,8 @@ def headline(compared: list[Comparison], widths: list[WidthComparison]) -> list[
 def _of_one_engine(compared: list[Comparison], widths: list[WidthComparison]) -> list[str]:
     if not compared:
         return [
-            "**Whether carrying state pays cannot be said from this run**: no setting has both arms.",
-            "What was measured stands below.",
+            "**Whether carrying state takes fewer updates cannot be said from this run**: no setting has both arms.",
+            "What was measured is below.",
         ]
     return [_training(compared), _network(widths)]
 
@@ -47,43 +47,38 @@ def claimed(compared: list[Comparison]) -> list[Comparison]:
 def _training(compared: list[Comparison]) -> str:
     here = claimed(compared)
     lstm = here[0].setting.cell == "lstm"
-    less, more, same = (
-        [one for one in here if one.updates.verdict in verdicts] for verdicts in (LESS, MORE, {Verdict.SAME})
+    fewer, more, same = (
+        [one for one in here if one.updates.verdict in verdicts] for verdicts in (FEWER, MORE, {Verdict.SAME})
     )
-    open_ = len(here) - len(less) - len(more) - len(same)
+    open_ = len(here) - len(fewer) - len(more) - len(same)
     declared = here[0].declared
     kind = "declared" if declared else "exploratory"
     cell = "LSTM" if lstm else "net"
-    parts = [f"a stateful {cell} took fewer updates in {len(less)}", *([f"more in {len(more)}"] if more else [])]
-    parts += [f"about as many in {len(same)}"] if same else []
-    parts += [f"{open_} told nothing"] if open_ else []
+    parts = [f"a stateful {cell} took fewer updates in {len(fewer)}", *([f"more in {len(more)}"] if more else [])]
+    parts += [f"the same in {len(same)}"] if same else []
+    parts += [f"{open_} inconclusive or neither"] if open_ else []
     none = "" if declared else " (the run declared none)"
-    answer = f"**Less training: {_answer(len(less), len(more), len(here))}.**"
-    return f"{answer} Of {count(len(here), f'{kind} comparison')}{none}, {listing(parts)}{_after_holm(less, more)}."
+    answer = f"**Less training: {_answer(len(fewer), len(more), len(here))}.**"
+    return f"{answer} Of {count(len(here), f'{kind} comparison')}{none}, {listing(parts)}{_after_holm(fewer, more)}."
 
 
-def _after_holm(less: list[Comparison], more: list[Comparison]) -> str:
-    if not any(one.declared for one in (*less, *more)):
+def _after_holm(fewer: list[Comparison], more: list[Comparison]) -> str:
+    found = [here for here in (fewer, more) if here]
+    if not any(one.declared for here in found for one in here):
         return ""
-    fewer, further = (sum(one.survives_holm for one in found) for found in (less, more))
-    if not fewer + further:
-        return "; none of these survives Holm's correction"
-    return (
-        f"; {fewer} and {further} of these survive Holm's correction"
-        if more
-        else f"; {fewer} survive Holm's correction"
-    )
+    remain = [f"{sum(one.survives_holm for one in here)} of {len(here)}" for here in found]
+    return f"; after Holm's correction {listing(remain)} remain"
 
 
-def _answer(less: int, more: int, of: int) -> str:
+def _answer(fewer: int, more: int, of: int) -> str:
     """One answer for all comparisons; one-sided only where most of them, not merely those decided, say so."""
-    if less and more:
+    if fewer and more:
         return "it depends"
-    if not less and not more:
+    if not fewer and not more:
         return "not shown"
-    if 2 * max(less, more) <= of:
+    if 2 * max(fewer, more) <= of:
         return "not settled"
-    return "yes" if less else "no, more"
+    return "yes" if fewer else "no, more"
 
 
 def _network(widths: list[WidthComparison]) -> str:
@@ -92,16 +87,16 @@ def _network(widths: list[WidthComparison]) -> str:
     lstm = [one for one in widths if one.setting.cell == "lstm"]
     here = lstm or widths
     verdicts = Counter(one.verdict for one in here)
-    less, more = less_and_more(verdicts.elements())
-    answer = _answer(less, more, len(here))
+    fewer, more = fewer_and_more(verdicts.elements())
+    answer = _answer(fewer, more, len(here))
     parts = [
         f"{verb} in {n}"
-        for verb, n in (("a narrower one sufficed", less), ("a wider one was needed", more))
+        for verb, n in (("a narrower one sufficed", fewer), ("a wider one was needed", more))
         if n or verb.startswith("a narrower")
     ]
     parts += [f"the same width sufficed in {verdicts[Verdict.SAME]}"] if verdicts[Verdict.SAME] else []
-    unknown = verdicts[Verdict.UNDECIDED] + verdicts[Verdict.NEITHER]
-    parts += [f"{unknown} told nothing"] if unknown else []
+    unknown = verdicts[Verdict.INCONCLUSIVE] + verdicts[Verdict.NEITHER]
+    parts += [f"{unknown} inconclusive"] if unknown else []
     cell = "LSTM " if lstm else ""
     bold = f"**Smaller network: {'no, wider' if answer == 'no, more' else answer}.**"
     return f"{bold} Of {count(len(here), f'{cell}width grid')}, {listing(parts)}."
@@ -115,24 +110,24 @@ class Turn:
     ----------
     network
         Its setting, with window 0.
-    pays, costs, neither
-        Windows at which carried state takes fewer updates, more, or without a verdict that tells them apart.
+    fewer, more, other
+        Windows at which carried state takes fewer updates, more, or has another verdict.
     """
 
     network: Setting
-    pays: tuple[int, ...]
-    costs: tuple[int, ...]
-    neither: tuple[int, ...]
+    fewer: tuple[int, ...]
+    more: tuple[int, ...]
+    other: tuple[int, ...]
 
     @property
     def between(self) -> tuple[int, int] | None:
-        """The two windows between which the verdict turns, once; None where it does not or goes back and forth."""
-        if not self.pays or not self.costs:
+        """The two windows between which the verdict changes, once; None where it does not or goes back and forth."""
+        if not self.fewer or not self.more:
             return None
-        if max(self.pays) < min(self.costs):
-            return max(self.pays), min(self.costs)
-        if max(self.costs) < min(self.pays):
-            return max(self.costs), min(self.pays)
+        if max(self.fewer) < min(self.more):
+            return max(self.fewer), min(self.more)
+        if max(self.more) < min(self.fewer):
+            return max(self.more), min(self.fewer)
         return None
 
     @property
@@ -140,14 +135,14 @@ class Turn:
         """What the windows say."""
         if self.between:
             low, high = self.between
-            first = "pays" if low in self.pays else "costs"
-            return f"{first} up to {low}, {'costs' if first == 'pays' else 'pays'} from {high} on"
-        if self.pays and self.costs:
+            first, then = ("fewer", "more") if low in self.fewer else ("more", "fewer")
+            return f"{first} up to {low}, {then} from {high} on"
+        if self.fewer and self.more:
             return "back and forth"
-        if not self.pays and not self.costs:
-            return "nowhere told apart"
-        verb = "pays" if self.pays else "costs"
-        return f"{verb}, or is not told apart" if self.neither else f"{verb} at every window"
+        if not self.fewer and not self.more:
+            return "no difference shown at any window"
+        word = "fewer" if self.fewer else "more"
+        return f"{word}, or no difference shown" if self.other else f"{word} at every window"
 
 
 def turns(compared: list[Comparison]) -> list[Turn]:
@@ -159,8 +154,8 @@ def turns(compared: list[Comparison]) -> list[Turn]:
     for network, here in sorted(networks.items()):
         windows = {one.setting.window: one.updates.verdict for one in here}
         if len(windows) > 1:
-            pays, costs = (tuple(sorted(w for w, v in windows.items() if v in group)) for group in (LESS, MORE))
-            found.append(Turn(network, pays, costs, tuple(sorted(set(windows) - {*pays, *costs}))))
+            fewer, more = (tuple(sorted(w for w, v in windows.items() if v in group)) for group in (FEWER, MORE))
+            found.append(Turn(network, fewer, more, tuple(sorted(set(windows) - {*fewer, *more}))))
     return found
 
 
@@ -184,16 +179,16 @@ def _turning_point(compared: list[Comparison]) -> str:
     if not parts:
         return ""
     turning = [one for one in turns(compared) if one.between]
-    text = f"Where it turns over: {'; '.join(parts)}."
+    text = f"Where the verdict changes: {'; '.join(parts)}."
     if turning:
-        text += f" It turned with the window on {listing([f'{_name(one)} ({one.in_words})' for one in turning])}."
+        text += f" It changed with the window on {listing([f'{_name(one)} ({one.in_words})' for one in turning])}."
     return text
 
 
 def _share(here: Iterable[Comparison]) -> str:
     verdicts = [one.updates.verdict for one in here]
-    pays, costs = less_and_more(verdicts)
-    return f"paid in {pays} and cost in {costs} of {len(verdicts)}"
+    fewer, more = fewer_and_more(verdicts)
+    return f"took fewer updates in {fewer} and more in {more} of {len(verdicts)}"
 
 
 def _name(turn: Turn) -> str:

@@ -15,7 +15,7 @@ from reports.collect.records import Record
 from reports.costs.roofline import flops_per_update
 from reports.formatting import listing, low_to_high
 from reports.statistics.intervals import Ratio
-from reports.statistics.verdict import BY_INTERVAL, LESS, MORE, Verdict, less_and_more, shown_above_half
+from reports.statistics.verdict import BY_INTERVAL, FEWER, MORE, Verdict, fewer_and_more, shown_above_half
 
 
 class Do(StrEnum):
@@ -25,7 +25,7 @@ class Do(StrEnum):
     SHUFFLE = "shuffle, do not carry"
     EITHER = "either does"
     DEPENDS = "it depends on the width"
-    OPEN = "undecided"
+    OPEN = "inconclusive"
     HARDER = "neither reaches the target"
 
 
@@ -67,11 +67,11 @@ def _line(here: list[Comparison]) -> str:
 
 
 def _do(verdicts: list[Verdict]) -> Do:
-    less, more = less_and_more(verdicts)
-    if less and more:
+    fewer, more = fewer_and_more(verdicts)
+    if fewer and more:
         return Do.DEPENDS
-    if less or more:
-        return Do.CARRY if less else Do.SHUFFLE
+    if fewer or more:
+        return Do.CARRY if fewer else Do.SHUFFLE
     if Verdict.SAME in verdicts:
         return Do.EITHER
     return Do.HARDER if set(verdicts) == {Verdict.NEITHER} else Do.OPEN
@@ -91,7 +91,7 @@ def _windows(at: list[int]) -> str:
 def _how_sure(do: Do, used: list[Comparison], *, some_declared: bool) -> str:
     if do not in {Do.CARRY, Do.SHUFFLE}:
         return ""
-    found = [one for one in used if one.updates.verdict in (LESS if do is Do.CARRY else MORE)]
+    found = [one for one in used if one.updates.verdict in (FEWER if do is Do.CARRY else MORE)]
     ratios = [one.updates.ratio.value for one in found if one.updates.verdict in BY_INTERVAL]
     parts = []
     if ratios:
@@ -99,9 +99,9 @@ def _how_sure(do: Do, used: list[Comparison], *, some_declared: bool) -> str:
     only = len(found) - len(ratios)
     if only:
         arm = "stateful" if do is Do.CARRY else "stateless"
-        parts.append(f"only {arm} got there{f' in {only}' if ratios else ''}")
+        parts.append(f"only {arm} reached the target{f' in {only}' if ratios else ''}")
     if len(found) < len(used):
-        parts.append(f"no verdict in the other {len(used) - len(found)}")
+        parts.append(f"no difference shown in the other {len(used) - len(found)}")
     # A line without any declared comparison is marked as a whole.
     if some_declared and not any(one.declared for one in found):
         parts.append("exploratory")
@@ -109,12 +109,12 @@ def _how_sure(do: Do, used: list[Comparison], *, some_declared: bool) -> str:
 
 
 _SAYS = {
-    Verdict.HOLDS: "carry state at {windows} (updates × {ratios})",
+    Verdict.FEWER: "carry state at {windows} (updates × {ratios})",
     Verdict.ONLY_STATEFUL: "carry state at {windows}, where only the stateful arm reached the target",
-    Verdict.REVERSED: "do not carry state at {windows} (updates × {ratios})",
+    Verdict.MORE: "do not carry state at {windows} (updates × {ratios})",
     Verdict.ONLY_STATELESS: "do not carry state at {windows}, where only the stateless arm reached it",
-    Verdict.SAME: "it makes no difference at {windows}",
-    Verdict.UNDECIDED: "at {windows} the difference is undecided{seeds}",
+    Verdict.SAME: "the same number of updates at {windows}",
+    Verdict.INCONCLUSIVE: "inconclusive at {windows}{seeds}",
     Verdict.NEITHER: "at {windows} neither arm reached the target, so there is nothing to choose",
 }
 
@@ -258,7 +258,7 @@ class Choice:
 
     @property
     def open(self) -> list[str]:
-        """Values that cannot be told from the cheapest arm's: not shown to fail, and the interval reaches down to 1."""
+        """Values not distinguishable from the cheapest arm's: not shown to fail, and the interval reaches down to 1."""
         possible = self.others | {value: one for value, one in self.unreliable.items() if value not in self.failing}
         return [value for value, one in possible.items() if not one.ratio.low > 1]
 
@@ -304,7 +304,7 @@ class Recommendation:
         """Whether to carry state: the cheapest arm that does against the cheapest that does not."""
         carrying = self._choice("", lambda arm: "yes" if arm.record.case.regime == "stateful" else "no")
         if carrying.open:
-            return "Whether to carry state is undecided here"
+            return "Whether to carry state is inconclusive here"
         if not carrying.others and not carrying.unreliable:
             return "Whether to carry state was not tried"
         return "Carry state" if carrying.value == "yes" else "Do not carry state"

@@ -26,7 +26,7 @@ def test_holm_runs_over_the_declared_only(tmp_path):
     everything = analysed(tmp_path, records, family=synthetic.family(records))
     # 40 comparisons at the smallest p possible: 40 x 0.00195 is above 5 %.
     assert everything.survivors == []
-    assert {one.updates.verdict for one in everything.declared} == {"holds"}
+    assert {one.updates.verdict for one in everything.declared} == {"fewer"}
 
 
 def test_a_declared_comparison_without_records_still_counts(tmp_path):
@@ -53,11 +53,11 @@ def test_without_a_family_all_is_exploratory(tmp_path, about):
     assert "This run declared no comparison beforehand" in text
     assert "not-declared" in text
     summary = json.loads((folder / "summary.json").read_text())
-    assert (summary["family"], summary["survive_holm"], summary["counts"]["declared"]) == (0, [], {})
+    assert (summary["family"], summary["after_holm"], summary["counts"]["declared"]) == (0, [], {})
 
 
 def test_only_a_difference_survives(tmp_path):
     records = synthetic.pair(synthetic.hits(400, spread=0.03, seed=1), synthetic.hits(400, spread=0.03, seed=2))
     (one,) = analysed(tmp_path, records, family=synthetic.family(records)).compared
-    assert one.updates.verdict == "no difference"
+    assert one.updates.verdict == "same"
     assert not one.survives_holm

@@ -38,7 +38,7 @@ def test_an_arm_that_never_got_there_has_no_ratio():
     case = synthetic.case(regime="stateless-burnin")
     made = [*synthetic.pair([None] * 10, SLOW[0]), synthetic.convergence(synthetic.hits(100, seed=3), case_=case)]
     (one,) = findings(made)
-    assert "stateful never got there" in one.sentence
+    assert "stateful never reached the target" in one.sentence
     assert "× 0 " not in one.sentence
 
 
@@ -74,7 +74,7 @@ def test_a_declared_control_is_called_declared_and_counts_in_the_family(tmp_path
     folder = synthetic.write(tmp_path / "run", made, family=pairs)
     text = write_report(read(folder)).read_text()
     assert "> **Declared before the run:** A warm state without carrying" in text
-    assert "burnin / stateless (less, p" in text
+    assert "burnin / stateless (fewer, p" in text
     found = analyse(read(folder))
     assert len(found.declared) == 3
     assert {one.regimes for one in found.survivors} >= {("stateless-burnin", "stateless")}

@@ -53,7 +53,7 @@ def flops(units, window, batch, inputs=1):
 
 
 @pytest.mark.parametrize(
-    ("share", "evidence", "binds"),
+    ("share", "evidence", "bottleneck"),
     [
         (0.8, {"XlaMustCompile": 1}, "arithmetic"),
         (0.2, {"XlaMustCompile": 1}, "not known"),
@@ -61,7 +61,7 @@ def flops(units, window, batch, inputs=1):
         (0.01, {"XlaMustCompile": 0, "ops an update": 100, "ops a step": 25}, "dispatch"),
     ],
 )
-def test_a_planted_share_of_the_ceiling(costs_of, share, evidence, binds):
+def test_a_planted_share_of_the_ceiling(costs_of, share, evidence, bottleneck):
     units, window, batch = 512, 16, 64
     count = flops(units, window, batch)
     seconds = count / 1e11 / share
@@ -70,13 +70,13 @@ def test_a_planted_share_of_the_ceiling(costs_of, share, evidence, binds):
         "features": 1, "parameters": 4 * units * (units + 2) + units + 1, "evidence": evidence,
         "cell_steps_per_update": batch * window,
     }  # fmt: skip
-    if binds == "dispatch":
+    if bottleneck == "dispatch":
         body["evidence"] = evidence | {"ops a step": round(0.9 * seconds / 1e-6 / window)}
     (point,) = costs_of([synthetic.time([seconds] * 4, case, **body)], **ABOUT).points
     assert point.count.flops == count
     assert point.shares["arithmetic"] == pytest.approx(share)
     assert point.flops_per_second == pytest.approx(share * 1e11)
-    assert point.binds == binds
+    assert point.bottleneck == bottleneck
     assert ("dispatch" in point.shares) == (not evidence["XlaMustCompile"])
 
 

@@ -31,24 +31,24 @@ def faster(seed):
 @pytest.mark.parametrize(
     ("arms", "verdict", "answer", "advice", "survivors"),
     [
-        (faster, "holds", "Less training: yes", "**carry state** at windows of 2, 4, 8 and 16", 4),
-        (lambda seed: faster(seed)[::-1], "reversed", "Less training: no, more", "**shuffle, do not carry** at", 4),
+        (faster, "fewer", "Less training: yes", "**carry state** at windows of 2, 4, 8 and 16", 4),
+        (lambda seed: faster(seed)[::-1], "more", "Less training: no, more", "**shuffle, do not carry** at", 4),
         (
             lambda seed: (synthetic.hits(200, seed=seed), [None] * 10),
-            "only stateful reaches it", "Less training: yes", "(only stateful got there)", 4,
+            "only stateful", "Less training: yes", "(only stateful reached the target)", 4,
         ),
         (
             lambda seed: ([None] * 10, synthetic.hits(200, seed=seed)),
-            "only stateless reaches it", "Less training: no, more", "(only stateless got there)", 4,
+            "only stateless", "Less training: no, more", "(only stateless reached the target)", 4,
         ),
         (
             lambda seed: (synthetic.hits(500, spread=0.03, seed=seed), synthetic.hits(500, spread=0.03, seed=seed)),
-            "no difference", "Less training: not shown", "either does at windows", 0,
+            "same", "Less training: not shown", "either does at windows", 0,
         ),
         (lambda _: ([None] * 10, [None] * 10), "neither", "Less training: not shown", "neither reaches the target", 0),
         (
             lambda seed: (synthetic.hits(300, spread=0.9, seed=seed), synthetic.hits(300, spread=0.9, seed=seed + 50)),
-            "undecided", "Less training: not shown", "undecided at windows", 0,
+            "inconclusive", "Less training: not shown", "inconclusive at windows", 0,
         ),
     ],
 )  # fmt: skip
@@ -58,7 +58,7 @@ def test_one_answer_everywhere(tmp_path, arms, verdict, answer, advice, survivor
     assert answer in text.split("\n\n")[1]
     assert answer in summary["headline"][0]
     assert advice in text
-    assert len(summary["survive_holm"]) == survivors
+    assert len(summary["after_holm"]) == survivors
 
 
 def test_it_turns_over_where_the_window_covers_the_target(tmp_path):
@@ -66,12 +66,12 @@ def test_it_turns_over_where_the_window_covers_the_target(tmp_path):
     records = grid(lambda place: faster(place) if place < 2 else faster(place)[::-1], task="lagged_mean", dial=8)
     text, _ = reported(tmp_path, records)
     assert "**Less training: it depends.** Of 4 declared comparisons, a stateful LSTM took fewer updates in 2" in text
-    assert "and more in 2; 2 and 2 of these survive Holm's correction" in text
+    assert "and more in 2; after Holm's correction 2 of 2 and 2 of 2 remain" in text
     assert "**carry state** at windows of 2 and 4" in text
     assert "**shuffle, do not carry** from a window of 8 on" in text
-    assert "(D/L > 1) carried state paid in 2 and cost in 0 of 2" in text
-    assert "(D/L ≤ 1) it paid in 0 and cost in 2 of 2" in text
-    assert "turned with the window on lagged_mean@8, LSTM, 8 units, B 8 (pays up to 4, costs from 8 on)" in text
+    assert "(D/L > 1) carried state took fewer updates in 2 and more in 0 of 2" in text
+    assert "(D/L ≤ 1) it took fewer updates in 0 and more in 2 of 2" in text
+    assert "changed with the window on lagged_mean@8, LSTM, 8 units, B 8 (fewer up to 4, more from 8 on)" in text
 
 
 def test_fewer_updates_that_take_more_seconds(tmp_path):
@@ -80,9 +80,9 @@ def test_fewer_updates_that_take_more_seconds(tmp_path):
         one["convergence"]["seconds_per_update"] = [1e-3, 1.01e-3, 0.99e-3]
     text, summary = reported(tmp_path, records)
     assert "**What is counted changes the verdict** in 4 settings" in text
-    assert {one["updates"]["verdict"] for one in summary["training"]} == {"holds"}
-    assert {one["flops"]["verdict"] for one in summary["training"]} == {"holds"}
-    assert {one["seconds"]["verdict"] for one in summary["training"]} == {"reversed"}
+    assert {one["updates"]["verdict"] for one in summary["training"]} == {"fewer"}
+    assert {one["flops"]["verdict"] for one in summary["training"]} == {"fewer"}
+    assert {one["seconds"]["verdict"] for one in summary["training"]} == {"more"}
 
 
 def test_widths_that_disagree_are_said_to_depend_on_the_width(tmp_path):
@@ -136,7 +136,7 @@ def test_the_easy_and_the_hard_target_can_disagree(tmp_path):
     curve(stateful, 8, 0.05)
     curve(stateless, 2, 0.2)
     text, _ = reported(tmp_path, [stateful, stateless])
-    assert "it turns round in 1 of 1 setting" in text
+    assert "it is reversed at another target in 1 of 1 setting" in text
 
 
 def test_advice_that_rests_on_an_exploratory_width_says_so(tmp_path):
@@ -145,4 +145,4 @@ def test_advice_that_rests_on_an_exploratory_width_says_so(tmp_path):
     folder = synthetic.write(tmp_path / "run", records, family=synthetic.family(declared))
     (line,) = analyse(read(folder)).summary_lines
     assert line.declared
-    assert line.what.endswith("no verdict in the other 1, exploratory)")
+    assert line.what.endswith("no difference shown in the other 1, exploratory)")

@@ -90,9 +90,9 @@ def test_arms_are_compared_seed_by_seed(factor, expected):
     assert says(SPREAD * factor * noise, claim, b=SPREAD) is expected
 
 
-def test_a_wide_interval_over_one_is_undecided():
+def test_a_wide_interval_over_one_is_inconclusive():
     claim = Claim("compare", "post", "q", "test mse", "a", b="b")
-    assert says(SPREAD, claim, b=SPREAD[::-1]) is Says.UNDECIDED
+    assert says(SPREAD, claim, b=SPREAD[::-1]) is Says.INCONCLUSIVE
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_accuracies_are_compared_in_points(difference, expected):
     assert says(np.full(10, 0.5 + difference), claim, b=np.full(10, 0.5)) is expected
 
 
-@pytest.mark.parametrize(("hits", "expected"), [(10, Says.YES), (0, Says.NO), (6, Says.UNDECIDED)])
+@pytest.mark.parametrize(("hits", "expected"), [(10, Says.YES), (0, Says.NO), (6, Says.INCONCLUSIVE)])
 def test_most_seeds_needs_an_exact_interval_above_a_half(hits, expected):
     values = np.array([1.0] * hits + [0.0] * (10 - hits))
     assert says(values, Claim("share", "post", "q", "accuracy", "a")) is expected
@@ -115,7 +115,7 @@ def test_a_published_figure_is_held_against_persistence():
         return answer(an_entry({"a": SPREAD}), claim)
 
     assert near(2.0).says is Says.SAME
-    assert "cannot be told from" in near(2.0).figures
+    assert "not distinguishable from" in near(2.0).figures
     assert near(100.0).says is Says.NO
     assert "100 times as large" in near(100.0).figures
     assert near(0.001).says is Says.YES
@@ -125,7 +125,7 @@ def test_the_sentence_follows_the_answer():
     claim = Claim("level", "remains", "is it below", "test mse", "a", yes="Below.", no="Above.", value=10.0)
     assert answer(an_entry({"a": SPREAD}), claim).sentence == "Below."
     assert answer(an_entry({"a": 100 * SPREAD}), claim).sentence == "Above."
-    assert answer(an_entry({"a": 10 * SPREAD}), claim).sentence == "Is it below? They cannot be told apart."
+    assert answer(an_entry({"a": 10 * SPREAD}), claim).sentence == "Is it below? They are not distinguishable."
 
 
 def test_no_seed_would_show_an_accuracy_beyond_all_or_nothing():

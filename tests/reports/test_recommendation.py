@@ -38,9 +38,9 @@ def test_much_less_training_with_carried_state_is_recommended(tmp_path):
     assert choice(found, "regime").open == []
 
 
-def test_equal_arms_are_undecided(tmp_path):
+def test_equal_arms_are_inconclusive(tmp_path):
     found = recommended(tmp_path, arm(200, "stateful", seed=1), arm(200, seed=2))
-    assert found.answer == "Whether to carry state is undecided here"
+    assert found.answer == "Whether to carry state is inconclusive here"
     assert choice(found, "regime").open
 
 
@@ -55,7 +55,7 @@ def test_a_cheap_arm_that_often_fails_is_not_recommended_and_leaves_the_regime_o
     found = recommended(tmp_path, arm(40, "stateful", reached=9), arm(400))
     assert [one.regime for one in found.reliable] == ["stateless"]
     assert choice(found, "regime").open == ["stateful"]
-    assert found.answer == "Whether to carry state is undecided here"
+    assert found.answer == "Whether to carry state is inconclusive here"
 
 
 def test_an_arm_that_often_fails_and_costs_more_leaves_nothing_open(tmp_path):

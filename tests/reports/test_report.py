@@ -60,8 +60,8 @@ def test_the_answer_stands_first(full):
     assert answer.startswith(
         "**Less training: yes.** Of 3 declared comparisons, a stateful LSTM took fewer updates in 2"
     )
-    assert "1 told nothing" in answer
-    assert "2 survive Holm's correction" in answer
+    assert "1 inconclusive or neither" in answer
+    assert "after Holm's correction 2 of 2 remain" in answer
     assert "**Smaller network: yes.** Of 2 LSTM width grids, a narrower one sufficed in 2." in answer
     assert len(answer) < 400
     assert text.index("| task | cell |") < text.index("## What to do") < text.index("figures/map.png")
@@ -71,7 +71,7 @@ def test_the_answer_stands_first(full):
 def test_advice_can_be_acted_on(full):
     text = (full / "report.md").read_text()
     assert "- lagged_mean@16, LSTM: **carry state** at a window of 4 (updates × 0.5" in text
-    assert "only stateful got there in 1" in text
+    assert "only stateful reached the target in 1" in text
     assert "With LSTM, 16 units and batch size 8: carry state at a window of 4 (updates × 0.5" in text
     assert "- electricity, LSTM: **carry state**" in text
 
@@ -80,7 +80,7 @@ def test_what_is_exploratory_is_called_so(full):
     text = (full / "report.md").read_text()
     assert "| *electricity LSTM u16 L4 B8* |" in text
     assert "| lagged_mean@16 LSTM u16 L4 B8 |" in text
-    assert "2 less, 0 more of 3" in text
+    assert "2 fewer, 0 more of 3" in text
     assert "electricity, LSTM: **carry state** at a window of 4" in text
     assert "– *exploratory*" in text
 
@@ -120,14 +120,14 @@ def test_every_figure_exists_and_shows_something(full):
 
 def test_the_summary_says_the_same(full):
     summary = json.loads((full / "summary.json").read_text())
-    each = {"holds": 1, "only stateful reaches it": 1, "neither": 1}
+    each = {"fewer": 1, "only stateful": 1, "neither": 1}
     assert summary["counts"] == {"declared": each, "exploratory": each}
     assert summary["family"] == 3
-    assert len(summary["survive_holm"]) == 2
+    assert len(summary["after_holm"]) == 2
     assert [one["survives_holm"] for one in summary["training"] if one["declared"]].count(True) == 2
     assert all(one["p_holm"] is None for one in summary["training"] if not one["declared"])
     assert {one["flops"]["verdict"] for one in summary["training"]} == set(each)
-    assert {one["verdict"] for one in summary["network"]} == {"holds"}
+    assert {one["verdict"] for one in summary["network"]} == {"fewer"}
     assert "failed" in [one["code"] for one in summary["warnings"]]
 
 

@@ -25,13 +25,13 @@ def interval(low, high, value=None, error=0.1, n=10):
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
     [
-        (0.4, 0.89, Verdict.HOLDS),
-        (0.4, 0.95, Verdict.UNDECIDED),
+        (0.4, 0.89, Verdict.FEWER),
+        (0.4, 0.95, Verdict.INCONCLUSIVE),
         (0.92, 1.08, Verdict.SAME),
         (0.9, 1.1, Verdict.SAME),
-        (1.11, 3, Verdict.REVERSED),
-        (1.05, 3, Verdict.UNDECIDED),
-        (0.5, 2, Verdict.UNDECIDED),
+        (1.11, 3, Verdict.MORE),
+        (1.05, 3, Verdict.INCONCLUSIVE),
+        (0.5, 2, Verdict.INCONCLUSIVE),
     ],
 )
 def test_margin(low, high, verdict):
@@ -61,13 +61,13 @@ def arm(hits, n=10, cost=10.0, budget=100.0):
 @pytest.mark.parametrize(
     ("stateful", "stateless", "verdict"),
     [
-        ((10, 10), (10, 20), Verdict.HOLDS),
-        ((10, 20), (10, 10), Verdict.REVERSED),
+        ((10, 10), (10, 20), Verdict.FEWER),
+        ((10, 20), (10, 10), Verdict.MORE),
         ((10, 10), (10, 10), Verdict.SAME),
         ((10, 10), (0, 10), Verdict.ONLY_STATEFUL),
         ((0, 10), (10, 10), Verdict.ONLY_STATELESS),
         ((0, 10), (0, 10), Verdict.NEITHER),
-        ((2, 10), (0, 10), Verdict.UNDECIDED),
+        ((2, 10), (0, 10), Verdict.INCONCLUSIVE),
     ],
 )
 def test_verdicts(stateful, stateless, verdict):
@@ -75,14 +75,14 @@ def test_verdicts(stateful, stateless, verdict):
     assert judge(arm(hits_a, cost=cost_a), arm(hits_b, cost=cost_b)).verdict is verdict
 
 
-def test_undecided_carries_the_number_of_seeds():
+def test_inconclusive_carries_the_number_of_seeds():
     assert judge(arm(3), arm(0)).seeds_needed > 10
     one_seed = judge(arm(1, n=1), arm(1, n=1))
-    assert (one_seed.verdict, one_seed.seeds_needed) == (Verdict.UNDECIDED, None)
+    assert (one_seed.verdict, one_seed.seeds_needed) == (Verdict.INCONCLUSIVE, None)
 
 
-def test_no_cost_at_all_is_undecided():
-    assert judge(arm(10, cost=0.0), arm(10, cost=0.0)).verdict is Verdict.UNDECIDED
+def test_no_cost_at_all_is_inconclusive():
+    assert judge(arm(10, cost=0.0), arm(10, cost=0.0)).verdict is Verdict.INCONCLUSIVE
 
 
 @pytest.mark.parametrize(("hits", "n"), [(1, 3), (4, 10), (10, 10), (5, 6)])
@@ -109,17 +109,17 @@ def test_width_sequence_stops_at_the_first_failure():
 @pytest.mark.parametrize(
     ("stateful", "stateless", "verdict"),
     [
-        ((2, 4), (8, 16), Verdict.HOLDS),
-        ((2, 4), (4, 8), Verdict.HOLDS),
-        ((8, 16), (2, 4), Verdict.REVERSED),
+        ((2, 4), (8, 16), Verdict.FEWER),
+        ((2, 4), (4, 8), Verdict.FEWER),
+        ((8, 16), (2, 4), Verdict.MORE),
         ((2, 4), (2, 4), Verdict.SAME),
-        ((2, 8), (2, 8), Verdict.UNDECIDED),
-        ((2, 8), (4, 16), Verdict.UNDECIDED),
-        ((None, 2), (None, 2), Verdict.UNDECIDED),
+        ((2, 8), (2, 8), Verdict.INCONCLUSIVE),
+        ((2, 8), (4, 16), Verdict.INCONCLUSIVE),
+        ((None, 2), (None, 2), Verdict.INCONCLUSIVE),
         ((2, 4), (16, None), Verdict.ONLY_STATEFUL),
         ((16, None), (2, 4), Verdict.ONLY_STATELESS),
         ((16, None), (16, None), Verdict.NEITHER),
-        ((2, 4), (8, None), Verdict.UNDECIDED),
+        ((2, 4), (8, None), Verdict.INCONCLUSIVE),
     ],
 )
 def test_width_verdicts(stateful, stateless, verdict):
@@ -148,15 +148,15 @@ def test_ladder_is_log_spaced_and_ends_at_the_hardest():
 def test_golden_edges_by_hand():
     # 4 of 10 against 0 of 10: 2 C(10, 4) / C(20, 4) = 420 / 4845; 5 of 10: 504 / 15504.
     assert all_or_none_p(4, 10) == pytest.approx(420 / 4845)
-    assert judge(arm(4), arm(0)).verdict is Verdict.UNDECIDED
+    assert judge(arm(4), arm(0)).verdict is Verdict.INCONCLUSIVE
     assert judge(arm(5), arm(0)).verdict is Verdict.ONLY_STATEFUL
     # One success each bounds too little, and none can be foreseen from it.
     one_each = judge(arm(1), arm(1))
-    assert (one_each.verdict, one_each.ratio.method, one_each.seeds_needed) == (Verdict.UNDECIDED, "bound", None)
+    assert (one_each.verdict, one_each.ratio.method, one_each.seeds_needed) == (Verdict.INCONCLUSIVE, "bound", None)
     # Ties at a ratio of exactly 0.9 are not below it.
-    assert judge(arm(10, cost=9.0), arm(10, cost=10.0)).verdict is not Verdict.HOLDS
+    assert judge(arm(10, cost=9.0), arm(10, cost=10.0)).verdict is not Verdict.FEWER
     # No cost against some: the ratio is 0 with nothing to bound it.
-    assert judge(arm(10, cost=0.0), arm(10)).verdict is Verdict.UNDECIDED
+    assert judge(arm(10, cost=0.0), arm(10)).verdict is Verdict.INCONCLUSIVE
     assert judge(arm(0, n=1), arm(0, n=1)).verdict is Verdict.NEITHER
 
 

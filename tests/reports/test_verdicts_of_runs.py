@@ -26,13 +26,13 @@ def verdict_of(records):
 @pytest.mark.parametrize(
     ("stateful", "stateless", "verdict"),
     [
-        (synthetic.hits(200, seed=1), synthetic.hits(400, seed=2), Verdict.HOLDS),
-        (synthetic.hits(400, seed=1), synthetic.hits(200, seed=2), Verdict.REVERSED),
+        (synthetic.hits(200, seed=1), synthetic.hits(400, seed=2), Verdict.FEWER),
+        (synthetic.hits(400, seed=1), synthetic.hits(200, seed=2), Verdict.MORE),
         (synthetic.hits(400, spread=0.03, seed=1), synthetic.hits(400, spread=0.03, seed=2), Verdict.SAME),
         (synthetic.hits(200, seed=1), [None] * 10, Verdict.ONLY_STATEFUL),
         ([None] * 10, synthetic.hits(200, seed=1), Verdict.ONLY_STATELESS),
         ([None] * 10, [None] * 10, Verdict.NEITHER),
-        (synthetic.hits(300, spread=0.8, seed=1), synthetic.hits(300, spread=0.8, seed=2), Verdict.UNDECIDED),
+        (synthetic.hits(300, spread=0.8, seed=1), synthetic.hits(300, spread=0.8, seed=2), Verdict.INCONCLUSIVE),
     ],
 )
 def test_known_truth(stateful, stateless, verdict):
@@ -59,8 +59,8 @@ def test_seconds_and_cell_steps_can_disagree_and_are_then_said_to():
     records = synthetic.pair(synthetic.hits(200, seed=1), synthetic.hits(400, seed=2))
     records[0]["convergence"]["seconds_per_update"] = [1e-3] * 3
     (one,) = analyse(run_of(records)).compared
-    assert one.updates.verdict is Verdict.HOLDS
-    assert one.seconds.verdict is Verdict.REVERSED
+    assert one.updates.verdict is Verdict.FEWER
+    assert one.seconds.verdict is Verdict.MORE
     assert one.disagree
 
 
@@ -70,7 +70,7 @@ def test_seconds_of_a_core_that_was_shared_are_not_compared():
     records[0]["warnings"] = ["busy-machine"]
     (one,) = analyse(run_of(records)).compared
     assert one.seconds is None
-    assert one.updates.verdict == "holds"
+    assert one.updates.verdict == "fewer"
 
 
 def test_different_targets_are_not_compared():
@@ -92,7 +92,7 @@ def test_smaller_network():
         )
     ]
     (one,) = analyse(run_of(records)).widths
-    assert one.verdict is Verdict.HOLDS
+    assert one.verdict is Verdict.FEWER
     assert (one.stateful.interval.above, one.stateful.interval.up_to) == (4, 8)
     assert one.stateful.parameters < one.stateless.parameters
     # By hand: 329 parameters four times, for 8 units, 8 rows and 4 steps 7 values and the output's gradient, inputs and
@@ -123,7 +123,7 @@ def test_controls_and_other_ways_of_predicting():
     ]
     found = analyse(run_of(records))
     (control,) = found.controls
-    assert control.over_stateless.updates.verdict is Verdict.HOLDS
+    assert control.over_stateless.updates.verdict is Verdict.FEWER
     assert control.stateful_over_it.updates.verdict is Verdict.SAME
     assert {(one.regime, one.way) for one in found.otherwise} == {
         ("stateless", "carried"),
