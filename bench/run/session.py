@@ -19,7 +19,7 @@ from bench.run.interrupts import INTERRUPTS
 from bench.run.progress import Progress
 from bench.run.scheduler import Scheduler
 from bench.run.store import RunFolder
-from bench.run.worker import adopt_orphans, context_for, end_with_parent, prepare_forkserver, talk_to
+from bench.run.worker import context_for, end_with_parent, prepare_forkserver, talk_to
 
 ROOT = Path(__file__).parents[2]
 
@@ -76,7 +76,6 @@ class Session:
             f"{workers} side by side, but for time cases, which take turns"
         )
         if todo:
-            adopt_orphans()
             prepare_forkserver(self.engines[0])
         if any(job.case.kind == "time" for job in todo):
             # Now, while nothing else of this run is on the machine.

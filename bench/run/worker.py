@@ -54,15 +54,18 @@ _preloaded: list[str] = []
 
 
 def prepare_forkserver(engine: str) -> None:
-    """Tell multiprocessing what to import before the first worker.
+    """Make this process the one that cases come from, and tell multiprocessing what to import before the first.
 
     A process forked from there starts in a fraction of a second instead of several. The engine comes first: its import
     chooses Keras' backend.
     """
     # A worker has one core; NumPy's threads would wait for each other on it.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    adopt_orphans()
     if not _preloaded:
-        get_context("forkserver").set_forkserver_preload([engines.ENGINES[engine].module, "bench.measure.execute"])
+        # The last two are what the program's main module imports, which a forked process imports too.
+        preload = [engines.ENGINES[engine].module, "bench.measure.execute", "bench.run.session", "pytest"]
+        get_context("forkserver").set_forkserver_preload(preload)
         _preloaded.append(engine)
 
 

@@ -175,7 +175,7 @@ def test_the_command_prints_the_path_and_needs_no_tensorflow(tmp_path):
 
 def test_the_command_names_the_runs_there_are(tmp_path, capsys):
     synthetic.write(tmp_path / "quick", [synthetic.time()])
-    assert main(["--results", str(tmp_path), "quik"]) == 1
+    assert main(["--results", str(tmp_path), "quik"]) == 2
     assert "Runs nearby: quick" in capsys.readouterr().err
 
 
