@@ -1,6 +1,6 @@
 # The front door. `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help bench test check format report speed profile reproduce clean
+.PHONY: help bench test soak check format report speed profile reproduce clean
 
 PYTHON  ?= python3
 PRESET  ?= quick
@@ -69,6 +69,9 @@ report: $(STAMP) ## render a run's report again, from its records alone
 
 test: $(STAMP) ## install if need be, and run the tests
 	@$(PY) -m pytest tests -q --numprocesses 2 --dist loadfile $(ARGS)
+
+soak: $(STAMP) ## faults at random for five minutes, or ARGS='--minutes 120': kills, full disks, wicked cases and files
+	@exec $(PY) tests/soak $(ARGS)
 
 check: $(STAMP) ## format, lint, types, and which folder imports which
 	@$(PY) -m ruff format --check .

@@ -130,9 +130,10 @@ def declared(family: Any, cases: list[Case], where: str) -> list[tuple[Case, Cas
 
 def _task(text: Any, where: str) -> tuple[str, int | None]:
     """Split ``name@dial``; the task's own default dial where none is given."""
-    if not isinstance(text, str | int) or len(str(text)) > MOST_SHOWN:
+    given = text if isinstance(text, str) else shown(text)
+    if len(given) > MOST_SHOWN:
         raise PlanError(f"task {shown(text)} in {where} must be the name of a task, as in lagged_mean@16")
-    name, at, dial = str(text).partition("@")
+    name, at, dial = given.partition("@")
     if at and not (dial.isdecimal() and dial.isascii()):
         raise PlanError(f"task {shown(text)} in {where}: write a dial as a whole number, as in lagged_mean@16")
     try:
