@@ -7,7 +7,7 @@ unless a field says otherwise; null stands for what does not exist or is not kno
 
 import json
 from collections import Counter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -18,7 +18,7 @@ from bench.case.checked import MOST_COUNT, FaultError, check, wrong
 from bench.case.regimes import REGIMES
 from bench.warnings import Warn
 
-SCHEMA = 1
+SCHEMA: Final = 1
 """Version of all that a run writes; docs/records.md says when it goes up."""
 
 ROUNDED = 2e-3
@@ -254,7 +254,7 @@ class Convergence(Definition, frozen=True, kw_only=True):
     trivial: Error | None
     optimum: Error | None
     stateless_floor: Error | None
-    baselines: dict[str, Error | None]
+    baselines: dict[str, Error]
     scored: Scored
     updates_per_epoch: Positive
     targets_per_update: Positive
@@ -546,6 +546,10 @@ class Memory(Definition, frozen=True, kw_only=True):
     evidence: dict[str, Count]
 
 
+Body = Convergence | Timing | Memory
+"""What was found, by the case's kind."""
+
+
 class Record(Definition, frozen=True, kw_only=True, omit_defaults=True):
     """One case, as one line of ``records.jsonl``.
 
@@ -600,11 +604,11 @@ class Record(Definition, frozen=True, kw_only=True, omit_defaults=True):
             self._check_body(self.body)
 
     @property
-    def body(self) -> Convergence | Timing | Memory | None:
+    def body(self) -> Body | None:
         """What was found, whatever the kind; None where the case did not end well."""
         return self.convergence or self.time or self.memory
 
-    def _check_body(self, body: Convergence | Timing | Memory) -> None:
+    def _check_body(self, body: Body) -> None:
         """Hold what was found against case and settings, from which much of it follows."""
         case, training, regime = self.case, self.training, REGIMES[self.case.regime]
         steps = case.window + burn_in_steps(case, training)
