@@ -116,7 +116,10 @@ def _explained(  # noqa: PLR0911 - a kind of fault after another
         return FaultError("", _why_no_json(error))
     if not isinstance(error, msgspec.ValidationError):
         return FaultError("", str(error))
-    whole = json.loads(text)
+    try:
+        whole = json.loads(text)
+    except ValueError as torn:  # behind the value that was refused
+        return FaultError("", _why_no_json(torn))
     theirs = whole.get("schema") if isinstance(whole, dict) else None
     if type(theirs) is int and theirs > schema:
         return OtherSchemaError(theirs)
@@ -194,7 +197,7 @@ def _in_words(kind: msgspec.inspect.Type) -> str:  # noqa: C901, PLR0911, PLR091
         case info.StrType():
             return "a text" + (f" as {kind.pattern}" if kind.pattern else "")
         case info.LiteralType():
-            return " | ".join(f'"{one}"' for one in kind.values)
+            return " | ".join(json.dumps(one) for one in kind.values)
         case info.EnumType():
             return " | ".join(f'"{one}"' for one in kind.cls)
         case info.DictType():
