@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports import formatting
@@ -83,10 +84,9 @@ def render(found: Analysis, captions: dict[str, str]) -> str:
 
 def _values(found: Analysis, captions: dict[str, str]) -> dict[str, Any]:
     sizes = sorted({one.a.n for one in found.declared})
-    about = found.run.about
     return cost_values(found.costs) | {
         "run": found.run,
-        "about": about,
+        "machine": msgspec.to_builtins(found.run.machine),
         "found": found,
         "captions": captions,
         "costs_first": found.about_costs,
