@@ -93,7 +93,7 @@ def valid(kind: Any) -> str:
 def _without_nan(text: bytes) -> bytes:
     """The same with null for numbers that are none."""
     try:
-        return json.dumps(json.loads(text, parse_constant=lambda _: None)).encode()
+        return json.dumps(json.loads(text.decode(), parse_constant=lambda _: None)).encode()
     except ValueError as error:
         raise msgspec.DecodeError(_why_no_json(error)) from error
 
@@ -117,7 +117,7 @@ def _explained(  # noqa: PLR0911 - a kind of fault after another
     if not isinstance(error, msgspec.ValidationError):
         return FaultError("", str(error))
     try:
-        whole = json.loads(text)
+        whole = json.loads(text.decode())
     except ValueError as torn:  # behind the value that was refused
         return FaultError("", _why_no_json(torn))
     theirs = whole.get("schema") if isinstance(whole, dict) else None
