@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from bench.case.record import decode
 from reports.costs.memory_peaks import FACTOR, LEAST_SHARE
 from reports.costs.roofline import count
 

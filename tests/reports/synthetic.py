@@ -15,7 +15,7 @@ TRIVIAL, TARGET, EVERY = 1.0, 0.3, 20
 RATES = [0.003, 0.01, 0.03]
 
 MACHINE = {
-    "cpu": "none", "cores": 2, "threads": 2, "affinity": [0, 1], "architecture": "x86_64", "instruction_sets": [],
+    "cpu": "none", "cores": 2, "threads": 2, "affinity": [0], "architecture": "x86_64", "instruction_sets": [],
     "memory_bytes": 2**34, "system": "Linux 6", "python": "3.11", "accelerators": [], "caches": None,
     "governor": None, "turbo": None, "hyperthreads": None, "virtual_machine": None, "quota_cores": None,
     "quota_bytes": None, "environment": {},

@@ -2,6 +2,7 @@ import pytest
 import synthetic
 
 from reports.analysis import analyse
+from reports.claim.arms import comparisons
 from reports.costs.roofline import features, flops_per_update
 
 
@@ -46,7 +47,7 @@ def test_flops_can_disagree_with_updates():
         synthetic.convergence(synthetic.hits(median, spread=0.02, seed=1), case_=synthetic.case(regime=regime))
         for regime, median in (("stateless-burnin", 300), ("stateless", 400))
     ]
-    (one,) = analyse(synthetic.run_of(records)).compared
+    (one,) = comparisons(synthetic.run_of(records))
     assert one.updates.verdict == "holds"
     assert one.flops.verdict == "reversed"
     assert one.flops.ratio.value == pytest.approx(one.updates.ratio.value * (64 * 576 + 512) / (32 * 576 + 512))
