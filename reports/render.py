@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,12 @@ def write_report(run: Run, folder: Path | None = None) -> Path:
 
 def render(found: Analysis, captions: dict[str, str]) -> str:
     """Fill the template; `captions` holds those of the figures that were drawn, by name."""
+    return _environment().get_template("report.md.j2").render(**_values(found, captions))
+
+
+@cache
+def _environment() -> Environment:
+    """Templates are compiled once a process, which takes longer than filling them."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
@@ -79,7 +86,7 @@ def render(found: Analysis, captions: dict[str, str]) -> str:
         "limited": formatting.limited,
         "sentence": sentence,
     }
-    return environment.get_template("report.md.j2").render(**_values(found, captions))
+    return environment
 
 
 def _values(found: Analysis, captions: dict[str, str]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 from msgspec import Meta
 
+from bench.case.checked import MOST_SIZE
 from bench.case.regimes import REGIMES
 
 Kind = Literal["convergence", "time", "memory"]
@@ -43,8 +44,8 @@ else:
     )
 
 Name = Annotated[str, Meta(pattern=r"^\w{1,200}$")]
-Size = Annotated[int, Meta(ge=1, le=2**31 - 1)]
-Number = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Size = Annotated[int, Meta(ge=1, le=MOST_SIZE)]
+Number = Annotated[int, Meta(ge=0, le=MOST_SIZE)]
 
 _DEFAULTS = {"kernel": "replicated", "engine": "tensorflow", "device": "cpu", "dtype": "float32"}
 
@@ -97,7 +98,7 @@ class Training:
     evaluation_seeds: Size = 10
     epochs: Size = 50
     stop: Literal["target", "budget"] = "budget"
-    scored_targets: Annotated[int, Meta(ge=2, le=2**31 - 1)] = 256
+    scored_targets: Annotated[int, Meta(ge=2, le=MOST_SIZE)] = 256
     evaluations_per_epoch: Size = 1
     burn_in: Annotated[float, Meta(ge=0, le=1e6)] = 1.0
     dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.0

@@ -85,11 +85,6 @@ def shown(value: Any) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
-def valid(kind: Any) -> str:
-    """What a type allows, in words."""
-    return _in_words(msgspec.inspect.type_info(kind))
-
-
 def _without_nan(text: bytes) -> bytes:
     """The same with null for numbers that are none."""
     try:
@@ -98,7 +93,9 @@ def _without_nan(text: bytes) -> bytes:
         raise msgspec.DecodeError(_why_no_json(error)) from error
 
 
-def _why_no_json(error: ValueError) -> str:
+def _why_no_json(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "is nested too deep"
     if isinstance(error, UnicodeDecodeError):
         return f"is no UTF-8 text (byte {error.start})"
     if isinstance(error, json.JSONDecodeError):
@@ -110,15 +107,13 @@ def _explained(  # noqa: PLR0911 - a kind of fault after another
     text: bytes, kind: type[Any], schema: int, error: Exception
 ) -> FaultError | OtherSchemaError:
     """Put msgspec's error, which names the place alone, into words."""
-    if isinstance(error, RecursionError):
-        return FaultError("", "is nested too deep")
-    if isinstance(error, UnicodeDecodeError):
+    if isinstance(error, UnicodeDecodeError | RecursionError):
         return FaultError("", _why_no_json(error))
     if not isinstance(error, msgspec.ValidationError):
         return FaultError("", str(error))
     try:
         whole = json.loads(text.decode())
-    except ValueError as torn:  # behind the value that was refused
+    except (ValueError, RecursionError) as torn:  # behind the value that was refused
         return FaultError("", _why_no_json(torn))
     theirs = whole.get("schema") if isinstance(whole, dict) else None
     if type(theirs) is int and theirs > schema:
@@ -130,7 +125,7 @@ def _explained(  # noqa: PLR0911 - a kind of fault after another
     if missing := re.fullmatch(r"Object missing required field `(\w+)`", message):
         return FaultError(f"{where}.{missing[1]}".lstrip("."), "is missing")
     value, allowed, path = _follow(whole, msgspec.inspect.type_info(kind), where)
-    return FaultError(path, f"is {shown(value)}; valid: {_in_words(allowed)}")
+    return FaultError(path, f"is {shown(value)}; valid: {in_words(allowed)}")
 
 
 def _follow(value: Any, kind: msgspec.inspect.Type, where: str) -> tuple[Any, msgspec.inspect.Type, str]:
@@ -177,14 +172,15 @@ def _fits(value: Any, kind: msgspec.inspect.Type) -> bool:
             return False
 
 
-def _in_words(kind: msgspec.inspect.Type) -> str:  # noqa: C901, PLR0911, PLR0912 - a case a type
+def in_words(kind: msgspec.inspect.Type) -> str:  # noqa: C901, PLR0911, PLR0912 - a case a type
+    """What a type allows."""
     info = msgspec.inspect
     match kind:
         case info.Metadata():
-            return _in_words(kind.type)
+            return in_words(kind.type)
         case info.UnionType():
             return " or ".join(
-                _in_words(one) for one in sorted(kind.types, key=lambda one: isinstance(one, info.NoneType))
+                in_words(one) for one in sorted(kind.types, key=lambda one: isinstance(one, info.NoneType))
             )
         case info.NoneType():
             return "null"
@@ -201,33 +197,34 @@ def _in_words(kind: msgspec.inspect.Type) -> str:  # noqa: C901, PLR0911, PLR091
         case info.EnumType():
             return " | ".join(f'"{one}"' for one in kind.cls)
         case info.DictType():
-            return f"an object of {_plural(_in_words(kind.value_type))} by {_keys(kind.key_type)}"
+            return f"an object by {_keys(kind.key_type)}: {in_words(kind.value_type)}"
         case info.ListType() | info.VarTupleType():
-            return f"a list of {_in_words(kind.item_type)}{', not empty' if kind.min_length else ''}"
+            return f"a list{', not empty' if kind.min_length else ''}, of {in_words(kind.item_type)}"
         case info.TupleType():
-            return f"a list of {len(kind.item_types)} values"
+            return f"a list of {len(kind.item_types)}: {', '.join(map(in_words, kind.item_types))}"
         case info.StructType() | info.DataclassType():
-            return "an object"
+            return f"{'an' if kind.cls.__name__[0] in 'AEIO' else 'a'} {kind.cls.__name__}"
         case _:
             return "anything"
 
 
-def _plural(text: str) -> str:
-    return text.removeprefix("a ")
-
-
 def _keys(kind: msgspec.inspect.Type) -> str:
-    return _in_words(kind) if isinstance(kind, msgspec.inspect.LiteralType) else "name"
+    return in_words(kind) if isinstance(kind, msgspec.inspect.LiteralType) else "name"
 
 
 MOST_COUNT = 2**53
 """Whole numbers beyond this lose digits in other readers of JSON."""
 
+MOST_SIZE = 2**31 - 1
+"""Sizes beyond this fit no index of an array."""
+
+NAMES: dict[float, str] = {MOST_COUNT: "2^53", MOST_SIZE: "2^31 - 1"}
+
 
 def _range(kind: "msgspec.inspect.IntType | msgspec.inspect.FloatType") -> str:
     parts = [
-        f"{sign} {limit:g}" if limit < 1e6 else f"{sign} {limit:.2g}"
+        f"{sign} {NAMES.get(limit) or f'{limit:g}'}"
         for sign, limit in ((">", kind.gt), ("≥", kind.ge), ("<", kind.lt), ("≤", kind.le))
-        if limit is not None and limit != MOST_COUNT
+        if limit is not None
     ]
     return f" {' and '.join(parts)}" if parts else ""
