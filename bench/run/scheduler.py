@@ -5,9 +5,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from bench.case.cases import Job
+from bench.case.record import Record
 from bench.measure.interleave import Group, first_group
 from bench.plan.presets import Limits
 from bench.run.worker import Worker
@@ -25,7 +25,7 @@ class Scheduler:
         limits: Limits,
         logs: Path,
         cache: Path,
-        done: Callable[[dict[str, Any]], None],
+        done: Callable[[Record], None],
     ) -> None:
         self._waiting = deque(jobs)
         self._limits = limits
@@ -96,7 +96,7 @@ class Scheduler:
         if group.over:
             self._group = None
         if record is not None:
-            self._finished.add(record["key"])
+            self._finished.add(record.key)
             self._done(record)
 
     def _collect(self) -> None:
@@ -105,5 +105,5 @@ class Scheduler:
             record = worker.poll()
             if record is not None:
                 del self._running[slot]
-                self._finished.add(record["key"])
+                self._finished.add(record.key)
                 self._done(record)
