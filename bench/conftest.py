@@ -3,11 +3,11 @@
 import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bench import engines
+from bench.case.record import Convergence, Record, Timing
 from bench.errors import MOST_SAID, PlanError, RunFolderError, printable
 from bench.plan import csv_series, planning, presets
 from bench.plan.csv_series import lines as own_lines
@@ -142,7 +142,7 @@ def _say(config: pytest.Config, text: str) -> None:
 
 
 @pytest.fixture
-def record(case_id: str, request: pytest.FixtureRequest) -> dict[str, Any]:
+def record(case_id: str, request: pytest.FixtureRequest) -> Record:
     """Return the record of this test's case, from disk or from running it now.
 
     Its durations, if it has some, are put into pytest-benchmark's statistics.
@@ -152,12 +152,11 @@ def record(case_id: str, request: pytest.FixtureRequest) -> dict[str, Any]:
         record = request.config.stash[SESSION].record(f"{kind}/{case_id}")
     except OSError as error:
         raise _cannot_write(error) from error
-    durations = record.get(kind, {}).get("seconds_per_update")
-    if durations:
-        case = record["case"]
-        group = f"{kind} {case['task']} L{case['window']} b{case['batch_size']} u{case['units']} x{case['layers']}"
+    if isinstance(record.body, Convergence | Timing):
+        case, durations = record.case, record.body.seconds_per_update
+        group = f"{kind} {case.task} L{case.window} b{case.batch_size} u{case.units} x{case.layers}"
         request.node.add_marker(pytest.mark.benchmark(timer=replay_timer(durations), group=group))
         benchmark = request.getfixturevalue("benchmark")
-        benchmark.extra_info.update(case)
+        benchmark.extra_info.update(case.to_dict())
         benchmark.pedantic(nothing, rounds=len(durations), iterations=1)
     return record

@@ -16,6 +16,7 @@ from itertools import groupby, islice
 from typing import Any, Protocol
 
 from bench.case.cases import Case, Job
+from bench.case.record import Record
 from bench.measure.channel import Channel
 
 PASSES = 2
@@ -144,7 +145,7 @@ class Process(Protocol):
 
     told: Signal | None
 
-    def poll(self) -> dict[str, Any] | None:
+    def poll(self) -> Record | None:
         """Hear what it says; its record once it has ended."""
 
     def wait(self, seconds: float) -> None:
@@ -198,7 +199,7 @@ class Group:
         """Whether every case has ended."""
         return not (self._waiting or self._members)
 
-    def step(self) -> dict[str, Any] | None:
+    def step(self) -> Record | None:
         """Give a turn where nobody computes, and wait a moment; the record of a case that has ended, or None."""
         if self._computing is None:
             self._computing = self._next()

@@ -4,7 +4,6 @@ import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from bench import engines
 from bench.case.cases import KINDS, Case, Job, Training
@@ -112,13 +111,3 @@ def _cannot_run(case: Case, training: Training) -> str | None:
     except Exception as error:  # noqa: BLE001 - a task may be anybody's code
         return f"its task {case.task!r} cannot be built: {type(error).__name__}: {error}"
     return None
-
-
-def describe(plan: Plan) -> dict[str, Any]:
-    """The plan as ``run.json`` holds it."""
-    return {
-        "plan": [job.case.to_dict() for job in plan.jobs],
-        "plan_sha256": plan.sha256,
-        "family": plan.family,
-        "refused": [{"case": case.to_dict(), "reason": reason} for case, reason in plan.left_out],
-    }

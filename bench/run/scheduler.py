@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from itertools import takewhile
 from multiprocessing.connection import wait as wait_for
 from pathlib import Path
-from typing import Any
 
 from bench.case.cases import Job
+from bench.case.record import Record
 from bench.measure.interleave import Group, first_group
 from bench.plan.presets import Limits
 from bench.run.compiled import Compiled
@@ -42,7 +42,7 @@ class Scheduler:
         limits: Limits,
         logs: Path,
         cache: Path,
-        done: Callable[[dict[str, Any]], None],
+        done: Callable[[Record], None],
         say: Callable[[str], None] = print,
         turns: Callable[[], None] = lambda: None,
     ) -> None:
@@ -130,7 +130,7 @@ class Scheduler:
         if group.over:
             self._group = None
         if record is not None:
-            self._finished.add(record["key"])
+            self._finished.add(record.key)
             self._done(record)
 
     def _collect(self) -> None:
@@ -139,11 +139,11 @@ class Scheduler:
             record = worker.poll()
             if record is None:
                 continue
-            if worker.cache is not None and record["outcome"] in ON_ITS_OWN and self._cache_was_bad():
+            if worker.cache is not None and record.outcome in ON_ITS_OWN and self._cache_was_bad():
                 self._running[slot] = self._worker(worker.job, slot, None)
                 continue
             del self._running[slot]
-            self._finished.add(record["key"])
+            self._finished.add(record.key)
             self._done(record)
 
     def _cache_was_bad(self) -> bool:

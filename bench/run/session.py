@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from bench.case.cases import Job
+from bench.case.record import Record
 from bench.errors import PlanError
 from bench.machine import ceilings, host
 from bench.plan.planning import Plan
@@ -65,7 +66,7 @@ class Session:
         self._run.open(self.preset, self.plan, host.fingerprint(accelerators), ROOT, self.command)
         for line in self._run.torn:
             self.say(line)
-        finished = {key for key, record in self._run.records.items() if record["outcome"] == "ok" or not self.retry}
+        finished = {key for key, record in self._run.records.items() if record.outcome == "ok" or not self.retry}
         todo = [replace(job, series=self._run.series) for job in jobs if job.case.key not in finished]
         workers = self.preset.limits.workers or host.usable_cores()
         self._progress = Progress(todo, len(jobs) - len(todo), workers)
@@ -101,7 +102,7 @@ class Session:
                 raise PlanError(host.why_no_gpu(name, self.engines))
         return seen[self.engines[0]]
 
-    def record(self, key: str) -> dict[str, Any]:
+    def record(self, key: str) -> Record:
         """Return a case's record, running it and what comes before it if need be."""
         assert self._scheduler is not None
         if key in self._waiting:
@@ -113,7 +114,7 @@ class Session:
         """Whether the folder is this run's, so that there is something to render."""
         return self._scheduler is not None
 
-    def close(self, ended: str) -> None:
+    def close(self, ended: Literal["done", "interrupted"]) -> None:
         """Stop what still runs and note when and how this ended: "done" or "interrupted"."""
         if self._scheduler is not None:
             self._scheduler.stop()
@@ -124,10 +125,10 @@ class Session:
         if together < self.preset.limits.together:
             self.say(f"cut off again and again among time cases: at most {together} of them take turns")
 
-    def _ended(self, record: dict[str, Any]) -> None:
+    def _ended(self, record: Record) -> None:
         with INTERRUPTS.held():
             self._run.append(record)
-            self._waiting.discard(record["key"])
+            self._waiting.discard(record.key)
             self.say(self._progress.line(record))
 
 

@@ -3,6 +3,7 @@
 import ctypes
 import faulthandler
 import fcntl
+import json
 import os
 import signal
 import sys
@@ -17,15 +18,18 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
+from msgspec.structs import replace
 
 from bench import engines
 from bench.case.cases import Job
+from bench.case.record import SCHEMA, Outcome, Phases, Record, decode
 from bench.errors import printable, shown
 from bench.measure.channel import Channel, GarbageError
 from bench.measure.interleave import Alone, Interleaved, Signal, Turns
 from bench.plan.presets import Limits
-from bench.run.store import SCHEMA, now, training_dict
+from bench.run.store import now
 
 LAST_WORDS = 4000
 """Characters of a failed case's output that its record keeps."""
@@ -128,7 +132,7 @@ class Worker:
         self._paused = 0.0
         self._of_children = 0
 
-    def poll(self) -> dict[str, Any] | None:
+    def poll(self) -> Record | None:
         """Hear what it says; return the record once the case has ended, in whatever way, and None while it runs."""
         self._look()
         try:
@@ -198,7 +202,7 @@ class Worker:
     def _own_seconds(self) -> float:
         return time.perf_counter() - self.begin - self.waited - self._paused
 
-    def _over_limit(self) -> dict[str, Any] | None:
+    def _over_limit(self) -> Record | None:
         if self._own_seconds() > self.limits.seconds:
             self.kill()
             return self._record(
@@ -227,38 +231,51 @@ class Worker:
             text = ""
         return f"; last words:\n{text[-LAST_WORDS:]}" if text else "; it said nothing"
 
-    def _record(self, outcome: str, message: str | None, found: dict[str, Any] | None = None) -> dict[str, Any]:
-        found = found or {"seconds": {}, "warnings": []}
-        known = sum(found["seconds"].values())
+    def _record(self, outcome: Outcome, message: str | None, found: dict[str, Any] | None = None) -> Record:
+        """Make its record.
+
+        Parameters
+        ----------
+        found
+            What `_main` sends of a case that ended well, as JSON has it.
+        """
+        seconds: dict[str, float] = found.pop("seconds") if found else {}
+        known = sum(seconds.values())
         total = max(self._own_seconds(), known)
-        if "time" in found:
+        if found and "time" in found:
             found["time"]["group"] = self.group
         if outcome == "ok":
             self.log.unlink(missing_ok=True)
-        return {
-            "schema": SCHEMA,
-            "key": self.job.case.key,
-            "case": self.job.case.to_dict(),
-            "training": training_dict(self.job.training),
-            "outcome": outcome,
+        phases = Phases(total=total, wait=self.waited, start=total - known)
+        record = Record(
+            schema=SCHEMA,
+            key=self.job.case.key,
+            case=self.job.case,
+            training=self.job.training,
             # A terminal and a report will show it.
-            "message": None if message is None else printable(message),
-            "started": self.started,
-            **found,
-            "seconds": {
-                "total": total,
-                "wait": self.waited,
-                "start": total - known,
-                **found["seconds"],
-            },
-        }
+            message=None if message is None else printable(message),
+            outcome="failed" if outcome == "ok" else outcome,
+            started=self.started,
+            seconds=phases,
+            warnings=[],
+        )
+        if not found:
+            return record
+        values = msgspec.to_builtins(record) | found | {"outcome": outcome}
+        values["seconds"] |= seconds
+        try:
+            # Read as a report will read it: what could not be read again must not count as done.
+            return decode(json.dumps(values, allow_nan=False).encode())
+        except ValueError as error:
+            return replace(record, message=printable(f"what it found cannot be recorded: {error}"))
 
 
 def _is_whole(said: Any, kind: str) -> bool:
     """Whether this is what `_main` sends at the end."""
     return (
         isinstance(said, dict)
-        and said.get("outcome") in ENDINGS
+        and isinstance(said.get("outcome"), str)
+        and said["outcome"] in ENDINGS
         and isinstance(said.get("message"), str | None)
         and isinstance(said.get("warnings"), list)
         and isinstance(seconds := said.get("seconds"), dict)
@@ -317,7 +334,7 @@ def _main(connection: Connection, job: Job, log: Path, core: int | None, cache: 
             short_loops=job.case.kind == "convergence",
             turns=turns,
         )
-        channel.send({"outcome": "ok", "message": None, **found})
+        channel.send({"outcome": "ok", "message": None, **msgspec.to_builtins(found)})
     except MemoryError as error:
         channel.send({"outcome": "out-of-memory", "message": repr(error), "seconds": {}, "warnings": []})
     except Exception as error:  # noqa: BLE001 - whatever it is becomes a record

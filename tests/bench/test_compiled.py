@@ -4,6 +4,7 @@ import subprocess
 
 import fake_engine as fake
 import pytest
+import record_builders as made
 
 from bench.case.cases import Case, Training
 from bench.plan.presets import Limits
@@ -116,8 +117,8 @@ class Pretended:
         if self.cache is not None:
             if self.torn:
                 write(self.cache, b"torn")
-            return {"key": self.job.case.key, "outcome": "failed"}
-        return {"key": self.job.case.key, "outcome": "ok"}
+            return made.failed(self.job.case)
+        return made.convergence(self.job.case)
 
 
 @pytest.mark.parametrize(("torn", "outcome"), [(True, "ok"), (False, "failed")])
@@ -131,5 +132,5 @@ def test_an_outcome_of_the_cache_is_not_the_cases(cache, monkeypatch, torn, outc
     done = []
     running = Scheduler([job], Limits(workers=1), cache.parent / "logs", cache, done.append, print)
     running.run_until(job.case.key)
-    assert [record["outcome"] for record in done] == [outcome]
+    assert [record.outcome for record in done] == [outcome]
     assert [(one.core, one.cache) for one in Pretended.begun] == ([(0, cache), (0, None)] if torn else [(0, cache)])

@@ -85,7 +85,7 @@ def replace_table(file, table, chosen):
     after = rest.partition(end)[2]
     total, survived = sum(table.tried.values()), sum(table.survived.values())
     said = (
-        f"Seed {chosen.seed}, {chosen.minutes:g} minutes: {total:,} tried, {len(KILLS)} kills of living runs among them; "
+        f"Seed {chosen.seed}, {chosen.minutes:g} minutes: {total:,} tried, {len(KILLS)} kills among them; "
         f"{total - survived:,} lost.\n\n"
     )
     file.write_text(f"{before}{begin}{said}{table.markdown()}\n{end}{after}")

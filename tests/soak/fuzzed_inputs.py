@@ -15,6 +15,9 @@ from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import record_builders as made
+
+from bench.case.record import encode
 from bench.errors import MOST_SAID, PlanError, RunFolderError
 from bench.machine import host
 from bench.measure.channel import Channel, GarbageError
@@ -73,21 +76,21 @@ window = 4
 
 def changed_bytes(rng, raw):
     """A few bytes turned over, cut out, put in, or the end cut off."""
-    made = bytearray(raw)
+    new = bytearray(raw)
     for _ in range(rng.randint(1, 4)):
-        at = rng.randrange(len(made) + 1)
+        at = rng.randrange(len(new) + 1)
         match rng.randrange(5):
-            case 0 if at < len(made):
-                made[at] ^= rng.randint(1, 255)
+            case 0 if at < len(new):
+                new[at] ^= rng.randint(1, 255)
             case 1:
-                del made[at : at + rng.randint(1, 40)]
+                del new[at : at + rng.randint(1, 40)]
             case 2:
-                made[at:at] = rng.choice([b"\x00" * 30, b"\xff", b"\n", b"\r", b'"', b"[" * 500, rng.randbytes(20)])
+                new[at:at] = rng.choice([b"\x00" * 30, b"\xff", b"\n", b"\r", b'"', b"[" * 500, rng.randbytes(20)])
             case 3:
-                del made[at:]
+                del new[at:]
             case _:
-                made += made[max(0, at - 50) : at]
-    return bytes(made)
+                new += new[max(0, at - 50) : at]
+    return bytes(new)
 
 
 def preset(rng, folder):
@@ -105,12 +108,7 @@ def preset(rng, folder):
     return ""
 
 
-LINES = [
-    json.dumps(
-        {"schema": 1, "key": f"convergence/case-{number}", "outcome": "ok", "seconds": {"total": 1.0}, "n": number}
-    )
-    for number in range(6)
-]
+LINES = [encode(made.convergence(made.case_of(number))).decode() for number in range(6)]
 
 
 def record_bytes(rng, folder):
@@ -154,18 +152,24 @@ def smoke():
 
 
 def run_json_bytes(rng, folder):
-    """Continued as it was, or refused; never changed by a refusal."""
-    about = json.dumps(
-        {"schema": 1, "plan_sha256": "x", "versions": {}, "machine_sha256": "x", "plan": [], "invocations": []}
-    )
+    """Continued as what it is, or refused; never changed by a refusal."""
+    preset_, plan, machine = smoke()
     file = folder / "run" / "run.json"
     file.parent.mkdir(exist_ok=True)
-    file.write_bytes(before := changed_bytes(rng, about.encode()))
+    file.write_bytes(before := changed_bytes(rng, whole_run_json(folder)))
+    run = RunFolder(file.parent)
     try:
-        RunFolder(file.parent).open(*smoke(), Path("/"), "soak")
+        run.open(preset_, plan, machine, Path("/"), "soak")
     except RunFolderError:
         return "" if file.read_bytes() == before else "changed though refused"
-    return "taken for a run of its own"
+    return "" if run.about.plan == [job.case for job in plan.jobs] else "another plan was continued"
+
+
+@cache
+def whole_run_json(folder):
+    run = RunFolder(folder / "whole")
+    run.open(*smoke(), Path("/"), "soak")
+    return (folder / "whole" / "run.json").read_bytes()
 
 
 def pipe_bytes(rng, folder):
@@ -226,5 +230,5 @@ def fuzz(name, seed, folder):
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("error")
             return INPUTS[name](random.Random(seed), place)
-    except Exception as error:  # noqa: BLE001 - that is what is looked for
+    except Exception as error:
         return f"{type(error).__name__}: {str(error)[:200]}"
