@@ -11,7 +11,7 @@ from test_front_door import ENVIRONMENT, ROOT, USAGE_ERROR, call
 
 from bench.__main__ import from_environment
 from bench.errors import PlanError, RunFolderError
-from bench.machine.host import FIXED
+from bench.machine import host
 from bench.plan import csv_series, planning, presets
 from bench.run import names
 from bench.run.store import RunFolder
@@ -35,7 +35,7 @@ def file(tmp_path):
 def opened(folder, preset):
     """Open a run's folder as an invocation does; the machine is of no interest here."""
     run = RunFolder(folder)
-    run.open(preset, planning.make(preset), dict.fromkeys(FIXED), ROOT, "make bench")
+    run.open(preset, planning.make(preset), host.fingerprint([]), ROOT, "make bench")
     return run
 
 
