@@ -77,6 +77,7 @@ def _environment() -> Environment:
         "interval_text": interval_text,
         "cell": formatting.table_cell,
         "plain": formatting.plain,
+        "code_line": formatting.code_line,
         "never": formatting.never,
         "case_name": case_name,
     }
