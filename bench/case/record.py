@@ -7,6 +7,7 @@ unless a field says otherwise; null stands for what does not exist or is not kno
 
 import json
 from collections import Counter
+from itertools import pairwise
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -24,6 +25,9 @@ SCHEMA: Final = 1
 ROUNDED = 2e-3
 """Relative difference that rounding may make between an error and the target: published curves have four digits."""
 
+MOST_ERROR = 1e100
+"""Errors beyond this are no number to calculate with: their training has diverged."""
+
 Outcome = Literal["ok", "failed", "crashed", "timed-out", "out-of-memory"]
 Predicts = Literal["sliding", "carried"]
 Way = Literal["sliding", "carried", "positions"]
@@ -33,15 +37,15 @@ Positive = Annotated[int, Meta(ge=1, le=MOST_COUNT)]
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 Duration = Annotated[float, Meta(gt=0, le=1e9)]
 Amount = Annotated[float, Meta(ge=0, le=1e18)]
-Error = Annotated[float, Meta(ge=0)]
+Error = Annotated[float, Meta(ge=0, le=MOST_ERROR)]
 Rate = Annotated[float, Meta(gt=0, le=1e6)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Text = Annotated[str, Meta(max_length=20_000)]
 Timestamp = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?\+00:00$")]
 
 
-class Definition(Struct, frozen=True, kw_only=True):
-    """A part of a record."""
+class Definition(Struct, frozen=True, kw_only=True, gc=False):
+    """A part of a record; made of JSON, it holds no cycle that Python's collector would have to look for."""
 
 
 class Phases(Definition, frozen=True, kw_only=True, omit_defaults=True):
@@ -249,7 +253,7 @@ class Convergence(Definition, frozen=True, kw_only=True):
     parameters: Positive
     predicts: Predicts
     steps_per_prediction: Positive
-    target: Annotated[float, Meta(gt=0, le=1e300)]
+    target: Annotated[float, Meta(gt=0, le=MOST_ERROR)]
     target_rule: Text
     trivial: Error | None
     optimum: Error | None
@@ -647,6 +651,11 @@ class Record(Definition, frozen=True, kw_only=True, omit_defaults=True):
             if one.updates[-1] > most:
                 place = f"convergence.replicates[{number}].updates"
                 raise wrong(place, one.updates[-1], f"at most {most}, the budget")
+        if body.evaluation:
+            updates = body.evaluation[0].updates
+            widest = max(after - before for before, after in pairwise([0, *updates]))
+            every = min(body.evaluate_every, body.updates_per_epoch)
+            check(widest == every, "convergence.evaluate_every", body.evaluate_every, f"{widest}, as updates say")
         of_role = Counter((one.role, one.learning_rate) for one in body.replicates)
         expected = dict.fromkeys((("tuning", rate) for rate in training.learning_rates), training.tuning_seeds)
         expected["evaluation", body.chosen_rate] = training.evaluation_seeds

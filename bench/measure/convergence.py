@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from bench.case import record
+from bench.case.record import MOST_ERROR
 from bench.case.regimes import REGIMES
 from bench.engines.base import Array, Engine, Predicts, Trainer
 from bench.measure.batching import check_continuation
@@ -60,7 +61,7 @@ class Replicate:
         self.updates.append((self.updates[-1] if self.updates else 0) + updates)
         self.error.append(error)
         self.loss.append(loss)
-        if not math.isfinite(error):
+        if not error <= MOST_ERROR:  # nan is not
             self.diverged = True
         elif error <= target and self.updates_to_target is None:
             self.updates_to_target = self.updates[-1]
@@ -290,4 +291,4 @@ def _median_of_numbers(values: list[float]) -> float | None:
 
 def _rounded(value: Any) -> float | None:
     """Six digits, since more would only make the records larger; None for what is no number, which JSON has not."""
-    return float(f"{float(value):.6g}") if math.isfinite(value) else None
+    return float(f"{float(value):.6g}") if value <= MOST_ERROR else None
