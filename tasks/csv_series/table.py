@@ -107,8 +107,8 @@ def read_table(path: Path) -> Table:
         return _read_csv(path, head)
     except csv.Error as error:
         raise CsvSeriesError(
-            f"{path.name} cannot be read as lines of fields: {error}. A quote that is not closed makes one field of many "
-            "lines, and lines must end in LF or CR LF."
+            f"{path.name} cannot be read as lines of fields: {error}. A quote that is not closed makes one field of "
+            "many lines, and lines must end in LF or CR LF."
         ) from error
 
 
