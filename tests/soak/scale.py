@@ -43,7 +43,19 @@ def main():
         units = list(range(FIRST_UNITS, FIRST_UNITS + cases // 20))
         (folder / "many.toml").write_text(PRESET.format(cases=cases, cores=CORES, units=units))
         command = [
-            *(sys.executable, "-m", "pytest", "bench", "-q", "-p", "fake_engine", "-p", "no:cacheprovider"),
+            *(
+                sys.executable,
+                "-m",
+                "pytest",
+                "bench",
+                "-q",
+                "-p",
+                "fake_engine",
+                "-p",
+                "no:cacheprovider",
+                "-p",
+                "no:hypothesispytest",
+            ),
             *("--engine=fake", f"--preset={folder}/many.toml", f"--results={folder}/results", "--run=many"),
         ]
         environment = os.environ | {"PYTHONPATH": f"{ROOT / 'tests/bench'}:{ROOT}", "CUDA_VISIBLE_DEVICES": "-1"}
