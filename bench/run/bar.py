@@ -5,7 +5,8 @@ import sys
 from collections.abc import Callable
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.text import Text
 
 RED, YELLOW = "red", "yellow"
 """Of the line of a case that failed, and of one with warnings; all else stays plain."""
@@ -23,7 +24,10 @@ class Bar:
         if sys.stdout.isatty():
             # A file of its own: what captures standard output later does not capture the bar.
             file = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-            columns = (BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn("{task.description}", markup=False))
+            columns = (
+                BarColumn(bar_width=30, style="dim", complete_style="default", finished_style="default"),
+                TextColumn("{task.completed}/{task.total} {task.description}", markup=False),
+            )
             console = Console(file=file, highlight=False, soft_wrap=True)
             self._progress = Progress(*columns, console=console, transient=True, auto_refresh=False)
 
@@ -39,7 +43,7 @@ class Bar:
         if self._progress is None:
             self._say(line)
             return
-        self._progress.console.print(line, style=style, markup=False)
+        self._progress.console.print(Text(line, style))
         self._progress.update(self._task, advance=1, description=left, refresh=True)
 
     def stop(self) -> None:

@@ -274,7 +274,7 @@ def test_the_report_of_two_engines_names_each_row(tmp_path):
     ceilings = {name: {"name": name, "unit": unit, "best": 1e9, "median": 1e9} for name, unit in (
         ("matrix product, float32", "FLOP/s"), ("memory, read and written", "B/s"))}  # fmt: skip
     folder = synthetic.write(tmp_path / "two", records, family=synthetic.family(records), invocations=[
-        {"started": "2030-01-01T00:00:00+00:00", "ceilings": ceilings, "ceilings_engine": "tensorflow"}])  # fmt: skip
+        synthetic.invocation(ceilings=ceilings, ceilings_engine="tensorflow")])  # fmt: skip
     text = synthetic.whole(write_report(read(folder)))
     assert "This run has the engines tensorflow, jax and torch." in text
     assert "Verdicts are by tensorflow; by jax and torch the same seeds were trained" in text

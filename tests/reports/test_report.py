@@ -169,7 +169,7 @@ def test_the_command_prints_the_path_and_needs_no_tensorflow(tmp_path):
     synthetic.write(tmp_path / "quick", synthetic.pair([100] * 10, [200] * 10))
     arguments = [sys.executable, "-c", BLOCKED, "--results", str(tmp_path), "quick"]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
-    *_, spent, path = done.stdout.strip().splitlines()
+    spent, *_, path = done.stdout.strip().splitlines()
     assert path == str(tmp_path / "quick" / "report.md")
     assert spent.startswith("2 cases, 26 trainings")
 
