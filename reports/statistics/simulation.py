@@ -1,10 +1,9 @@
 """How often the intervals cover and the verdicts are false, where the truth is known.
 
-`python -m reports.statistics.simulation verdicts` and `... ratios` print the tables of docs/statistics.md as Markdown;
+`python -m reports.statistics.simulations_page` writes the tables to docs/simulations.md;
 every run gives the same numbers (about two minutes each on one core).
 """
 
-import argparse
 import itertools
 import math
 from collections.abc import Callable
@@ -372,10 +371,3 @@ def every_ratio() -> list[RatioCell]:
     """Draw the whole table of timed ratios."""
     grid = itertools.product(SPREADS, (2, 3), (10, 30, 70))
     return [cell for spread, n, pairs in grid for cell in simulate_ratios(spread, n, pairs)]
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m reports.statistics.simulation", description=__doc__)
-    parser.add_argument("table", choices=("verdicts", "ratios"))
-    chosen = parser.parse_args().table
-    print(verdict_table(every_verdict()) if chosen == "verdicts" else ratio_table(every_ratio()))  # noqa: T201

@@ -61,8 +61,8 @@ def test_of_many_settings_each_task_gets_the_middle_of_its_grid_whatever_came_ou
     every = judged(records)
     drawing = draw_arrivals(every)
     assert [axes.get_title().split("\n")[0] for axes in drawing.figure.axes if axes.get_title()] == [
-        "lagged_mean@8 LSTM u8 L8 B8",
-        "lagged_mean@16 LSTM u8 L8 B8",
+        "lagged_mean@8, LSTM 8, window 8, batch 8",
+        "lagged_mean@16, LSTM 8, window 8, batch 8",
     ]
     assert "Of 16 settings that the headline counts, 2 are shown" in drawing.caption
 
