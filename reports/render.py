@@ -24,6 +24,7 @@ from reports.statistics.verdict import FEWER, MARGIN, Verdict, fewer_and_more, s
 from reports.summary import write_summary
 from reports.tell.cost_answers import cost_values
 from reports.tell.recommendation import recommendations, sentence
+from reports.whole import together
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -37,17 +38,16 @@ def write_report(run: Run, folder: Path | None = None) -> Path:
         Where to write; the run's own folder if None. Figures of an earlier report there are replaced.
     """
     folder = folder or run.folder
-    figures = folder / "figures"
-    figures.mkdir(parents=True, exist_ok=True)
     found = analyse(run)
     drawn = drawings(found)
-    for drawing in drawn.values():
-        drawing.save(figures)
     captions = {name: drawing.caption for name, drawing in drawn.items()}
-    report = folder / "report.md"
-    report.write_text(render(found, captions), encoding="utf-8")
-    write_summary(found, folder / "summary.json")
-    return report
+    with together(folder) as stage:
+        (stage / "figures").mkdir()
+        for drawing in drawn.values():
+            drawing.save(stage / "figures")
+        (stage / "report.md").write_text(render(found, captions), encoding="utf-8")
+        write_summary(found, stage / "summary.json")
+    return folder / "report.md"
 
 
 def render(found: Analysis, captions: dict[str, str]) -> str:
@@ -77,6 +77,7 @@ def _environment() -> Environment:
         "interval_text": interval_text,
         "cell": formatting.table_cell,
         "plain": formatting.plain,
+        "code_line": formatting.code_line,
         "never": formatting.never,
         "case_name": case_name,
     }

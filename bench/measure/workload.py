@@ -129,6 +129,12 @@ def _task(name: str, dial: int | None) -> tasks.Task:
 
 def scored_positions(series: Any, count: int) -> Array:
     """Rows of the held-out targets that count, evenly spaced over those after the warm-up, shape (targets,)."""
-    rows: Array = np.asarray(series.scored_rows)
-    chosen: Array = rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]
+    return _evenly(series.scored_rows, count)
+
+
+@cache
+def _evenly(rows: range, count: int) -> Array:
+    """Kept, since the cases of a plan differ in little else than what has no part in this."""
+    chosen: Array = np.asarray(rows)[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]
+    chosen.setflags(write=False)
     return chosen

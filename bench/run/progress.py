@@ -2,10 +2,24 @@
 
 import math
 import statistics
-import time
+from collections import Counter
+from dataclasses import dataclass
 
 from bench.case.cases import Job
 from bench.case.record import Convergence, Memory, Record, Timing
+
+
+@dataclass
+class Ended:
+    """Cases of a kind that have ended."""
+
+    seconds: float = 0.0
+    cases: int = 0
+
+    @property
+    def mean(self) -> float:
+        """Seconds a case."""
+        return self.seconds / self.cases
 
 
 class Progress:
@@ -16,26 +30,29 @@ class Progress:
         self._total = len(todo) + finished
         self._count = finished
         self._workers = workers
-        self._begin = time.perf_counter()
-        self._seconds: dict[str, list[float]] = {}
+        self._left_of = Counter(self._todo.values())
+        self._ended: dict[str, Ended] = {}
 
     def line(self, record: Record) -> str:
         """Describe a case that has just ended."""
         self._count += 1
-        kind = self._todo.pop(record.key, record.case.kind)
+        if (kind := self._todo.pop(record.key, None)) is not None:
+            self._left_of[kind] -= 1
         total = record.seconds.total
-        self._seconds.setdefault(kind, []).append(total)
+        ended = self._ended.setdefault(record.case.kind, Ended())
+        ended.seconds, ended.cases = ended.seconds + total, ended.cases + 1
         width = len(str(self._total))
         return f"[{self._count:>{width}}/{self._total}] {record.key}: {found(record)} · {total:.1f} s{self._left()}"
 
     def _left(self) -> str:
         if not self._todo:
             return ""
-        known = [second for seconds in self._seconds.values() for second in seconds]
+        all_kinds = Ended(
+            sum(one.seconds for one in self._ended.values()), sum(one.cases for one in self._ended.values())
+        )
         left = 0.0
-        for kind in set(self._todo.values()):
-            count = sum(k == kind for k in self._todo.values())
-            mean = statistics.fmean(self._seconds.get(kind, known))
+        for kind, count in self._left_of.items():
+            mean = self._ended.get(kind, all_kinds).mean
             left += count * mean / (1 if kind == "time" else self._workers)
         return f" · about {duration(left)} left"
 
