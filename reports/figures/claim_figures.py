@@ -153,6 +153,7 @@ def _meaning(verdict: Verdict) -> str:
         Verdict.SAME: "same, within 10 %",
         Verdict.INCONCLUSIVE: "?: inconclusive with these seeds",
         Verdict.NEITHER: "neither reaches the target",
+        Verdict.RATE_NOT_FOUND: "an arm's best learning rate lies at the edge of those tried",
     }[verdict]
 
 
