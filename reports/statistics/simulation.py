@@ -117,7 +117,7 @@ def _restart(a: Arms, b: Arms) -> FloatArray:
     medians = []
     for arms in (a, b):
         costs = np.where(arms.reached, arms.cost, np.nan).reshape(len(arms.cost), -1)
-        none = np.isnan(costs).all(axis=1)
+        none: BoolArray = np.asarray(np.isnan(costs).all(axis=1))
         medians.append(np.nanmedian(np.where(none[:, None], 0.0, costs), axis=1))
     slower: FloatArray = RESTART * np.maximum(medians[0], medians[1])
     return slower[:, None, None]
