@@ -21,7 +21,7 @@ from reports.figures import drawings
 from reports.figures.claim_figures import interval_text
 from reports.formatting import listing
 from reports.statistics.intervals import LEVEL, clopper_pearson
-from reports.statistics.verdict import FEWER, MARGIN, Verdict, fewer_and_more, smallest_p
+from reports.statistics.verdict import FEWER, MARGIN, Verdict, fewer_and_more
 from reports.summary import write_summary
 from reports.tell.cost_answers import cost_values, in_short
 from reports.tell.recommendation import Recommendation, recommendations, sentence
@@ -138,7 +138,6 @@ def _values(found: Analysis) -> dict[str, Any]:
         "family": len(found.run.family),
         "families": families(found.run),
         "sizes": sizes,
-        "least_p": smallest_p(sizes[-1]) if sizes else None,
         "most_changed": [one for one in found.sensitivity if one.judgements],
         "false_calls": false_calls(found),
         "failed": [record for record in found.run.records if record.outcome != "ok"],

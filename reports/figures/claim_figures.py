@@ -34,6 +34,7 @@ COUNTED = (
     Verdict.SAME,
     Verdict.INCONCLUSIVE,
     Verdict.NEITHER,
+    Verdict.RATE_NOT_FOUND,
     Verdict.ONLY_STATELESS,
     Verdict.MORE,
 )

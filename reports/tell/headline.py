@@ -68,7 +68,7 @@ def _kind(kind: str, here: list[Comparison]) -> str:
     parts += [f"more in {more}"] if more else []
     parts += [
         f"{verdict} in {n}"
-        for verdict in (Verdict.SAME, Verdict.INCONCLUSIVE, Verdict.NEITHER)
+        for verdict in (Verdict.SAME, Verdict.INCONCLUSIVE, Verdict.NEITHER, Verdict.RATE_NOT_FOUND)
         if (n := verdicts.count(verdict))
     ]
     return f"**{kind[0].upper()}{kind[1:]}: {answer(fewer, more, len(here))}.** {', '.join(parts)}."
@@ -155,7 +155,7 @@ def smaller_network(widths: list[WidthComparison]) -> str:
     parts += [f"a wider one was needed in {more}"] if more else []
     parts += [
         f"{verdict} in {n}"
-        for verdict in (Verdict.SAME, Verdict.INCONCLUSIVE, Verdict.NEITHER)
+        for verdict in (Verdict.SAME, Verdict.INCONCLUSIVE, Verdict.NEITHER, Verdict.RATE_NOT_FOUND)
         if (n := verdicts.count(verdict))
     ]
     return f"**Smaller network: {words.get(given, given)}.** {', '.join(parts)}."

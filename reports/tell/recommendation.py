@@ -117,7 +117,8 @@ _SAYS = {
     Verdict.ONLY_STATELESS: "do not carry state at {windows}, where only the stateless arm reached it",
     Verdict.SAME: "the same number of updates at {windows}",
     Verdict.INCONCLUSIVE: "inconclusive at {windows}{seeds}",
-    Verdict.NEITHER: "at {windows} neither arm reached the target, so there is nothing to choose",
+    Verdict.NEITHER: "at {windows} neither arm reached the target",
+    Verdict.RATE_NOT_FOUND: "at {windows} an arm's best learning rate lies at the edge of those tried",
 }
 
 
@@ -187,6 +188,8 @@ def _by_verdict(group: list[Comparison]) -> str:
 def _seeds(found: list[Comparison]) -> str:
     needed = [one.updates.seeds_needed for one in found]
     known = [float(n) for n in needed if n is not None]
+    if any(one.updates.look_oftener for one in found):
+        return " (evaluate more often: the distance of the evaluations alone keeps it open)"
     if not known:
         return ""
     return f" ({'about ' if len(known) == len(needed) else 'at least '}{low_to_high(known)} seeds would decide it)"
@@ -380,8 +383,10 @@ def recommendations(run: Run) -> list[Recommendation]:
 def _recommend(run: Run, task: str, engine: str, arms: list[tuple[Setting, Record]]) -> Recommendation:
     alone = [(setting, compare(setting, record, record).a) for setting, record in arms]
     alone.sort(key=lambda one: one[1].ert * _flops(one[1].record))
-    reliable = [(setting, arm) for setting, arm in alone if shown_above_half(arm.hits, arm.n)]
-    rest = [(setting, arm) for setting, arm in alone if reliable and not shown_above_half(arm.hits, arm.n)]
+    # An arm that reaches the target and loses it again is not one to name.
+    lasts = {id(arm): arm.rate_found and shown_above_half(arm.lasting, arm.n) for _, arm in alone}
+    reliable = [(setting, arm) for setting, arm in alone if lasts[id(arm)]]
+    rest = [(setting, arm) for setting, arm in alone if reliable and not lasts[id(arm)]]
 
     def candidates(some: list[tuple[Setting, Arm]]) -> list[Candidate]:
         return [Candidate(setting, arm, compare(setting, arm.record, reliable[0][1].record)) for setting, arm in some]

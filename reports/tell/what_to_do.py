@@ -18,6 +18,7 @@ ADVICE = {
     Verdict.SAME: "same",
     Verdict.INCONCLUSIVE: "inconclusive",
     Verdict.NEITHER: "neither",
+    Verdict.RATE_NOT_FOUND: "rate not found",
 }
 MOST_ROWS = 24
 

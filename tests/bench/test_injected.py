@@ -86,7 +86,7 @@ class Missing(Cosine):
 
 
 def test_a_wrong_shape_is_an_error_before_training_that_names_layer_and_state(monkeypatch, case, training):
-    monkeypatch.setattr(workload, "_task", lambda *_: Wrong())
+    monkeypatch.setattr(workload, "task_of", lambda *_: Wrong())
     with pytest.raises(PlanError, match=r"state c of layer 1 .*'cosine'.* has shape \(2,\); it must be \(\d+, 2\)"):
         workload.build(case.replace(regime="stateful-injected", layers=2), training)
 

@@ -91,8 +91,12 @@ def test_what_is_said_of_an_engine_does_not_depend_on_the_others():
 
 def test_another_engine_makes_no_declared_family_larger():
     records = flat(by(name) for name in NAMES)
-    (found,) = {one.p_holm for one in analyse(synthetic.run_of(records, family=synthetic.family(records))).declared}
-    assert found == pytest.approx(2 * 2 / 2**10)  # the least p of ten pairs, times two comparisons
+    declared = analyse(synthetic.run_of(records, family=synthetic.family(records))).declared
+    by_engine = {name: [one for one in declared if one.setting.engine == name] for name in NAMES}
+    for here in by_engine.values():
+        least, largest = sorted(here, key=lambda one: one.p)
+        assert least.p_holm == pytest.approx(2 * least.p)  # two comparisons, whatever the number of engines
+        assert largest.p_holm == pytest.approx(max(largest.p, 2 * least.p))
 
 
 def test_nothing_of_an_engine_overwrites_another_or_is_counted_with_it():
@@ -211,7 +215,7 @@ def test_seconds_to_target_take_the_updates_of_their_own_engine(costs_of):
     trained = [synthetic.convergence(hits, case_=case(engine=name))
                for name, hits in (("tensorflow", [100] * 10), ("jax", [300] * 10))]  # fmt: skip
     found = costs_of([*trained, *flat(timed(1e-3, engine=name) for name in NAMES)])
-    assert {one.timing.setting.engine: one.updates for one in found.to_target} == {"tensorflow": 100, "jax": 300}
+    assert {one.timing.setting.engine: one.updates for one in found.to_target} == {"tensorflow": 90, "jax": 290}
 
 
 def learning(by_engine, records=()):

@@ -33,10 +33,10 @@ def test_each_arm_steps_up_where_its_trainings_arrived(judged):
     ]
     every = judged(records)
     found = lines(draw_arrivals(every))
-    assert found["stateful"] == ([100, 200, 300], [0.25, 0.75, 1.0], False)
+    assert found["stateful"] == ([90, 190, 290], [0.25, 0.75, 1.0], False)
     budget = next(one.b.cost.max() for one in every if one.of_the_claim)
     assert budget > 400
-    assert found["stateless"] == ([100, 400, budget], [0.25, 0.5, 0.5], True)
+    assert found["stateless"] == ([90, 390, budget], [0.25, 0.5, 0.5], True)
     assert found["stateless-burnin"][1] == [0.0]
     assert found["stateless-burnin"][2]
 
