@@ -132,8 +132,6 @@ def test_the_controls_add_up_to_the_whole(tmp_path):
     )
     # 404 / 808, then 202 / 404, half-way between evaluations: together the verdict's 202 / 808
     assert row.count("0.500") == 2
-        row.count("0.500") == 2
-    )  # 404 / 808, then 202 / 404: half-way between evaluations, together the verdict's 202 / 808
 
 
 def test_the_easy_and_the_hard_target_can_disagree(tmp_path):
