@@ -183,11 +183,9 @@ class Replicate(Definition, frozen=True, kw_only=True, omit_defaults=True):
             if len(errors) < hold or any(error is None or error > target * (1 + ROUNDED) for error in errors):
                 if len(updates) == 1 and self.role == "tuning":
                     return
-                raise wrong(
-                    "updates_to_target",
-                    hit,
-                    f"an update from which {hold} evaluations in a row are at the target, {target:.6g}, or below",
-                )
+                rows = "" if hold == 1 else f", as at the {hold - 1} evaluations after it"
+                valid = f"an update whose error is at the target, {target:.6g}, or below{rows}"
+                raise wrong("updates_to_target", hit, valid)
             if first is not None and first < hit:
                 raise wrong("updates_to_target", hit, f"{first}, the first update with an error below the target")
         elif len(updates) > 1 or self.role != "tuning":  # of a published tuning curve only the end is kept
@@ -745,13 +743,7 @@ class Record(Definition, frozen=True, kw_only=True, omit_defaults=True):
         else:
             expected = {(None, rate): training.tuning_seeds for rate in training.learning_rates}
         check(
-            len(body.evaluation) == training.evaluation_seeds,
-            "convergence.replicates",
-            len(body.evaluation),
-            f"{training.evaluation_seeds} evaluation replicates, as training says",
-        )
-        check(
-            dict(of_role) == expected,
+            dict(of_role) == expected and len(body.evaluation) == training.evaluation_seeds,
             "convergence.replicates",
             len(body.replicates),
             "a replicate for each seed of training",

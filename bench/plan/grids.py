@@ -134,9 +134,8 @@ def _check_pair(first: str, second: str, present: set[str], where: str) -> None:
             else f"valid are {', '.join(repr(f'{a} / {b}') for a, b in PAIRS)}"
         )
         raise PlanError(f"{where} is no comparison that a report forms; {remedy}")
-    for regime in (first, second):
-        if regime not in present:
-            raise PlanError(f"{where}: the grid has no regime {regime!r}; add it to 'regime'")
+    if first not in present:
+        raise PlanError(f"{where}: the grid has no regime {first!r}; add it to 'regime'")
 
 
 def _task(text: Any, where: str) -> tuple[str, int | None]:

@@ -93,7 +93,7 @@ def test_a_wrong_shape_is_an_error_before_training_that_names_layer_and_state(mo
 
 def test_a_state_that_is_not_finite_is_named_by_its_row():
     with pytest.raises(PlanError, match=r"state h of layer 0 .* is not finite in row 7"):
-        initial_weights.injected_states(Missing(), Network("gru", 1, 4, 1, 1))
+        initial_weights.injected_states([Missing()], Network("gru", 1, 4, 1, 1))
 
 
 def test_overlapping_windows_come_in_order_at_stride_one_and_are_no_continuation():
