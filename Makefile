@@ -1,6 +1,6 @@
 # The front door. `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help bench test soak check format report speed profile reproduce clean
+.PHONY: help bench test soak check check-task format report speed profile reproduce clean
 
 PYTHON  ?= python3
 PRESET  ?= quick
@@ -41,7 +41,7 @@ PY      := $(VENV)/bin/python
 STAMP   := $(VENV)/installed
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make bench [PRESET=quick|full|smoke|cost|path.toml] [RUN=name] [DEVICE=cpu|gpu] [ENGINE=tensorflow|jax|torch|a,b] [ARGS='-k lstm']"
 	@echo "  make bench CSV=path [COLUMN=name] [TIME=name] [WINDOWS=4,12,48] [RUN=name]     your own series: docs/your-series.md"
@@ -82,6 +82,10 @@ check: $(STAMP) ## format, lint, types, and which folder imports which
 format: $(STAMP) ## put the code into the project's format
 	@$(PY) -m ruff format .
 	@$(PY) -m ruff check --fix --quiet .
+
+check-task: export TASK := $(TASK)
+check-task: $(STAMP) ## whether a task that you wrote is what it says: TASK=name or TASK=name@dial
+	@$(PY) -m tasks.checks "$$TASK"
 
 speed: $(STAMP) ## what an update costs: this trainer beside model.fit, PyTorch and JAX
 	@$(PY) -m bench.speed $(ARGS)

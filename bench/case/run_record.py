@@ -284,6 +284,8 @@ class RunRecord(Definition, frozen=True, kw_only=True, omit_defaults=True):
     family
         The comparisons that the run is to decide, each two keys, declared in the preset before the first training;
         every other comparison is exploratory.
+    data
+        Fingerprint of the data of each task, by its name and dial.
     refused
         Combinations that were left out on purpose.
     series
@@ -304,6 +306,7 @@ class RunRecord(Definition, frozen=True, kw_only=True, omit_defaults=True):
     plan: list[Case]
     plan_sha256: Sha256
     family: list[tuple[Text, Text]]
+    data: dict[str, Text] = msgspec.field(default_factory=dict)
     refused: list[Refused]
     series: OwnSeries | None = None
     machine: Machine

@@ -2,14 +2,17 @@
 
 import hashlib
 import json
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 
+import tasks
 from bench import engines
 from bench.case.cases import KINDS, Case, Job, Training
 from bench.errors import PlanError
 from bench.measure import interleave, workload
 from bench.plan.presets import Preset
+from tasks import checks
 
 LONGEST_UNROLL = 256
 """Unrolled steps beyond which a graph takes minutes and gigabytes to compile; Keras' own advice is short sequences."""
@@ -30,17 +33,20 @@ class Plan:
         Combinations of a grid that mean nothing, each with its reason; they are no errors, since a grid is a product.
     family
         Comparisons declared before the run: keys of two cases that differ in the regime alone.
+    data
+        Fingerprint of the data of each task, by its name and dial.
     """
 
     jobs: list[Job]
     left_out: list[tuple[Case, str]]
     family: list[tuple[str, str]]
+    data: dict[str, str]
 
     @cached_property
     def sha256(self) -> str:
-        """Fingerprint of the cases and their settings."""
+        """Fingerprint of the cases, their settings and their data."""
         cases = [[job.case.to_dict(), vars(job.training)] for job in self.jobs]
-        text = json.dumps([cases, self.family], sort_keys=True)
+        text = json.dumps([cases, self.family, self.data], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -55,10 +61,11 @@ def make(preset: Preset) -> Plan:
     jobs: dict[str, Job] = {}
     left_out: dict[str, tuple[Case, str]] = {}
     refused: dict[str, str] = {}
+    broken = _broken_tasks(preset.grids)
     for case, training in preset.grids:
         if reason := _means_nothing(case):
             left_out[case.key] = (case, reason)
-        elif reason := _cannot_run(case, training):
+        elif reason := broken.get((case.task, case.dial)) or _cannot_run(case, training):
             refused.setdefault(reason, case.key)
         elif case.key in jobs and jobs[case.key].training != training:
             refused.setdefault("named by two grids with different training settings; keep one of them", case.key)
@@ -75,7 +82,32 @@ def make(preset: Preset) -> Plan:
         *sorted(of_kind["memory"], key=lambda case: case.repetition),
     ]
     ordered = [jobs[case.key] for case in in_order]
-    return Plan(ordered, list(left_out.values()), _family([job.case for job in ordered], preset.family))
+    return Plan(
+        ordered, list(left_out.values()), _family([job.case for job in ordered], preset.family), _fingerprints(ordered)
+    )
+
+
+def _broken_tasks(grids: list[tuple[Case, Training]]) -> dict[tuple[str, int | None], str]:
+    """What is wrong with each task, by name and dial, at the windows that it is asked for."""
+    windows: defaultdict[tuple[str, int | None], set[int]] = defaultdict(set)
+    for case, _ in grids:
+        windows[case.task, case.dial].add(case.window)
+    broken = {}
+    for (name, dial), asked in windows.items():
+        try:
+            checks.check(workload.task_of(name, dial), sorted(asked))
+        except tasks.task.TaskError as error:
+            broken[name, dial] = str(error)
+    return broken
+
+
+def _fingerprints(jobs: list[Job]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for case in (job.case for job in jobs):
+        name = case.task if case.dial is None else f"{case.task}@{case.dial}"
+        if name not in found:
+            found[name] = workload.fingerprint([workload.task_of(case.task, case.dial)])
+    return found
 
 
 def _family(cases: list[Case], declared: list[tuple[Case, Case]]) -> list[tuple[str, str]]:

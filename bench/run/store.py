@@ -72,6 +72,7 @@ class RunFolder:
             plan=[job.case for job in plan.jobs],
             plan_sha256=plan.sha256,
             family=plan.family,
+            data=plan.data,
             refused=[Refused(case=case, reason=reason) for case, reason in plan.left_out],
             series=msgspec.convert(prepared.about | {"content": prepared.sha256}, OwnSeries) if prepared else None,
             machine=msgspec.convert(machine, Machine),
@@ -228,6 +229,12 @@ class RunFolder:
         if (ours and ours.content) != (theirs and theirs.content):
             raise RunFolderError(
                 f"{self.path} holds another series: {_series_name(ours)}, not {_series_name(theirs)}. {remedy}"
+            )
+        stale = [name for name, found in fresh.data.items() if about.data.get(name, found) != found]
+        if stale:
+            raise RunFolderError(
+                f"{self.path} was measured on other data of {', '.join(stale)}: the task's series has changed since. "
+                f"{remedy}"
             )
         if about.plan_sha256 != fresh.plan_sha256:
             raise RunFolderError(

@@ -20,7 +20,7 @@ from bench.run.scheduler import Scheduler
 from bench.run.worker import Worker
 
 ROOT = Path(__file__).parents[2]
-TRAINING = Training(learning_rates=(0.1,), tuning_seeds=1, evaluation_seeds=2, epochs=2, scored_targets=16)
+TRAINING = Training(learning_rates=(0.1,), folds=1, evaluation_seeds=2, epochs=2, scored_targets=16)
 LIMIT_S = 4
 LIMIT_MIB = 256
 

@@ -4,15 +4,17 @@ import os
 from pathlib import Path
 from types import ModuleType
 
-# TensorFlow's start-up notices would bury a case's last words.
+# TensorFlow's notices would bury what a case prints when it fails.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from bench.engines import backend
+from bench.engines.muted import muted
 
 backend.choose("tensorflow")
 
-import keras
-import tensorflow as tf
+with muted():
+    import keras
+    import tensorflow as tf
 
 from bench.engines.backend import SHORT_LOOPS
 from bench.engines.base import Trainer, Work
