@@ -28,7 +28,7 @@ REPORTED = {
     "records.jsonl: one field another value": (fuzz_records.records, 5),
     "run.json: one field another value": (fuzz_records.run_json, 5),
 }
-"""Inputs that are read as a report reads them, and how many are tried at a time: those that are rendered take longest."""
+"""Inputs that are read as a report reads them, and how many are tried at a time; rendering takes longest."""
 
 SELDOM = 25
 """Looks between two at inputs that are rendered."""
