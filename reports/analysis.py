@@ -1,4 +1,4 @@
-"""Everything that a report says of a run, computed once for the text, the figures and the machines."""
+"""Everything that a report states of a run, computed once for the text, the figures and the machines."""
 
 from dataclasses import dataclass
 
@@ -95,7 +95,7 @@ class Analysis:
 
     @property
     def survivors(self) -> list[Comparison]:
-        """Declared comparisons whose difference survives Holm's correction."""
+        """Declared comparisons whose difference remains after Holm's correction."""
         return [one for one in self.judged if one.survives_holm]
 
     @property
@@ -105,7 +105,7 @@ class Analysis:
 
 
 def analyse(run: Run) -> Analysis:
-    """Compute it. Settings whose arms had different targets get no verdict, but a warning."""
+    """Compute it. Settings whose arms had different targets are not judged, but noted as a warning."""
     every = comparisons(run)
     judged = [one for one in every if one.same_target and one.a.n]
     compared = [one for one in judged if one.of_the_claim]

@@ -1,4 +1,4 @@
-"""A case's own process: started fresh, watched from outside, its last words kept."""
+"""A case's own process: started fresh, watched from outside, end of its error output kept."""
 
 import ctypes
 import faulthandler
@@ -229,7 +229,7 @@ class Worker:
             text = tail(self.log).decode("utf-8", errors="replace").partition("\n")[2].strip()
         except OSError:
             text = ""
-        return f"; last words:\n{text[-LAST_WORDS:]}" if text else "; it said nothing"
+        return f"; end of its error output:\n{text[-LAST_WORDS:]}" if text else "; it printed nothing"
 
     def _record(self, outcome: Outcome, message: str | None, found: dict[str, Any] | None = None) -> Record:
         """Make its record.

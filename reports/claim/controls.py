@@ -161,7 +161,7 @@ class Finding:
     over_stateless, over_stateful
         Control / arm in updates, one a setting; 0 where the arm never reached the target.
     declared
-        Whether the comparisons that it rests on were declared before the run and survive Holm's correction.
+        Whether the comparisons that it rests on were declared before the run and remain after Holm's correction.
     errors
         Control / better arm, ratio of the lowest errors over paired seeds, where curves ran to the budget.
     """

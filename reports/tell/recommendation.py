@@ -278,7 +278,7 @@ class Recommendation:
     file
         Path of the user's own series as a Python string; None where the task knows its series.
     unreliable
-        All others, the cheapest first; empty where no arm is reliable, as there is none to hold them against.
+        All others, the cheapest first; empty where no arm is reliable, as there is none to compare them with.
     tried
         How many arms there were.
     nearest
