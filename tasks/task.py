@@ -145,7 +145,7 @@ def target_from_floor(floor: float, optimum: float, trivial: float) -> float:
     -------
     float
         ``floor - 0.5 (floor - optimum)`` where the floor lies above the optimum by more than a hundredth of the
-        way to the trivial error: only memory gets there. Otherwise ``optimum + 0.25 (trivial - optimum)``: a quarter
+        way to the trivial error: only memory reaches it. Otherwise ``optimum + 0.25 (trivial - optimum)``: a quarter
         of the trivial error if the optimum is 0.
     """
     if floor - optimum > NEGLIGIBLE_SHARE * (trivial - optimum):

@@ -186,7 +186,7 @@ class Finding:
             counts = Counter(setting.task_name for setting in self.settings)
             return f"on {listing([f'{task} in {n}' for task, n in counts.items()])}{self.settings[0].aside}"
         return "; ".join(
-            f"{one.task_name}, {one.network}, B {one.batch_size} at L = {listing(sorted(at))}"
+            f"{one.task_name}, {one.network}, batch {one.batch_size}, {'windows' if len(at) > 1 else 'window'} {listing(sorted(at))}"
             for one, at in windows.items()
         )
 
@@ -205,7 +205,8 @@ class Finding:
             text += f". It predicts from {ours} steps instead of {theirs}"
         lower = [one.value for one in self.errors if one.high < 1]
         if lower:
-            text += f". Its lowest error was × {low_to_high(lower)} that of the better arm in {len(lower)} of them"
+            below = low_to_high((100 * (1 - value) for value in lower), lambda value: f"{value:.0f}")
+            text += f". Its lowest error was {below} % below the better arm's in {len(lower)} of them"
         return f"{text[0].upper()}{text[1:]}."
 
 

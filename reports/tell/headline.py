@@ -109,8 +109,9 @@ def _other_batches(others: list[Comparison]) -> str:
     parts = []
     for batch, verdicts in sorted(by_batch.items()):
         fewer, more = fewer_and_more(verdicts)
-        counts = [f"{word} in {n}" for word, n in (("fewer", fewer), ("more", more)) if n] or ["no difference shown"]
-        parts.append(f"batch {batch} {', '.join(counts)} of {len(verdicts)}")
+        counts = [f"{word} in {n}" for word, n in (("fewer", fewer), ("more", more)) if n]
+        shown = ", ".join(counts) or "no difference shown in any"
+        parts.append(f"batch {batch} {shown} of {len(verdicts)}")
     return f" Exploratory: {'; '.join(parts)}." if parts else ""
 
 
