@@ -186,7 +186,7 @@ class Finding:
             counts = Counter(setting.task_name for setting in self.settings)
             return f"on {listing([f'{task} in {n}' for task, n in counts.items()])}{self.settings[0].aside}"
         return "; ".join(
-            f"{one.task_name}, {one.network}, batch {one.batch_size}, {'windows' if len(at) > 1 else 'window'} {listing(sorted(at))}"
+            f"{one.task_name}, {one.network}, batch {one.batch_size}, window{'s'[: len(at) - 1]} {listing(sorted(at))}"
             for one, at in windows.items()
         )
 
