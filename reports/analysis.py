@@ -21,10 +21,12 @@ from reports.claim.robustness import (
     Rates,
     SameArm,
     Sensitivity,
+    Split,
     floor_checks,
     rates,
     same_arms,
     sensitivity,
+    splits,
 )
 from reports.collect.grouping import engines_of
 from reports.collect.read import Effort, Run, effort
@@ -67,6 +69,7 @@ class Analysis:
     gains_by_carrying: str
     sensitivity: list[Sensitivity]
     rates: list[Rates]
+    splits: list[Split]
     same_arms: list[SameArm]
     costs: Costs
     floors: list[FloorCheck]
@@ -135,6 +138,7 @@ def analyse(run: Run) -> Analysis:
         gains_by_carrying=gains_by_carrying(otherwise),
         sensitivity=[sensitivity(one) for one in compared],
         rates=rates(run),
+        splits=splits(run),
         same_arms=same_arms(run),
         costs=found,
         floors=floor_checks(run),
