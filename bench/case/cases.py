@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from bench.case.configurations import Configuration
 from bench.case.regimes import REGIMES
 
 Kind = Literal["convergence", "time", "memory"]
@@ -40,7 +41,8 @@ _ID = re.compile(
     rf"(?P<task>\w+?)(?:@(?P<dial>\d+))?-(?P<cell>{_any_of(CELLS)})-(?P<regime>{_any_of(tuple(REGIMES))})"
     rf"(?:-l(?P<layers>\d+))?-u(?P<units>\d+)-L(?P<window>\d+)-b(?P<batch_size>\d+)"
     rf"(?:-(?P<kernel>{_any_of(KERNELS)}))?(?:-on_(?P<engine>\w+))?"
-    rf"(?:-(?P<device>{_any_of(DEVICES)}))?(?:-(?P<dtype>{_any_of(DTYPES)}))?(?:#(?P<repetition>\d+))?"
+    rf"(?:-(?P<device>{_any_of(DEVICES)}))?(?:-(?P<dtype>{_any_of(DTYPES)}))?(?:~(?P<configuration>[^#]+))?"
+    r"(?:#(?P<repetition>\d+))?"
 )
 
 
@@ -89,7 +91,13 @@ class Training:
 
 @dataclass(frozen=True)
 class Case:
-    """One point of the benchmark."""
+    """One point of the benchmark.
+
+    Attributes
+    ----------
+    configuration
+        Name of the way of running it (`bench.case.configurations`); "" for this process' own.
+    """
 
     kind: Kind
     task: str
@@ -105,6 +113,7 @@ class Case:
     device: str = "cpu"
     dtype: str = "float32"
     repetition: int = 0
+    configuration: str = ""
 
     @property
     def id(self) -> str:
@@ -116,10 +125,11 @@ class Case:
             for name, default in _DEFAULTS.items()
             if (value := getattr(self, name)) != default
         )
+        configuration = f"~{self.configuration.replace(' ', '_')}" if self.configuration else ""
         repetition = f"#{self.repetition}" if self.repetition else ""
         return (
             f"{self.task}{dial}-{self.cell}-{self.regime}{layers}"
-            f"-u{self.units}-L{self.window}-b{self.batch_size}{rest}{repetition}"
+            f"-u{self.units}-L{self.window}-b{self.batch_size}{rest}{configuration}{repetition}"
         )
 
     @property
@@ -142,11 +152,13 @@ class Case:
         found = {name: value for name, value in match.groupdict().items() if value is not None}
         numbers = {"dial", "layers", "units", "window", "batch_size", "repetition"}
         values: dict[str, Any] = {name: int(value) if name in numbers else value for name, value in found.items()}
+        if "configuration" in values:
+            values["configuration"] = values["configuration"].replace("_", " ")
         return cls(**({"kind": kind, "dial": None, "layers": 1} | values))
 
     def to_dict(self) -> dict[str, Any]:
-        """The case as JSON holds it."""
-        return asdict(self)
+        """The case as JSON holds it; without `configuration` where it has none, as runs before there were any."""
+        return {name: value for name, value in asdict(self).items() if name != "configuration" or value}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -167,8 +179,11 @@ class Job:
     ----------
     series
         File of the user's own series that the case's task is; None where the task knows its own.
+    configuration
+        The way of running that the case names; None where it names none.
     """
 
     case: Case
     training: Training
     series: Path | None = None
+    configuration: Configuration | None = None

@@ -31,6 +31,8 @@ FIXED = ("cpu", "cores", "architecture", "system", "accelerators")
 """Parts that may not change within a run: figures from two machines must never be mixed."""
 
 
+PYTHON = sys.executable
+
 DECIDING = ("XLA_FLAGS", "TF_XLA_FLAGS", "TF_ENABLE_ONEDNN", "ONEDNN_", "OMP_NUM", "OPENBLAS_NUM", "CUDA_VISIBLE")
 """Beginnings of the environment variables that decide how fast frameworks compute."""
 
@@ -82,6 +84,11 @@ def git_state(folder: Path) -> dict[str, Any] | None:
 def usable_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0))
+
+
+def has_gpu_driver(root: Path = Path("/")) -> bool:
+    """Whether NVIDIA's driver is loaded; cheap, since no framework is asked."""
+    return any(root.glob("dev/nvidia[0-9]*")) or (root / "dev/dxg").exists()
 
 
 def accelerators(engine: str) -> list[str]:

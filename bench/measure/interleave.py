@@ -41,6 +41,7 @@ def first_group(cases: Sequence[Case], most: int) -> list[Case]:
     """The cases at the head of the order, at most `most`, that are interleaved with each other.
 
     Two kernels, regimes or dtypes of one network are never parted, where that can be; so networks are taken whole.
+    One that is too large is cut, but never between two configurations of the same case.
     """
     taken: list[Case] = []
     if not cases:
@@ -51,12 +52,22 @@ def first_group(cases: Sequence[Case], most: int) -> list[Case]:
         if taken and len(taken) + len(together) > most:
             break
         taken += together
+    if len(taken) > most and taken[0].configuration:
+        points = [_point(case) for case in taken]
+        most = next((n for n in range(most, 1, -1) if points[n - 1] != points[n]), most)
     return taken[:most]
 
 
 def _compared(case: Case) -> tuple[Any, ...]:
     """What two cases have in common that a report compares."""
-    return case.task, case.dial, case.device, case.layers, case.window, case.batch_size
+    # Configurations are compared whatever their device.
+    device = "" if case.configuration else case.device
+    return case.task, case.dial, device, case.layers, case.window, case.batch_size
+
+
+def _point(case: Case) -> Case:
+    """The case without what a configuration may change."""
+    return case.replace(configuration="", device="", engine="", dtype="")
 
 
 def _network(case: Case) -> tuple[Any, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from bench import engines
 from bench.case.cases import KINDS, Case, Job, Training
+from bench.case.configurations import Configuration
 from bench.errors import PlanError
 from bench.measure import interleave, workload
 from bench.plan.presets import Preset
@@ -30,17 +31,21 @@ class Plan:
         Combinations of a grid that mean nothing, each with its reason; they are no errors, since a grid is a product.
     family
         Comparisons declared before the run: keys of two cases that differ in the regime alone.
+    configurations
+        Ways of running the cases; none for the usual one.
     """
 
     jobs: list[Job]
     left_out: list[tuple[Case, str]]
     family: list[tuple[str, str]]
+    configurations: tuple[Configuration, ...] = ()
 
     @property
     def sha256(self) -> str:
         """Fingerprint of the cases and their settings."""
         cases = [[job.case.to_dict(), asdict(job.training)] for job in self.jobs]
-        text = json.dumps([cases, self.family], sort_keys=True)
+        ways = [one.to_dict() for one in self.configurations]
+        text = json.dumps([cases, self.family, *([ways] if ways else [])], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -55,15 +60,16 @@ def make(preset: Preset) -> Plan:
     jobs: dict[str, Job] = {}
     left_out: dict[str, tuple[Case, str]] = {}
     refused: dict[str, str] = {}
+    lacking = dict(preset.configured.lacking)
     for case, training in preset.grids:
-        if reason := _means_nothing(case):
+        if reason := lacking.get(case.configuration) or _means_nothing(case):
             left_out[case.key] = (case, reason)
         elif reason := _cannot_run(case, training):
             refused.setdefault(reason, case.key)
         elif case.key in jobs and jobs[case.key].training != training:
             refused.setdefault("named by two grids with different training settings; keep one of them", case.key)
         else:
-            jobs[case.key] = Job(case, training)
+            jobs[case.key] = Job(case, training, configuration=preset.configured.named(case.configuration))
     if refused:
         lines = "\n".join(f"  {key}: {reason}" for reason, key in refused.items())
         raise PlanError(f"{preset.path.name} asks for cases that cannot be run; nothing was trained:\n{lines}")
@@ -75,7 +81,8 @@ def make(preset: Preset) -> Plan:
         *sorted(of_kind["memory"], key=lambda case: case.repetition),
     ]
     ordered = [jobs[case.key] for case in in_order]
-    return Plan(ordered, list(left_out.values()), _family([job.case for job in ordered], preset.family))
+    family = _family([job.case for job in ordered], preset.family)
+    return Plan(ordered, list(left_out.values()), family, preset.configured.found)
 
 
 def _family(cases: list[Case], declared: list[tuple[Case, Case]]) -> list[tuple[str, str]]:
@@ -117,5 +124,6 @@ def describe(plan: Plan) -> dict[str, Any]:
         "plan": [job.case.to_dict() for job in plan.jobs],
         "plan_sha256": plan.sha256,
         "family": plan.family,
+        **({"configurations": [one.to_dict() for one in plan.configurations]} if plan.configurations else {}),
         "refused": [{"case": case.to_dict(), "reason": reason} for case, reason in plan.left_out],
     }

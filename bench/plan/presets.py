@@ -10,6 +10,8 @@ from typing import Any
 from bench.case.cases import DEVICES, KINDS, Case, Training
 from bench.engines import check as check_engines
 from bench.errors import PlanError, unknown
+from bench.plan import configuring
+from bench.plan.configuring import Configured
 from bench.plan.grids import declared, expand, known_keys, read_settings
 from tasks.csv_series.series import CsvSeries
 
@@ -51,6 +53,8 @@ class Preset:
         alone. All others are exploratory.
     series
         The user's own series that its cases are about; None where tasks know theirs.
+    configured
+        Ways of running every case; none for the usual one.
     """
 
     name: str
@@ -60,6 +64,7 @@ class Preset:
     settings: dict[str, Any]
     limits: Limits
     series: CsvSeries | None = None
+    configured: Configured = field(default_factory=Configured)
     grids: list[tuple[Case, Training]] = field(default_factory=list)
     family: list[tuple[Case, Case]] = field(default_factory=list)
 
@@ -138,9 +143,11 @@ def check(
     if device not in DEVICES:
         raise unknown("device", device, DEVICES)
     where = path.name
-    known_keys(settings, {"name", "description", "training", "limits", *KINDS}, where)
+    known_keys(settings, {"name", "description", "training", "limits", "configuration", *KINDS}, where)
     limits = read_settings(Limits(), settings.get("limits", {}), f"[limits] of {where}")
     training = read_settings(Training(), settings.get("training", {}), f"[training] of {where}")
+    tables = settings.get("configuration", [])
+    configured = configuring.read(tables, path.parent, where, engines=engines, device=device)
     preset = Preset(
         name=str(settings.get("name", path.stem)),
         description=str(settings.get("description", "")),
@@ -149,6 +156,7 @@ def check(
         settings=settings,
         limits=limits,
         series=series,
+        configured=configured,
     )
     for kind in KINDS:
         grids = settings.get(kind, [])
@@ -156,7 +164,7 @@ def check(
             raise PlanError(f"[{kind}] of {where} must be written [[{kind}]]: a preset may have several grids")
         for number, grid in enumerate(grids, 1):
             place = f"[[{kind}]] number {number} of {where}"
-            cases = expand(kind, grid, training, place, engines=engines, device=device)
+            cases = configured.cases(expand(kind, grid, training, place, engines=engines, device=device))
             preset.grids.extend(cases)
             preset.family.extend(declared(grid.get("family", False), [case for case, _ in cases], place))
     if not preset.grids:

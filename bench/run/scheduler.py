@@ -82,8 +82,9 @@ class Scheduler:
 
     def _next_group(self) -> Group:
         kind = [job.case for job in self._waiting if job.case.kind == "time"]
-        # Contexts of several processes on one GPU share its memory and are nothing that this suite has tried.
-        most = 1 if kind[0].device == "gpu" else self._limits.together
+        # Contexts of several processes on one GPU share its memory and are nothing that this suite has tried; but
+        # configurations are compared with each other, so that theirs take turns all the same.
+        most = 1 if kind[0].device == "gpu" and not kind[0].configuration else self._limits.together
         jobs = [self._waiting.popleft() for _ in first_group(kind, most)]
         name = jobs[0].case.key if len(jobs) > 1 else None
         return Group(jobs, lambda job: Worker(job, self._limits, self._log(job), group=name))

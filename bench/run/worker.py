@@ -8,11 +8,12 @@ import sys
 import time
 import traceback
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from bench import engines
 from bench.case.cases import Job
 from bench.measure.interleave import Alone, Interleaved, Signal, Turns
 from bench.plan.presets import Limits
+from bench.run import configured
 from bench.run.store import SCHEMA, now, training_dict
 
 LAST_WORDS = 4000
@@ -89,20 +91,31 @@ class Worker:
     def __post_init__(self) -> None:
         # Here and not in the case's process: without room for a log it is the run that must stop, not the case.
         self.log.write_text(f"{self.job.case.key}\n", encoding="utf-8")
-        memory = self.job.case.kind == "memory"
-        context = get_context("spawn") if memory else context_for(self.job.case.engine)
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(
-            target=_main, args=(theirs, self.job, self.log, self.core, self.cache, self.group is not None), daemon=True
-        )
-        if memory:
+        if self.job.case.kind == "memory":
             os.environ[ALLOCATOR_COUNTS_ALL] = "true"
         try:
-            self._process.start()
+            self._connection, self._process = self._start()
         finally:
             os.environ.pop(ALLOCATOR_COUNTS_ALL, None)
-        theirs.close()
         self._message: dict[str, Any] | None = None
+
+    def _start(self) -> tuple[Connection, BaseProcess | configured.OtherProcess]:
+        case, shares = self.job.case, self.group is not None
+        if (asked := self.job.configuration) is not None:
+            # Convergence cases run side by side, each on its own cores; one by default.
+            if case.kind == "convergence" and asked.cores is None and case.device == "cpu":
+                asked = replace(asked, cores=1)
+            threads = asked.cores if case.kind == "convergence" else None
+            order = configured.Order(asked, [self.job], self.core or 0, threads, self.cache, shares)
+            return configured.start(order, self.log)
+        context = get_context("spawn") if case.kind == "memory" else context_for(case.engine)
+        connection, theirs = context.Pipe()
+        process = context.Process(
+            target=_main, args=(theirs, self.job, self.log, self.core, self.cache, shares), daemon=True
+        )
+        process.start()
+        theirs.close()
+        return connection, process
 
     def poll(self) -> dict[str, Any] | None:
         """Hear what it says; return the record once the case has ended, in whatever way, and None while it runs."""
@@ -183,10 +196,13 @@ class Worker:
         if outcome == "ok":
             self.log.unlink(missing_ok=True)
         known = sum(found["seconds"].values())
+        asked = self.job.configuration
+        seen = found.pop("configuration", None)
         return {
             "schema": SCHEMA,
             "key": self.job.case.key,
             "case": self.job.case.to_dict(),
+            **({} if asked is None else {"configuration": {"asked": asked.to_dict(), "seen": seen}}),
             "training": training_dict(self.job.training),
             "outcome": outcome,
             "message": message,
