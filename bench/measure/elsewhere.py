@@ -181,9 +181,7 @@ def seen(order: dict[str, Any], names: set[str], given: dict[str, str]) -> dict[
     return {
         "cores": sorted(allowed),
         "threads": len(list(Path("/proc/self/task").iterdir())),
-        "environment": {
-            n: v for n, v in os.environ.items() if n.startswith(host.DECIDING) or n in order["environment"]
-        },
+        "environment": {n: v for n, v in given.items() if n.startswith(host.DECIDING) or n in order["environment"]},
         "flags": flags,
         "accelerators": accelerators,
         "versions": host.versions() | versions,
