@@ -114,13 +114,20 @@ def main(order: dict[str, Any], connection: Connection) -> None:
     found = []
     for one in order["jobs"]:
         if one == CONTROL:
-            found.append({"key": CONTROL, "time": control(turns)})
+            found.append({"key": CONTROL, "outcome": "ok", "message": None, "time": control(turns)})
             continue
         case = Case.from_dict(one["case"])
         training: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in one["training"].items()}
         job = Job(case, Training(**training), None if one["series"] is None else Path(one["series"]))
         slow_down(case.engine, order["extra"].get(case.key, 0.0))
-        found.append({"key": case.key, **execute(job, threads=order["threads"], cache=cache, turns=turns)})
+        try:
+            measured = execute(job, threads=order["threads"], cache=cache, turns=turns)
+        except Exception as error:
+            if len(order["jobs"]) == 1:
+                raise
+            traceback.print_exc()
+            measured = {"outcome": "failed", "message": f"{type(error).__name__}: {error}"[-LAST_WORDS:]}
+        found.append({"key": case.key, "outcome": "ok", "message": None} | measured)
     engines = {one["case"]["engine"] for one in order["jobs"] if one != CONTROL}
     connection.send({"outcome": "ok", "message": None, "found": found, "configuration": seen(order, engines, given)})
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import groupby
 from multiprocessing.connection import Connection
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
-from bench.case.cases import Case, Job
+from bench.case.cases import Case
 
 PASSES = 2
 """Repetitions are made in two passes over all cases, so that minutes lie between two processes of a case."""
@@ -191,7 +191,11 @@ class Member:
         self.sampled, self.blocks, self.enough = self.sampled + 1, -1, False
 
 
-class Group:
+What = TypeVar("What")
+"""Of what a group is made: in a run jobs, each with a process of its own."""
+
+
+class Group(Generic[What]):
     """Starts cases one after another, then gives each its turn until all have ended.
 
     A case computes from its start until it asks for its first turn, so that compiling too has the machine to itself.
@@ -199,7 +203,7 @@ class Group:
     the same round.
     """
 
-    def __init__(self, jobs: Iterable[Job], start: Callable[[Job], Process]) -> None:
+    def __init__(self, jobs: Iterable[What], start: Callable[[What], Process]) -> None:
         self._waiting = deque(jobs)
         self._start = start
         self._members: list[Member] = []

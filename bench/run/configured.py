@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from bench.case.cases import Job
+from bench.case.cases import Job, Training
 from bench.case.configurations import Configuration
 from bench.machine.interpreters import ROOT, clean_environment
 from bench.measure import elsewhere
@@ -50,7 +50,15 @@ class OtherProcess:
 
 
 class OtherConnection(Connection):
-    """What such a process says is plain values: its signals are names, its findings a list."""
+    """What such a process says is plain values: its signals are names, its findings a list.
+
+    Attributes
+    ----------
+    several
+        Whether to hand the list on, and not the one thing that a worker's process finds.
+    """
+
+    several = False
 
     def recv(self) -> Any:
         """The next message, as a worker's own process would have sent it."""
@@ -58,7 +66,7 @@ class OtherConnection(Connection):
         if isinstance(message, str):
             return Signal[message]
         found = message.pop("found")
-        if len(found) == 1:
+        if len(found) == 1 and not self.several:
             return {name: value for name, value in found[0].items() if name != "key"} | message
         return message | {"seconds": {}, "warnings": []} | ({"found": found} if found else {})
 
@@ -94,11 +102,12 @@ class Order:
 
     def to_dict(self) -> dict[str, Any]:
         """As `bench.measure.elsewhere` reads it."""
-        asked = self.configuration
+        asked, usual = self.configuration, asdict(Training())
         jobs: list[Any] = [
             {
                 "case": job.case.to_dict(),
-                "training": asdict(job.training),
+                # What equals its default is left out: a commit that does not know the setting yet does the same.
+                "training": {k: v for k, v in asdict(job.training).items() if v != usual[k]},
                 "series": None if job.series is None else str(job.series),
             }
             for job in self.jobs
@@ -131,6 +140,7 @@ def start(order: Order, log: Path) -> tuple[Connection, OtherProcess]:
             pass_fds=[theirs.fileno()],
         )
         connection = OtherConnection(os.dup(ours.fileno()))
+        connection.several = order.control or len(order.jobs) > 1
     # One that ended at once is found by its exit code.
     with suppress(OSError):
         connection.send_bytes(json.dumps(order.to_dict()).encode())

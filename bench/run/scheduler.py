@@ -34,7 +34,7 @@ class Scheduler:
         self._done = done
         self._slots = limits.workers or len(os.sched_getaffinity(0))
         self._running: dict[int, Worker] = {}
-        self._group: Group | None = None
+        self._group: Group[Job] | None = None
         self._finished: set[str] = set()
         if self._waiting:
             self._logs.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ class Scheduler:
                 # What compiling costs is part of this measurement, so it takes nothing from the cache.
                 self._running[slot] = Worker(job, self._limits, self._log(job))
 
-    def _next_group(self) -> Group:
+    def _next_group(self) -> Group[Job]:
         kind = [job.case for job in self._waiting if job.case.kind == "time"]
         # Contexts of several processes on one GPU share its memory and are nothing that this suite has tried; but
         # configurations are compared with each other, so that theirs take turns all the same.
@@ -92,7 +92,7 @@ class Scheduler:
     def _log(self, job: Job) -> Path:
         return self._logs / (job.case.key.replace("/", "-") + ".log")
 
-    def _step_group(self, group: Group) -> None:
+    def _step_group(self, group: Group[Job]) -> None:
         record = group.step()
         if group.over:
             self._group = None
