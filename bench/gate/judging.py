@@ -196,6 +196,23 @@ def judge(
     return outcome
 
 
+class Busy:
+    """What other programs do from now on."""
+
+    def __init__(self) -> None:
+        self._before = self._now()
+
+    def other_load(self) -> float:
+        """Share of all cores that others took since; what this process started counts as its own once it has ended."""
+        passed, busy, own = (b - a for a, b in zip(self._before, self._now(), strict=True))
+        return max(0.0, busy - own) / (passed * (os.cpu_count() or 1))
+
+    @staticmethod
+    def _now() -> tuple[float, float, float]:
+        children, cpu = resource.getrusage(resource.RUSAGE_CHILDREN), psutil.cpu_times()
+        return time.perf_counter(), cpu.user + cpu.nice + cpu.system, children.ru_utime + children.ru_stime
+
+
 @dataclass
 class Measuring:
     """Makes rounds of fresh processes of two sides."""
@@ -229,7 +246,7 @@ class Measuring:
         keys = [job.case.key for job in jobs]
         logs: dict[str, list[float]] = {key: [] for key in (*keys, CONTROL)}
         base: list[float] = []
-        before = _busy()
+        busy = Busy()
         while True:
             found = self._round(ORDERS[len(base) % 2], jobs)
             for process in found:
@@ -246,7 +263,7 @@ class Measuring:
             self.say(f"{made} pairs in {spent / 60:.1f} minutes, widest interval ±{widest:.1%}")
             if (made >= least and deciding.enough(cases)) or spent * (1 + 1 / len(base)) > seconds:
                 break
-        return Pass(arrays, np.array(base), spent, _other_load(before, _busy()))
+        return Pass(arrays, np.array(base), spent, busy.other_load())
 
     def _round(self, sides: Sequence[str], jobs: Sequence[Job]) -> list[Process]:
         orders = []
@@ -255,20 +272,6 @@ class Measuring:
             extra = {job.case.key: self.extra for job in jobs} if side == "head" and self.extra else {}
             orders.append((side, Order(chosen.configuration, jobs, shares=True, control=True, extra=extra)))
         return rounds.measure(orders, self.logs)
-
-
-def _busy() -> tuple[float, float, float]:
-    """Seconds: on the clock, of all cores' work, and of the processes that this one has started and that ended."""
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = psutil.cpu_times()
-    busy = cpu.user + cpu.nice + cpu.system
-    return time.perf_counter(), busy, children.ru_utime + children.ru_stime
-
-
-def _other_load(before: tuple[float, float, float], after: tuple[float, float, float]) -> float:
-    """Share of all cores that other processes took in between."""
-    passed, busy, own = (b - a for a, b in zip(before, after, strict=True))
-    return max(0.0, busy - own) / (passed * (os.cpu_count() or 1))
 
 
 def _timed(measuring: Measuring, jobs: Sequence[Job], seconds: float) -> tuple[list[Row], list[Pass]]:

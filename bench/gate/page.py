@@ -67,7 +67,7 @@ def _times(outcome: Outcome) -> list[str]:
         "## Seconds per update, head / base",
         "",
         (
-            f"{pairs} pairs of fresh processes that took turns, in {first.seconds / 60:.0f} minutes. Intervals hold for "
+            f"{pairs} pairs of fresh processes, interleaved, in {first.seconds / 60:.0f} minutes. Intervals hold for "
             f"all cases together ({1 - 2 * ALPHA:.0%}); slower or faster means beyond {MARGIN:.0%}, and found again in "
             "fresh processes."
         ),
