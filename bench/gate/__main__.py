@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench import engines
 from bench.errors import PlanError
-from bench.gate import judging, page, sides
+from bench.gate import gate_page, judging, sides
 from bench.gate.deciding import HALF_WIDTH, MARGIN
 from bench.gate.judging import Exit, Outcome
 from bench.machine import interpreters
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         sides.tidy(commits)
     code = outcome.exit_code(strict=chosen.strict)
-    page.write(outcome, code, chosen.out)
+    gate_page.write(outcome, code, chosen.out)
     say(f"{chosen.out / 'gate.md'}: {outcome.summary_line} (exit {code})")
     return int(code)
 

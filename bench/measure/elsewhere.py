@@ -23,7 +23,7 @@ CONTROL = "control"
 """Key of the control case: a computation that no change of the suite or its framework can touch."""
 
 CONTROL_BLOCKS = 10
-CONTROL_BLOCK_S = 0.1
+CONTROL_BLOCK_S = 0.02
 BUFFER = bytes(2**16)
 
 
@@ -119,7 +119,7 @@ def main(order: dict[str, Any], connection: Connection) -> None:
         case = Case.from_dict(one["case"])
         training: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in one["training"].items()}
         job = Job(case, Training(**training), None if one["series"] is None else Path(one["series"]))
-        slow_down(case.engine, order["extra"].get(case.key, 0.0))
+        slow_down(case.engine, order["extra"].get(one["key"], 0.0))
         try:
             measured = execute(job, threads=order["threads"], cache=cache, turns=turns)
         except Exception as error:
@@ -127,7 +127,7 @@ def main(order: dict[str, Any], connection: Connection) -> None:
                 raise
             traceback.print_exc()
             measured = {"outcome": "failed", "message": f"{type(error).__name__}: {error}"[-LAST_WORDS:]}
-        found.append({"key": case.key, "outcome": "ok", "message": None} | measured)
+        found.append({"key": one["key"], "outcome": "ok", "message": None} | measured)
     engines = {one["case"]["engine"] for one in order["jobs"] if one != CONTROL}
     connection.send({"outcome": "ok", "message": None, "found": found, "configuration": seen(order, engines, given)})
 

@@ -105,6 +105,8 @@ class Order:
         asked, usual = self.configuration, asdict(Training())
         jobs: list[Any] = [
             {
+                # Another commit may name it otherwise.
+                "key": job.case.key,
                 "case": job.case.to_dict(),
                 # What equals its default is left out: a commit that does not know the setting yet does the same.
                 "training": {k: v for k, v in asdict(job.training).items() if v != usual[k]},
