@@ -20,13 +20,13 @@ from bench.case.configurations import Configuration
 from bench.gate import deciding, rounds
 from bench.gate.deciding import Floats, Verdict
 from bench.gate.judging import Busy
-from bench.gate.rounds import Process
+from bench.gate.rounds import Process, RoundError
 from bench.machine import host, interpreters
 from bench.measure.elsewhere import CONTROL, hash_times
 from bench.plan import planning, presets
 from bench.run.configured import Order
 
-SLOWDOWNS = (0.05, 0.07, 0.10, 0.20)
+SLOWDOWNS = (0.05, 0.10, 0.20)
 GATES = 1000
 MOST_PAIRS = 60
 """Pairs after which a resampled gate's time is spent."""
@@ -75,6 +75,9 @@ def _hash_seconds() -> float:
 
 
 def _line(found: Sequence[Process], other_load: float, seconds: float) -> dict[str, Any]:
+    for one in found:
+        if one.failures:
+            raise RoundError(f"side {one.side} failed: {one.failures}")
     plain = [one for one in found if one.side == "0"]
     ratios = {
         one.side: {key: rounds.log_ratio(one, plain[0], key) for key in one.blocks} for one in found if one.side != "0"

@@ -51,28 +51,6 @@ class Turns:
         self._connection.send("LEFT")
 
 
-class Slowed:
-    """A trainer that computes more in each update: what a gate must find.
-
-    Parameters
-    ----------
-    hashes
-        Hashes of 64 KiB beside each update.
-    """
-
-    def __init__(self, trainer: Any, hashes: float) -> None:
-        self._trainer, self._hashes = trainer, hashes
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._trainer, name)
-
-    def train(self, starts: Any, **options: Any) -> Any:
-        """Train, and hash."""
-        progress = self._trainer.train(starts, **options)
-        hash_times(round(self._hashes * len(starts)))
-        return progress
-
-
 def hash_times(times: int) -> None:
     """Compute this many hashes of 64 KiB."""
     for _ in range(times):
@@ -133,13 +111,27 @@ def main(order: dict[str, Any], connection: Connection) -> None:
 
 
 def slow_down(engine: str, hashes: float) -> None:
-    """Make every trainer of this engine compute more; None where there is nothing to add."""
+    """Make every trainer of this engine compute so many hashes beside each update: what a gate must find."""
     from bench import engines  # noqa: PLC0415
 
     made = engines.create(engine)
     usual: Any = getattr(made, "unslowed", made.trainer)
     made.unslowed = usual  # type: ignore[attr-defined]
-    made.trainer = (lambda work, kernel: Slowed(usual(work, kernel), hashes)) if hashes else usual  # type: ignore[method-assign]
+
+    def slowed(work: Any, kernel: str) -> Any:
+        trainer = usual(work, kernel)
+        # The trainer itself and nothing around it: an engine knows its own by their class.
+        train = trainer.train
+
+        def train_and_hash(starts: Any, **options: Any) -> Any:
+            progress = train(starts, **options)
+            hash_times(round(hashes * len(starts)))
+            return progress
+
+        trainer.train = train_and_hash
+        return trainer
+
+    made.trainer = slowed if hashes else usual  # type: ignore[method-assign]
 
 
 def seen(order: dict[str, Any], names: set[str], given: dict[str, str]) -> dict[str, Any]:
