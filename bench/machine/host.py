@@ -14,6 +14,8 @@ from typing import Any
 
 import psutil
 
+from bench.machine import sensors
+
 PACKAGES = (
     "tensorflow",
     "jax",
@@ -50,6 +52,7 @@ def fingerprint(accelerators: list[str]) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "accelerators": accelerators,
+        "accelerator_bytes": sensors.accelerator_bytes() if accelerators else [],
         **facts(),
         "environment": {name: value for name, value in os.environ.items() if name.startswith(DECIDING)},
     }
@@ -59,6 +62,25 @@ def fixed_sha256(machine: dict[str, Any]) -> str:
     """Fingerprint of the parts that may not change within a run."""
     text = json.dumps({name: machine[name] for name in FIXED}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def class_of(machine: dict[str, Any]) -> dict[str, Any]:
+    """What makes machines alike: a history goes on over an update of the system, and unlike machines never look alike.
+
+    Names of virtual CPUs say little ("AMD EPYC"), so caches and instruction sets count too; memory counts in GiB, since
+    what a kernel keeps for itself changes. Fields that a fingerprint of an older version lacks are None.
+    """
+    names = ("cpu", "architecture", "cores", "threads", "caches", "instruction_sets", "accelerators")
+    found = {name: machine.get(name) for name in names}
+    bytes_ = machine.get("memory_bytes")
+    found["memory_gib"] = None if bytes_ is None else round(bytes_ / 2**30)
+    found["accelerator_gib"] = [round(size / 2**30) for size in machine.get("accelerator_bytes") or []]
+    return found
+
+
+def class_sha256(machine: dict[str, Any]) -> str:
+    """Fingerprint of the class of a machine."""
+    return hashlib.sha256(json.dumps(class_of(machine), sort_keys=True).encode()).hexdigest()
 
 
 def versions() -> dict[str, str]:

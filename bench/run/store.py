@@ -62,6 +62,7 @@ class RunFolder:
             ),
             "machine": machine,
             "machine_sha256": machines.fixed_sha256(machine),
+            "machine_class_sha256": machines.class_sha256(machine),
             "versions": machines.versions(),
             "invocations": [],
         }
