@@ -23,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         effort,
         read,
     )
+    from reports.compare import hardware_page  # noqa: PLC0415
     from reports.render import write_report  # noqa: PLC0415
 
     failed = 0
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder = Path(name) if (Path(name) / "run.json").is_file() else chosen.results / name
         try:
             run = read(folder)
-            report = write_report(run)
+            report = (hardware_page.write if hardware_page.has_configurations(run) else write_report)(run)
             print(effort(run).line)
             print(report)
         except RunNotReadableError as error:

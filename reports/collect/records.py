@@ -131,6 +131,7 @@ class Record:
     seconds: dict[str, float]
     body: dict[str, Any] = field(repr=False)
     convergence: Convergence | None = field(default=None, repr=False)
+    configuration: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -156,4 +157,5 @@ class Record:
             seconds={name: float(value or 0) for name, value in (values.get("seconds") or {}).items()},
             body=body,
             convergence=Convergence.from_dict(body) if done and case.kind == "convergence" else None,
+            configuration=values.get("configuration") or {},
         )

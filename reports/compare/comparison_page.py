@@ -45,11 +45,16 @@ def write(found: Comparison, prices: dict[str, float], folder: Path) -> Path:
     report.write_text(markdown(title, parts), encoding="utf-8")
     (folder / "compare.html").write_text(page(title, parts), encoding="utf-8")
     (folder / "compare.json").write_text(json.dumps(to_dict(found, prices), indent=1), encoding="utf-8")
-    with (folder / "compare.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS)
+    write_frame(found, folder / "compare.csv")
+    return report
+
+
+def write_frame(found: Comparison, file: Path) -> None:
+    """Write one row a case and column, as CSV."""
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, FIELDS)
         writer.writeheader()
         writer.writerows(long_rows(found))
-    return report
 
 
 def sections(found: Comparison, prices: dict[str, float]) -> list[Section]:
@@ -58,12 +63,12 @@ def sections(found: Comparison, prices: dict[str, float]) -> list[Section]:
     parts = [
         Section("", tuple(summary(found))),
         _head(found.runs) if several else None,
-        _times(found),
-        _within(found.runs) if several else None,
-        _updates(found),
-        _memory(found),
+        times_section(found),
+        within_section(found.runs) if several else None,
+        updates_section(found),
+        memory_section(found),
         _to_target(found.runs, prices) if found.by in ("machine", "version") else None,
-        _not_compared(found),
+        not_compared_section(found),
         Section("How to read this", (READING,)),
     ]
     return [part for part in parts if part is not None]
@@ -72,9 +77,9 @@ def sections(found: Comparison, prices: dict[str, float]) -> list[Section]:
 READING = (
     "A ratio is a column's seconds over the base's: below 1 it is faster. Its 95 % interval rests on pairs of "
     "processes, one of each column, never on the blocks within one; the variances of all pairs are estimated together. "
-    f"**Faster** and **slower**: the interval lies beyond {MARGIN:.0%}; **same**: within; **inconclusive**: across. Machines were "
-    "not measured at the same time, so that what disturbed one for its whole run is in the ratio; configurations and "
-    "engines of one run were interleaved."
+    f"**Faster** and **slower**: the interval lies beyond {MARGIN:.0%}; **same**: within; **inconclusive**: across. "
+    "Machines were not measured at the same time, so that what disturbed one for its whole run is in the ratio; "
+    "configurations and engines of one run were interleaved."
 )
 
 
@@ -91,8 +96,8 @@ def summary(found: Comparison) -> list[str]:
             continue
         ratios = [cell.ratio.value for cell in cells if cell.ratio is not None]
         lines.append(
-            f"**{name}** takes {number(found.means[name])} times the seconds per update of {found.columns[0]} (geometric "
-            f"mean over the {count(found.in_mean, 'case')} that all columns have; single cases "
+            f"**{name}** takes {number(found.means[name])} times the seconds per update of {found.columns[0]} "
+            f"(geometric mean over the {count(found.in_mean, 'case')} that all columns have; single cases "
             f"{number(min(ratios))} to {number(max(ratios))}): {listing(parts)} of {count(len(ratios), 'case')}."
         )
     trained = found.of_kind("convergence")
@@ -120,7 +125,8 @@ def _line(one: Field) -> tuple[str, ...]:
     return (one.name, *one.values)
 
 
-def _times(found: Comparison) -> Section | None:
+def times_section(found: Comparison) -> Section | None:
+    """Seconds per update, case by case."""
     rows = found.of_kind("time")
     if not rows:
         return None
@@ -183,22 +189,24 @@ def within(runs: Sequence[Named]) -> list[Within]:
     return [Within(*key, tuple(one[key].training for one in found)) for key in found[0] if all(key in o for o in found)]
 
 
-def _within(runs: Sequence[Named]) -> Section | None:
+def within_section(runs: Sequence[Named], title: str = "Ratios within each machine") -> Section | None:
+    """Whether runs agree on the ratios that each formed of its own cases."""
     found = within(runs)
     if not found:
         return None
     counts = Counter(one.agreement for one in found)
     text = (
-        f"Ratios of two cases of one run: do the machines agree on what is faster, and by how much? Of {len(found)} that "
-        f"all runs formed, {counts['agree']} agree (the intervals overlap), {counts['differ in size']} differ in size but "
-        f"not in direction, {counts['reversed']} are reversed (below 1 here, above 1 there) and {counts['differ']} differ "
-        "in that one run cannot distinguish them from 1."
+        "Ratios of two cases of one run: is the same thing faster on each, and by as much? Of "
+        f"{len(found)} that all formed, {counts['agree']} agree (the intervals overlap), {counts['differ in size']} "
+        f"differ in size but not in direction, {counts['reversed']} are reversed (below 1 here, above 1 there) and "
+        f"{counts['differ']} differ in that one cannot distinguish them from 1."
     )
     rows = [(one.what, one.where, *map(formatting.ratio, one.ratios), one.agreement) for one in found]
-    return Section("Ratios within each machine", (text,), ("ratio", "case", *(o.name for o in runs), ""), tuple(rows))
+    return Section(title, (text,), ("ratio", "case", *(o.name for o in runs), ""), tuple(rows))
 
 
-def _updates(found: Comparison) -> Section | None:
+def updates_section(found: Comparison) -> Section | None:
+    """Settings whose updates to target are not the same in every seed."""
     other = [
         row
         for row in found.of_kind("convergence")
@@ -219,7 +227,8 @@ def _updates(found: Comparison) -> Section | None:
     return Section("Updates to target", (text,), tuple(header), tuple(rows))
 
 
-def _memory(found: Comparison) -> Section | None:
+def memory_section(found: Comparison) -> Section | None:
+    """Peaks of memory, case by case."""
     rows = found.of_kind("memory")
     if not rows:
         return None
@@ -279,7 +288,8 @@ def _to_target(runs: Sequence[Named], prices: dict[str, float]) -> Section | Non
     return Section("Cost to target", (text,), ("setting", "kernel", *(one.name for one in runs)), tuple(lines))
 
 
-def _not_compared(found: Comparison) -> Section | None:
+def not_compared_section(found: Comparison) -> Section | None:
+    """What is missing, failed or incomparable, and why."""
     gone = {Verdict.MISSING, Verdict.FAILED, Verdict.NO_BASE, Verdict.INCOMPARABLE}
     rows = [
         (row.case.kind, row.label, cell.column, f"{cell.verdict} ({cell.reason})")
@@ -352,7 +362,8 @@ def _html_row(cells: Iterable[str], tag: str) -> str:
 
 FIELDS = (
     "column", "run", "kind", "task", "dial", "cell", "regime", "layers", "units", "window", "batch_size", "kernel",
-    "engine", "device", "dtype", "configuration", "value", "unit", "spread", "ratio", "low", "high", "verdict", "reason",
+    "engine", "device", "dtype", "configuration", "value", "unit", "spread", "ratio", "low", "high", "verdict",
+    "reason",
 )  # fmt: skip
 UNITS = {"time": "s per update", "memory": "bytes", "convergence": "updates to target"}
 

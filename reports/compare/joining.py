@@ -207,8 +207,15 @@ def join(runs: Sequence[Named], by: str = "machine", base: str | None = None) ->
             so_far = cells[column].records if column in cells else ()
             cells[column] = Measured(one.name, (*so_far, record))
     order = _order(list(columns), base, by)
+    skipped: dict[tuple[str, str, Case], str] = {}
+    for one in runs:
+        for refused in one.run.about.get("refused") or ():
+            case = Case.from_dict(refused["case"])
+            run = one.name if by in OF_CASE and len(runs) > 1 else ""
+            row = case.replace(repetition=0, **dict.fromkeys(changing, ""))
+            skipped[run, _column(one, case, by, runs), row] = str(refused["reason"])
     every = sorted(found.items(), key=lambda item: (item[0][0], _place(item[0][1])))
-    rows = _judged(every, order)
+    rows = _judged(every, order, skipped)
     if not any(cell.verdict not in (Verdict.MISSING, Verdict.NO_BASE) for row in rows for cell in row.cells[1:]):
         raise CompareError(
             f"{listing(order)} have no case in common: compare runs of one preset, or of presets that share cases"
@@ -259,7 +266,11 @@ def _order(columns: list[str], base: str | None, by: str) -> list[str]:
     return [first, *(name for name in columns if name != first)]
 
 
-def _judged(every: list[tuple[tuple[str, Case], dict[str, Measured]]], order: list[str]) -> list[Row]:
+def _judged(
+    every: list[tuple[tuple[str, Case], dict[str, Measured]]],
+    order: list[str],
+    skipped: dict[tuple[str, str, Case], str],
+) -> list[Row]:
     base = order[0]
     logs: dict[tuple[int, str], FloatArray] = {}
     for number, ((_, case), measured) in enumerate(every):
@@ -275,7 +286,17 @@ def _judged(every: list[tuple[tuple[str, Case], dict[str, Measured]]], order: li
         for name in order[1:]:
             ratio = moderated_ratio(logs[number, name], known[name]) if (number, name) in logs else None
             cells.append(_cell(case, name, measured.get(base), measured.get(name), ratio))
-        found.append(Row(case, run, tuple(cells)))
+        why = [skipped.get((run, cell.column, case)) for cell in cells]
+        found.append(
+            Row(
+                case,
+                run,
+                tuple(
+                    replace(cell, reason=f"skipped: {reason}") if cell.verdict is Verdict.MISSING and reason else cell
+                    for cell, reason in zip(cells, why, strict=True)
+                ),
+            )
+        )
     return found
 
 
