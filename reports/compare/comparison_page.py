@@ -179,6 +179,15 @@ class Within:
         overlap = max(one.low for one in self.ratios) <= min(one.high for one in self.ratios)
         return "agree" if overlap else "differ in size" if len(directions) == 1 else "differ"
 
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds it."""
+        return {
+            "what": self.what,
+            "case": self.where,
+            "ratios": [[_finite(one.value), _finite(one.low), _finite(one.high)] for one in self.ratios],
+            "agreement": self.agreement,
+        }
+
 
 def within(runs: Sequence[Named]) -> list[Within]:
     """Ratios that every run formed of its own cases, such as stateful / stateless and XLA / loop."""
@@ -398,15 +407,7 @@ def to_dict(found: Comparison, prices: dict[str, float]) -> dict[str, Any]:
         "summary": summary(found),
         "geometric_means": {name: _finite(value) for name, value in found.means.items()},
         "cases_in_mean": found.in_mean,
-        "within_machine": [
-            {
-                "what": one.what,
-                "case": one.where,
-                "ratios": [[_finite(r.value), _finite(r.low), _finite(r.high)] for r in one.ratios],
-                "agreement": one.agreement,
-            }
-            for one in (within(found.runs) if several else [])
-        ],
+        "within_machine": [one.to_dict() for one in (within(found.runs) if several else [])],
         "to_target": [
             {key: _finite(value) if isinstance(value, float) else value for key, value in row.items()}
             for row in targets(found.runs, prices)

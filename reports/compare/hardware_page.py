@@ -46,7 +46,11 @@ def write(run: Run, folder: Path | None = None) -> Path:
     report.write_text(comparison_page.markdown(title, parts), encoding="utf-8")
     (folder / "report.html").write_text(comparison_page.page(title, parts), encoding="utf-8")
     comparison_page.write_frame(found, folder / "frame.csv")
-    values = comparison_page.to_dict(found, {}) | {"crossings": [one.to_dict() for one in crossings(found)]}
+    every = comparison_page.within([Named(name, of_configuration(run, name)) for name in found.columns])
+    values = comparison_page.to_dict(found, {}) | {
+        "crossings": [one.to_dict() for one in crossings(found)],
+        "within_configuration": [one.to_dict() for one in every],
+    }
     (folder / "summary.json").write_text(json.dumps(values, indent=1), encoding="utf-8")
     return report
 
