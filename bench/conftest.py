@@ -5,11 +5,11 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bench import engines
+from bench.case.record import Record, Timing
 from bench.errors import PlanError, RunFolderError
 from bench.plan import csv_series, planning, presets
 from bench.plan.csv_series import lines as own_lines
@@ -138,7 +138,7 @@ def _say(config: pytest.Config, text: str) -> None:
 
 
 @pytest.fixture
-def record(case_id: str, request: pytest.FixtureRequest) -> dict[str, Any]:
+def record(case_id: str, request: pytest.FixtureRequest) -> Record:
     """Return the record of this test's case, from disk or from running it now.
 
     Durations of a time case are put into pytest-benchmark's statistics.
@@ -150,12 +150,11 @@ def record(case_id: str, request: pytest.FixtureRequest) -> dict[str, Any]:
         # No case after this one could be recorded either.
         pytest.exit(f"cannot write results: {error}. Make room and run the same command again.", returncode=3)
     # Of time cases alone: seconds of a convergence case are those of a trainer with many models, which rank nothing.
-    durations = record.get("time", {}).get("seconds_per_update")
-    if durations:
-        case = record["case"]
-        group = f"{kind} {case['task']} L{case['window']} b{case['batch_size']} u{case['units']} x{case['layers']}"
+    if isinstance(record.body, Timing):
+        case, durations = record.case, record.body.seconds_per_update
+        group = f"{kind} {case.task} L{case.window} b{case.batch_size} u{case.units} x{case.layers}"
         request.node.add_marker(pytest.mark.benchmark(timer=replay_timer(durations), group=group))
         benchmark = request.getfixturevalue("benchmark")
-        benchmark.extra_info.update(case)
+        benchmark.extra_info.update(case.to_dict())
         benchmark.pedantic(nothing, rounds=len(durations), iterations=1)
     return record

@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from bench.case.cases import Case
 from bench.machine import host
 from reports import formatting
 from reports.collect.grouping import case_name
@@ -45,22 +48,19 @@ def entries(run: Run) -> list[dict[str, Any]]:
     HistoryError
         If nothing says when or where it ran.
     """
-    invocations, machine = run.about.get("invocations") or [], run.about.get("machine")
-    if not invocations or not machine:
-        raise HistoryError(
-            f"{run.folder} has no run.json that tells when and where it ran; copy the whole folder again"
-        )
-    git = invocations[0].get("git") or {}
+    if run.about is None or not run.invocations:
+        raise HistoryError(f"{run.folder} has no run.json that tells when and where it ran; copy the folder again")
+    git, machine = run.invocations[0].git, run.about.machine
     common = {
         "schema": SCHEMA,
         "run": run.name,
-        "started": invocations[0]["started"],
-        "machine_class": host.class_sha256(machine),
-        "cpu": machine.get("cpu"),
-        "accelerators": machine.get("accelerators") or [],
-        "commit": git.get("commit"),
-        "dirty": git.get("dirty"),
-        "versions": run.about.get("versions") or {},
+        "started": run.invocations[0].started,
+        "machine_class": host.class_sha256(msgspec.to_builtins(machine)),
+        "cpu": machine.cpu,
+        "accelerators": machine.accelerators,
+        "commit": git.commit if git else None,
+        "dirty": git.dirty if git else None,
+        "versions": run.versions,
     }
     found = []
     ways = dict.fromkeys(record.case.configuration for record in run.of_kind("time"))
@@ -131,6 +131,12 @@ class Trend:
     machine_class: str
     key: str
     points: tuple[dict[str, Any], ...]
+
+    @property
+    def name(self) -> str:
+        """The case, for people."""
+        case = msgspec.convert(self.points[0]["case"], Case)
+        return case_name(case) + (f" ({case.configuration})" if case.configuration else "")
 
     @property
     def seconds(self) -> list[float]:
@@ -206,7 +212,7 @@ def _page(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
         yield from ("", "| case | runs | course | first | newest | break |", "|---|--:|---|--:|--:|---|")
         for one in here:
             yield (
-                f"| {table_cell(case_name(one.points[0]['case']))} | {len(one.points)} | {one.bars} | "
+                f"| {table_cell(one.name)} | {len(one.points)} | {one.bars} | "
                 f"{formatting.seconds(one.seconds[0])} | {formatting.seconds(one.seconds[-1])} | {_break(one)} |"
             )
         gone = [one for one in here if one.points[-1]["started"] != newest]

@@ -2,9 +2,11 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports import formatting
@@ -50,6 +52,12 @@ def write_report(run: Run, folder: Path | None = None) -> Path:
 
 def render(found: Analysis, captions: dict[str, str]) -> str:
     """Fill the template; `captions` holds those of the figures that were drawn, by name."""
+    return _environment().get_template("report.md.j2").render(**_values(found, captions))
+
+
+@cache
+def _environment() -> Environment:
+    """Templates are compiled once a process, which takes longer than filling them."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
@@ -78,15 +86,14 @@ def render(found: Analysis, captions: dict[str, str]) -> str:
         "limited": formatting.limited,
         "sentence": sentence,
     }
-    return environment.get_template("report.md.j2").render(**_values(found, captions))
+    return environment
 
 
 def _values(found: Analysis, captions: dict[str, str]) -> dict[str, Any]:
     sizes = sorted({one.a.n for one in found.declared})
-    about = found.run.about
     return cost_values(found.costs) | {
         "run": found.run,
-        "about": about,
+        "machine": msgspec.to_builtins(found.run.machine),
         "found": found,
         "captions": captions,
         "costs_first": found.about_costs,

@@ -20,9 +20,7 @@ from bench.gate.sides import Side
 from bench.machine import host
 from bench.measure.elsewhere import CONTROL
 from bench.plan.planning import Plan
-from bench.plan.presets import Limits
 from bench.run.configured import Order
-from bench.run.worker import Worker
 
 MEMORY_SHARE, MEMORY_BYTES = 0.02, 4 * 2**20
 """A memory peak counts as changed beyond the larger of the two."""
@@ -299,12 +297,13 @@ def _counted(
     missing: dict[str, str] = {}
     for job in jobs:
         say(job.case.key)
-        ours, theirs = (_record(job, side, logs) for side in (base, head))
-        if theirs["outcome"] != "ok":
-            raise RoundError(f"{job.case.key} {theirs['outcome']} on head: {theirs['message']}")
-        if ours["outcome"] != "ok":
-            missing[job.case.key] = str(ours["message"])
-        elif job.case.kind == "memory":
+        theirs = _found(job, head, logs)
+        try:
+            ours = _found(job, base, logs)
+        except RoundError as error:
+            missing[job.case.key] = str(error)
+            continue
+        if job.case.kind == "memory":
             memory.append(_memory(job, ours, theirs, head, logs))
         else:
             a, b = (_updates(one) for one in (ours, theirs))
@@ -317,25 +316,22 @@ def _memory(job: Job, base: dict[str, Any], head: dict[str, Any], side: Side, lo
     limit = max(MEMORY_SHARE * a, MEMORY_BYTES)
     if b > a + limit:
         # Once more in a fresh process: a claim must recur.
-        again = _record(job, side, logs)
-        b = min(b, int(again["memory"]["allocator_peak_bytes"])) if again["outcome"] == "ok" else b
+        b = min(b, int(_found(job, side, logs)["memory"]["allocator_peak_bytes"]))
     return Counted(job.case.key, a, b, abs(b - a) > limit)
 
 
-def _updates(record: dict[str, Any]) -> list[Any]:
+def _updates(found: dict[str, Any]) -> list[Any]:
     return [
         [one["role"], one["seed"], one["learning_rate"], one["updates_to_target"]]
-        for one in record["convergence"]["replicates"]
+        for one in found["convergence"]["replicates"]
     ]
 
 
-def _record(job: Job, side: Side, logs: Path) -> dict[str, Any]:
-    logs.mkdir(parents=True, exist_ok=True)
-    configured = replace(job, case=job.case.replace(configuration=side.name), configuration=side.configuration)
-    worker = Worker(configured, Limits(), logs / f"{side.name}.log")
-    while (record := worker.poll()) is None:
-        worker.wait(0.1)
-    return record
+def _found(job: Job, side: Side, logs: Path) -> dict[str, Any]:
+    configuration, threads = side.configuration, None
+    if job.case.kind == "convergence":
+        configuration, threads = replace(configuration, cores=1), 1
+    return rounds.alone(side.name, Order(configuration, [job], threads=threads), logs)
 
 
 def to_dict(outcome: Outcome, code: Exit) -> dict[str, Any]:

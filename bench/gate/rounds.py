@@ -32,7 +32,7 @@ class Measuring:
         self.told: Signal | None = None
         self._number, self._side, self._log = number, side, log
         self._begin = time.perf_counter()
-        self._connection, self._process = configured.start(order, log)
+        self._connection, self._process = configured.start(order, log, several=True)
 
     def poll(self) -> dict[str, Any] | None:
         """Hear what it says; what it found once it has ended.
@@ -108,7 +108,7 @@ def measure(orders: Sequence[tuple[str, Order]], logs: Path) -> list[Process]:
         return Measuring(number, side, order, logs / f"{number}-{side}.log")
 
     # A group knows jobs only to start them: here their numbers.
-    group: Group[int] = Group(range(len(orders)), begin)
+    group: Group[int, dict[str, Any]] = Group(range(len(orders)), begin)
     found: dict[int, Process] = {}
     try:
         while not group.over:
@@ -118,6 +118,25 @@ def measure(orders: Sequence[tuple[str, Order]], logs: Path) -> list[Process]:
     finally:
         group.stop()
     return [found[number] for number in range(len(orders))]
+
+
+def alone(side: str, order: Order, logs: Path) -> dict[str, Any]:
+    """What a process found that measures one job and takes no turns.
+
+    Raises
+    ------
+    RoundError
+        If it ended without an answer.
+    """
+    logs.mkdir(parents=True, exist_ok=True)
+    process = Measuring(0, side, order, logs / f"{side}.log")
+    try:
+        while (answer := process.poll()) is None:
+            process.wait(0.1)
+    finally:
+        process.kill()
+    found: dict[str, Any] = answer["found"][0]
+    return found
 
 
 def _read(answer: dict[str, Any]) -> Process:

@@ -94,7 +94,8 @@ def main(order: dict[str, Any], connection: Connection) -> None:
         if one == CONTROL:
             found.append({"key": CONTROL, "outcome": "ok", "message": None, "time": control(turns)})
             continue
-        case = Case.from_dict(one["case"])
+        # A commit that does not know a field has the usual for it.
+        case = Case(**{name: one["case"][name] for name in Case.__dataclass_fields__ if name in one["case"]})
         training: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in one["training"].items()}
         job = Job(case, Training(**training), None if one["series"] is None else Path(one["series"]))
         slow_down(case.engine, order["extra"].get(one["key"], 0.0))
@@ -105,9 +106,19 @@ def main(order: dict[str, Any], connection: Connection) -> None:
                 raise
             traceback.print_exc()
             measured = {"outcome": "failed", "message": f"{type(error).__name__}: {error}"[-LAST_WORDS:]}
-        found.append({"key": one["key"], "outcome": "ok", "message": None} | measured)
+        found.append({"key": one["key"], "outcome": "ok", "message": None} | plain(measured))
     engines = {one["case"]["engine"] for one in order["jobs"] if one != CONTROL}
     connection.send({"outcome": "ok", "message": None, "found": found, "configuration": seen(order, engines, given)})
+
+
+def plain(measured: dict[str, Any]) -> dict[str, Any]:
+    """The same without types, which the process that started this one may have defined otherwise."""
+    try:
+        import msgspec  # noqa: PLC0415 - commits that have no need of it return plain values
+    except ImportError:
+        return measured
+    values: dict[str, Any] = msgspec.to_builtins(measured)
+    return values
 
 
 def slow_down(engine: str, hashes: float) -> None:

@@ -7,9 +7,14 @@ from typing import Any
 import tasks
 from bench import engines
 from bench.case.cases import Job
+from bench.case.record import Body
 from bench.measure import convergence, memory, timing, workload
 from bench.measure.interleave import Alone, Turns
+from bench.warnings import Warn
 from tasks.csv_series.series import CsvSeries, Prepared
+
+Found = tuple[Body, dict[str, float], list[Warn]]
+"""What a measurement gives: the record's part, seconds by phase, and warnings."""
 
 
 def execute(
@@ -40,12 +45,15 @@ def execute(
     # Each engine in a folder of its own, so that none takes another's file for its own.
     engine.configure(threads=threads, device=case.device, cache=cache and cache / case.engine)
     load = workload.build(case, job.training)
-    result, seconds, warnings = {
-        "convergence": lambda: convergence.measure(load, engine),
-        "time": lambda: timing.measure(load, engine, turns or Alone()),
-        "memory": lambda: memory.measure(load, engine),
-    }[case.kind]()
-    return {"seconds": seconds, "warnings": [str(code) for code in warnings], case.kind: result}
+    found: Found
+    if case.kind == "convergence":
+        found = convergence.measure(load, engine)
+    elif case.kind == "time":
+        found = timing.measure(load, engine, turns or Alone())
+    else:
+        found = memory.measure(load, engine)
+    result, seconds, warnings = found
+    return {"seconds": seconds, "warnings": warnings, case.kind: result}
 
 
 def one_core(core: int) -> None:

@@ -145,7 +145,11 @@ class Interleaved:
         self._connection.send(Signal.LEFT)
 
 
-class Process(Protocol):
+Found = TypeVar("Found", covariant=True)  # noqa: PLC0105 - as short as what it is of
+"""What a process has found once it has ended: in a run a record."""
+
+
+class Process(Protocol[Found]):
     """A case's process as its `Group` needs it; `bench.run.worker.Worker` is one.
 
     Attributes
@@ -156,7 +160,7 @@ class Process(Protocol):
 
     told: Signal | None
 
-    def poll(self) -> dict[str, Any] | None:
+    def poll(self) -> Found | None:
         """Hear what it says; its record once it has ended."""
 
     def wait(self, seconds: float) -> None:
@@ -181,7 +185,7 @@ class Member:
         Blocks that it has made in the present one.
     """
 
-    process: Process
+    process: Process[Any]
     sampled: int = 0
     blocks: int = -1
     enough: bool = False
@@ -195,7 +199,7 @@ What = TypeVar("What")
 """Of what a group is made: in a run jobs, each with a process of its own."""
 
 
-class Group(Generic[What]):
+class Group(Generic[What, Found]):
     """Starts cases one after another, then gives each its turn until all have ended.
 
     A case computes from its start until it asks for its first turn, so that compiling too has the machine to itself.
@@ -203,7 +207,7 @@ class Group(Generic[What]):
     the same round.
     """
 
-    def __init__(self, jobs: Iterable[What], start: Callable[[What], Process]) -> None:
+    def __init__(self, jobs: Iterable[What], start: Callable[[What], Process[Found]]) -> None:
         self._waiting = deque(jobs)
         self._start = start
         self._members: list[Member] = []
@@ -214,7 +218,7 @@ class Group(Generic[What]):
         """Whether every case has ended."""
         return not (self._waiting or self._members)
 
-    def step(self) -> dict[str, Any] | None:
+    def step(self) -> Found | None:
         """Give a turn where nobody computes, and wait a moment; the record of a case that has ended, or None."""
         if self._computing is None:
             self._computing = self._next()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import tasks
-from bench.case.cases import Case, Training
+from bench.case.cases import Case, Training, burn_in_steps
 from bench.case.regimes import REGIMES
 from bench.engines.base import Array, HeldOut, Layout, Network, Work
 from bench.measure import initial_weights
@@ -104,8 +104,7 @@ def build(case: Case, training: Training) -> Workload:
     """
     task = _task(case.task, case.dial)
     series = task.series()
-    burn_in = round(training.burn_in * case.window) if REGIMES[case.regime].burn_in else 0
-    schedule = Schedule(case.regime, series.train_rows, case.window, case.batch_size, burn_in)
+    schedule = Schedule(case.regime, series.train_rows, case.window, case.batch_size, burn_in_steps(case, training))
     # What an update costs depends on shapes alone: such a case needs room for a window, not for a whole batch of them.
     (schedule if case.kind == "convergence" or training.whole_epochs else replace(schedule, batch_size=1)).check()
     network = Network(

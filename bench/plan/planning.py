@@ -3,7 +3,6 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from bench import engines
 from bench.case.cases import KINDS, Case, Job, Training
@@ -116,14 +115,3 @@ def _cannot_run(case: Case, training: Training) -> str | None:
     except PlanError as error:
         return str(error)
     return None
-
-
-def describe(plan: Plan) -> dict[str, Any]:
-    """The plan as ``run.json`` holds it."""
-    return {
-        "plan": [job.case.to_dict() for job in plan.jobs],
-        "plan_sha256": plan.sha256,
-        "family": plan.family,
-        **({"configurations": [one.to_dict() for one in plan.configurations]} if plan.configurations else {}),
-        "refused": [{"case": case.to_dict(), "reason": reason} for case, reason in plan.left_out],
-    }

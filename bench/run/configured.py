@@ -12,11 +12,19 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bench.case.cases import Job, Training
 from bench.case.configurations import Configuration
+from bench.case.record import Convergence, Memory, Timing
 from bench.machine.interpreters import ROOT, clean_environment
 from bench.measure import elsewhere
 from bench.measure.interleave import Signal
+
+ALLOCATOR_COUNTS_ALL = "TF_CPU_ALLOCATOR_USE_BFC"
+"""TensorFlow's plain CPU allocator counts large blocks only; this one counts all, but must be chosen before import."""
+
+BODIES = {"convergence": Convergence, "time": Timing, "memory": Memory}
 
 
 class OtherProcess:
@@ -67,7 +75,7 @@ class OtherConnection(Connection):
             return Signal[message]
         found = message.pop("found")
         if len(found) == 1 and not self.several:
-            return {name: value for name, value in found[0].items() if name != "key"} | message
+            return {name: _typed(name, value) for name, value in found[0].items() if name != "key"} | message
         return message | {"seconds": {}, "warnings": []} | ({"found": found} if found else {})
 
 
@@ -127,10 +135,17 @@ class Order:
         }
 
 
-def start(order: Order, log: Path) -> tuple[Connection, OtherProcess]:
-    """Start a process, its output going to the log; a connection to it."""
+def start(order: Order, log: Path, *, several: bool = False) -> tuple[Connection, OtherProcess]:
+    """Start a process, its output going to the log; a connection to it.
+
+    Parameters
+    ----------
+    several
+        Whether to hand on the list of what it found, as plain values, and not the one thing that a worker expects.
+    """
     ours, theirs = socket.socketpair()
     asked = order.configuration
+    counting = {ALLOCATOR_COUNTS_ALL: "true"} if any(job.case.kind == "memory" for job in order.jobs) else {}
     with ours, theirs, log.open("ab") as output:
         started = subprocess.Popen(  # noqa: S603 - the interpreter that the user names, our own code
             # -P: its folder is no place to import from.
@@ -138,15 +153,19 @@ def start(order: Order, log: Path) -> tuple[Connection, OtherProcess]:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env=clean_environment() | asked.environment,
+            env=clean_environment() | asked.environment | counting,
             pass_fds=[theirs.fileno()],
         )
         connection = OtherConnection(os.dup(ours.fileno()))
-        connection.several = order.control or len(order.jobs) > 1
+        connection.several = several
     # One that ended at once is found by its exit code.
     with suppress(OSError):
         connection.send_bytes(json.dumps(order.to_dict()).encode())
     return connection, OtherProcess(started)
+
+
+def _typed(name: str, value: Any) -> Any:
+    return msgspec.convert(value, BODIES[name]) if name in BODIES else value
 
 
 def cores_of(asked: Configuration, first: int = 0) -> list[int] | None:

@@ -1,10 +1,11 @@
 """One line a case: which, how many of how many, what it found, time left; the same in a terminal and in a log."""
 
+import math
 import statistics
 import time
-from typing import Any
 
 from bench.case.cases import Job
+from bench.case.record import Convergence, Memory, Record, Timing
 
 
 class Progress:
@@ -18,14 +19,14 @@ class Progress:
         self._begin = time.perf_counter()
         self._seconds: dict[str, list[float]] = {}
 
-    def line(self, record: dict[str, Any]) -> str:
+    def line(self, record: Record) -> str:
         """Describe a case that has just ended."""
         self._count += 1
-        kind = self._todo.pop(record["key"], record["case"]["kind"])
-        total = record["seconds"]["total"]
+        kind = self._todo.pop(record.key, record.case.kind)
+        total = record.seconds.total
         self._seconds.setdefault(kind, []).append(total)
         width = len(str(self._total))
-        return f"[{self._count:>{width}}/{self._total}] {record['key']}: {found(record)} · {total:.1f} s{self._left()}"
+        return f"[{self._count:>{width}}/{self._total}] {record.key}: {found(record)} · {total:.1f} s{self._left()}"
 
     def _left(self) -> str:
         if not self._todo:
@@ -39,30 +40,29 @@ class Progress:
         return f" · about {duration(left)} left"
 
 
-def found(record: dict[str, Any]) -> str:
+def found(record: Record) -> str:
     """What a case found, in a few words."""
-    if record["outcome"] != "ok":
-        first = (record["message"] or "").strip().splitlines()
-        return f"{record['outcome'].upper()}: {first[-1][:100] if first else 'no last words'}"
-    if result := record.get("convergence"):
-        runs = [r for r in result["replicates"] if r["role"] == "evaluation"]
-        updates = sorted(r["updates_to_target"] for r in runs if r["reached"])
-        best = statistics.median(min(r["error"]) for r in runs)
-        median = f", median {updates[len(updates) // 2]} updates" if updates else ""
-        return (
-            f"target {result['target']:.3g} reached by {len(updates)} of {len(runs)}{median}; "
-            f"best error {best:.3g} at rate {result['chosen_rate']:g}"
-        )
-    if result := record.get("time"):
-        seconds = statistics.median(result["seconds_per_update"])
-        return (
-            f"{1e3 * seconds:.4g} ms an update, compile {result['compile_seconds']:.2g} s, ran {result['kernel_seen']}"
-        )
-    result = record["memory"]
-    return (
-        f"allocator {result['allocator_peak_bytes'] / 2**20:.3g} MiB, "
-        f"resident {result['resident_peak_bytes'] / 2**20:.0f} MiB"
-    )
+    match record.body:
+        case Convergence() as result:
+            runs = result.evaluation
+            updates = sorted(one.spent for one in runs if one.reached)
+            best = statistics.median(min((e for e in one.error if e is not None), default=math.inf) for one in runs)
+            median = f", median {updates[len(updates) // 2]} updates" if updates else ""
+            return (
+                f"target {result.target:.3g} reached by {len(updates)} of {len(runs)}{median}; "
+                f"best error {best:.3g} at rate {result.chosen_rate:g}"
+            )
+        case Timing() as result:
+            seconds = statistics.median(result.seconds_per_update)
+            return f"{1e3 * seconds:.4g} ms an update, compile {result.compile_seconds:.2g} s, ran {result.kernel_seen}"
+        case Memory() as result:
+            return (
+                f"allocator {(result.allocator_peak_bytes or 0) / 2**20:.3g} MiB, "
+                f"resident {result.resident_peak_bytes / 2**20:.0f} MiB"
+            )
+        case None:
+            first = (record.message or "").strip().splitlines()
+            return f"{record.outcome.upper()}: {first[-1][:100] if first else 'no last words'}"
 
 
 def duration(seconds: float) -> str:

@@ -5,9 +5,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from bench.case.cases import Job
+from bench.case.record import Record
 from bench.measure.interleave import Group, first_group
 from bench.plan.presets import Limits
 from bench.run.worker import Worker
@@ -25,7 +25,7 @@ class Scheduler:
         limits: Limits,
         logs: Path,
         cache: Path,
-        done: Callable[[dict[str, Any]], None],
+        done: Callable[[Record], None],
     ) -> None:
         self._waiting = deque(jobs)
         self._limits = limits
@@ -34,7 +34,7 @@ class Scheduler:
         self._done = done
         self._slots = limits.workers or len(os.sched_getaffinity(0))
         self._running: dict[int, Worker] = {}
-        self._group: Group[Job] | None = None
+        self._group: Group[Job, Record] | None = None
         self._finished: set[str] = set()
         if self._waiting:
             self._logs.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ class Scheduler:
                 # What compiling costs is part of this measurement, so it takes nothing from the cache.
                 self._running[slot] = Worker(job, self._limits, self._log(job))
 
-    def _next_group(self) -> Group[Job]:
+    def _next_group(self) -> Group[Job, Record]:
         kind = [job.case for job in self._waiting if job.case.kind == "time"]
         # Contexts of several processes on one GPU share its memory and are nothing that this suite has tried; but
         # configurations are compared with each other, so that theirs take turns all the same.
@@ -92,12 +92,12 @@ class Scheduler:
     def _log(self, job: Job) -> Path:
         return self._logs / (job.case.key.replace("/", "-") + ".log")
 
-    def _step_group(self, group: Group[Job]) -> None:
+    def _step_group(self, group: Group[Job, Record]) -> None:
         record = group.step()
         if group.over:
             self._group = None
         if record is not None:
-            self._finished.add(record["key"])
+            self._finished.add(record.key)
             self._done(record)
 
     def _collect(self) -> None:
@@ -106,5 +106,5 @@ class Scheduler:
             record = worker.poll()
             if record is not None:
                 del self._running[slot]
-                self._finished.add(record["key"])
+                self._finished.add(record.key)
                 self._done(record)

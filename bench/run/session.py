@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.case.cases import Job
+from bench.case.record import Record
 from bench.errors import PlanError
 from bench.machine import ceilings, host
 from bench.plan.planning import Plan
@@ -62,7 +63,7 @@ class Session:
         self._run.open(self.preset, self.plan, host.fingerprint(accelerators), ROOT, self.command)
         for line in self._run.torn:
             self.say(line)
-        finished = {key for key, record in self._run.records.items() if record["outcome"] == "ok" or not self.retry}
+        finished = {key for key, record in self._run.records.items() if record.outcome == "ok" or not self.retry}
         todo = [replace(job, series=self._run.series) for job in jobs if job.case.key not in finished]
         workers = self.preset.limits.workers or host.usable_cores()
         self._progress = Progress(todo, len(jobs) - len(todo), workers)
@@ -94,7 +95,7 @@ class Session:
         engines = [job.case.engine for job in self.plan.jobs if job.case.device == "gpu"]
         return host.accelerators(engines[0]) if engines else []
 
-    def record(self, key: str) -> dict[str, Any]:
+    def record(self, key: str) -> Record:
         """Return a case's record, running it and what comes before it if need be."""
         assert self._scheduler is not None
         if key in self._waiting:
@@ -107,9 +108,9 @@ class Session:
             self._scheduler.stop()
             self._run.close(time.perf_counter() - self._begin)
 
-    def _ended(self, record: dict[str, Any]) -> None:
+    def _ended(self, record: Record) -> None:
         self._run.append(record)
-        self._waiting.discard(record["key"])
+        self._waiting.discard(record.key)
         self.say(self._progress.line(record))
 
 

@@ -17,20 +17,20 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 
 from bench import engines
 from bench.case.cases import Job
+from bench.case.record import SCHEMA, Configured, Outcome, Phases, Record, asked_of, decode, encode
 from bench.measure.interleave import Alone, Interleaved, Signal, Turns
 from bench.plan.presets import Limits
 from bench.run import configured
-from bench.run.store import SCHEMA, now, training_dict
+from bench.run.configured import ALLOCATOR_COUNTS_ALL
+from bench.run.store import now
 
 LAST_WORDS = 4000
 """Characters of a failed case's output that its record keeps."""
-
-ALLOCATOR_COUNTS_ALL = "TF_CPU_ALLOCATOR_USE_BFC"
-"""TensorFlow's plain CPU allocator counts large blocks only; this one counts all, but must be chosen before import."""
 
 
 _preloaded: list[str] = []
@@ -117,7 +117,7 @@ class Worker:
         theirs.close()
         return connection, process
 
-    def poll(self) -> dict[str, Any] | None:
+    def poll(self) -> Record | None:
         """Hear what it says; return the record once the case has ended, in whatever way, and None while it runs."""
         try:
             if self._message is None and self._connection.poll():
@@ -162,7 +162,7 @@ class Worker:
     def _own_seconds(self) -> float:
         return time.perf_counter() - self.begin - self.waited
 
-    def _over_limit(self) -> dict[str, Any] | None:
+    def _over_limit(self) -> Record | None:
         if self._own_seconds() > self.limits.seconds:
             self.kill()
             return self._record(
@@ -188,33 +188,31 @@ class Worker:
             text = ""
         return f"; last words:\n{text[-LAST_WORDS:]}" if text else "; it said nothing"
 
-    def _record(self, outcome: str, message: str | None, found: dict[str, Any] | None = None) -> dict[str, Any]:
+    def _record(self, outcome: Outcome, message: str | None, found: dict[str, Any] | None = None) -> Record:
         found = found or {"seconds": {}, "warnings": []}
         total = self._own_seconds()
         if "time" in found:
-            found["time"]["group"] = self.group
+            found["time"] = msgspec.structs.replace(found["time"], group=self.group)
         if outcome == "ok":
             self.log.unlink(missing_ok=True)
-        known = sum(found["seconds"].values())
-        asked = self.job.configuration
-        seen = found.pop("configuration", None)
-        return {
+        seen, asked = found.pop("configuration", None), self.job.configuration
+        seconds: dict[str, float] = found.pop("seconds")
+        start = max(0.0, total - sum(seconds.values()))
+        known: dict[str, Any] = {
             "schema": SCHEMA,
             "key": self.job.case.key,
-            "case": self.job.case.to_dict(),
-            **({} if asked is None else {"configuration": {"asked": asked.to_dict(), "seen": seen}}),
-            "training": training_dict(self.job.training),
-            "outcome": outcome,
-            "message": message,
+            "case": self.job.case,
+            "training": self.job.training,
+            "configuration": Configured(asked=asked_of(asked), seen=seen) if asked else None,
             "started": self.started,
-            **found,
-            "seconds": {
-                "total": total,
-                "wait": self.waited,
-                "start": max(0.0, total - known),
-                **found["seconds"],
-            },
         }
+        phases = Phases(total=total, wait=self.waited, start=start, **seconds)
+        try:
+            # Read as a report will read it: what could not be read again must not count as done.
+            return decode(encode(Record(**known, outcome=outcome, message=message, seconds=phases, **found)))
+        except ValueError as error:
+            why = f"what it found cannot be recorded: {error}"
+            return Record(**known, outcome="failed", message=why, seconds=phases, warnings=[])
 
 
 def _main(connection: Connection, job: Job, log: Path, core: int | None, cache: Path | None, shares: bool) -> None:

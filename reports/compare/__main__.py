@@ -72,7 +72,7 @@ def named_runs(folders: Sequence[Path]) -> list["Named"]:
         run = read(folder)
         if run.unreadable and not run.records:
             raise CompareError(f"{folder}: no line of its records can be read ({run.unreadable[0]}); copy it again")
-        if not run.about:
+        if run.about is None:
             raise CompareError(f"{folder} has no run.json, so its machine is unknown; copy the whole folder again")
         for problem in run.unreadable:
             print(f"note: {folder}: {problem}; the line is left out", file=sys.stderr)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from bench.case.cases import Case
@@ -30,13 +31,13 @@ USUAL = {"engine": "tensorflow", "device": "cpu", "dtype": "float32"}
 
 def has_configurations(run: Run) -> bool:
     """Whether a run is one of configurations, and its page therefore this one."""
-    return bool(run.about.get("configurations"))
+    return bool(run.configurations)
 
 
 def write(run: Run, folder: Path | None = None) -> Path:
     """Write report.md, report.html, summary.json and the long frame of a run; returns the path of report.md."""
     folder = folder or run.folder
-    names = [one["name"] for one in run.about["configurations"]]
+    names = [one.name for one in run.configurations]
     there = [name for name in names if any(record.case.configuration == name for record in run.records)]
     found = join([Named(run.name, run)], "configuration", there[0])
     order = (there[0], *there[1:])
@@ -76,35 +77,36 @@ def sections(run: Run, found: Comparison) -> list[Section]:
 def of_configuration(run: Run, name: str) -> Run:
     """The part of a run that one configuration made, as a run without configurations."""
     records = tuple(
-        replace(record, case=record.case.replace(configuration="", **USUAL))
+        msgspec.structs.replace(record, case=case, key=case.key, configuration=None)
         for record in run.records
         if record.case.configuration == name
+        for case in [record.case.replace(configuration="", **USUAL)]
     )
     return replace(run, records=records)
 
 
 def _seen(run: Run, columns: Sequence[str]) -> Section:
     """What each configuration asked for, and what its processes had."""
-    asked = {one["name"]: one for one in run.about["configurations"]}
     rows = []
-    for name in columns:
+    for asked in run.configurations:
+        if asked.name not in columns:
+            continue
         seen = [
-            one["seen"]
+            record.configuration.seen
             for record in run.records
-            if record.case.configuration == name and record.case.kind != "convergence"
-            if (one := record.configuration) and one.get("seen")
+            if record.case.configuration == asked.name and record.case.kind != "convergence"
+            if record.configuration and record.configuration.seen
         ]
-        wanted = ", ".join(_words(key, value) for key, value in asked[name].items() if key != "name") or "nothing"
-        cores = sorted({len(one["cores"]) for one in seen})
-        flags = sorted({f"{key} {'on' if value else 'off'}" for one in seen for key, value in one["flags"].items()})
-        gpus = sorted({gpu for one in seen for some in one["accelerators"].values() for gpu in some})
-        versions = [one["versions"] for one in seen]
-        packages = [
-            f"{p} {v[p]}" for p in ("python", "tensorflow", "jax", "torch", "keras") for v in versions[:1] if p in v
-        ]
+        values = msgspec.to_builtins(asked)
+        wanted = ", ".join(_words(key, value) for key, value in values.items() if key != "name") or "nothing"
+        cores = sorted({len(one.cores) for one in seen})
+        flags = sorted({f"{key} {'on' if value else 'off'}" for one in seen for key, value in one.flags.items()})
+        gpus = sorted({gpu for one in seen for some in one.accelerators.values() for gpu in some})
+        versions = seen[0].versions if seen else {}
+        packages = [f"{name} {versions[name]}" for name in PACKAGES if name in versions]
         rows.append(
             (
-                name,
+                asked.name,
                 wanted,
                 listing(cores) if cores else NOTHING,
                 listing(flags) if flags else NOTHING,
@@ -248,8 +250,8 @@ def _crossings(found: Comparison) -> Section | None:
 def _skipped(run: Run) -> Section | None:
     """Configurations that this machine could not run, and combinations that mean nothing."""
     reasons: defaultdict[str, int] = defaultdict(int)
-    for one in run.about.get("refused") or ():
-        reasons[str(one["reason"])] += 1
+    for one in run.refused:
+        reasons[one.reason] += 1
     if not reasons:
         return None
     rows = tuple((reason, str(count)) for reason, count in reasons.items())

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from bench.case.cases import Case
+from bench.case.record import Record, Scored
 from reports.collect.grouping import Setting
 from reports.collect.read import Run
-from reports.collect.records import Record, costs_of
+from reports.collect.records import body, costs_of, measured_memory, timed
 from reports.costs.timings import Blocks, log_ratios, ran_as_asked
 from reports.formatting import listing
 from reports.statistics.intervals import FloatArray, Ratio, expected_running_time, rounding_variance, running_time_ratio
@@ -82,19 +83,21 @@ class Measured:
     @property
     def seconds(self) -> float:
         """Median seconds per update over its processes; nan where there are none."""
-        values = [float(np.median(record.body["seconds_per_update"])) for record in self.good]
+        values = [float(np.median(timed(record).seconds_per_update)) for record in self.good]
         return float(np.median(values)) if values else math.nan
 
     @property
     def spread(self) -> float:
         """Its slowest process over its fastest, less one; nan for one."""
-        values = [float(np.median(record.body["seconds_per_update"])) for record in self.good]
+        values = [float(np.median(timed(record).seconds_per_update)) for record in self.good]
         return max(values) / min(values) - 1 if len(values) > 1 else math.nan
 
     @property
     def peak(self) -> float:
-        """The allocator's median peak, in bytes."""
-        return float(np.median([record.body["allocator_peak_bytes"] for record in self.good]))
+        """The allocator's median peak, in bytes; nan where it does not tell."""
+        peaks = [measured_memory(record).allocator_peak_bytes for record in self.good]
+        told = [peak for peak in peaks if peak is not None]
+        return float(np.median(told)) if told else math.nan
 
     @property
     def updates(self) -> float:
@@ -104,9 +107,7 @@ class Measured:
     @property
     def costs(self) -> tuple[FloatArray, Any]:
         """Updates spent and whether the target was reached, by evaluation seed."""
-        arm = self.good[0].convergence
-        assert arm is not None
-        return costs_of(arm.evaluation)
+        return costs_of(body(self.good[0]).evaluation)
 
 
 @dataclass(frozen=True)
@@ -209,11 +210,10 @@ def join(runs: Sequence[Named], by: str = "machine", base: str | None = None) ->
     order = _order(list(columns), base, by)
     skipped: dict[tuple[str, str, Case], str] = {}
     for one in runs:
-        for refused in one.run.about.get("refused") or ():
-            case = Case.from_dict(refused["case"])
+        for refused in one.run.refused:
             run = one.name if by in OF_CASE and len(runs) > 1 else ""
-            row = case.replace(repetition=0, **dict.fromkeys(changing, ""))
-            skipped[run, _column(one, case, by, runs), row] = str(refused["reason"])
+            row = refused.case.replace(repetition=0, **dict.fromkeys(changing, ""))
+            skipped[run, _column(one, refused.case, by, runs), row] = refused.reason
     every = sorted(found.items(), key=lambda item: (item[0][0], _place(item[0][1])))
     rows = _judged(every, order, skipped)
     if not any(cell.verdict not in (Verdict.MISSING, Verdict.NO_BASE) for row in rows for cell in row.cells[1:]):
@@ -226,8 +226,8 @@ def join(runs: Sequence[Named], by: str = "machine", base: str | None = None) ->
 
 def _changing(runs: Sequence[Named]) -> set[str]:
     """Fields of a case that differ between configurations because one of them sets them."""
-    asked = [one for run in runs for one in run.run.about.get("configurations") or ()]
-    return {"configuration"} | {name for name in LASTING for one in asked if one.get(name)}
+    asked = [one for run in runs for one in run.run.configurations]
+    return {"configuration"} | {name for name in LASTING for one in asked if getattr(one, name)}
 
 
 def _column(one: Named, case: Case, by: str, runs: Sequence[Named]) -> str:
@@ -242,11 +242,11 @@ def _column(one: Named, case: Case, by: str, runs: Sequence[Named]) -> str:
 
 def version_label(run: Run, runs: Sequence[Run]) -> str:
     """Versions of a run, as far as they differ between the runs."""
-    every = [other.about.get("versions") or {} for other in runs]
+    every = [other.versions for other in runs]
     names = sorted({name for one in every for name in one if len({other.get(name) for other in every}) > 1})
-    here = run.about.get("versions") or {}
-    commit = str(((run.about.get("invocations") or [{}])[0].get("git") or {}).get("commit", "unknown"))[:12]
-    return ", ".join(f"{name} {here.get(name, 'none')}" for name in names) or f"commit {commit}"
+    git = run.invocations[0].git if run.invocations else None
+    here = ", ".join(f"{name} {run.versions.get(name, 'none')}" for name in names)
+    return here or f"commit {git.commit[:12] if git else 'unknown'}"
 
 
 def _place(case: Case) -> tuple[Any, ...]:
@@ -303,7 +303,7 @@ def _judged(
 def _blocks(one: Measured) -> dict[int, Blocks]:
     blocks = {}
     for record in one.good:
-        found = Blocks.of(record, record.body, "seconds_per_update")
+        found = Blocks.of_updates(record)
         # Groups of two runs may have one name, but their processes took no turns.
         group = None if found.group is None else f"{one.run}: {found.group}"
         blocks[record.case.repetition] = replace(found, group=group)
@@ -352,9 +352,7 @@ def _time_verdict(ratio: Ratio) -> tuple[Verdict, str]:
 
 
 def _updates_cell(name: str, base: Measured, one: Measured, value: float) -> Cell:
-    a, b = (r.convergence for r in (one.good[0], base.good[0]))
-    assert a is not None
-    assert b is not None
+    a, b = (body(side.good[0]) for side in (one, base))
     if [(r.seed, r.role, r.learning_rate, r.reached, r.spent) for r in a.replicates] == [
         (r.seed, r.role, r.learning_rate, r.reached, r.spent) for r in b.replicates
     ]:
@@ -418,21 +416,21 @@ _TRAINING = {
 def _differences(case: Case, a: Record, b: Record) -> list[str]:
     """Names of what defines the result and differs; the kernel where another ran than was asked for."""
     differ = [name for name in _SAME[case.kind] if not _equal(_of(a, name), _of(b, name))]
-    differ += [name for name in _TRAINING[case.kind] if not _equal(a.training.get(name), b.training.get(name))]
+    differ += [n for n in _TRAINING[case.kind] if not _equal(getattr(a.training, n), getattr(b.training, n))]
     if case.kind != "convergence" and not (ran_as_asked(a) and ran_as_asked(b)):
-        differ.append(f"kernel ({b.body.get('kernel_seen')} beside {a.body.get('kernel_seen')})")
+        differ.append(f"kernel ({_of(b, 'kernel_seen')} beside {_of(a, 'kernel_seen')})")
     return list(dict.fromkeys(differ))
 
 
 def _of(record: Record, name: str) -> Any:
-    return record.body.get(name)
+    return getattr(record.body, name)
 
 
 def _equal(a: Any, b: Any) -> bool:
     if isinstance(a, float) and isinstance(b, float):
         return math.isclose(a, b, rel_tol=TOLERANCE)
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(_equal(a[key], b[key]) for key in a)
+    if isinstance(a, Scored) and isinstance(b, Scored):
+        return (a.count, a.of) == (b.count, b.of)
     # What an older version did not record yet says nothing of a difference.
     return a is None or b is None or a == b
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from bench.machine import host
@@ -56,10 +57,10 @@ class Field:
 
 def head(runs: Sequence[Named]) -> list[Field]:
     """Hashes, and every field that differs."""
-    machines = [one.run.about.get("machine") or {} for one in runs]
+    machines: list[dict[str, Any]] = [msgspec.to_builtins(one.run.machine) or {} for one in runs]
     fields = [
         Field("machine class", tuple(host.class_sha256(one)[:SHORT] if one else NOTHING for one in machines)),
-        Field("exact machine", tuple(str(o.run.about.get("machine_sha256") or NOTHING)[:SHORT] for o in runs)),
+        Field("exact machine", tuple(o.run.about.machine_sha256[:SHORT] if o.run.about else NOTHING for o in runs)),
     ]
     described = [
         *(Field(text, tuple(_text(one.get(name)) for one in machines)) for name, text in NAMES.items()),
@@ -93,16 +94,15 @@ def _sizes(values: list[int | None]) -> list[str]:
 
 
 def _versions(runs: list[Run]) -> list[Field]:
-    every = [run.about.get("versions") or {} for run in runs]
+    every = [run.versions for run in runs]
     names = sorted({name for one in every for name in one})
-    commits = [(run.about.get("invocations") or [{}])[0].get("git") or {} for run in runs]
+    commits = [run.invocations[0].git if run.invocations else None for run in runs]
     return [
         *(Field(name, tuple(str(one.get(name, "none")) for one in every)) for name in names),
         Field(
             "commit of the suite",
             tuple(
-                f"{str(one['commit'])[:SHORT]}{' with changes' if one.get('dirty') else ''}" if one else "unknown"
-                for one in commits
+                f"{one.commit[:SHORT]}{' with changes' if one.dirty else ''}" if one else "unknown" for one in commits
             ),
         ),
     ]
@@ -111,7 +111,7 @@ def _versions(runs: list[Run]) -> list[Field]:
 def measured(runs: Sequence[Named]) -> list[Field]:
     """Ceilings, and how far each run's figures are from themselves."""
     limits = [ceilings(one.run) for one in runs]
-    found = [{row["name"]: _rate(row["best"], row["unit"]) for row in one.rows} if one else {} for one in limits]
+    found = [{row.name: _rate(row.best, row.unit) for row in one.rows} if one else {} for one in limits]
     names = dict.fromkeys(name for one in found for name in one)
     lines = [Field(f"{name}, at best", tuple(one.get(name, NOTHING) for one in found)) for name in names]
     each = [timings(one.run) for one in runs]

@@ -7,11 +7,12 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
+from bench.case.record import Record
 from bench.run.store import SERIES_FILE
 from reports.claim.arms import Arm, Comparison, compare
-from reports.collect.grouping import Setting, about_task, arms_by_setting, body
+from reports.collect.grouping import Setting, about_task, arms_by_setting
 from reports.collect.read import Run
-from reports.collect.records import Record
+from reports.collect.records import body, median_seconds_per_update
 from reports.costs.roofline import flops_per_update
 from reports.formatting import listing, low_to_high
 from reports.statistics.intervals import Ratio
@@ -228,10 +229,9 @@ class Candidate:
         return self.arm.ert * _flops(self.arm.record)
 
     @property
-    def seconds(self) -> float | None:
+    def seconds(self) -> float:
         """Expected seconds of training to the target, with what was measured beside other cases."""
-        each = body(self.arm.record).median_seconds_per_update
-        return None if each is None else self.arm.ert * each
+        return self.arm.ert * median_seconds_per_update(body(self.arm.record))
 
 
 @dataclass(frozen=True)
@@ -333,10 +333,10 @@ class Recommendation:
             "burn_in": steps - case.window,
             "every_row": case.regime == "stateless-sliding",
             "batch_size": case.batch_size,
-            "rate": found.fields["chosen_rate"],
-            "dropout": training.get("dropout", 0.0),
-            "epochs": training["epochs"],
-            "scored": found.fields["scored"]["count"],
+            "rate": found.chosen_rate,
+            "dropout": training.dropout,
+            "epochs": training.epochs,
+            "scored": found.scored.count,
             "target": found.target,
             "task": case.task,
             "dial": case.dial,
@@ -371,7 +371,7 @@ def recommendations(run: Run) -> list[Recommendation]:
     for setting, arms in arms_by_setting(run).items():
         for regime, record in arms.items():
             usable = regime in REGIMES and setting.cell in LAYERS and flops_per_update(record) is not None
-            if usable and body(record).level("optimum") is None and body(record).evaluation:
+            if usable and body(record).optimum is None:
                 by_task[setting.task_name, setting.engine].append((setting, record))
     return [_recommend(run, task, engine, arms) for (task, engine), arms in by_task.items()]
 

@@ -7,11 +7,13 @@ FILES = {
 from dataclasses import dataclass
 from types import SimpleNamespace
 
-class Case(SimpleNamespace):
-    @classmethod
-    def from_dict(cls, values):
-        name = "~" + values["configuration"] if "configuration" in values else ""
-        return cls(**values, key=f"{values['kind']}/{values['task']}-{values['units']}{name}")
+@dataclass
+class Case:
+    kind: str
+    task: str
+    units: int
+    kernel: str
+    engine: str
 
 class Training(SimpleNamespace):
     pass

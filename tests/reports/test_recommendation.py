@@ -29,7 +29,7 @@ def choice(found, name):
 
 
 def test_much_less_training_with_carried_state_is_recommended(tmp_path):
-    found = recommended(tmp_path, arm(100, "stateful"), arm(400), arm(300, "stateless-burnin"))
+    found = recommended(tmp_path, arm(100, "stateful"), arm(400), arm(150, "stateless-burnin"))
     assert found.answer == "Carry state"
     assert found.best.regime == "stateful"
     others = choice(found, "regime").others

@@ -41,7 +41,10 @@ def full(tmp_path_factory):
             timed = synthetic.case("time", regime=regime, repetition=repetition)
             records.append(synthetic.time([seconds, seconds * 1.01, seconds * 1.02], case_=timed))
     records.append(synthetic.memory())
-    records[0]["warnings"] = ["rate-at-edge"]
+    edge = records[0]["convergence"]
+    edge["learning_rates"] = [0.01, 0.03]
+    edge["replicates"] = [one for one in edge["replicates"] if one["learning_rate"] != 0.003]
+    synthetic.settle(records[0])
     crash = synthetic.case(task="electricity", window=32, regime="stateful")
     records.append(synthetic.record(crash, {}, "crashed", message="killed by <script> | signal 9"))
     absent = synthetic.case(task="electricity", window=48)
@@ -182,7 +185,7 @@ def test_the_command_names_the_runs_there_are(tmp_path, capsys):
 def test_a_run_continued_at_another_commit_says_so(tmp_path):
     records = synthetic.pair([100] * 10, [200] * 10)
     invocations = [
-        {"git": {"commit": commit * 4, "dirty": False}, "cases_run": 1, "wall_seconds": 1.0, "command": "make bench"}
+        synthetic.invocation(git={"commit": commit * 4, "dirty": False}, wall_seconds=1.0)
         for commit in ("aaaaaaaa", "bbbbbbbb")
     ]
     folder = synthetic.write(tmp_path / "run", records, invocations=invocations)
