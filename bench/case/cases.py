@@ -192,8 +192,8 @@ class Case:
         return cls(**({"kind": kind, "dial": None, "layers": 1} | values))
 
     def to_dict(self) -> dict[str, Any]:
-        """The case as JSON holds it; without `configuration` where it has none, as runs before there were any."""
-        return {name: value for name, value in asdict(self).items() if name != "configuration" or value}
+        """The case as JSON holds it."""
+        return asdict(self)
 
     def replace(self, **changes: Any) -> Self:
         """The same case with some fields changed."""

@@ -23,7 +23,7 @@ CONTROL = "control"
 """Key of the control case: a computation that no change of the suite or its framework can touch."""
 
 CONTROL_BLOCKS = 10
-CONTROL_BLOCK_S = 0.05
+CONTROL_BLOCK_S = 0.02
 BUFFER = bytes(2**16)
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from bench import engines
 from bench.case.cases import KINDS, Case, Job, Training
@@ -42,10 +43,15 @@ class Plan:
     @property
     def sha256(self) -> str:
         """Fingerprint of the cases and their settings."""
-        cases = [[job.case.to_dict(), asdict(job.training)] for job in self.jobs]
+        # Without what was unknown before there were configurations, so that a run from then goes on.
+        cases = [[_known_before(job.case), asdict(job.training)] for job in self.jobs]
         ways = [one.to_dict() for one in self.configurations]
         text = json.dumps([cases, self.family, *([ways] if ways else [])], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _known_before(case: Case) -> dict[str, Any]:
+    return {name: value for name, value in case.to_dict().items() if name != "configuration" or value}
 
 
 def make(preset: Preset) -> Plan:

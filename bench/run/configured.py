@@ -75,7 +75,12 @@ class OtherConnection(Connection):
             return Signal[message]
         found = message.pop("found")
         if len(found) == 1 and not self.several:
-            return {name: _typed(name, value) for name, value in found[0].items() if name != "key"} | message
+            try:
+                return {name: _typed(name, value) for name, value in found[0].items() if name != "key"} | message
+            except msgspec.ValidationError as error:
+                # Another commit may record something else.
+                message |= {"outcome": "failed", "message": f"what it found cannot be recorded: {error}"}
+                found = []
         return message | {"seconds": {}, "warnings": []} | ({"found": found} if found else {})
 
 

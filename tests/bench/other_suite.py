@@ -12,6 +12,8 @@ class Case:
     kind: str
     task: str
     units: int
+    window: int
+    batch_size: int
     kernel: str
     engine: str
 
@@ -48,7 +50,12 @@ def execute(job, *, threads, cache, turns):
         blocks.append(FACTOR * (1 + noise.uniform(-0.005, 0.005)))
     replicates = [dict(role="evaluation", seed=1, learning_rate=0.1, updates_to_target=UPDATES)]
     found = dict(
-        time=dict(seconds_per_update=blocks[-5:], warm_up_blocks=len(blocks) - 5, kernel_seen=job.case.kernel),
+        time=dict(
+            seconds_per_update=blocks[-5:], warm_up_blocks=len(blocks) - 5, kernel_seen=job.case.kernel,
+            parameters=1, first_call_seconds=0.0, compile_seconds=0.0, settled=True, updates_per_block=1,
+            cell_steps_per_update=job.case.batch_size * job.case.window,
+            targets_per_update=job.case.batch_size * job.case.window, evidence={{}}, load=0.0,
+        ),
         memory=dict(allocator_peak_bytes=PEAK),
         convergence=dict(replicates=replicates),
     )

@@ -1,8 +1,11 @@
 """Configurations: read and refused, part of a case's name, started as asked, and found out where they had no effect."""
 
+import hashlib
+import json
 import os
 import sys
 import tomllib
+from dataclasses import asdict
 from pathlib import Path
 
 import other_suite
@@ -10,6 +13,7 @@ import pytest
 
 from bench.case.cases import Case, Job, Training
 from bench.case.configurations import Configuration
+from bench.case.record import encode
 from bench.errors import PlanError
 from bench.machine import host, interpreters
 from bench.measure import interleave
@@ -100,9 +104,13 @@ def test_a_skipped_configuration_is_listed_with_its_reason(tmp_path, monkeypatch
     }
 
 
-def test_a_case_without_a_configuration_is_written_as_before_there_were_any():
-    assert "configuration" not in CASE.to_dict()
+def test_a_plan_without_configurations_is_the_one_from_before_there_were_any():
+    """So that a run from then goes on."""
     assert CASE.id == "cosine-lstm-stateful-u4-L4-b8-loop"
+    plan = planning.Plan([Job(CASE, Training())], [], [])
+    old = {name: value for name, value in CASE.to_dict().items() if name != "configuration"}
+    text = json.dumps([[[old, asdict(Training())]], []], sort_keys=True)
+    assert plan.sha256 == hashlib.sha256(text.encode()).hexdigest()
 
 
 def test_configurations_are_interleaved_whatever_their_device_and_a_case_is_never_cut():
@@ -116,14 +124,14 @@ def test_configurations_are_interleaved_whatever_their_device_and_a_case_is_neve
 
 
 def run(tmp_path, configuration, kind="time", **differs):
-    """The record of a case in a process of its own."""
+    """The record of a case in a process of its own, as a file holds it."""
     source = other_suite.write(tmp_path / "other", **differs)
     one = Configuration(**({"name": "mine"} | configuration), source=source)
     job = Job(CASE.replace(kind=kind, configuration="mine"), Training(), configuration=one)
     worker = Worker(job, Limits(seconds=60), tmp_path / "log")
     while (record := worker.poll()) is None:
         worker.wait(0.5)
-    return record
+    return json.loads(encode(record))
 
 
 def test_a_record_holds_what_was_asked_for_and_what_the_process_had(tmp_path):
@@ -158,7 +166,13 @@ def test_a_configuration_without_effect_is_an_error_and_no_result(tmp_path, aske
     assert record["outcome"] == "failed"
     assert says in record["message"]
     assert "time" not in record
-    assert "found" not in record
+    assert record["configuration"]["seen"] is None
+
+
+def test_what_another_commit_finds_and_cannot_be_recorded_is_a_failure(tmp_path):
+    record = run(tmp_path, {}, kind="memory")
+    assert record["outcome"] == "failed"
+    assert "cannot be recorded" in record["message"]
 
 
 def test_a_process_that_dies_or_cannot_start_is_a_record(tmp_path):
@@ -183,7 +197,7 @@ def test_oneDNN_is_off_where_it_was_switched_off(tmp_path):  # noqa: N802
     worker = Worker(plan.jobs[0], Limits(), tmp_path / "log")
     while (record := worker.poll()) is None:
         worker.wait(0.5)
-    assert record["outcome"] == "ok", record["message"]
-    seen = record["configuration"]["seen"]
-    assert seen["flags"] == {"onednn": False}
-    assert len(seen["cores"]) == 1
+    assert record.outcome == "ok", record.message
+    seen = record.configuration.seen
+    assert seen.flags == {"onednn": False}
+    assert len(seen.cores) == 1

@@ -118,7 +118,7 @@ def gate(tmp_path):
 
 
 def test_exit_0_the_same_code_passes(gate):
-    code, found, page = gate(minutes=0.15)
+    code, found, page = gate(minutes=0.05)
     assert code == 0, page
     assert found["cases"][0]["verdict"] in ("same", "inconclusive")
     assert found["cases"][0]["first"]["pairs"] == 2 * len(found["passes"][0]["base_log_ratios"])
@@ -126,7 +126,7 @@ def test_exit_0_the_same_code_passes(gate):
 
 
 def test_exit_1_a_slowdown_that_is_found_twice_fails(gate):
-    code, found, page = gate(head={"factor": 1.2}, minutes=0.15)
+    code, found, page = gate(head={"factor": 1.2}, minutes=5)
     assert code == 1, page
     case = found["cases"][0]
     assert case["verdict"] == "slower"
@@ -171,7 +171,7 @@ def test_exit_4_a_disturbed_job_gives_no_verdict(gate):
     slower = (
         "import hashlib; usual = hashlib.blake2b; hashlib.blake2b = lambda data: (usual(data).digest(), usual(data))[1]"
     )
-    code, found, page = gate(head={"inside": slower}, minutes=0.25)
+    code, found, page = gate(head={"inside": slower}, minutes=5)
     assert code == 4, page
     assert any("contaminated: the control case" in problem for problem in found["problems"])
 

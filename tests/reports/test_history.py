@@ -11,8 +11,11 @@ from reports.collect.read import read
 
 def run(folder, day, seconds, units=(8,), **about):
     records = [record for width in units for record in synthetic.timed(seconds, units=width)]
-    invocations = [{"started": f"2030-01-{day:02}T00:00:00+00:00", "git": {"commit": f"c{day}", "dirty": False}}]
-    return synthetic.write(folder / f"run-{day}", records, invocations=invocations, **about)
+    usual = synthetic.run_json("run", records, None)
+    git = {"commit": f"c0ffee{day}", "dirty": False}
+    invocations = [usual["invocations"][0] | {"started": f"2030-01-{day:02}T00:00:00+00:00", "git": git}]
+    machine = usual["machine"] | about
+    return synthetic.write(folder / f"run-{day}", records, invocations=invocations, machine=machine)
 
 
 def days(tmp_path, seconds):
@@ -29,7 +32,7 @@ def test_a_run_is_added_once(tmp_path, capsys):
     assert file.read_text() == before
     assert "0 lines added, 1 in all" in capsys.readouterr().out
     line = json.loads(before)
-    assert (line["commit"], line["processes"], line["seconds"]) == ("c1", 2, pytest.approx(1e-3))
+    assert (line["commit"], line["processes"], line["seconds"]) == ("c0ffee1", 2, pytest.approx(1e-3))
 
 
 def test_a_break_is_named_with_its_commit_and_noise_is_not(tmp_path):
@@ -39,7 +42,7 @@ def test_a_break_is_named_with_its_commit_and_noise_is_not(tmp_path):
     file = days(tmp_path / "b", [*quiet[:4], *(1.2 * value for value in quiet[4:])])
     place, ratio = history.trends(history.load(file))[0].change
     assert (place, ratio) == (4, pytest.approx(1.2, rel=0.03))
-    assert "from 2030-01-05, commit c5" in file.with_suffix(".md").read_text()
+    assert "from 2030-01-05, commit c0ffee5" in file.with_suffix(".md").read_text()
 
 
 def test_machine_classes_are_apart_and_missing_data_is_said(tmp_path):
@@ -47,7 +50,7 @@ def test_machine_classes_are_apart_and_missing_data_is_said(tmp_path):
     for folder in (
         run(tmp_path, 1, 1e-3, units=(8, 16)),
         run(tmp_path, 2, 1e-3, units=(8,)),
-        run(tmp_path, 3, 1e-3, machine={"cpu": "another", "cores": 64}),
+        run(tmp_path, 3, 1e-3, cpu="another", cores=64),
     ):
         history.add(file, [read(folder)])
     lines = history.load(file)
