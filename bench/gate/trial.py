@@ -2,15 +2,19 @@
 
 How often does it claim a slowdown that is not there, and how often does it find one that is?
 
-``record`` makes rounds of processes of this one checkout that take turns: two as they are, and one for each slowdown,
-which computes more in every update. ``table`` resamples their ratios into whole gates.
+``quiet`` resamples what a published run says of itself: processes of one case that took turns. ``record`` makes rounds
+of processes of this one checkout that take turns: two as they are, and one for each slowdown, which computes more in
+every update. ``table`` resamples their ratios into whole gates.
 """
 
 import argparse
 import json
+import lzma
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -144,17 +148,56 @@ def table(files: Sequence[Path]) -> list[dict[str, Any]]:
     return rows
 
 
+def self_comparisons(file: Path) -> Floats:
+    """log(ratio) of every two processes of a timed case that took turns, from a run's compressed records."""
+    groups: defaultdict[tuple[str, str], list[Process]] = defaultdict(list)
+    for line in lzma.decompress(file.read_bytes()).splitlines():
+        record = json.loads(line)
+        found = record.get("time")
+        if found and found.get("group"):
+            case = record["key"].partition("#")[0]
+            blocks = (found.get("warm_up_blocks", 0), np.array(found["seconds_per_update"], dtype=float))
+            groups[found["group"], case].append(Process(case, {case: blocks}, {}, {}, {}))
+    pairs = [(case, pair) for (_, case), of in groups.items() for pair in combinations(of, 2)]
+    return np.array([rounds.log_ratio(*pair, case) for case, pair in pairs])
+
+
+def quiet(file: Path, cases: int = 3) -> list[dict[str, Any]]:
+    """Gates of so many cases from a run's own noise; what a constant would add is computed and not measured."""
+    noise = self_comparisons(file)
+    rows = []
+    for share in (0.0, 0.03, 0.04, 0.05, 0.10, 0.20):
+        rng = np.random.default_rng(1)
+        pairs = {f"case {n}": rng.permutation(noise) + np.log1p(share) for n in range(cases)}
+        results = list(gates(pairs, rng, GATES))
+        rows.append(
+            {
+                "constant": share,
+                "pairs_drawn_from": int(noise.size),
+                "gates": GATES,
+                "any": sum(bool(confirmed) for confirmed, _, _ in results),
+                "of_a_case": sum(len(confirmed) for confirmed, _, _ in results) / cases,
+                "median_pairs": float(np.median([n for _, n, _ in results])),
+            }
+        )
+    return rows
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Record, or print the table."""
     parser = argparse.ArgumentParser(prog="python -m bench.gate.trial", description=__doc__)
-    parser.add_argument("what", choices=("record", "table"))
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="rounds, one a line")
+    parser.add_argument("what", choices=("record", "table", "quiet"))
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="rounds, one a line; quiet: records.jsonl.xz"
+    )
     parser.add_argument("--minutes", type=float, default=30.0, help="how long to record (30)")
     parser.add_argument("--preset", default="gate", help="whose time cases (gate)")
     chosen = parser.parse_args(arguments)
     if chosen.what == "record":
         chosen.files[0].parent.mkdir(parents=True, exist_ok=True)
         record(chosen.files[0], chosen.minutes, chosen.preset)
+    elif chosen.what == "quiet":
+        json.dump(quiet(chosen.files[0]), sys.stdout, indent=1)
     else:
         json.dump(table(chosen.files), sys.stdout, indent=1)
     return 0

@@ -12,7 +12,7 @@ from typing import Any
 
 from reports import formatting
 from reports.compare import machines
-from reports.compare.joining import EVERY_SEED, MARGIN, Cell, Comparison, Named, Verdict, named
+from reports.compare.joining import EVERY_SEED, MARGIN, Cell, Comparison, Named, Verdict, named, of_one_way
 from reports.compare.machines import Field
 from reports.costs.contrasts import Contrast, contrasts
 from reports.costs.payback import to_target
@@ -113,7 +113,7 @@ def summary(found: Comparison) -> list[str]:
 
 
 def _head(runs: Sequence[Named]) -> Section:
-    fields = [*machines.head(runs), *machines.measured(runs)]
+    fields = [*machines.head(runs), *machines.reached(runs), *machines.steadiness(runs)]
     text = (
         "What differs, and what each machine reached at best in its own run. Runs of one machine class continue one "
         "history; a run continues only on exactly the same machine."
@@ -193,9 +193,15 @@ def within(runs: Sequence[Named]) -> list[Within]:
     """Ratios that every run formed of its own cases, such as stateful / stateless and XLA / loop."""
     found: list[dict[tuple[str, str], Contrast]] = []
     for one in runs:
-        every = contrasts(timings(one.run)).found
-        found.append({(c.what, f"{named(c.shown)}, {c.b.regime}"): c for c in every if c.training.method != "none"})
+        every = contrasts(timings(of_one_way(one.run))).found
+        found.append({(c.what, _where(c)): c for c in every if c.training.method != "none"})
     return [Within(*key, tuple(one[key].training for one in found)) for key in found[0] if all(key in o for o in found)]
+
+
+def _where(one: Contrast) -> str:
+    """What both cases have in common."""
+    regime = f", {one.b.regime}" if one.a.regime == one.b.regime else f", {one.b.setting.kernel}"
+    return f"{named(one.shown)}{regime}"
 
 
 def within_section(runs: Sequence[Named], title: str = "Ratios within each machine") -> Section | None:
@@ -258,7 +264,8 @@ def targets(runs: Sequence[Named], prices: dict[str, float]) -> list[dict[str, A
     """Seconds, and money where a price is given, to target: updates × seconds, compilation included, run by run."""
     rows = []
     for one in runs:
-        for found in to_target(one.run, timings(one.run)):
+        run = of_one_way(one.run)
+        for found in to_target(run, timings(run)):
             if not math.isfinite(found.seconds):
                 continue
             rows.append(
@@ -396,7 +403,7 @@ def long_rows(found: Comparison) -> list[dict[str, Any]]:
 def to_dict(found: Comparison, prices: dict[str, float]) -> dict[str, Any]:
     """The same as JSON holds it; what is no number is null."""
     several = len(found.runs) > 1
-    head = [*machines.head(found.runs), *machines.measured(found.runs)]
+    head = [*machines.head(found.runs), *machines.reached(found.runs), *machines.steadiness(found.runs)]
     return {
         "schema": SCHEMA,
         "by": found.by,

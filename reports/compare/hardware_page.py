@@ -7,7 +7,7 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +15,21 @@ import msgspec
 import numpy as np
 
 from bench.case.cases import Case
+from reports import formatting
 from reports.collect.read import Run
-from reports.compare import comparison_page
+from reports.compare import comparison_page, machines
 from reports.compare.comparison_page import READING, Section
-from reports.compare.joining import Comparison, Named, join
+from reports.compare.joining import Comparison, Named, join, of_configuration
+from reports.costs.timings import timings, watched
 from reports.formatting import NOTHING, listing, number
 from reports.statistics.intervals import FloatArray, Ratio
 
 ALONG = {"batch_size": "batch size", "units": "units"}
 
-PACKAGES = ("python", "tensorflow", "jax", "torch", "keras")
+BUSY = 0.1
+"""Share of the cores that other programs may take while something is timed."""
 
-USUAL = {"engine": "tensorflow", "device": "cpu", "dtype": "float32"}
+PACKAGES = ("python", "tensorflow", "jax", "torch", "keras")
 
 
 def has_configurations(run: Run) -> bool:
@@ -62,6 +65,7 @@ def sections(run: Run, found: Comparison) -> list[Section]:
     parts = [
         Section("", tuple(comparison_page.summary(found))),
         _seen(run, found.columns),
+        _steadiness(by_configuration),
         comparison_page.times_section(found),
         _crossings(found),
         comparison_page.within_section(by_configuration, "Does a verdict depend on the configuration?"),
@@ -72,17 +76,6 @@ def sections(run: Run, found: Comparison) -> list[Section]:
         Section("How to read this", (READING,)),
     ]
     return [part for part in parts if part is not None]
-
-
-def of_configuration(run: Run, name: str) -> Run:
-    """The part of a run that one configuration made, as a run without configurations."""
-    records = tuple(
-        msgspec.structs.replace(record, case=case, key=case.key, configuration=None)
-        for record in run.records
-        if record.case.configuration == name
-        for case in [record.case.replace(configuration="", **USUAL)]
-    )
-    return replace(run, records=records)
 
 
 def _seen(run: Run, columns: Sequence[str]) -> Section:
@@ -120,6 +113,20 @@ def _seen(run: Run, columns: Sequence[str]) -> Section:
     )
     header = ("configuration", "asked for", "cores", "flags", "GPUs", "versions")
     return Section("Configurations", (text,), header, tuple(rows))
+
+
+def _steadiness(parts: Sequence[Named]) -> Section:
+    """How far cases were from themselves, and what else ran, for each configuration."""
+    loads = [one.other_load[0] for part in parts if (one := watched(timings(part.run))) and one.other_load is not None]
+    text = "Two processes of a case are the same code: what they differ by is what no ratio can be trusted beyond."
+    if loads and max(loads) > BUSY:
+        text += (
+            f" **Other programs took {formatting.percent(max(loads))} of the cores in the median while cases were "
+            "timed: seconds of this run are unreliable and intervals wide for that reason; a run on a quiet machine "
+            "would say more.**"
+        )
+    rows = tuple((one.name, *one.values) for one in machines.steadiness(parts))
+    return Section("How steady it was", (text,), ("", *(part.name for part in parts)), rows)
 
 
 def _words(key: str, value: Any) -> str:

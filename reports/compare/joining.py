@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from bench.case.cases import Case
@@ -40,6 +41,9 @@ LASTING = ("engine", "device", "dtype")
 """Fields of a case that a configuration may set."""
 
 
+USUAL = {"engine": "tensorflow", "device": "cpu", "dtype": "float32"}
+
+
 class CompareError(ValueError):
     """Runs that cannot be compared as asked; names them and the remedy."""
 
@@ -66,6 +70,24 @@ class Named:
 
     name: str
     run: Run
+
+
+def of_configuration(run: Run, name: str) -> Run:
+    """The part of a run that one configuration made, as a run without configurations."""
+    records = tuple(
+        msgspec.structs.replace(record, case=case, key=case.key, configuration=None)
+        for record in run.records
+        if record.case.configuration == name
+        for case in [record.case.replace(configuration="", **USUAL)]
+    )
+    return replace(run, records=records)
+
+
+def of_one_way(run: Run) -> Run:
+    """The run, or the part of it that its first configuration made: what is formed within a run mixes no two ways."""
+    there = {record.case.configuration for record in run.records}
+    names = [one.name for one in run.configurations if one.name in there]
+    return of_configuration(run, names[0]) if names else run
 
 
 @dataclass(frozen=True)

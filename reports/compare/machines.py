@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from bench.machine import host
 from reports import formatting
 from reports.collect.read import Run
-from reports.compare.joining import Named
+from reports.compare.joining import Named, of_one_way
 from reports.costs.contrasts import off, self_comparison
 from reports.costs.roofline import ceilings
 from reports.costs.timings import timings, watched
@@ -108,16 +107,21 @@ def _versions(runs: list[Run]) -> list[Field]:
     ]
 
 
-def measured(runs: Sequence[Named]) -> list[Field]:
-    """Ceilings, and how far each run's figures are from themselves."""
+def reached(runs: Sequence[Named]) -> list[Field]:
+    """What each machine reached at best in its own run."""
     limits = [ceilings(one.run) for one in runs]
     found = [{row.name: _rate(row.best, row.unit) for row in one.rows} if one else {} for one in limits]
     names = dict.fromkeys(name for one in found for name in one)
     lines = [Field(f"{name}, at best", tuple(one.get(name, NOTHING) for one in found)) for name in names]
-    each = [timings(one.run) for one in runs]
+    return lines
+
+
+def steadiness(runs: Sequence[Named]) -> list[Field]:
+    """How far each run's figures are from themselves, and what else its machine did."""
+    each = [timings(of_one_way(one.run)) for one in runs]
     itself = [self_comparison(one) for one in each]
     seen = [watched(one) for one in each]
-    lines += [
+    lines = [
         Field("A/A: two processes of a case, minutes apart", tuple(_off(one.passes) for one in itself)),
         Field("A/A: two processes of a case, interleaved", tuple(_off(one.turns) for one in itself)),
         Field(
@@ -141,9 +145,3 @@ def _off(ratios: tuple[float, ...]) -> str:
     if not ratios or math.isnan(off(ratios)):
         return NOTHING
     return f"{100 * off(ratios):.1f} % in the median, {100 * off(ratios, 0.9):.1f} % at the 90th percentile"
-
-
-def noise(runs: Sequence[Named]) -> float:
-    """The largest median difference of a case from itself, minutes apart, over the runs; nan where none tells."""
-    found = [off(self_comparison(timings(one.run)).passes) for one in runs]
-    return float(np.nanmax(found)) if any(not math.isnan(one) for one in found) else math.nan

@@ -169,7 +169,8 @@ def test_exit_4_a_process_that_dies(gate):
 def test_exit_4_a_disturbed_job_gives_no_verdict(gate):
     """Head makes the control case slower, which no change of the suite can."""
     slower = (
-        "import hashlib; usual = hashlib.blake2b; hashlib.blake2b = lambda data: (usual(data).digest(), usual(data))[1]"
+        "import hashlib; usual = hashlib.blake2b; "
+        "hashlib.blake2b = lambda data: [usual(usual(data).digest() + data) for _ in range(30)][0]"
     )
     code, found, page = gate(head={"inside": slower}, minutes=5)
     assert code == 4, page
