@@ -112,8 +112,7 @@ def reached(runs: Sequence[Named]) -> list[Field]:
     limits = [ceilings(one.run) for one in runs]
     found = [{row.name: _rate(row.best, row.unit) for row in one.rows} if one else {} for one in limits]
     names = dict.fromkeys(name for one in found for name in one)
-    lines = [Field(f"{name}, at best", tuple(one.get(name, NOTHING) for one in found)) for name in names]
-    return lines
+    return [Field(f"{name}, at best", tuple(one.get(name, NOTHING) for one in found)) for name in names]
 
 
 def steadiness(runs: Sequence[Named]) -> list[Field]:
