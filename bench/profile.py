@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         steady = checks.watch(options.seconds).to_dict()
     watched = sampler.found()
     console.print("measuring ceilings ...\n")
-    engine.configure(threads=None, device=options.device, cache=None)
+    engine.configure(threads=None, device=options.device, cache=None, short_loops=False)
     found = ceilings.measure(engine, options.device)
     _ceilings(console, found)
     _steadiness(console, steady, watched)

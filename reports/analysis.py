@@ -31,7 +31,7 @@ from reports.collect.read import Effort, Run, effort
 from reports.costs import Costs, costs
 from reports.statistics.verdict import BY_INTERVAL
 from reports.tell.caveats import Noted, collect_warnings
-from reports.tell.headline import Turn, headline, turning_point, turns
+from reports.tell.headline import Sureness, Turn, headline, smaller_network, sureness, turning_point, turns
 from reports.tell.recommendation import Advice, SummaryLine, advice, summary_lines
 
 
@@ -49,6 +49,8 @@ class Analysis:
 
     run: Run
     headline: list[str]
+    sureness: Sureness
+    smaller_network: str
     turning_point: str
     turns: list[Turn]
     findings: list[Finding]
@@ -111,9 +113,12 @@ def analyse(run: Run) -> Analysis:
     widths = width_comparisons(run)
     beside = controls(judged)
     otherwise = predicted_otherwise(run)
+    longer, found = longer_windows(run), costs(run)
     return Analysis(
         run=run,
-        headline=headline(compared, widths),
+        headline=headline(run, compared, longer, found),
+        sureness=sureness(compared),
+        smaller_network=smaller_network(widths),
         turning_point=turning_point(compared),
         turns=turns(compared),
         findings=findings(beside),
@@ -125,13 +130,13 @@ def analyse(run: Run) -> Analysis:
         advice=advice(compared),
         controls=beside,
         shares=shares(beside),
-        longer_windows=longer_windows(run),
+        longer_windows=longer,
         otherwise=otherwise,
         gains_by_carrying=gains_by_carrying(otherwise),
         sensitivity=[sensitivity(one) for one in compared],
         rates=rates(run),
         same_arms=same_arms(run),
-        costs=costs(run),
+        costs=found,
         floors=floor_checks(run),
         warnings=collect_warnings(run, every, a_a),
         effort=effort(run),

@@ -1,5 +1,6 @@
-"""Writes report.md, figures/ and summary.json of a run."""
+"""Writes a run's report: report.md, details.md, summary.json, figures/ and recommended_<task>.py."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
@@ -20,10 +21,12 @@ from reports.figures import drawings
 from reports.figures.claim_figures import interval_text
 from reports.formatting import listing
 from reports.statistics.intervals import LEVEL, clopper_pearson
-from reports.statistics.verdict import FEWER, MARGIN, Verdict, fewer_and_more, smallest_p
+from reports.statistics.verdict import FEWER, MARGIN, Verdict, fewer_and_more
 from reports.summary import write_summary
-from reports.tell.cost_answers import cost_values
-from reports.tell.recommendation import recommendations, sentence
+from reports.tell.cost_answers import cost_values, in_short
+from reports.tell.recommendation import Recommendation, recommendations, sentence
+from reports.tell.what_to_do import what_to_do
+from reports.whole import together
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -34,25 +37,47 @@ def write_report(run: Run, folder: Path | None = None) -> Path:
     Parameters
     ----------
     folder
-        Where to write; the run's own folder if None. Figures of an earlier report there are replaced.
+        Where to write; the run's own folder if None. Figures and code of an earlier report there are replaced.
     """
-    folder = folder or run.folder
-    figures = folder / "figures"
-    figures.mkdir(parents=True, exist_ok=True)
-    found = analyse(run)
+    return write(analyse(run), folder or run.folder)
+
+
+def write(found: Analysis, folder: Path) -> Path:
+    """Write report.md, details.md, summary.json, figures/ and recommended_<task>.py; returns the path of report.md."""
     drawn = drawings(found)
-    for drawing in drawn.values():
-        drawing.save(figures)
-    captions = {name: drawing.caption for name, drawing in drawn.items()}
-    report = folder / "report.md"
-    report.write_text(render(found, captions), encoding="utf-8")
-    write_summary(found, folder / "summary.json")
-    return report
+    values = _values(found) | {"captions": {name: drawing.caption for name, drawing in drawn.items()}}
+    code = recommended_code(found)
+    values["links"] = ["summary.json", *sorted(code)]
+    with together(folder, instead_of=("figures/*.png", "recommended_*.py")) as stage:
+        (stage / "figures").mkdir()
+        for drawing in drawn.values():
+            drawing.save(stage / "figures")
+        write_summary(found, stage / "summary.json")
+        pages = {name: _fill(f"{name}.j2", values) for name in ("details.md", "report.md")}
+        for name, text in (code | pages).items():
+            (stage / name).write_text(text, encoding="utf-8")
+    return folder / "report.md"
 
 
-def render(found: Analysis, captions: dict[str, str]) -> str:
-    """Fill the template; `captions` holds those of the figures that were drawn, by name."""
-    return _environment().get_template("report.md.j2").render(**_values(found, captions))
+def details(found: Analysis, captions: dict[str, str]) -> str:
+    """Fill the template of details.md; `captions` holds those of the figures that were drawn, by name."""
+    return _fill("details.md.j2", _values(found) | {"captions": captions})
+
+
+def recommended_code(found: Analysis) -> dict[str, str]:
+    """Python files that train what is recommended, by name."""
+    given = [one for one in recommendations(found.run) if one.reliable]
+    return {code_file(found, one): _fill(one.template, {"one": one, "code": one.code}) for one in given}
+
+
+def code_file(found: Analysis, one: Recommendation) -> str:
+    """Name the file of a recommendation's code; the engine is in it where the run has several."""
+    names = [one.task, *([one.engine] if len(found.engines) > 1 else [])]
+    return f"recommended_{re.sub(r'[^A-Za-z0-9]+', '_', '_'.join(names)).strip('_')}.py"
+
+
+def _fill(template: str, values: dict[str, Any]) -> str:
+    return _environment().get_template(template).render(values)
 
 
 @cache
@@ -77,6 +102,7 @@ def _environment() -> Environment:
         "interval_text": interval_text,
         "cell": formatting.table_cell,
         "plain": formatting.plain,
+        "code_line": formatting.code_line,
         "never": formatting.never,
         "case_name": case_name,
     }
@@ -89,15 +115,19 @@ def _environment() -> Environment:
     return environment
 
 
-def _values(found: Analysis, captions: dict[str, str]) -> dict[str, Any]:
+def _values(found: Analysis) -> dict[str, Any]:
     sizes = sorted({one.a.n for one in found.declared})
     return cost_values(found.costs) | {
         "run": found.run,
         "machine": msgspec.to_builtins(found.run.machine),
         "found": found,
-        "captions": captions,
         "costs_first": found.about_costs,
         "overview": overview(found),
+        "sure": found.sureness,
+        "table": what_to_do(found.compared),
+        "costs_in_short": in_short(found.costs, costs_first=found.about_costs),
+        "machine_line": machine_line(found.run),
+        "code_file": lambda one: code_file(found, one),
         "recommendations": recommendations(found.run),
         "margin": MARGIN,
         "level": LEVEL,
@@ -108,12 +138,22 @@ def _values(found: Analysis, captions: dict[str, str]) -> dict[str, Any]:
         "family": len(found.run.family),
         "families": families(found.run),
         "sizes": sizes,
-        "least_p": smallest_p(sizes[-1]) if sizes else None,
         "most_changed": [one for one in found.sensitivity if one.judgements],
         "false_calls": false_calls(found),
         "failed": [record for record in found.run.records if record.outcome != "ok"],
         "loud": [one for one in found.warnings if one.code in _loud(found)],
     }
+
+
+def machine_line(run: Run) -> str:
+    """Describe the machine and what ran on it; what run.json does not tell is left out."""
+    software = [f"{shown} {run.versions[name]}" for name, shown in SOFTWARE.items() if name in run.versions]
+    of = run.machine
+    hardware = [of.cpu, formatting.count(of.cores, "core"), *of.accelerators, of.system] if of else []
+    return formatting.plain(", ".join([*hardware, *software])) or "Machine not recorded"
+
+
+SOFTWARE = {"python": "Python", "tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch", "keras": "Keras"}
 
 
 @dataclass(frozen=True)

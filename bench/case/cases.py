@@ -5,7 +5,7 @@ The id and the case say the same thing: ``Case.from_id(kind, case.id) == case``.
 """
 
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
@@ -73,17 +73,27 @@ class Training:
     ----------
     learning_rates
         The common grid. Each arm's rate is chosen from it on the tuning seeds.
-    tuning_seeds, evaluation_seeds
-        Number of seeds of each role. No seed has both roles.
+        Where the best of it is the smallest or largest tried, the grid is extended by its own steps (`further_rates`).
+    folds
+        Independent repetitions of the whole procedure: each has its own draw of the task's data (where the task can be
+        drawn anew), its own tuning and its own share of the evaluation seeds. They are what intervals are formed over.
+    tuning_seeds
+        Seeds that each rate is tried with, in each fold.
+    evaluation_seeds
+        Number of seeds that decide, over all folds. No seed has both roles.
+    further_rates
+        Most rates beyond the grid on either side.
     epochs
         Budget: passes over the training targets.
     stop
-        ``"target"``: a replicate ends at the first evaluation that reaches the target. ``"budget"``: every
-        replicate uses its whole budget.
+        ``"target"``: a replicate ends once it has reached the target and held it. ``"budget"``: every replicate uses
+        its whole budget.
     scored_targets
         How many held-out targets an evaluation scores; evenly spaced, the same for every arm.
-    evaluations_per_epoch
-        Cadence of evaluation, in processed targets: one every ``training targets / evaluations_per_epoch``.
+    cadence
+        An evaluation comes whenever the updates have grown by this share since the last one, and by at least one.
+    hold
+        Evaluations in a row that must be at the target or below for it to be reached: the cost is that of the first.
     burn_in
         Steps without loss before each window of `stateless-burnin`, as a multiple of the window.
     dropout
@@ -95,13 +105,16 @@ class Training:
         the target; 0 for none.
     """
 
-    learning_rates: tuple[Annotated[float, Meta(gt=0, le=1e6)], ...] = (0.003, 0.01, 0.03)
-    tuning_seeds: Size = 3
+    learning_rates: tuple[Annotated[float, Meta(gt=0, le=1e6)], ...] = (0.001, 0.003, 0.01, 0.03, 0.1)
+    folds: Size = 5
+    tuning_seeds: Size = 1
     evaluation_seeds: Size = 10
+    further_rates: Number = 3
     epochs: Size = 50
     stop: Literal["target", "budget"] = "budget"
     scored_targets: Annotated[int, Meta(ge=2, le=MOST_SIZE)] = 256
-    evaluations_per_epoch: Size = 1
+    cadence: Annotated[float, Meta(gt=0, le=1e3)] = 0.05
+    hold: Size = 2
     burn_in: Annotated[float, Meta(ge=0, le=1e6)] = 1.0
     dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     inference: bool = False
@@ -193,7 +206,8 @@ class Case:
 
     def to_dict(self) -> dict[str, Any]:
         """The case as JSON holds it."""
-        return asdict(self)
+        # Not `asdict`, which copies each plain value deeply: a plan has tens of thousands of cases.
+        return dict(vars(self))
 
     def replace(self, **changes: Any) -> Self:
         """The same case with some fields changed."""

@@ -5,6 +5,7 @@ fields must agree on, a definition checks in ``__post_init__`` with `check`, so 
 """
 
 import json
+import math
 import re
 from typing import Any, TypeVar
 
@@ -139,7 +140,7 @@ def _follow(value: Any, kind: msgspec.inspect.Type, where: str) -> tuple[Any, ms
         elif number == "...":
             assert isinstance(kind, msgspec.inspect.DictType)
             kind = kind.value_type
-            key = next(key for key, one in value.items() if not _fits(one, kind))
+            key = next((key for key, one in value.items() if not _fits(one, kind)), next(iter(value)))
             value, path = value[key], f"{path}[{key!r}]"
         else:
             value, path = value[int(number)], f"{path}[{number}]"
@@ -164,7 +165,7 @@ def _fits(value: Any, kind: msgspec.inspect.Type) -> bool:
                 type(value) is int and (kind.ge is None or value >= kind.ge) and (kind.le is None or value <= kind.le)
             )
         case msgspec.inspect.FloatType():
-            number = type(value) in {int, float}
+            number = type(value) in {int, float} and math.isfinite(value)
             return number and (kind.ge is None or value >= kind.ge) and (kind.le is None or value <= kind.le)
         case msgspec.inspect.StrType():
             return isinstance(value, str)

@@ -181,6 +181,21 @@ class Ceiling(Definition, frozen=True, kw_only=True):
     median: Annotated[float, Meta(gt=0, le=1e18)]
 
 
+class Turns(Definition, frozen=True, kw_only=True, omit_defaults=True):
+    """How an invocation went at its time cases; it tells the next whether it was cut off before one came to its end.
+
+    Attributes
+    ----------
+    together
+        How many took turns at most.
+    time_records
+        Records of time cases that there were before.
+    """
+
+    together: Positive
+    time_records: Count
+
+
 class Invocation(Definition, frozen=True, kw_only=True, omit_defaults=True):
     """One time that the run was started.
 
@@ -207,6 +222,13 @@ class Invocation(Definition, frozen=True, kw_only=True, omit_defaults=True):
         engine brings operations for it.
     ceilings_engine
         The engine that they were measured with: the first of the run that brings some.
+    ended
+        How: "killed" is said by the next invocation, and `cases_run` and `wall_seconds` are then those until its last
+        record; missing while it runs.
+    records_bytes
+        Size of ``records.jsonl`` when it began.
+    turns
+        Only where it came to its time cases.
     """
 
     started: Timestamp
@@ -219,6 +241,9 @@ class Invocation(Definition, frozen=True, kw_only=True, omit_defaults=True):
     cases_run: Count
     ceilings: dict[str, Ceiling] | None = None
     ceilings_engine: Text | None = None
+    ended: Literal["done", "interrupted", "killed"] | None = None
+    records_bytes: Count | None = None
+    turns: Turns | None = None
 
     def __post_init__(self) -> None:
         for name in ("started", "finished"):
@@ -247,6 +272,8 @@ class RunRecord(Definition, frozen=True, kw_only=True, omit_defaults=True):
     family
         The comparisons that the run is to decide, each two keys, declared in the preset before the first training;
         every other comparison is exploratory.
+    data
+        Fingerprint of the data of each task, by its name and dial.
     refused
         Combinations that were left out on purpose.
     series
@@ -271,6 +298,7 @@ class RunRecord(Definition, frozen=True, kw_only=True, omit_defaults=True):
     plan: list[Case]
     plan_sha256: Sha256
     family: list[tuple[Text, Text]]
+    data: dict[str, Text] = msgspec.field(default_factory=dict)
     refused: list[Refused]
     series: OwnSeries | None = None
     machine: Machine

@@ -151,8 +151,12 @@ class Progress:
 class Trainer(Protocol):
     """Trains a block of replicates of one network on one series."""
 
-    def place(self, slot: int, weights: Weights, learning_rate: float, seed: int) -> None:
-        """Put a fresh model into a slot: weights, optimiser at step 0, zero state, its own dropout stream."""
+    def place(self, slot: int, weights: Weights, learning_rate: float, seed: int, first_row: int = 0) -> None:
+        """Put a fresh model into a slot: weights, optimiser at step 0, zero state, its own dropout stream.
+
+        Several draws of a task lie one after another in one series; `first_row` is where the model's own begins, and is
+        added to every row of `HeldOut`.
+        """
 
     def weights(self, slot: int) -> Weights:
         """The weights of the model in a slot."""
@@ -198,7 +202,7 @@ class Engine(Protocol):
     def accelerators(self) -> list[str]:
         """Names of the GPUs that the framework can use."""
 
-    def configure(self, *, threads: int | None, device: str, cache: Path | None) -> None:
+    def configure(self, *, threads: int | None, device: str, cache: Path | None, short_loops: bool) -> None:
         """Prepare this process; must come before the first computation.
 
         Parameters
@@ -208,8 +212,10 @@ class Engine(Protocol):
         device
             "cpu" or "gpu".
         cache
-            Folder through which processes share what they have compiled; None to compile everything here, with the
-            framework's own defaults, as a user's program would.
+            Folder through which processes share what they have compiled; None to compile everything here.
+        short_loops
+            Compile as `bench.engines.backend.SHORT_LOOPS` says; else with the framework's own defaults, as a user's
+            program would.
         """
 
     def trainer(self, work: Work, kernel: str) -> Trainer:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import wait as wait_for
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench.gate.deciding import Floats
+from bench.measure.channel import GarbageError
 from bench.measure.interleave import Group, Signal
 from bench.run import configured
 from bench.run.configured import Order
@@ -32,7 +34,7 @@ class Measuring:
         self.told: Signal | None = None
         self._number, self._side, self._log = number, side, log
         self._begin = time.perf_counter()
-        self._connection, self._process = configured.start(order, log, several=True)
+        self._channel, self._process = configured.start(order, log, several=True)
 
     def poll(self) -> dict[str, Any] | None:
         """Hear what it says; what it found once it has ended.
@@ -42,14 +44,13 @@ class Measuring:
         RoundError
             If it ended, or hung, without an answer.
         """
-        message: Any = None
         try:
-            if self._connection.poll():
-                message = self._connection.recv()
-        except (EOFError, OSError):
-            self._process.join()
-        if isinstance(message, Signal):
-            self.told = message
+            message = self._channel.look()
+        except GarbageError as error:
+            self.kill()
+            raise RoundError(f"a process of {self._side} wrote {error}") from error
+        if isinstance(message, str):
+            self.told = Signal[message]
             return None
         if message is not None:
             self._process.join(timeout=5)
@@ -67,19 +68,23 @@ class Measuring:
 
     def wait(self, seconds: float) -> None:
         """Sleep until it says something or has ended, but no longer than this."""
-        wait_for([self._connection, self._process.sentinel], seconds)
+        if not self._channel.waiting:
+            ended = [self._process.sentinel]
+            wait_for(ended if self._channel.ended else [self._channel.connection, *ended], seconds)
 
     def grant(self, *, again: bool) -> None:
         """Give it its turn, and say whether for another block."""
         self.told = None
-        self._connection.send(again)
+        # One that has died meanwhile is found by `poll`.
+        with suppress(OSError):
+            self._channel.send(again)
 
     def kill(self) -> None:
         """End it."""
         if self._process.is_alive():
             self._process.kill()
         self._process.join()
-        self._connection.close()
+        self._channel.connection.close()
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ What it imports of the suite may be another commit: so it uses nothing but `benc
 
 import ctypes
 import hashlib
+import inspect
 import json
 import os
 import signal
 import sys
 import time
 import traceback
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -31,24 +31,51 @@ class NoEffectError(RuntimeError):
     """What the configuration asks for is not what the process had."""
 
 
+class Line:
+    """JSON values, one a line, as `bench.measure.channel.Channel` at the other end has them."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+        self._lines = os.fdopen(os.dup(file), "rb")
+
+    def send(self, value: Any) -> None:
+        """Write a value, whole."""
+        left = memoryview(json.dumps(value).encode() + b"\n")
+        while left:
+            left = left[os.write(self._file, left) :]
+
+    def receive(self) -> Any:
+        """Wait for a value.
+
+        Raises
+        ------
+        EOFError
+            If the other end is closed.
+        """
+        line = self._lines.readline()
+        if not line.endswith(b"\n"):
+            raise EOFError
+        return json.loads(line)
+
+
 class Turns:
     """Turns taken with other processes (`bench.measure.interleave.Turns`)."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, line: Line) -> None:
+        self._line = line
         self.waited = 0.0
 
     def turn(self, *, enough: bool) -> bool:
         """Say whether there is enough, and sleep until the turn comes back."""
         begin = time.perf_counter()
-        self._connection.send("ENOUGH" if enough else "MORE")
-        again: bool = self._connection.recv()
+        self._line.send("ENOUGH" if enough else "MORE")
+        again: bool = self._line.receive()
         self.waited += time.perf_counter() - begin
         return again
 
     def leave(self) -> None:
         """Say so, and go on until the next turn."""
-        self._connection.send("LEFT")
+        self._line.send("LEFT")
 
 
 def hash_times(times: int) -> None:
@@ -72,7 +99,7 @@ def control(turns: Any) -> dict[str, Any]:
     return {"seconds_per_update": kept, "warm_up_blocks": len(blocks) - len(kept)}
 
 
-def main(order: dict[str, Any], connection: Connection) -> None:
+def main(order: dict[str, Any], line: Line) -> None:
     """Measure what was ordered, and send what was found.
 
     `order` holds `source` (folder to import from), `cores` (numbers, or None), `environment` and `device` (as asked
@@ -87,9 +114,10 @@ def main(order: dict[str, Any], connection: Connection) -> None:
     from bench.measure.execute import execute  # noqa: PLC0415
     from bench.measure.interleave import Alone  # noqa: PLC0415
 
-    turns = Turns(connection) if order["shares"] else Alone()
+    turns = Turns(line) if order["shares"] else Alone()
     cache = None if order["cache"] is None else Path(order["cache"])
-    found = []
+    taken = inspect.signature(execute).parameters
+    found: list[dict[str, Any]] = []
     for one in order["jobs"]:
         if one == CONTROL:
             found.append({"key": CONTROL, "outcome": "ok", "message": None, "time": control(turns)})
@@ -98,9 +126,12 @@ def main(order: dict[str, Any], connection: Connection) -> None:
         case = Case(**{name: one["case"][name] for name in Case.__dataclass_fields__ if name in one["case"]})
         training: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in one["training"].items()}
         job = Job(case, Training(**training), None if one["series"] is None else Path(one["series"]))
+        options = {
+            "threads": order["threads"], "cache": cache, "turns": turns, "short_loops": case.kind == "convergence",
+        }  # fmt: skip
         slow_down(case.engine, order["extra"].get(one["key"], 0.0))
         try:
-            measured = execute(job, threads=order["threads"], cache=cache, turns=turns)
+            measured = execute(job, **{name: value for name, value in options.items() if name in taken})
         except Exception as error:
             if len(order["jobs"]) == 1:
                 raise
@@ -108,7 +139,11 @@ def main(order: dict[str, Any], connection: Connection) -> None:
             measured = {"outcome": "failed", "message": f"{type(error).__name__}: {error}"[-LAST_WORDS:]}
         found.append({"key": one["key"], "outcome": "ok", "message": None} | plain(measured))
     engines = {one["case"]["engine"] for one in order["jobs"] if one != CONTROL}
-    connection.send({"outcome": "ok", "message": None, "found": found, "configuration": seen(order, engines, given)})
+    had = seen(order, engines, given)
+    if order["several"]:
+        line.send({"outcome": "ok", "message": None, "found": found, "configuration": had})
+    else:
+        line.send({name: value for name, value in found[0].items() if name != "key"} | {"configuration": had})
 
 
 def plain(measured: dict[str, Any]) -> dict[str, Any]:
@@ -204,18 +239,16 @@ def start() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     # If memory runs out, the kernel shall take this process and not the one that writes the records.
     Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-    connection = Connection(int(sys.argv[1]))
-    order = json.loads(connection.recv_bytes())
+    line = Line(int(sys.argv[1]))
+    order = line.receive()
     try:
-        main(order, connection)
+        main(order, line)
     except Exception as error:  # noqa: BLE001 - whatever it is becomes a record
         traceback.print_exc()
         memory = isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
         words = str(error) if isinstance(error, NoEffectError) else "".join(traceback.format_exception(error))
         outcome = "out-of-memory" if memory else "failed"
-        connection.send({"outcome": outcome, "message": words[-LAST_WORDS:], "found": [], "configuration": None})
-    finally:
-        connection.close()
+        line.send({"outcome": outcome, "message": words[-LAST_WORDS:], "seconds": {}, "warnings": []})
 
 
 if __name__ == "__main__":

@@ -18,7 +18,12 @@ Found = tuple[Body, dict[str, float], list[Warn]]
 
 
 def execute(
-    job: Job, *, threads: int | None = None, cache: Path | None = None, turns: Turns | None = None
+    job: Job,
+    *,
+    threads: int | None = None,
+    cache: Path | None = None,
+    short_loops: bool = False,
+    turns: Turns | None = None,
 ) -> dict[str, Any]:
     """Measure a case.
 
@@ -30,6 +35,8 @@ def execute(
         Threads that the engine may use; None for its own default.
     cache
         Folder through which processes share what they have compiled; None for none.
+    short_loops
+        Compile as is best for the suite's own trainer, not as a user's program would.
     turns
         With which a time case takes turns with others; None where it is alone.
 
@@ -43,7 +50,8 @@ def execute(
         tasks.add(CsvSeries(Prepared.load(job.series)))
     engine = engines.create(case.engine)
     # Each engine in a folder of its own, so that none takes another's file for its own.
-    engine.configure(threads=threads, device=case.device, cache=cache and cache / case.engine)
+    folder = cache and cache / case.engine
+    engine.configure(threads=threads, device=case.device, cache=folder, short_loops=short_loops)
     load = workload.build(case, job.training)
     found: Found
     if case.kind == "convergence":

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import tasks
-from bench.errors import PlanError
+from bench.errors import PlanError, shown
 from bench.plan import presets
 from bench.plan.presets import Preset
 from tasks.csv_series.request import USED_ROWS, Request
@@ -27,6 +27,7 @@ WINDOWS_IN_TRAINING = 16
 BATCH_SIZE = 8
 LARGER = 4
 """A second batch size is this many times the first: the batch size turns the answer round."""
+MOST_DIGITS = 12
 TARGETS = 160_000
 """Training targets that a replicate may process: the budget of the quick preset."""
 
@@ -177,7 +178,7 @@ def _settings(series: CsvSeries, grid: Grid, windows: Proposal, batches: Proposa
         "description": f"{series.title}: does carrying state pay?",
         "training": {
             "learning_rates": [0.003, 0.01, 0.03, 0.1],
-            "tuning_seeds": 3,
+            "folds": 6,
             "evaluation_seeds": grid.seeds,
             "epochs": grid.epochs or min(200, max(20, round(TARGETS / rows))),
             "scored_targets": 128,
@@ -263,11 +264,6 @@ def read_options(config: pytest.Config) -> tuple[Request, Grid] | None:
     )
 
 
-def run_name(path: Path) -> str:
-    """Name of the run: the file's."""
-    return path.stem.replace(" ", "_")
-
-
 def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
@@ -277,6 +273,6 @@ def _numbers(name: str, text: str) -> tuple[int, ...]:
 
 
 def _number(name: str, text: str, least: int) -> int:
-    if not text.isdecimal() or int(text) < least:
-        raise PlanError(f"{name.upper()}={text} is not valid: give whole numbers of at least {least}")
+    if not (text.isdecimal() and text.isascii()) or len(text) > MOST_DIGITS or int(text) < least:
+        raise PlanError(f"{name.upper()}={shown(text)[1:-1]} is not valid: give whole numbers of at least {least}")
     return int(text)

@@ -2,15 +2,19 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import tasks
 from bench import engines
 from bench.case.cases import KINDS, Case, Job, Training
 from bench.case.configurations import Configuration
 from bench.errors import PlanError
 from bench.measure import interleave, workload
 from bench.plan.presets import Preset
+from tasks import checks
 
 LONGEST_UNROLL = 256
 """Unrolled steps beyond which a graph takes minutes and gigabytes to compile; Keras' own advice is short sequences."""
@@ -31,6 +35,8 @@ class Plan:
         Combinations of a grid that mean nothing, each with its reason; they are no errors, since a grid is a product.
     family
         Comparisons declared before the run: keys of two cases that differ in the regime alone.
+    data
+        Fingerprint of the data of each task, by its name and dial.
     configurations
         Ways of running the cases; none for the usual one.
     """
@@ -38,15 +44,16 @@ class Plan:
     jobs: list[Job]
     left_out: list[tuple[Case, str]]
     family: list[tuple[str, str]]
+    data: dict[str, str]
     configurations: tuple[Configuration, ...] = ()
 
-    @property
+    @cached_property
     def sha256(self) -> str:
-        """Fingerprint of the cases and their settings."""
+        """Fingerprint of the cases, their settings and their data."""
         # Without what was unknown before there were configurations, so that a run from then goes on.
-        cases = [[_known_before(job.case), asdict(job.training)] for job in self.jobs]
+        cases = [[_known_before(job.case), vars(job.training)] for job in self.jobs]
         ways = [one.to_dict() for one in self.configurations]
-        text = json.dumps([cases, self.family, *([ways] if ways else [])], sort_keys=True)
+        text = json.dumps([cases, self.family, self.data, *([ways] if ways else [])], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -66,10 +73,11 @@ def make(preset: Preset) -> Plan:
     left_out: dict[str, tuple[Case, str]] = {}
     refused: dict[str, str] = {}
     lacking = dict(preset.configured.lacking)
+    broken = _broken_tasks(preset.grids)
     for case, training in preset.grids:
         if reason := lacking.get(case.configuration) or _means_nothing(case):
             left_out[case.key] = (case, reason)
-        elif reason := _cannot_run(case, training):
+        elif reason := broken.get((case.task, case.dial)) or _cannot_run(case, training):
             refused.setdefault(reason, case.key)
         elif case.key in jobs and jobs[case.key].training != training:
             refused.setdefault("named by two grids with different training settings; keep one of them", case.key)
@@ -87,7 +95,30 @@ def make(preset: Preset) -> Plan:
     ]
     ordered = [jobs[case.key] for case in in_order]
     family = _family([job.case for job in ordered], preset.family)
-    return Plan(ordered, list(left_out.values()), family, preset.configured.found)
+    return Plan(ordered, list(left_out.values()), family, _fingerprints(ordered), preset.configured.found)
+
+
+def _broken_tasks(grids: list[tuple[Case, Training]]) -> dict[tuple[str, int | None], str]:
+    """What is wrong with each task, by name and dial, at the windows that it is asked for."""
+    windows: defaultdict[tuple[str, int | None], set[int]] = defaultdict(set)
+    for case, _ in grids:
+        windows[case.task, case.dial].add(case.window)
+    broken = {}
+    for (name, dial), asked in windows.items():
+        try:
+            checks.check(workload.task_of(name, dial), sorted(asked))
+        except tasks.task.TaskError as error:
+            broken[name, dial] = str(error)
+    return broken
+
+
+def _fingerprints(jobs: list[Job]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for case in (job.case for job in jobs):
+        name = case.task if case.dial is None else f"{case.task}@{case.dial}"
+        if name not in found:
+            found[name] = workload.fingerprint([workload.task_of(case.task, case.dial)])
+    return found
 
 
 def _family(cases: list[Case], declared: list[tuple[Case, Case]]) -> list[tuple[str, str]]:
@@ -120,4 +151,6 @@ def _cannot_run(case: Case, training: Training) -> str | None:
         workload.build(case, training)
     except PlanError as error:
         return str(error)
+    except Exception as error:  # noqa: BLE001 - a task may be anybody's code
+        return f"its task {case.task!r} cannot be built: {type(error).__name__}: {error}"
     return None

@@ -139,7 +139,7 @@ def _run_here(request: dict[str, Any]) -> None:
     engine = create("tensorflow")
     cache = Path(request["cache"])
     cache.mkdir(parents=True, exist_ok=True)
-    engine.configure(threads=request["threads"], device="cpu", cache=cache)
+    engine.configure(threads=request["threads"], device="cpu", cache=cache, short_loops=True)
     ld2011 = request["ld2011"]
     setting = Setting(tuple(request["seeds"]), request["fraction"], Path(ld2011) if ld2011 else None)
     # Layers that draw their own weights draw the same ones at each run.

@@ -1,6 +1,5 @@
 """Starts the process of a configuration: its interpreter, its environment, its cores (`bench.measure.elsewhere`)."""
 
-import json
 import os
 import socket
 import subprocess
@@ -12,19 +11,17 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from bench.case.cases import Job, Training
 from bench.case.configurations import Configuration
-from bench.case.record import Convergence, Memory, Timing
 from bench.machine.interpreters import ROOT, clean_environment
 from bench.measure import elsewhere
-from bench.measure.interleave import Signal
+from bench.measure.channel import Channel
 
 ALLOCATOR_COUNTS_ALL = "TF_CPU_ALLOCATOR_USE_BFC"
 """TensorFlow's plain CPU allocator counts large blocks only; this one counts all, but must be chosen before import."""
 
-BODIES = {"convergence": Convergence, "time": Timing, "memory": Memory}
+RUNNING: set[int] = set()
+"""Processes that were started here and have not ended: heads of sessions of their own, but nobody's orphans."""
 
 
 class OtherProcess:
@@ -34,6 +31,7 @@ class OtherProcess:
         self._started = started
         self.pid = started.pid
         self.sentinel = os.pidfd_open(started.pid)
+        RUNNING.add(started.pid)
 
     @property
     def exitcode(self) -> int | None:
@@ -48,6 +46,7 @@ class OtherProcess:
         """Wait until it has ended, but no longer than this."""
         with suppress(subprocess.TimeoutExpired):
             self._started.wait(timeout)
+            RUNNING.discard(self.pid)
             if self.sentinel >= 0:
                 os.close(self.sentinel)
                 self.sentinel = -1
@@ -55,33 +54,6 @@ class OtherProcess:
     def kill(self) -> None:
         """End it."""
         self._started.kill()
-
-
-class OtherConnection(Connection):
-    """What such a process says is plain values: its signals are names, its findings a list.
-
-    Attributes
-    ----------
-    several
-        Whether to hand the list on, and not the one thing that a worker's process finds.
-    """
-
-    several = False
-
-    def recv(self) -> Any:
-        """The next message, as a worker's own process would have sent it."""
-        message = super().recv()
-        if isinstance(message, str):
-            return Signal[message]
-        found = message.pop("found")
-        if len(found) == 1 and not self.several:
-            try:
-                return {name: _typed(name, value) for name, value in found[0].items() if name != "key"} | message
-            except msgspec.ValidationError as error:
-                # Another commit may record something else.
-                message |= {"outcome": "failed", "message": f"what it found cannot be recorded: {error}"}
-                found = []
-        return message | {"seconds": {}, "warnings": []} | ({"found": found} if found else {})
 
 
 @dataclass(frozen=True)
@@ -140,13 +112,13 @@ class Order:
         }
 
 
-def start(order: Order, log: Path, *, several: bool = False) -> tuple[Connection, OtherProcess]:
-    """Start a process, its output going to the log; a connection to it.
+def start(order: Order, log: Path, *, several: bool = False) -> tuple[Channel, OtherProcess]:
+    """Start a process, its output going to the log; a channel to it.
 
     Parameters
     ----------
     several
-        Whether to hand on the list of what it found, as plain values, and not the one thing that a worker expects.
+        Whether it sends the list of what it found, and not the one thing that a worker expects.
     """
     ours, theirs = socket.socketpair()
     asked = order.configuration
@@ -160,17 +132,13 @@ def start(order: Order, log: Path, *, several: bool = False) -> tuple[Connection
             stderr=output,
             env=clean_environment() | asked.environment | counting,
             pass_fds=[theirs.fileno()],
+            start_new_session=True,
         )
-        connection = OtherConnection(os.dup(ours.fileno()))
-        connection.several = several
+        channel = Channel(Connection(os.dup(ours.fileno())))
     # One that ended at once is found by its exit code.
     with suppress(OSError):
-        connection.send_bytes(json.dumps(order.to_dict()).encode())
-    return connection, OtherProcess(started)
-
-
-def _typed(name: str, value: Any) -> Any:
-    return msgspec.convert(value, BODIES[name]) if name in BODIES else value
+        channel.send(order.to_dict() | {"several": several})
+    return channel, OtherProcess(started)
 
 
 def cores_of(asked: Configuration, first: int = 0) -> list[int] | None:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import pytest
 
 from bench.case.cases import Job
 from bench.case.record import Record
@@ -14,10 +16,12 @@ from bench.errors import PlanError
 from bench.machine import ceilings, host
 from bench.plan.planning import Plan
 from bench.plan.presets import Preset
+from bench.run.bar import RED, YELLOW, Bar
+from bench.run.interrupts import INTERRUPTS
 from bench.run.progress import Progress
 from bench.run.scheduler import Scheduler
 from bench.run.store import RunFolder
-from bench.run.worker import context_for, die_with_parent, prepare_forkserver, talk_to
+from bench.run.worker import context_for, end_with_parent, prepare_forkserver, talk_to
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,6 +51,10 @@ class Session:
     _begin: float = field(default_factory=time.perf_counter)
     _scheduler: Scheduler | None = None
 
+    def __post_init__(self) -> None:
+        # Now, before pytest captures standard output: the bar needs the terminal.
+        self._bar = Bar(self.say)
+
     def open(self, jobs: list[Job]) -> None:
         """Open the run's folder and see what is left to do.
 
@@ -70,9 +78,10 @@ class Session:
         self._waiting = {job.case.key for job in todo}
         self.say(
             f"{self.folder}: {len(jobs)} cases, {len(jobs) - len(todo)} already there, {len(todo)} to run, "
-            f"{len(self.plan.left_out)} left out with a reason; "
-            f"{workers} side by side, but for time cases, which take turns"
+            f"{len(self.plan.left_out)} skipped (reasons in the report); "
+            f"{workers} side by side, time cases interleaved"
         )
+        self._bar.start(len(jobs) - len(todo), len(jobs))
         if todo:
             prepare_forkserver(self.engines[0])
         if any(job.case.kind == "time" for job in todo):
@@ -80,7 +89,16 @@ class Session:
             self._run.note_ceilings(*measure_ceilings(self.engines, self.device))
         # Shared by all runs on this machine: what was compiled for one case serves every case of the same shapes.
         cache = self.folder.parent / ".compiled" / self._run.compiler_key
-        self._scheduler = Scheduler(todo, self.preset.limits, self.folder / "logs", cache, self._ended)
+        limits = replace(self.preset.limits, together=self._run.together(self.preset.limits.together))
+        self._scheduler = Scheduler(
+            todo,
+            limits,
+            self.folder / "logs",
+            cache,
+            self._ended,
+            self.say,
+            turns=lambda: self._take_turns(limits.together),
+        )
 
     def _accelerators(self) -> list[str]:
         """GPUs as the first engine names them; every engine must see some."""
@@ -102,17 +120,33 @@ class Session:
             self._scheduler.run_until(key)
         return self._run.records[key]
 
-    def close(self) -> None:
-        """Stop what still runs and note the time."""
+    @property
+    def opened(self) -> bool:
+        """Whether the folder is this run's, so that there is something to render."""
+        return self._scheduler is not None
+
+    def close(self, ended: Literal["done", "interrupted"]) -> None:
+        """Stop what still runs and note when and how this ended: "done" or "interrupted"."""
+        self._bar.stop()
         if self._scheduler is not None:
             self._scheduler.stop()
-            self._run.close(time.perf_counter() - self._begin)
+            self._run.close(time.perf_counter() - self._begin, ended)
+
+    def _take_turns(self, together: int) -> None:
+        self._run.note_turns(together)
+        if together < self.preset.limits.together:
+            self.say(f"cut off again and again among time cases: at most {together} of them take turns")
 
     def _ended(self, record: Record) -> None:
-        self._run.append(record)
-        self._waiting.discard(record.key)
-        self.say(self._progress.line(record))
+        style = RED if record.outcome != "ok" else YELLOW if record.warnings else ""
+        with INTERRUPTS.held():
+            self._run.append(record)
+            self._waiting.discard(record.key)
+            self._bar.ended(self._progress.line(record), style, self._progress.left)
 
+
+SESSION: pytest.StashKey[Session] = pytest.StashKey()
+"""Where the session of running cases is found in pytest's."""
 
 LIMIT_S = 120.0
 """Far more than the few seconds that it takes: beyond it something hangs, and the run goes on without ceilings."""
@@ -148,12 +182,12 @@ def _ceilings_with(engine: str, device: str) -> dict[str, Any] | None:
 
 
 def _measure_ceilings(sender: Connection, name: str, device: str) -> None:
-    die_with_parent()
+    end_with_parent()
     # What the framework prints while it starts would stand between the run's own lines.
     talk_to(Path(os.devnull))
     # Not at the top: this import brings the framework, which the process that watches must not load.
     from bench import engines  # noqa: PLC0415
 
     engine = engines.create(name)
-    engine.configure(threads=None, device=device, cache=None)
+    engine.configure(threads=None, device=device, cache=None, short_loops=False)
     sender.send(ceilings.to_dict(ceilings.measure(engine, device)))

@@ -3,6 +3,7 @@
 import fcntl
 import os
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,17 @@ from msgspec.structs import replace
 
 from bench.case.checked import FaultError, OtherSchemaError
 from bench.case.record import SCHEMA, Git, Record, asked_of, decode, encode
-from bench.case.run_record import Ceiling, Invocation, Limits, Machine, OwnSeries, PresetRead, Refused, RunRecord
+from bench.case.run_record import (
+    Ceiling,
+    Invocation,
+    Limits,
+    Machine,
+    OwnSeries,
+    PresetRead,
+    Refused,
+    RunRecord,
+    Turns,
+)
 from bench.case.run_record import decode as decode_run
 from bench.case.run_record import encode as encode_run
 from bench.errors import RunFolderError
@@ -61,6 +72,7 @@ class RunFolder:
             plan_sha256=plan.sha256,
             family=plan.family,
             configurations=[asked_of(one) for one in plan.configurations],
+            data=plan.data,
             refused=[Refused(case=case, reason=reason) for case, reason in plan.left_out],
             series=msgspec.convert(prepared.about | {"content": prepared.sha256}, OwnSeries) if prepared else None,
             machine=msgspec.convert(machine, Machine),
@@ -85,6 +97,7 @@ class RunFolder:
             if not self.series.exists() or not file.exists():  # one without run.json may be of an earlier attempt
                 preset.series.prepared.save(self.series)
         self._read_records()
+        self._close_killed()
         self._begin(
             Invocation(
                 started=now(),
@@ -95,6 +108,7 @@ class RunFolder:
                 load_before=os.getloadavg()[0],
                 wall_seconds=None,
                 cases_run=0,
+                records_bytes=self._records_bytes(),
             )
         )
 
@@ -148,9 +162,51 @@ class RunFolder:
         self._amend(ceilings=msgspec.convert(ceilings, dict[str, Ceiling] | None), ceilings_engine=engine)
         self._write_about()
 
-    def close(self, wall_seconds: float) -> None:
-        """Note when this invocation ended and how long it took."""
-        self._amend(finished=now(), wall_seconds=wall_seconds)
+    def note_turns(self, together: int) -> None:
+        """Note that time cases begin, and how many take turns."""
+        self._amend(turns=Turns(together=together, time_records=self._time_records()))
+        self._write_about()
+
+    def together(self, most: int) -> int:
+        """How many time cases take turns: half as many as before each time that twice in a row none came to its end.
+
+        A group's records come when its last member has enough, which is too late where runs are cut off all the time.
+        """
+        before = [one for one in self.about.invocations[:-1] if one.turns]
+        turns = [one.turns for one in before if one.turns]
+        if not turns or before[-1].ended == "done":
+            return most
+        in_vain = takewhile(lambda one: one.time_records == self._time_records(), reversed(turns))
+        last = min(most, turns[-1].together)
+        return max(1, last // 2) if len(list(in_vain)) >= 2 else last
+
+    def _time_records(self) -> int:
+        return sum(record.case.kind == "time" for record in self.records.values())
+
+    def _records_bytes(self) -> int:
+        file = self.path / "records.jsonl"
+        return file.stat().st_size if file.exists() else 0
+
+    def _close_killed(self) -> None:
+        """Say of an invocation that could not say so itself how it ended, and what it had done until then."""
+        if not self.about.invocations:
+            return
+        last = self.about.invocations[-1]
+        if last.finished is not None or last.records_bytes is None:
+            return
+        found: dict[str, Any] = {"ended": "killed"}
+        file = self.path / "records.jsonl"
+        if self._records_bytes() > last.records_bytes:
+            with file.open("rb") as records:
+                records.seek(last.records_bytes)
+                found["cases_run"] = sum(1 for line in records if line.strip())
+            end = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+            found["wall_seconds"] = max(0.0, (end - datetime.fromisoformat(last.started)).total_seconds())
+        self._amend(**found)
+
+    def close(self, wall_seconds: float, ended: str) -> None:
+        """Note when and how this invocation ended, and how long it took."""
+        self._amend(finished=now(), wall_seconds=wall_seconds, ended=ended)
         self._write_about()
 
     def _begin(self, invocation: Invocation) -> None:
@@ -174,6 +230,12 @@ class RunFolder:
         if (ours and ours.content) != (theirs and theirs.content):
             raise RunFolderError(
                 f"{self.path} holds another series: {_series_name(ours)}, not {_series_name(theirs)}. {remedy}"
+            )
+        stale = [name for name, found in fresh.data.items() if about.data.get(name, found) != found]
+        if stale:
+            raise RunFolderError(
+                f"{self.path} was measured on other data of {', '.join(stale)}: the task's series has changed since. "
+                f"{remedy}"
             )
         if about.plan_sha256 != fresh.plan_sha256:
             raise RunFolderError(

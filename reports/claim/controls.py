@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from reports.claim.arms import CONTROLS, Arm, Comparison, compare
+from bench.case.regimes import CONTROLS
+from reports.claim.arms import Arm, Comparison, compare
 from reports.collect.grouping import Arms, Setting, arms_by_setting, by_engine, engine_by_engine
 from reports.collect.read import Run
 from reports.collect.records import body, floats, last_errors, lowest_error

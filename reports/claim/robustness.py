@@ -12,10 +12,10 @@ from bench.case.regimes import REGIMES
 from reports.claim.arms import Comparison, compare
 from reports.collect.grouping import Arms, Setting, arms_by_setting, in_order
 from reports.collect.read import Run
-from reports.collect.records import body, costs_of, curve, last_errors, lowest_error
+from reports.collect.records import body, costs_of, last_errors, lowest_error
 from reports.costs.contrasts import Contrasts
 from reports.formatting import count, listing, low_to_high, percent
-from reports.statistics.intervals import cost_arrays, expected_running_time, ladder, rounding_variance
+from reports.statistics.intervals import ladder
 from reports.statistics.verdict import FEWER, MARGIN, MORE, Judgement, Verdict, judge
 
 
@@ -60,12 +60,11 @@ def sensitivity(comparison: Comparison) -> Sensitivity:
     if not 0 < best < trivial:
         return Sensitivity(comparison.setting, why_not="no arm got below the trivial error")
     targets = ladder(best, trivial)
-    curves = [[curve(one) for one in arm.evaluation if one.seed in shared] for arm in arms]
-    judgements = []
-    for target in targets:
-        costs = [cost_arrays(curve, target) for curve in curves]
-        variances = [rounding_variance(*cost, arm.evaluate_every) for cost, arm in zip(costs, arms, strict=True)]
-        judgements.append(judge(costs[0], costs[1], extra_variance=sum(variances)))
+    paired = [[one for one in arm.evaluation if one.seed in shared] for arm in arms]
+    judgements = [
+        judge(*(costs_of(some, arm.hold, float(target)) for some, arm in zip(paired, arms, strict=True)))
+        for target in targets
+    ]
     return Sensitivity(comparison.setting, tuple(float(t) for t in targets), tuple(judgements))
 
 
@@ -113,6 +112,7 @@ class SameArm:
             Verdict.ONLY_STATEFUL: f"only {self.a}",
             Verdict.ONLY_STATELESS: f"only {self.b}",
             Verdict.NEITHER: "neither",
+            Verdict.RATE_NOT_FOUND: "rate not found",
         }[self.verdict]
 
 
@@ -223,13 +223,13 @@ def _rates_of(record: Record) -> Rates:
         regime=record.case.regime,
         chosen=convergence.chosen_rate,
         at_edge=convergence.rate_at_edge,
-        grid=tuple(_rate_at(rate, replicates) for rate, replicates in sorted(tuning.items())),
+        grid=tuple(_rate_at(rate, replicates, convergence.hold) for rate, replicates in sorted(tuning.items())),
     )
 
 
-def _rate_at(rate: float, replicates: list[Replicate]) -> Rate:
-    spent, reached = costs_of(replicates)
-    return Rate(rate, int(reached.sum()), reached.size, expected_running_time(spent, reached))
+def _rate_at(rate: float, replicates: list[Replicate], hold: int) -> Rate:
+    costs = costs_of(replicates, hold)
+    return Rate(rate, costs.hits, costs.n, costs.expected)
 
 
 def median_second_best(found: Iterable[Rates]) -> float:

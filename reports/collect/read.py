@@ -4,6 +4,7 @@ What the run itself spent is here as well.
 """
 
 import lzma
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -142,22 +143,24 @@ def read(folder: Path) -> Run:
     return Run(folder, about, tuple(records.values()), tuple(problems), tuple(repeated))
 
 
-def lines(folder: Path) -> list[bytes]:
-    """Return the lines of a run's records, plain or compressed.
+def lines(folder: Path) -> Iterator[bytes]:
+    """The lines of a run's records, plain or compressed, one at a time.
 
     Raises
     ------
     RunNotReadableError
         If the folder holds neither, or what is compressed cannot be read.
     """
-    if (folder / RECORDS).is_file():
-        return (folder / RECORDS).read_bytes().split(b"\n")
+    plain, compressed = folder / RECORDS, folder / COMPRESSED
     try:
-        return lzma.decompress((folder / COMPRESSED).read_bytes()).split(b"\n")
-    except OSError as error:
+        with plain.open("rb") if plain.is_file() else lzma.open(compressed) as file:
+            yield from file
+    except FileNotFoundError as error:
         raise RunNotReadableError(_no_run(folder)) from error
-    except lzma.LZMAError as error:
-        raise RunNotReadableError(f"{folder / COMPRESSED} is torn: {error}. Copy it again.") from error
+    except (lzma.LZMAError, EOFError) as error:
+        raise RunNotReadableError(f"{compressed} is torn: {error}. Copy it again.") from error
+    except OSError as error:
+        raise RunNotReadableError(f"the records of {folder} cannot be read: {error}") from error
 
 
 def _know_own_series(file: Path, problems: list[Problem]) -> None:

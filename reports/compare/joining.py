@@ -21,7 +21,7 @@ from reports.collect.read import Run
 from reports.collect.records import body, costs_of, measured_memory, timed
 from reports.costs.timings import Blocks, log_ratios, ran_as_asked
 from reports.formatting import listing
-from reports.statistics.intervals import FloatArray, Ratio, expected_running_time, rounding_variance, running_time_ratio
+from reports.statistics.intervals import Costs, FloatArray, Ratio, running_time_ratio
 from reports.statistics.moderated import common, moderated_ratio
 
 MARGIN = 0.05
@@ -124,12 +124,13 @@ class Measured:
     @property
     def updates(self) -> float:
         """Expected updates to target; infinite where no replicate reached it."""
-        return float(expected_running_time(*self.costs))
+        return float(self.costs.expected)
 
     @property
-    def costs(self) -> tuple[FloatArray, Any]:
-        """Updates spent and whether the target was reached, by evaluation seed."""
-        return costs_of(body(self.good[0]).evaluation)
+    def costs(self) -> Costs:
+        """Updates to target of every evaluation seed."""
+        arm = body(self.good[0])
+        return costs_of(arm.evaluation, arm.hold)
 
 
 @dataclass(frozen=True)
@@ -379,11 +380,9 @@ def _updates_cell(name: str, base: Measured, one: Measured, value: float) -> Cel
         (r.seed, r.role, r.learning_rate, r.reached, r.spent) for r in b.replicates
     ]:
         return Cell(name, Verdict.SAME, EVERY_SEED, value)
-    cost_a, cost_b = one.costs, base.costs
-    if cost_a[0].size != cost_b[0].size:
+    if one.costs.n != base.costs.n:
         return Cell(name, Verdict.INCOMPARABLE, "other number of seeds", value)
-    extra = rounding_variance(*cost_a, a.evaluate_every) + rounding_variance(*cost_b, b.evaluate_every)
-    ratio = running_time_ratio(*cost_a, *cost_b, extra_variance=extra)
+    ratio = running_time_ratio(one.costs, base.costs)
     if ratio.method == "none":
         return Cell(name, Verdict.INCONCLUSIVE, "too few seeds reached the target", value, ratio=ratio)
     if ratio.high < 1 - UPDATES_MARGIN or ratio.low > 1 + UPDATES_MARGIN:
@@ -420,6 +419,7 @@ _SAME = {
         "targets_per_update",
         "cell_steps_per_update",
         "evaluate_every",
+        "hold",
         "learning_rates",
     ),
 }

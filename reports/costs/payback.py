@@ -14,8 +14,7 @@ from reports.costs.timings import Blocks, Timing, log_ratios, middle
 from reports.statistics.intervals import (
     LEVEL,
     FloatArray,
-    expected_running_time,
-    rounding_variance,
+    restart_after,
     running_time_interval,
 )
 from reports.statistics.moderated import Error, common, error_of
@@ -147,14 +146,15 @@ def to_target(run: Run, measured: list[Timing]) -> list[ToTarget]:
         if record is None:
             continue
         convergence = body(record)
-        cost, reached = costs_of(convergence.evaluation)
-        updates = expected_running_time(cost, reached)
-        limits = running_time_interval(cost, reached, rounding_variance(cost, reached, convergence.evaluate_every))
+        costs = costs_of(convergence.evaluation, convergence.hold)
+        costs = costs.up_to(restart_after(costs, costs))
+        updates = costs.expected
+        limits = running_time_interval(costs)
         second, compiling = middle(one.by_process), one.compile_seconds
         compiling = 0.0 if math.isnan(compiling) else compiling
         error = error_of(_logs(one), known).half_width()
         low, high = (_widened(limit, updates, error) * second + compiling for limit in limits)
-        rows.append(ToTarget(one, int(reached.sum()), cost.size, updates, updates * second + compiling, low, high))
+        rows.append(ToTarget(one, costs.hits, costs.n, updates, updates * second + compiling, low, high))
     return rows
 
 

@@ -53,6 +53,7 @@ VERDICT_STYLES: dict[Verdict, tuple[str, str, str]] = {
     Verdict.SAME: ("#D9D9D9", "", "same"),
     Verdict.INCONCLUSIVE: ("#FFFFFF", "", "?"),
     Verdict.NEITHER: ("#FFFFFF", "xx", "neither"),
+    Verdict.RATE_NOT_FOUND: ("#FFFFFF", "..", "rate not\nfound"),
 }
 
 DPI = 120  # 9 inches are 1080 pixels: as wide as a phone, and 18 cm in print at 150 dpi

@@ -64,8 +64,8 @@ class Caution(Enum):
         "If the code that trains or measures changed in between, run again under another name.",
     )
     COARSE = (
-        "an arm's time to target is less than 10 evaluations, so one evaluation is more than the 10 % margin",
-        "Raise evaluations_per_epoch, or set a harder target.",
+        "an arm was evaluated so seldom that its updates to the target are not known to the margin of 10 %",
+        "Evaluate more often (a smaller `cadence`), or set a harder target.",
     )
     FEW_SEEDS = (f"an arm was judged on fewer than {FEW_SEEDS} seeds", "Raise evaluation_seeds.")
     UNPAIRED = (

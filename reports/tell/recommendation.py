@@ -23,9 +23,9 @@ class Do(StrEnum):
     """What follows at one window; a closed list."""
 
     CARRY = "carry state"
-    SHUFFLE = "shuffle, do not carry"
-    EITHER = "either does"
-    DEPENDS = "it depends on the width"
+    SHUFFLE = "do not carry state"
+    EITHER = "the same"
+    DEPENDS = "depends on the network"
     OPEN = "inconclusive"
     HARDER = "neither reaches the target"
 
@@ -51,11 +51,12 @@ def summary_lines(compared: list[Comparison]) -> list[SummaryLine]:
     lines = []
     for (task, cell, batch, _), here in groups.items():
         at_batch = f", batch size {batch}" if (task, cell) in several else ""
-        lines.append(SummaryLine(f"{task}, {cell}{at_batch}", _line(here), any(one.declared for one in here)))
+        lines.append(SummaryLine(f"{task}, {cell}{at_batch}", line(here), any(one.declared for one in here)))
     return lines
 
 
-def _line(here: list[Comparison]) -> str:
+def line(here: list[Comparison]) -> str:
+    """Say what to do at each window, and how sure that is."""
     windows = sorted({one.setting.window for one in here})
     advised = {w: _do([one.updates.verdict for one in here if one.setting.window == w]) for w in windows}
     declared = any(one.declared for one in here)
@@ -81,12 +82,12 @@ def _do(verdicts: list[Verdict]) -> Do:
 def _phrase(do: Do, at: list[int], windows: list[int]) -> str:
     # "from 12 on" only where it is the rest of the grid, and the grid has something before it.
     rest = windows[-len(at) :] == at and 1 < len(at) < len(windows)
-    where = f"from a window of {at[0]} on" if rest else f"at {_windows(at)}"
+    where = f"from window {at[0]} on" if rest else f"at {_windows(at)}"
     return f"**{do}** {where}" if do in {Do.CARRY, Do.SHUFFLE} else f"{do} {where}"
 
 
 def _windows(at: list[int]) -> str:
-    return f"{'windows' if len(at) > 1 else 'a window'} of {listing(at)}"
+    return f"{'windows' if len(at) > 1 else 'window'} {listing(at)}"
 
 
 def _how_sure(do: Do, used: list[Comparison], *, some_declared: bool) -> str:
@@ -102,7 +103,7 @@ def _how_sure(do: Do, used: list[Comparison], *, some_declared: bool) -> str:
         arm = "stateful" if do is Do.CARRY else "stateless"
         parts.append(f"only {arm} reached the target{f' in {only}' if ratios else ''}")
     if len(found) < len(used):
-        parts.append(f"no difference shown in the other {len(used) - len(found)}")
+        parts.append(f"no difference shown in {len(used) - len(found)} of {len(used)}")
     # A line without any declared comparison is marked as a whole.
     if some_declared and not any(one.declared for one in found):
         parts.append("exploratory")
@@ -116,7 +117,8 @@ _SAYS = {
     Verdict.ONLY_STATELESS: "do not carry state at {windows}, where only the stateless arm reached it",
     Verdict.SAME: "the same number of updates at {windows}",
     Verdict.INCONCLUSIVE: "inconclusive at {windows}{seeds}",
-    Verdict.NEITHER: "at {windows} neither arm reached the target, so there is nothing to choose",
+    Verdict.NEITHER: "at {windows} neither arm reached the target",
+    Verdict.RATE_NOT_FOUND: "at {windows} an arm's best learning rate lies at the edge of those tried",
 }
 
 
@@ -186,6 +188,8 @@ def _by_verdict(group: list[Comparison]) -> str:
 def _seeds(found: list[Comparison]) -> str:
     needed = [one.updates.seeds_needed for one in found]
     known = [float(n) for n in needed if n is not None]
+    if any(one.updates.look_oftener for one in found):
+        return " (evaluate more often: the distance of the evaluations alone keeps it open)"
     if not known:
         return ""
     return f" ({'about ' if len(known) == len(needed) else 'at least '}{low_to_high(known)} seeds would decide it)"
@@ -379,8 +383,10 @@ def recommendations(run: Run) -> list[Recommendation]:
 def _recommend(run: Run, task: str, engine: str, arms: list[tuple[Setting, Record]]) -> Recommendation:
     alone = [(setting, compare(setting, record, record).a) for setting, record in arms]
     alone.sort(key=lambda one: one[1].ert * _flops(one[1].record))
-    reliable = [(setting, arm) for setting, arm in alone if shown_above_half(arm.hits, arm.n)]
-    rest = [(setting, arm) for setting, arm in alone if reliable and not shown_above_half(arm.hits, arm.n)]
+    # An arm that reaches the target and loses it again is not one to name.
+    lasts = {id(arm): arm.rate_found and shown_above_half(arm.lasting, arm.n) for _, arm in alone}
+    reliable = [(setting, arm) for setting, arm in alone if lasts[id(arm)]]
+    rest = [(setting, arm) for setting, arm in alone if reliable and not lasts[id(arm)]]
 
     def candidates(some: list[tuple[Setting, Arm]]) -> list[Candidate]:
         return [Candidate(setting, arm, compare(setting, arm.record, reliable[0][1].record)) for setting, arm in some]

@@ -3,7 +3,6 @@
 import contextlib
 import io
 import json
-import re
 import shutil
 import subprocess
 
@@ -53,12 +52,12 @@ def only(run, folder, record):
     """A copy of the run with one record, so that its arm is what is recommended."""
     shutil.copytree(run, folder)
     (folder / "records.jsonl").write_text(json.dumps(record) + "\n")
-    return write_report(read(folder)).read_text()
+    return write_report(read(folder))
 
 
 def code_of(report):
-    (found,) = re.findall(r"```python\n(.*?)```", report, re.DOTALL)
-    return found
+    (found,) = report.parent.glob("recommended_*.py")
+    return found.read_text()
 
 
 def execute(code):
@@ -75,17 +74,18 @@ def epochs_of_the_slowest(record):
 
 
 def test_the_recommendation_stands_above_all_else_with_the_series_beside_it(run):
-    report = write_report(read(run)).read_text()
-    at = [report.index(part) for part in ("## Recommendation: load_", "```python", "## The series", "| task | cell |")]
+    first = write_report(read(run))
+    report = (run / "details.md").read_text()
+    at = [report.index(part) for part in ("## Recommendation: load_", "recommended_load_", "## The series")]
     assert at == sorted(at)
     assert "load of plant.csv: 420 values (step: hour)" in report
     assert "seen beside wind" in report
     assert "Season: 12 steps" in report
     (found,) = json.loads((run / "summary.json").read_text())["recommendations"]
     assert found["arms"] == 3
-    assert f"**{found['answer']}" in report
+    assert first.read_text().split("\n\n")[1].startswith(f"- **{found['answer']}")
     best = records(run)[found["choice"].split("-lstm-")[1].split("-u8")[0]]
-    assert f"LEARNING_RATE, EPOCHS = {WINDOW}, {BATCH}, 8, {best['convergence']['chosen_rate']}," in report
+    assert f"LEARNING_RATE, EPOCHS = {WINDOW}, {BATCH}, 8, {best['convergence']['chosen_rate']}," in code_of(first)
 
 
 @pytest.mark.parametrize("regime", ["stateless", "stateless-burnin"])
@@ -169,6 +169,6 @@ def test_where_no_arm_is_reliable_nothing_is_recommended(run, tmp_path):
     for one in record["convergence"]["replicates"]:
         one |= {"reached": False, "updates_to_target": None, "censored_at": one["updates"][-1]}
     report = only(run, tmp_path / "one", record)
-    assert "**None.** Of 1 arm, none was shown to reach the target" in report
-    assert "with 0 of 10" in report
-    assert "```python" not in report
+    assert "Nothing can be recommended:** of 1 arm none was shown to reach the target" in report.read_text()
+    assert "with 0 of 10" in (report.parent / "details.md").read_text()
+    assert not list(report.parent.glob("recommended_*.py"))

@@ -20,7 +20,7 @@ PRESET = """
 name = "tiny"
 [training]
 learning_rates = [0.01]
-tuning_seeds = 1
+folds = 1
 evaluation_seeds = 2
 epochs = 1
 scored_targets = 16

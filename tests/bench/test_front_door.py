@@ -16,7 +16,7 @@ PRESET = """
 name = "own"
 [training]
 learning_rates = [0.1]
-tuning_seeds = 1
+folds = 1
 evaluation_seeds = {seeds}
 epochs = 3
 scored_targets = 16

@@ -15,7 +15,7 @@ PRESET = """
 name = "two"
 [training]
 learning_rates = [0.02]
-tuning_seeds = 1
+folds = 1
 evaluation_seeds = 3
 epochs = 4
 scored_targets = 16

@@ -70,7 +70,7 @@ def test_a_run_continues_with_what_it_has(path):
 def test_run_json_says_what_was_planned_where_and_when(path):
     folder = opened(path)
     folder.append(record(0))
-    folder.close(12.5)
+    folder.close(12.5, "done")
     opened(path)
     found = about(path)
     assert found["schema"] == SCHEMA
@@ -89,7 +89,7 @@ def test_run_json_says_what_was_planned_where_and_when(path):
 
 
 def test_no_draft_is_left_beside_run_json(path):
-    opened(path).close(1.0)
+    opened(path).close(1.0, "done")
     assert [file.name for file in path.iterdir()] == ["run.json"]
 
 
@@ -98,7 +98,7 @@ def test_run_json_is_replaced_whole_and_never_written_in_place(path):
     before = about(path)
     # Another name for the file as it is now: it shows what a reader sees who opened it before.
     (path.parent / "before.json").hardlink_to(path / "run.json")
-    folder.close(1.0)
+    folder.close(1.0, "done")
     assert json.loads((path.parent / "before.json").read_text(encoding="utf-8")) == before
     assert about(path) != before
 
@@ -122,7 +122,7 @@ def refusal(path, **options):
 
 def test_another_plan_is_refused(path):
     opened(path)
-    other = planning.Plan(PLAN.jobs[:-1], PLAN.left_out, PLAN.family)
+    other = planning.Plan(PLAN.jobs[:-1], PLAN.left_out, PLAN.family, PLAN.data)
     text = refusal(path, the_plan=other)
     assert "belongs to another plan" in text
     assert f"with {len(PLAN.jobs)} cases" in text
@@ -332,7 +332,7 @@ def test_a_full_disk_leaves_run_json_as_it_was(path):
         with pytest.raises(OSError, match="No space left"):
             (path / "filler").write_bytes(bytes(2**20))
         with pytest.raises(OSError, match="No space left"):
-            folder.close(1.0)
+            folder.close(1.0, "done")
         assert about(path) == before
 
 
@@ -351,3 +351,55 @@ def test_the_error_of_a_full_disk_names_the_file(path):
     folder.append(record(0))
     with room_for(path / "records.jsonl", 100), pytest.raises(OSError, match=r"records\.jsonl"):
         folder.append(record(1, size=500))
+
+
+def test_a_killed_invocation_is_closed_by_the_next_with_what_it_had_done(path):
+    killed = opened(path)
+    for number in range(3):
+        killed.append(record(number))
+    with (path / "records.jsonl").open("ab") as file:
+        file.write(b'{"torn')
+    opened(path).close(2.0, "done")
+    first, second = about(path)["invocations"]
+    assert (first["ended"], first["finished"]) == ("killed", None)
+    assert first["cases_run"] == 4  # one of them torn: it ran, and runs again
+    assert first["wall_seconds"] >= 0
+    assert (second["ended"], second["cases_run"]) == ("done", 0)
+
+
+def test_an_invocation_killed_before_its_first_record_has_no_time(path):
+    opened(path)
+    opened(path)
+    assert [about(path)["invocations"][0][name] for name in ("ended", "cases_run", "wall_seconds")] == [
+        *("killed", 0, None)
+    ]
+
+
+def taking_turns(path, *, finishes=0, ended=None):
+    """An invocation that comes to its time cases, and how many take turns there."""
+    folder = opened(path)
+    together = folder.together(12)
+    folder.note_turns(together)
+    for _ in range(finishes):
+        folder.append(made.timed(made.case_of(len(folder.records), "time")))
+    if ended:
+        folder.close(1.0, ended)
+    return together
+
+
+def test_groups_shrink_where_runs_are_cut_off_among_time_cases_twice_in_a_row(path):
+    assert [taking_turns(path) for _ in range(7)] == [12, 12, 6, 3, 1, 1, 1]
+
+
+def test_groups_stay_as_they_are_where_their_cases_come_to_an_end(path):
+    assert [taking_turns(path, ended="interrupted") for _ in range(3)] == [12, 12, 6]
+    assert [taking_turns(path, finishes=1) for _ in range(3)] == [3, 3, 3]
+    assert [taking_turns(path), taking_turns(path)] == [3, 3]
+    assert taking_turns(path, finishes=1, ended="done") == 1
+    assert taking_turns(path) == 12
+
+
+def test_runs_cut_off_before_their_time_cases_shrink_nothing(path):
+    for _ in range(5):
+        opened(path)
+    assert taking_turns(path) == 12

@@ -20,9 +20,9 @@ from bench.run.scheduler import Scheduler
 from bench.run.worker import Worker
 
 ROOT = Path(__file__).parents[2]
-TRAINING = Training(learning_rates=(0.1,), tuning_seeds=1, evaluation_seeds=2, epochs=2, scored_targets=16)
-LIMIT_S = 3
-LIMIT_MIB = 512
+TRAINING = Training(learning_rates=(0.1,), folds=1, evaluation_seeds=2, epochs=2, scored_targets=16)
+LIMIT_S = 4
+LIMIT_MIB = 256
 
 
 def job(units, kind="convergence", regime="stateful"):
@@ -42,6 +42,13 @@ ENDINGS = [
     fake.SEGFAULT,
     fake.EXIT,
     21,
+    fake.CHILD,
+    fake.CHILD_ALLOCATES,
+    fake.SHOUT,
+    fake.GARBAGE,
+    fake.STOP,
+    fake.HANG_UP,
+    22,
 ]
 
 
@@ -62,7 +69,7 @@ def records(forkserver, folder):
     del forkserver
     found = []
     jobs = [job(units) for units in ENDINGS]
-    scheduler = Scheduler(jobs, Limits(LIMIT_S, LIMIT_MIB, workers=3), folder / "logs", folder / "cache", found.append)
+    scheduler = Scheduler(jobs, Limits(LIMIT_S, LIMIT_MIB, workers=4), folder / "logs", folder / "cache", found.append)
     try:
         for one in jobs:
             scheduler.run_until(one.case.key)
@@ -75,7 +82,7 @@ def test_every_case_has_one_record_whatever_happened_to_the_others(records):
     assert set(records) == set(ENDINGS)
 
 
-@pytest.mark.parametrize("units", [2, 20, 21])
+@pytest.mark.parametrize("units", [2, 20, 21, 22])
 def test_a_case_that_ends_well_is_ok_before_and_after_others_ended_badly(records, units):
     record = records[units]
     assert (record.outcome, record.message) == ("ok", None)
@@ -127,6 +134,39 @@ def test_a_case_beyond_its_memory_is_ended_and_says_how_much_it_took(records):
 def test_an_allocation_that_is_refused_is_out_of_memory_too(records):
     assert records[fake.MEMORY_ERROR].outcome == "out-of-memory"
     assert records[fake.MEMORY_ERROR].message.startswith("MemoryError")
+
+
+def test_what_a_case_has_started_ends_with_it(records):
+    assert records[fake.CHILD].outcome == "crashed"
+    words = records[fake.CHILD].message
+    children = [int(pid) for pid in words[words.index("children ") :].split()[1:3]]
+    assert not [pid for pid in children if psutil.pid_exists(pid)]
+
+
+def test_the_memory_of_what_a_case_has_started_counts(records):
+    assert records[fake.CHILD_ALLOCATES].outcome == "out-of-memory"
+    assert f"more than the limit of {LIMIT_MIB} MiB" in records[fake.CHILD_ALLOCATES].message
+
+
+def test_of_a_log_that_grows_without_end_the_end_is_kept(records, folder):
+    record = records[fake.SHOUT]
+    assert record.message.strip().endswith("RuntimeError: hoarse")
+    log = folder / "logs" / f"convergence-{job(fake.SHOUT).case.id}.log"
+    assert log.stat().st_size < 4 * worker.MOST_LOG
+    assert log.read_text().startswith(f"{job(fake.SHOUT).case.key}\n")
+    assert "the last word" in log.read_text()
+
+
+def test_what_is_no_message_is_the_outcome_of_the_case_that_wrote_it(records):
+    record = records[fake.GARBAGE]
+    assert record.outcome == "failed"
+    assert "wrote 4,096 bytes that are no message" in record.message
+    assert record.seconds.total < LIMIT_S
+
+
+@pytest.mark.parametrize("units", [fake.STOP, fake.HANG_UP])
+def test_a_case_that_will_say_no_more_is_ended_at_the_limit(records, units):
+    assert records[units].outcome == "timed-out"
 
 
 @pytest.mark.parametrize("units", ENDINGS)
@@ -202,6 +242,26 @@ def wait_for(condition, seconds=20.0):
     while not condition():
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.02)
+
+
+def test_time_in_which_the_run_was_stopped_is_no_time_of_a_case(forkserver, tmp_path, monkeypatch):
+    del forkserver
+    monkeypatch.setattr(worker, "STOPPED_S", 0.5)
+    one = Worker(job(fake.SLEEP), Limits(seconds=1.5), tmp_path / "log")
+    try:
+        wait_for(lambda: one.poll() is None and asleep(tmp_path / "log"))
+        time.sleep(2)  # as by Ctrl-Z
+        assert one.poll() is None
+    finally:
+        one.kill()
+
+
+def test_text_in_a_log_is_no_command_to_a_terminal(tmp_path):
+    one = Worker(job(fake.SLEEP), Limits(), tmp_path / "log")
+    one.kill()
+    (tmp_path / "log").write_bytes(b"key\n\x1b]0;title\x07 \x1b[2J caf\xc3\xa9\tend\n")
+    message = one._record("failed", one._last_words()).message
+    assert message == "; last words:\n\\x1b]0;title\\x07 \\x1b[2J café\tend"
 
 
 def asleep(log):

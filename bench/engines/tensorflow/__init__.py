@@ -4,15 +4,17 @@ import os
 from pathlib import Path
 from types import ModuleType
 
-# TensorFlow's start-up notices would bury a case's last words.
+# TensorFlow's notices would bury what a case prints when it fails.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from bench.engines import backend
+from bench.engines.muted import muted
 
 backend.choose("tensorflow")
 
-import keras
-import tensorflow as tf
+with muted():
+    import keras
+    import tensorflow as tf
 
 from bench.engines.backend import SHORT_LOOPS
 from bench.engines.base import Trainer, Work
@@ -47,11 +49,12 @@ class TensorFlowEngine:
 
         return {"onednn": bool(_pywrap_util_port.IsMklEnabled())}
 
-    def configure(self, *, threads: int | None, device: str, cache: Path | None) -> None:
+    def configure(self, *, threads: int | None, device: str, cache: Path | None, short_loops: bool) -> None:
         """Prepare this process; must come before the first computation."""
-        if cache is not None:
-            # Both are read when XLA compiles for the first time, so that they work after the import.
+        # Both are read when XLA compiles for the first time, so that they work after the import.
+        if short_loops:
             os.environ["XLA_FLAGS"] = SHORT_LOOPS
+        if cache is not None:
             os.environ["TF_XLA_FLAGS"] = f"--tf_xla_persistent_cache_directory={cache}"
         if threads is not None:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
