@@ -39,9 +39,7 @@ def _trained(trained):
         # From one that needs half to one that needs twice as much, and one arm that seldom arrives.
         ratio, success = (0.5, 0.8, 1.0, 1.25, 2.0, 1.0)[place], 0.4 if place == 5 else 1.0
         seed = [place, *(value for value in setting.values() if isinstance(value, int))]
-        for arm, (regime, median, often) in enumerate(
-            (("stateful", 150 * ratio, success), ("stateless", 150, 1.0))
-        ):
+        for arm, (regime, median, often) in enumerate((("stateful", 150 * ratio, success), ("stateless", 150, 1.0))):
             hits = synthetic.hits(median, success=often, seed=[arm, *seed], budget=BUDGET)
             case = synthetic.case(regime=regime, **setting)
             record = synthetic.convergence(hits, BUDGET, case_=case)
