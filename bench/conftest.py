@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench import engines
-from bench.case.record import Convergence, Record, Timing
+from bench.case.record import Record, Timing
 from bench.errors import MOST_SAID, PlanError, RunFolderError, printable
 from bench.plan import csv_series, planning, presets
 from bench.plan.csv_series import lines as own_lines
@@ -148,14 +148,15 @@ def _say(config: pytest.Config, text: str) -> None:
 def record(case_id: str, request: pytest.FixtureRequest) -> Record:
     """Return the record of this test's case, from disk or from running it now.
 
-    Its durations, if it has some, are put into pytest-benchmark's statistics.
+    Durations of a time case are put into pytest-benchmark's statistics.
     """
     kind = request.module.KIND
     try:
         record = request.config.stash[SESSION].record(f"{kind}/{case_id}")
     except OSError as error:
         raise _cannot_write(error) from error
-    if isinstance(record.body, Convergence | Timing):
+    # Of time cases alone: seconds of a convergence case are those of a trainer with many models, which rank nothing.
+    if isinstance(record.body, Timing):
         case, durations = record.case, record.body.seconds_per_update
         group = f"{kind} {case.task} L{case.window} b{case.batch_size} u{case.units} x{case.layers}"
         request.node.add_marker(pytest.mark.benchmark(timer=replay_timer(durations), group=group))

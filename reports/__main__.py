@@ -23,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # After parsing, so that --help and a wrong option answer at once.
     from reports.analysis import analyse  # noqa: PLC0415
     from reports.collect.read import RunNotReadableError, read  # noqa: PLC0415
+    from reports.compare import hardware_page  # noqa: PLC0415
     from reports.render import write  # noqa: PLC0415
     from reports.terminal import closing  # noqa: PLC0415
 
@@ -30,7 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in chosen.runs:
         folder = Path(name) if (Path(name) / "run.json").is_file() else chosen.results / name
         try:
-            found = analyse(read(folder))
+            run = read(folder)
+            if hardware_page.has_configurations(run):
+                print(hardware_page.write(run))
+                continue
+            found = analyse(run)
             print(closing(found, write(found, folder), sys.stdout))
         except RunNotReadableError as error:
             print(f"error: {error}", file=sys.stderr)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 from msgspec import Meta
 
 from bench.case.checked import MOST_SIZE
+from bench.case.configurations import NAME, Configuration
 from bench.case.regimes import REGIMES
 
 Kind = Literal["convergence", "time", "memory"]
@@ -59,7 +60,8 @@ _ID = re.compile(
     rf"(?P<task>\w+?)(?:@(?P<dial>\d+))?-(?P<cell>{_any_of(CELLS)})-(?P<regime>{_any_of(tuple(REGIMES))})"
     rf"(?:-l(?P<layers>\d+))?-u(?P<units>\d+)-L(?P<window>\d+)-b(?P<batch_size>\d+)"
     rf"(?:-(?P<kernel>{_any_of(KERNELS)}))?(?:-on_(?P<engine>\w+))?"
-    rf"(?:-(?P<device>{_any_of(DEVICES)}))?(?:-(?P<dtype>{_any_of(DTYPES)}))?(?:#(?P<repetition>\d+))?"
+    rf"(?:-(?P<device>{_any_of(DEVICES)}))?(?:-(?P<dtype>{_any_of(DTYPES)}))?(?:~(?P<configuration>[^#]+))?"
+    r"(?:#(?P<repetition>\d+))?"
 )
 
 
@@ -141,6 +143,8 @@ class Case:
         What computes it, and in which numbers.
     repetition
         Which of several processes of the same case.
+    configuration
+        The way of running it, by its name; empty for the usual one.
     """
 
     kind: Kind
@@ -157,6 +161,7 @@ class Case:
     device: Device = "cpu"
     dtype: Dtype = "float32"
     repetition: Number = 0
+    configuration: Annotated[str, Meta(pattern=rf"^({NAME.pattern})?$", max_length=200)] = ""
 
     @property
     def id(self) -> str:
@@ -168,10 +173,11 @@ class Case:
             for name, default in _DEFAULTS.items()
             if (value := getattr(self, name)) != default
         )
+        configuration = f"~{self.configuration.replace(' ', '_')}" if self.configuration else ""
         repetition = f"#{self.repetition}" if self.repetition else ""
         return (
             f"{self.task}{dial}-{self.cell}-{self.regime}{layers}"
-            f"-u{self.units}-L{self.window}-b{self.batch_size}{rest}{repetition}"
+            f"-u{self.units}-L{self.window}-b{self.batch_size}{rest}{configuration}{repetition}"
         )
 
     @property
@@ -194,6 +200,8 @@ class Case:
         found = {name: value for name, value in match.groupdict().items() if value is not None}
         numbers = {"dial", "layers", "units", "window", "batch_size", "repetition"}
         values: dict[str, Any] = {name: int(value) if name in numbers else value for name, value in found.items()}
+        if "configuration" in values:
+            values["configuration"] = values["configuration"].replace("_", " ")
         return cls(**({"kind": kind, "dial": None, "layers": 1} | values))
 
     def to_dict(self) -> dict[str, Any]:
@@ -219,8 +227,11 @@ class Job:
     ----------
     series
         File of the user's own series that the case's task is; None where the task knows its own.
+    configuration
+        The way of running that the case names; None where it names none.
     """
 
     case: Case
     training: Training
     series: Path | None = None
+    configuration: Configuration | None = None

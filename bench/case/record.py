@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 from bench.case import checked
 from bench.case.cases import Case, Training, burn_in_steps
 from bench.case.checked import MOST_COUNT, FaultError, check, wrong
+from bench.case.configurations import Configuration
 from bench.case.regimes import REGIMES
 from bench.warnings import Warn
 
@@ -634,6 +635,97 @@ Body = Convergence | Timing | Memory
 """What was found, by the case's kind."""
 
 
+class Git(Definition, frozen=True, kw_only=True):
+    """The code that ran.
+
+    Attributes
+    ----------
+    commit
+        Its name.
+    dirty
+        Whether the working tree differed from it.
+    """
+
+    commit: Annotated[str, Meta(pattern=r"^[0-9a-f]{3,64}$")]
+    dirty: bool
+
+
+class Asked(Definition, frozen=True, kw_only=True, omit_defaults=True):
+    """A configuration, as a preset names it; missing is what does not differ from the usual.
+
+    Attributes
+    ----------
+    name
+        As tables show it.
+    cores
+        How many the process may use.
+    environment
+        Variables that are set before the framework is imported.
+    device, engine, dtype
+        They replace those of every case.
+    python
+        Path of another interpreter, from the preset's folder.
+    """
+
+    name: Text
+    cores: Positive | None = None
+    environment: dict[str, Text] = {}
+    device: Text | None = None
+    engine: Text | None = None
+    dtype: Text | None = None
+    python: Text | None = None
+
+
+class Seen(Definition, frozen=True, kw_only=True):
+    """What the process of a configuration had, by its own account after the measurement.
+
+    Attributes
+    ----------
+    cores
+        Those that any of its threads may use, by number.
+    threads
+        How many it had.
+    environment
+        Variables that decide how fast frameworks compute, and those that were asked for.
+    flags
+        What the framework says of itself, such as whether it uses oneDNN.
+    accelerators
+        GPUs that each engine sees.
+    versions
+        Of what its interpreter has installed.
+    git
+        The code that ran; null where that is not known.
+    """
+
+    cores: list[Count]
+    threads: Count
+    environment: dict[str, Text]
+    flags: dict[str, bool]
+    accelerators: dict[str, list[Text]]
+    versions: dict[str, Text]
+    git: Git | None
+
+
+class Configured(Definition, frozen=True, kw_only=True):
+    """The configuration of a case.
+
+    Attributes
+    ----------
+    asked
+        What it was to have.
+    seen
+        What it had; null where it did not end well, as one does whose configuration had no effect.
+    """
+
+    asked: Asked
+    seen: Seen | None
+
+
+def asked_of(configuration: Configuration) -> Asked:
+    """A configuration as records hold it."""
+    return msgspec.convert(configuration.to_dict(), Asked)
+
+
 class Record(Definition, frozen=True, kw_only=True, omit_defaults=True):
     """One case, as one line of ``records.jsonl``.
 
@@ -650,13 +742,15 @@ class Record(Definition, frozen=True, kw_only=True, omit_defaults=True):
     outcome
         "failed": a Python error; "crashed": killed by a signal.
     message
-        The error's last words; null where it ended well.
+        The end of the error output; null where it ended well.
     started
         ISO 8601, UTC.
     seconds
         Where the time went.
     warnings
         Codes of bench/warnings.py.
+    configuration
+        Of a case that names one; missing for the usual way.
     convergence, time, memory
         What was found: one of them, by the case's kind, and only where the outcome is "ok".
     """
@@ -670,6 +764,7 @@ class Record(Definition, frozen=True, kw_only=True, omit_defaults=True):
     started: Timestamp
     seconds: Phases
     warnings: list[Warn]
+    configuration: Configured | None = None
     convergence: Convergence | None = None
     time: Timing | None = None
     memory: Memory | None = None
@@ -677,6 +772,8 @@ class Record(Definition, frozen=True, kw_only=True, omit_defaults=True):
     def __post_init__(self) -> None:
         case = self.case
         check(self.key == case.key, "key", self.key, f"{case.key}, as the case says")
+        asked = self.configuration.asked.name if self.configuration else ""
+        check(asked == case.configuration, "configuration", asked, f"{case.configuration!r}, as the case says")
         parts = {"convergence": self.convergence, "time": self.time, "memory": self.memory}
         for kind, part in parts.items():
             wanted = self.outcome == "ok" and kind == case.kind

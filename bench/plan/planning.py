@@ -5,10 +5,12 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import tasks
 from bench import engines
 from bench.case.cases import KINDS, Case, Job, Training
+from bench.case.configurations import Configuration
 from bench.errors import PlanError
 from bench.measure import interleave, workload
 from bench.plan.presets import Preset
@@ -35,19 +37,28 @@ class Plan:
         Comparisons declared before the run: keys of two cases that differ in the regime alone.
     data
         Fingerprint of the data of each task, by its name and dial.
+    configurations
+        Ways of running the cases; none for the usual one.
     """
 
     jobs: list[Job]
     left_out: list[tuple[Case, str]]
     family: list[tuple[str, str]]
     data: dict[str, str]
+    configurations: tuple[Configuration, ...] = ()
 
     @cached_property
     def sha256(self) -> str:
         """Fingerprint of the cases, their settings and their data."""
-        cases = [[job.case.to_dict(), vars(job.training)] for job in self.jobs]
-        text = json.dumps([cases, self.family, self.data], sort_keys=True)
+        # Without what was unknown before there were configurations, so that a run from then goes on.
+        cases = [[_known_before(job.case), vars(job.training)] for job in self.jobs]
+        ways = [one.to_dict() for one in self.configurations]
+        text = json.dumps([cases, self.family, self.data, *([ways] if ways else [])], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _known_before(case: Case) -> dict[str, Any]:
+    return {name: value for name, value in case.to_dict().items() if name != "configuration" or value}
 
 
 def make(preset: Preset) -> Plan:
@@ -61,16 +72,17 @@ def make(preset: Preset) -> Plan:
     jobs: dict[str, Job] = {}
     left_out: dict[str, tuple[Case, str]] = {}
     refused: dict[str, str] = {}
+    lacking = dict(preset.configured.lacking)
     broken = _broken_tasks(preset.grids)
     for case, training in preset.grids:
-        if reason := _means_nothing(case):
+        if reason := lacking.get(case.configuration) or _means_nothing(case):
             left_out[case.key] = (case, reason)
         elif reason := broken.get((case.task, case.dial)) or _cannot_run(case, training):
             refused.setdefault(reason, case.key)
         elif case.key in jobs and jobs[case.key].training != training:
             refused.setdefault("named by two grids with different training settings; keep one of them", case.key)
         else:
-            jobs[case.key] = Job(case, training)
+            jobs[case.key] = Job(case, training, configuration=preset.configured.named(case.configuration))
     if refused:
         lines = "\n".join(f"  {key}: {reason}" for reason, key in refused.items())
         raise PlanError(f"{preset.path.name} asks for cases that cannot be run; nothing was trained:\n{lines}")
@@ -82,9 +94,8 @@ def make(preset: Preset) -> Plan:
         *sorted(of_kind["memory"], key=lambda case: case.repetition),
     ]
     ordered = [jobs[case.key] for case in in_order]
-    return Plan(
-        ordered, list(left_out.values()), _family([job.case for job in ordered], preset.family), _fingerprints(ordered)
-    )
+    family = _family([job.case for job in ordered], preset.family)
+    return Plan(ordered, list(left_out.values()), family, _fingerprints(ordered), preset.configured.found)
 
 
 def _broken_tasks(grids: list[tuple[Case, Training]]) -> dict[tuple[str, int | None], str]:

@@ -65,7 +65,7 @@ class Session:
         bench.errors.RunFolderError
             If the folder belongs to another plan or machine.
         """
-        accelerators = self._accelerators() if self.device == "gpu" else []
+        accelerators = self._accelerators() if self.device == "gpu" else self._accelerators_of_configurations()
         self._run = RunFolder(self.folder)
         self._run.lock()
         self._run.open(self.preset, self.plan, host.fingerprint(accelerators), ROOT, self.command)
@@ -107,6 +107,11 @@ class Session:
             if not found:
                 raise PlanError(host.why_no_gpu(name, self.engines))
         return seen[self.engines[0]]
+
+    def _accelerators_of_configurations(self) -> list[str]:
+        """GPUs that a configuration of this run uses."""
+        engines = [job.case.engine for job in self.plan.jobs if job.case.device == "gpu"]
+        return host.accelerators(engines[0]) if engines else []
 
     def record(self, key: str) -> Record:
         """Return a case's record, running it and what comes before it if need be."""

@@ -11,10 +11,9 @@ import msgspec
 from msgspec.structs import replace
 
 from bench.case.checked import FaultError, OtherSchemaError
-from bench.case.record import SCHEMA, Record, decode, encode
+from bench.case.record import SCHEMA, Git, Record, asked_of, decode, encode
 from bench.case.run_record import (
     Ceiling,
-    Git,
     Invocation,
     Limits,
     Machine,
@@ -72,11 +71,13 @@ class RunFolder:
             plan=[job.case for job in plan.jobs],
             plan_sha256=plan.sha256,
             family=plan.family,
+            configurations=[asked_of(one) for one in plan.configurations],
             data=plan.data,
             refused=[Refused(case=case, reason=reason) for case, reason in plan.left_out],
             series=msgspec.convert(prepared.about | {"content": prepared.sha256}, OwnSeries) if prepared else None,
             machine=msgspec.convert(machine, Machine),
             machine_sha256=machines.fixed_sha256(machine),
+            machine_class_sha256=machines.class_sha256(machine),
             versions=machines.versions(),
             invocations=[],
         )

@@ -43,6 +43,12 @@ class TensorFlowEngine:
         found = tf.config.list_physical_devices("GPU")
         return [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in found]
 
+    def flags(self) -> dict[str, bool]:
+        """Whether TensorFlow uses oneDNN, by its own account."""
+        from tensorflow.python.util import _pywrap_util_port  # noqa: PLC0415 - no public name tells
+
+        return {"onednn": bool(_pywrap_util_port.IsMklEnabled())}
+
     def configure(self, *, threads: int | None, device: str, cache: Path | None, short_loops: bool) -> None:
         """Prepare this process; must come before the first computation."""
         # Both are read when XLA compiles for the first time, so that they work after the import.
