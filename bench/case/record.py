@@ -8,6 +8,7 @@ unless a field says otherwise; null stands for what does not exist or is not kno
 import json
 from collections import Counter
 from itertools import pairwise
+from statistics import median_low
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -297,7 +298,7 @@ class Convergence(Definition, frozen=True, kw_only=True):
     tuning
         How each fold's rate was chosen; empty in records that know no folds.
     chosen_rate
-        The one chosen on the tuning seeds, median over the folds.
+        The one chosen on the tuning seeds, median over the folds (the lower of two).
     rate_at_edge
         Whether the one of any fold is the least or the largest of several tried.
     replicates
@@ -374,8 +375,8 @@ class Convergence(Definition, frozen=True, kw_only=True):
         if self.tuning:
             edge = any(one.at_edge for one in self.tuning)
             tried = sorted(one.chosen_rate for one in self.tuning)
-            inside = tried[0] <= self.chosen_rate <= tried[-1]
-            check(inside, "chosen_rate", self.chosen_rate, f"the median of those of tuning, {tried}")
+            middle = median_low(tried)
+            check(self.chosen_rate == middle, "chosen_rate", self.chosen_rate, f"{middle:g}, the median of tuning's")
         else:
             edge = len(grid) > 1 and self.chosen_rate in {min(grid), max(grid)}
             check(self.chosen_rate in grid, "chosen_rate", self.chosen_rate, f"one of learning_rates, {grid}")

@@ -7,6 +7,7 @@ are evaluated at the same updates. Learning rates, seeds and draws of the data a
 import math
 import time
 from collections.abc import Iterator, Sequence
+from statistics import median_low
 from typing import Any
 
 import numpy as np
@@ -241,7 +242,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[record.Convergence, dic
             )
             for fold, one in enumerate(tunings)
         ],
-        chosen_rate=float(np.median([one.chosen for one in tunings])),
+        chosen_rate=median_low(one.chosen for one in tunings),
         rate_at_edge=at_edge,
         replicates=[
             *(one.to_record() for tuning in tunings for one in tuning.replicates),
