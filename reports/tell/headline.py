@@ -122,10 +122,10 @@ def _longer(found: list[LongerWindow]) -> str:
     more, fewer = fewer_and_more(one.comparison.updates.verdict for one in found)
     steps = sum(one.comparison.cell_steps.verdict in MORE for one in found)
     untuned = sum(one.comparison.updates.verdict is Verdict.RATE_NOT_FOUND for one in found)
+    aside = f" ({Verdict.RATE_NOT_FOUND} in {untuned})" if untuned else ""
     return (
         f"**A longer window instead, stateless:** fewer updates in {fewer}{f' and more in {more}' if more else ''} of "
-        f"{len(found)}{f' ({Verdict.RATE_NOT_FOUND} in {untuned})' if untuned else ''}, fewer computed steps in {steps}; "
-        "each prediction costs the whole window."
+        f"{len(found)}{aside}, fewer computed steps in {steps}; each prediction costs the whole window."
     )
 
 
