@@ -121,9 +121,11 @@ def _longer(found: list[LongerWindow]) -> str:
     # Stateful at a short window needing more is stateless at the long one needing fewer.
     more, fewer = fewer_and_more(one.comparison.updates.verdict for one in found)
     steps = sum(one.comparison.cell_steps.verdict in MORE for one in found)
+    untuned = sum(one.comparison.updates.verdict is Verdict.RATE_NOT_FOUND for one in found)
+    aside = f" ({Verdict.RATE_NOT_FOUND} in {untuned})" if untuned else ""
     return (
         f"**A longer window instead, stateless:** fewer updates in {fewer}{f' and more in {more}' if more else ''} of "
-        f"{len(found)}, fewer computed steps in {steps}; each prediction costs the whole window."
+        f"{len(found)}{aside}, fewer computed steps in {steps}; each prediction costs the whole window."
     )
 
 

@@ -1,6 +1,6 @@
 """What to do: at a glance, task by task in sentences, and for a real series the arm to train and its code."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -105,7 +105,8 @@ def _how_sure(do: Do, used: list[Comparison], *, some_declared: bool) -> str:
         arm = "stateful" if do is Do.CARRY else "stateless"
         parts.append(f"only {arm} reached the target{f' in {only}' if ratios else ''}")
     if len(found) < len(used):
-        parts.append(f"no difference shown in {len(used) - len(found)} of {len(used)}")
+        others = Counter(one.updates.verdict for one in used if one not in found)
+        parts += [f"{verdict} in {n} of {len(used)}" for verdict, n in others.items()]
     # A line without any declared comparison is marked as a whole.
     if some_declared and not any(one.declared for one in found):
         parts.append("exploratory")
