@@ -1,6 +1,6 @@
 # The front door. `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help bench test soak check check-task format report speed profile reproduce hardware compare gate history clean
+.PHONY: help bench test soak check check-task format report export speed profile reproduce hardware compare gate history clean
 
 PYTHON  ?= python3
 PRESET  ?= quick
@@ -91,6 +91,11 @@ history: $(STAMP) ## add runs to a history, and write its page: ADD="results/a" 
 
 report: $(STAMP) ## render a run's report again, from its records alone
 	@exec $(PY) -m bench --report
+
+export: export RUN := $(RUN)
+export: export FORMAT := $(FORMAT)
+export: $(STAMP) ## results as tables: RUN=name[,name] [FORMAT=parquet|csv] into results/export/
+	@$(PY) -m reports.export "$$RUN" --format "$${FORMAT:-parquet}"
 
 test: $(STAMP) ## install if need be, and run the tests
 	@$(PY) -m pytest tests -q --numprocesses 2 --dist loadfile $(ARGS)

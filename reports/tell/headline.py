@@ -13,10 +13,10 @@ from reports.collect.grouping import Setting, by_engine, engine_by_engine
 from reports.collect.read import Run
 from reports.collect.records import body, lowest_error
 from reports.costs import Costs
-from reports.costs.contrasts import Contrast
+from reports.costs.contrasts import Contrast, judged
 from reports.formatting import count, listing, number, ratio
 from reports.statistics.verdict import FEWER, MORE, Verdict, fewer_and_more
-from reports.tell.cost_answers import judged, place, tally
+from reports.tell.cost_answers import place, tally
 from reports.tell.recommendation import line
 
 BEYOND, WITHIN, REAL = "target reaches beyond the window", "target is within the window", "real series"
