@@ -206,7 +206,7 @@ def tiny_disk(tmp_path):
     results = tmp_path / "results"
     results.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=40k", "tmpfs", str(results)], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=80k", "tmpfs", str(results)], capture_output=True, check=False
     )
     if mounted.returncode:
         pytest.skip("file systems can be mounted by root alone")

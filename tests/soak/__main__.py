@@ -9,24 +9,29 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from itertools import cycle
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests/bench"), str(Path(__file__).parent)]
 
 import fuzz_records  # noqa: E402
-from disturbed_runs import FAULTS, KILLS, disturb  # noqa: E402
+from disturbed_runs import FAULTS, KILLS, disturb, undisturbed  # noqa: E402
 from fuzzed_inputs import INPUTS, fuzz  # noqa: E402
 
 AT_ONCE = 100
-"""Inputs that are tried between two disturbed runs."""
+"""Inputs that are tried at a time."""
 
 REPORTED = {
-    "records.jsonl: one field another value": (fuzz_records.records, 3),
-    "run.json: one field another value": (fuzz_records.run_json, 3),
     "series.npz: bytes": (fuzz_records.series, 30),
+    "records.jsonl: one field another value": (fuzz_records.records, 5),
+    "run.json: one field another value": (fuzz_records.run_json, 5),
 }
-"""Inputs that are rendered to a report, which takes longer, and how many of them are tried between two runs."""
+"""Inputs that are read as a report reads them, and how many are tried at a time; rendering takes longest."""
+
+SELDOM = 25
+"""Looks between two at inputs that are rendered."""
 
 
 class Table:
@@ -51,28 +56,30 @@ class Table:
         return "\n".join(["| fault | tried | survived |", "|---|---:|---:|", *rows])
 
 
-def soak(minutes, seed, only):
-    """Disturb runs one after another, each kind as often as every other, with inputs between."""
+def soak(minutes, seed, only, beside):
+    """Disturb runs, each kind as often as every other but for kills and signals, and try inputs meanwhile."""
     table, rng = Table(), random.Random(seed)
-    faults = [name for name in FAULTS if only in name]
-    inputs = [name for name in INPUTS if only in name]
     end = time.monotonic() + 60 * minutes
-    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        turn = 0
-        while time.monotonic() < end:
-            # Kills and signals are what a run meets most: every other disturbance is one of them.
-            often = faults[:2] if turn % 2 and not only else faults
-            if often:
-                name, one = often[turn // 2 % len(often)], rng.getrandbits(32)
-                table.add(name, one, disturb(name, one, folder))
-            for _ in range(AT_ONCE if inputs else 0):
+    faults, inputs = ([name for name in names if only in name] for names in (FAULTS, INPUTS))
+    # What a run meets most is tried most.
+    order = [one for number, name in enumerate(faults) for one in (name, faults[number % 2])] if not only else faults
+    with tempfile.TemporaryDirectory(prefix="soak-") as folder, ThreadPoolExecutor(beside) as pool:
+        undisturbed(Path(folder))
+        running, turns, looks = {}, cycle(order), 0
+        while time.monotonic() < end or running:
+            while order and len(running) < beside and time.monotonic() < end:
+                name, one = next(turns), rng.getrandbits(32)
+                running[pool.submit(disturb, name, one, folder)] = name, one
+            for _ in range(AT_ONCE if inputs and time.monotonic() < end else 0):
                 name, one = rng.choice(inputs), rng.getrandbits(32)
                 table.add(name, one, fuzz(name, one, folder))
+            looks += 1
             for name, (try_many, count) in REPORTED.items():
-                if only in name:
+                if only in name and time.monotonic() < end and looks % SELDOM == 0:
                     one = rng.getrandbits(32)
                     table.add(name, one, *try_many(one, count).bad, tried=count)
-            turn += 1
+            for done in wait(running, timeout=1, return_when=FIRST_COMPLETED).done:
+                table.add(*running.pop(done), done.result())
     return table
 
 
@@ -80,11 +87,12 @@ def main():
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=5, help="how long (5)")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(32), help="(drawn)")
+    parser.add_argument("--beside", type=int, default=1, help="runs that are disturbed at the same time (1)")
     parser.add_argument("--only", default="", help="only faults whose name has this in it")
     parser.add_argument("--write", type=Path, help="file whose table is replaced by this one")
     chosen = parser.parse_args()
     print(f"seed {chosen.seed}, {chosen.minutes:g} minutes", flush=True)
-    table = soak(chosen.minutes, chosen.seed, chosen.only)
+    table = soak(chosen.minutes, chosen.seed, chosen.only, chosen.beside)
     print(table.markdown())
     if chosen.write:
         replace_table(chosen.write, table, chosen)
