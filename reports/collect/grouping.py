@@ -1,5 +1,6 @@
 """Which records belong together: the arms of one setting, what each engine ran, and which engines' cases compare."""
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -108,10 +109,10 @@ class Setting:
         return f"{self.task_name}, {self.short}"
 
     @property
-    def reach(self) -> int | None:
-        """How far back the target reaches, in steps; None where that is not known here."""
+    def reach(self) -> float | None:
+        """How far back the target reaches, in steps; infinite where no window covers it, None if not known."""
         reach = about_task(self.task, self.dial).get("reach")
-        return None if reach is None else int(reach)
+        return reach if reach is None or math.isinf(reach) else int(reach)
 
     @property
     def reach_in_windows(self) -> float | None:

@@ -198,8 +198,8 @@ CASES = Table(
         Column(
             "reach",
             "Int64",
-            "steps that the target reaches back; missing where that is not known",
-            lambda row: Setting.of(row.record.case).reach,
+            "steps that the target reaches back; missing where that is not known, or without end",
+            lambda row: reach if (reach := Setting.of(row.record.case).reach) != float("inf") else None,
         ),
         *attributes(
             lambda row: row.record,

@@ -1,5 +1,6 @@
 """What to do: at a glance, task by task in sentences, and for a real series the arm to train and its code."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -152,7 +153,8 @@ def _about(name: str, dial: int) -> str:
     reach = known.get("reach")
     text = str(known.get("description") or known.get("title") or "").strip().rstrip(".")
     told = f"{text}." if text else ""
-    return f"{told} Its target reaches {reach} steps back." if reach is not None else told
+    steps = "back without end" if reach == math.inf else f"{reach} steps back"
+    return f"{told} Its target reaches {steps}." if reach is not None else told
 
 
 def _sentences(here: list[Comparison]) -> list[str]:
