@@ -15,6 +15,20 @@ RUN     ?=
 # Which of the posts' experiments (all), and where the book's file LD2011_2014.txt lies (the series shipped).
 ONLY    ?=
 LD2011  ?=
+# The runs to compare, the first or BASE beside each other one, along BY=machine|engine|configuration|device|version.
+RUNS    ?=
+BASE    ?=
+BY      ?= machine
+PRICE   ?=
+# The gate: what is held against BASE, for how long, and whether "undecided" fails.
+HEAD    ?=
+MINUTES ?= 20
+STRICT  ?=
+# A history: a file that a branch or an artifact keeps, a line a case, run and machine class; and the runs to add.
+ADD     ?=
+FILE    ?= results/history.jsonl
+TASK    ?=
+OTHER   := ONLY LD2011 RUNS BASE BY PRICE HEAD MINUTES STRICT ADD FILE TASK PYTHON
 # What a user gives is data: neither make nor a shell may take what stands in it for code. So it is taken as written
 # (`value`), and programs read it from their environment. ARGS alone is code: it becomes a part of the command line.
 GIVEN   := PRESET RUN DEVICE ENGINE CSV
@@ -22,7 +36,7 @@ GIVEN   := PRESET RUN DEVICE ENGINE CSV
 # environment. A default is not passed on: PRESET beside CSV is a mistake only where the user wrote it.
 PASSED  := $(foreach one,$(GIVEN),$(if $(filter environment command,$(origin $(one))),$(one))) \
   $(foreach one,$(OF_FILE),$(if $(filter command,$(origin $(one))),$(one)))
-$(foreach one,$(GIVEN) $(OF_FILE) ONLY LD2011 PYTHON,$(eval override $(one) := $$(value $(one))))
+$(foreach one,$(GIVEN) $(OF_FILE) $(OTHER),$(eval override $(one) := $$(value $(one))))
 $(foreach one,$(PASSED),$(eval export STATEBENCH_$(one) := $$(value $(one))))
 export PYTHON
 
@@ -67,27 +81,26 @@ bench: $(STAMP) ## measure: run a preset's benchmarks and render the report
 hardware: ## what each way of running buys here: cores, oneDNN, bfloat16, a GPU [DEVICE=gpu]: docs/hardware.md
 	@$(MAKE) --no-print-directory bench PRESET=hardware
 
-# The runs to compare, the first or BASE beside each other one, along BY=machine|engine|configuration|device|version.
-RUNS    ?=
-BASE    ?=
-BY      ?= machine
-PRICE   ?=
+compare: export RUNS := $(RUNS)
+compare: export BASE := $(BASE)
+compare: export BY := $(BY)
+compare: export PRICE := $(PRICE)
 compare: $(STAMP) ## runs side by side: RUNS="a b" [BASE=a] [BY=engine] [PRICE=a=3.2,b=0.4]: docs/compare.md
-	@$(PY) -m reports.compare $(RUNS) $(if $(BASE),--base '$(BASE)') --by '$(BY)' $(if $(PRICE),--price '$(PRICE)') $(ARGS)
+	@$(PY) -m reports.compare $$RUNS $(if $(BASE),--base "$$BASE") --by "$$BY" $(if $(PRICE),--price "$$PRICE") $(ARGS)
 
 # make turns every failure into 2; what needs the gate's own exit codes calls python -m bench.gate.
-HEAD    ?=
-MINUTES ?= 20
-STRICT  ?=
+gate: export BASE := $(BASE)
+gate: export HEAD := $(HEAD)
+gate: export PRESET := $(PRESET)
+gate: export MINUTES := $(MINUTES)
 gate: $(STAMP) ## is this slower than BASE=<commit, checkout or interpreter>? [HEAD=] [PRESET=gate] [MINUTES=20] [STRICT=1]
-	@$(PY) -m bench.gate --base '$(BASE)' $(if $(HEAD),--head '$(HEAD)') $(if $(filter command,$(origin PRESET)),--preset '$(PRESET)') \
-	  --minutes '$(MINUTES)' $(if $(STRICT),--strict) $(ARGS)
+	@$(PY) -m bench.gate --base "$$BASE" $(if $(HEAD),--head "$$HEAD") $(if $(filter PRESET,$(PASSED)),--preset "$$PRESET") \
+	  --minutes "$$MINUTES" $(if $(STRICT),--strict) $(ARGS)
 
-# A file that a branch or an artifact keeps: a line a case, run and machine class.
-ADD     ?=
-FILE    ?= results/history.jsonl
+history: export ADD := $(ADD)
+history: export FILE := $(FILE)
 history: $(STAMP) ## add runs to a history, and write its page: ADD="results/a" [FILE=results/history.jsonl]
-	@$(PY) -m reports.history '$(FILE)' $(if $(ADD),--add $(ADD)) $(ARGS)
+	@$(PY) -m reports.history "$$FILE" $(if $(ADD),--add $$ADD) $(ARGS)
 
 report: $(STAMP) ## render a run's report again, from its records alone
 	@exec $(PY) -m bench --report

@@ -123,17 +123,22 @@ def test_a_folder_in_a_files_place_is_a_usage_error_before_anything_is_written(t
 
 
 def options_of(*arguments, folder, **environment):
-    """Options that ``make bench`` hands to its program, which is one here that tells them."""
+    """Options that ``make bench`` hands to its program."""
+    return set(from_environment(called_by("bench", *arguments, folder=folder, **environment)[0]))
+
+
+def called_by(target, *arguments, folder, **environment):
+    """Environment and arguments of the program that make calls, which is one here that tells them."""
     told = folder / "told"
     program = folder / "program.py"
     program.write_text(
-        "#!" + sys.executable + "\nimport json, os, pathlib\n"
-        f"pathlib.Path({str(told)!r}).write_text(json.dumps(dict(os.environ)))\n"
+        "#!" + sys.executable + "\nimport json, os, pathlib, sys\n"
+        f"pathlib.Path({str(told)!r}).write_text(json.dumps([dict(os.environ), sys.argv[1:]]))\n"
     )
     program.chmod(0o755)
-    command = ["make", "-o", ".venv/installed", "bench", f"PY={program}", "VENV=.venv", *arguments]
+    command = ["make", "-o", ".venv/installed", target, f"PY={program}", "VENV=.venv", *arguments]
     subprocess.run(command, cwd=ROOT, env=CLEAN | environment, capture_output=True, check=True)
-    return set(from_environment(json.loads(told.read_text())))
+    return json.loads(told.read_text())
 
 
 CLEAN = {name: value for name, value in ENVIRONMENT.items() if not name.startswith(("STATEBENCH_", "MAKE", "MFLAGS"))}
@@ -155,6 +160,20 @@ def test_what_stands_in_a_variable_is_no_code_for_make_or_a_shell(tmp_path, name
     touched = tmp_path / "touched"
     wicked = f"x'; touch {touched}; '\"`touch {touched}`$(touch {touched})$(shell touch {touched}) # $$HOME"
     assert options_of(f"{name}={wicked}", folder=tmp_path) == {f"--{name.lower()}={wicked}"}
+    assert not touched.exists()
+
+
+OTHERS = {
+    "compare": ("BASE", "BY", "PRICE"), "gate": ("BASE", "HEAD", "MINUTES"), "history": ("FILE",),
+    "profile": ("ENGINE", "DEVICE"), "check-task": ("TASK",),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("target", "name"), [(target, name) for target, names_ in OTHERS.items() for name in names_])
+def test_other_targets_too_take_a_variable_as_it_is(tmp_path, target, name):
+    touched = tmp_path / "touched"
+    wicked = f"x'; touch {touched}; '\"`touch {touched}`$(shell touch {touched})"
+    assert wicked in called_by(target, f"{name}={wicked}", folder=tmp_path)[1]
     assert not touched.exists()
 
 

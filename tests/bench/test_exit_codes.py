@@ -43,7 +43,9 @@ def state(folder):
 
 
 def test_a_run_that_is_done_is_rendered_and_one_that_is_refused_leaves_all_as_it_was(tmp_path):
-    write(tmp_path, units=(2, 101))  # the second raises
+    path = Path(write(tmp_path, units=(2, 101))[1])  # the second raises
+    timed = '[[time]]\nkernel = "loop"\nrepetitions = 1'
+    path.write_text(path.read_text().replace("[[convergence]]", timed))
     done, code = make(tmp_path)
     assert code == 1
     report = tmp_path / "results" / "own" / "report.md"
