@@ -28,7 +28,7 @@ from reports.statistics.intervals import LEVEL, clopper_pearson
 from reports.statistics.verdict import FEWER, MARGIN, Verdict, fewer_and_more
 from reports.summary import write_summary
 from reports.tell.cost_answers import cost_values, in_short
-from reports.tell.recommendation import Recommendation, recommendations, sentence
+from reports.tell.recommendation import Recommendation, recommendations, recommended, sentence
 from reports.tell.what_to_do import what_to_do
 from reports.whole import together
 
@@ -132,6 +132,7 @@ def _environment() -> Environment:
         "limited": formatting.limited,
         "sentence": sentence,
         "left": left_out,
+        "recommended": recommended,
     }
     return environment
 

@@ -15,7 +15,7 @@ from reports.collect.grouping import Setting, about_task, arms_by_setting
 from reports.collect.read import Run
 from reports.collect.records import body, median_seconds_per_update
 from reports.costs.roofline import flops_per_update
-from reports.formatting import listing, low_to_high
+from reports.formatting import count, limited, listing, low_to_high
 from reports.statistics.intervals import Ratio
 from reports.statistics.verdict import BY_INTERVAL, FEWER, MORE, Verdict, fewer_and_more, shown_above_half
 
@@ -431,4 +431,18 @@ def sentence(one: Candidate) -> str:
     return (
         f"{one.regime} {_cell(setting)} with {setting.units} units, window {setting.window}, "
         f"batch size {setting.batch_size}"
+    )
+
+
+def recommended(one: Recommendation) -> str:
+    """Say in two sentences what to do with a series."""
+    if not one.reliable:
+        return (
+            f"**Nothing can be recommended:** of {count(one.tried, 'arm')} none was shown to reach the target in more "
+            "than half of all trainings."
+        )
+    arm = one.best.arm
+    return (
+        f"**{one.answer}.** Cheapest: {sentence(one.best)}; {arm.hits} of {arm.n} trainings reached the target, at an "
+        f"expected {limited(arm.ert, arm.ert_interval)} updates."
     )

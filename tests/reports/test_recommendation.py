@@ -8,6 +8,7 @@ import synthetic
 from reports.collect.read import read
 from reports.render import write_report
 from reports.tell.recommendation import recommendations
+from reports.tell.recommendation import recommended as in_words
 
 N = 12
 
@@ -102,3 +103,14 @@ def test_each_real_series_has_its_own(tmp_path):
     records = [arm(100, task="one"), arm(100, task="two")]
     found = recommendations(read(synthetic.write(tmp_path / "run", records)))
     assert [one.task for one in found] == ["one", "two"]
+
+
+def test_in_words_it_has_the_answer_the_arm_and_an_interval(tmp_path):
+    text = in_words(recommended(tmp_path, arm(100, "stateful"), arm(400)))
+    assert text.startswith("**Carry state.** Cheapest: stateful LSTM with 8 units, window 4, batch size 8; 12 of 12 ")
+    assert text.endswith("] updates.")
+
+
+def test_in_words_nothing_is_recommended_without_a_reliable_arm(tmp_path):
+    text = in_words(recommended(tmp_path, arm(1, reached=0)))
+    assert text.startswith("**Nothing can be recommended:** of 1 arm none was shown to reach the target")
