@@ -27,6 +27,8 @@ WINDOWS_IN_TRAINING = 16
 BATCH_SIZE = 8
 LARGER = 4
 """A second batch size is this many times the first: the batch size turns the answer round."""
+LEAST_SEEDS = 5
+"""Successes that show at 5 % that more than half of all trainings succeed, where none fails."""
 TARGETS = 160_000
 """Training targets that a replicate may process: the budget of the quick preset."""
 
@@ -198,7 +200,9 @@ def _listed(values: Sequence[int]) -> str:
 
 OPTIONS = {
     "column": "column to predict",
-    "time": "column of times; none to take the rows as even steps",
+    "time": "column of times, or columns that make one together, as date,hour; none to take the rows as even steps",
+    "dayfirst": "yes or no: whether 01/02 is the first of February, where a file leaves it open",
+    "missing": "what stands for no value, as -999,-9999; none if no number does (asked for where one looks like it)",
     "group": "column that tells several series of the file apart",
     "series": "which of them (the longest)",
     "inputs": "columns seen beside the column's own past, as a,b",
@@ -244,6 +248,8 @@ def read_options(config: pytest.Config) -> tuple[Request, Grid] | None:
         path=Path(path).expanduser(),
         column=given.get("column"),
         time=given.get("time"),
+        dayfirst=_yes_or_no("dayfirst", given["dayfirst"]) if "dayfirst" in given else None,
+        no_value=_no_value(given.get("missing")),
         group=given.get("group"),
         member=given.get("series"),
         inputs=tuple(_split(given.get("inputs", ""))),
@@ -258,7 +264,7 @@ def read_options(config: pytest.Config) -> tuple[Request, Grid] | None:
         batches,
         units,
         tuple(_split(given.get("cells", ""))),
-        seeds=_number("seeds", given.get("seeds", "12"), 2),
+        seeds=_seeds(given.get("seeds", "12")),
         epochs=_number("epochs", given["epochs"], 1) if "epochs" in given else None,
     )
 
@@ -266,6 +272,28 @@ def read_options(config: pytest.Config) -> tuple[Request, Grid] | None:
 def run_name(path: Path) -> str:
     """Name of the run: the file's."""
     return path.stem.replace(" ", "_")
+
+
+def _seeds(text: str) -> int:
+    seeds = _number("seeds", text, 1)
+    if seeds < LEAST_SEEDS:
+        raise PlanError(
+            f"SEEDS={seeds} could never recommend anything: to be shown to reach the target in more than half of all "
+            f"trainings (5 %) an arm needs {LEAST_SEEDS} of {LEAST_SEEDS}; give at least {LEAST_SEEDS}, better 12"
+        )
+    return seeds
+
+
+def _yes_or_no(name: str, text: str) -> bool:
+    if text.lower() not in {"yes", "no"}:
+        raise PlanError(f"{name.upper()}={text} is not valid: give {name.upper()}=yes or {name.upper()}=no")
+    return text.lower() == "yes"
+
+
+def _no_value(text: str | None) -> tuple[str, ...] | None:
+    if text is None or text.lower() == "none":
+        return None if text is None else ()
+    return tuple(_split(text))
 
 
 def _split(text: str) -> list[str]:

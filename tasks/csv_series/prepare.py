@@ -3,14 +3,16 @@
 import hashlib
 import re
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.csv_series.clock import Clock, gap_at, no_clock, read_clock
-from tasks.csv_series.columns import only_member, target_column, time_column
+from tasks.csv_series.columns import only_member, target_column, time_columns
+from tasks.csv_series.faults import Faults
 from tasks.csv_series.period import find_period
 from tasks.csv_series.request import LEAST_ROWS, Request, check_request
 from tasks.csv_series.series import Prepared
@@ -18,6 +20,8 @@ from tasks.csv_series.table import Table, read_table
 from tasks.csv_series.values import to_numbers
 from tasks.scaling import standardise
 from tasks.task import CsvSeriesError, FloatArray, Series, SeriesError
+
+Found = TypeVar("Found")
 
 MOST_FILLED = 0.2
 """Share of filled values beyond which a result would speak of the filling."""
@@ -37,14 +41,18 @@ def prepare(request: Request) -> Prepared:
     check_request(request)
     whole = read_table(request.path)
     notes = list(whole.notes)
+    faults = Faults(request.path, whole.faults)
     table, member = only_member(whole, request, notes)
-    time = time_column(table, request, notes)
-    column = target_column(table, request, time)
+    time, clock = _clock(table, request, notes, faults)
+    # What is wrong with the times is said together with what is wrong with the values.
+    column = _or_fault(faults, lambda: target_column(table, request, time))
+    if column is None:
+        faults.check()
+        raise AssertionError
     names = (column, *request.inputs)
-    clock = no_clock(len(table)) if time is None else read_clock(table, time)
-    notes += clock.notes
-    values = np.column_stack([_column(table, name, request) for name in names])[clock.order]
-    values, lines = _evenly(table, clock, values, names, request, notes)
+    values = np.column_stack([_column(table, name, request, faults) for name in names])[clock.order]
+    values, lines = _evenly(table, clock, values, names, request, notes, faults)
+    faults.check()
     if len(values) > request.rows:
         notes.append(f"Of {len(values):,} values the most recent {request.rows:,} are used (ROWS).")
         values, lines = values[-request.rows :], lines[-request.rows :]
@@ -64,13 +72,13 @@ def prepare(request: Request) -> Prepared:
         "slug": _slug(column),
         "column": column,
         "inputs": list(request.inputs),
-        "time": time,
+        "time": ",".join(time) or None,
         "group": request.group,
         "member": member,
         "rows_in_file": len(whole),
         "values": len(values),
-        "first": "" if time is None else str(table.columns[time][_row(table, lines[0])]),
-        "last": "" if time is None else str(table.columns[time][_row(table, lines[-1])]),
+        "first": _time_of(table, time, lines[0]),
+        "last": _time_of(table, time, lines[-1]),
         "first_line": int(lines[0]),
         "last_line": int(lines[-1]),
         "step": clock.step,
@@ -83,8 +91,28 @@ def prepare(request: Request) -> Prepared:
     return Prepared(series, period, lags, about)
 
 
-def _column(table: Table, name: str, request: Request) -> FloatArray:
-    return to_numbers(table, name, request.decimal, "COLUMN" if name == request.column else "INPUTS")
+def _clock(table: Table, request: Request, notes: list[str], faults: Faults) -> tuple[tuple[str, ...], Clock]:
+    """The columns of times, none for even steps, and the order of the rows."""
+    found = _or_fault(faults, lambda: time_columns(table, request, notes))
+    time, stamps = found or ((), None)
+    if stamps is None:
+        return time, no_clock(len(table))
+    clock = read_clock(table, time, stamps, faults, grouped=request.group is not None)
+    notes += clock.notes
+    return time, clock
+
+
+def _or_fault(faults: Faults, find: Callable[[], Found]) -> Found | None:
+    try:
+        return find()
+    except CsvSeriesError as error:
+        faults.add(str(error))
+        return None
+
+
+def _column(table: Table, name: str, request: Request, faults: Faults) -> FloatArray:
+    option = "COLUMN" if name == request.column else "INPUTS"
+    return to_numbers(table, name, faults, decimal=request.decimal, no_value=request.no_value, option=option)
 
 
 def _evenly(
@@ -94,47 +122,64 @@ def _evenly(
     names: tuple[str, ...],
     request: Request,
     notes: list[str],
+    faults: Faults,
 ) -> tuple[FloatArray, NDArray[np.int64]]:
     """Values on the even grid of time, filled as asked, with the line of each (of the last one for a filled value)."""
     missing = np.asarray(np.isnan(values).any(axis=1))
     # Nothing comes before leading blanks, and nothing is known after trailing ones.
     known = np.flatnonzero(~missing)
     if not known.size:
-        raise CsvSeriesError(f"{table.path.name}: {' or '.join(map(repr, names))} has no value in any row.")
+        if not faults:
+            faults.add(f"{table.path.name}: {' or '.join(map(repr, names))} has no value in any row.")
+        return values, table.lines[clock.order]
     inside = slice(known[0], known[-1] + 1)
     if cut := len(values) - (inside.stop - inside.start):
         notes.append(f"{cut:,} rows without a value at the beginning and the end are left out.")
     values, missing, places, order = values[inside], missing[inside], clock.places[inside], clock.order[inside]
     lost = int(places[-1] - places[0]) + 1 - len(places)
     if request.fill is None:
-        if missing.any():
-            first = int(np.argmax(missing))
-            name = names[int(np.argmax(np.isnan(values[first])))]
-            raise CsvSeriesError(
-                f"{table.place(int(order[first]))}: {name!r} has no value ({int(missing.sum()):,} such rows). "
-                "FILL=last repeats the last value there; or fill or remove them yourself."
-            )
-        if lost:
-            raise CsvSeriesError(gap_at(table, clock))
+        if faults:  # values that could not be read are no missing ones
+            return values, table.lines[order]
+        _refuse_missing(table, clock, values, names, inside, faults)
         return values, table.lines[order]
     filled = lost + int(missing.sum())
     if filled > MOST_FILLED * (len(values) + lost):
-        raise CsvSeriesError(
+        faults.add(
             f"{table.path.name}: {filled:,} of {len(values) + lost:,} values would have to be filled, more than "
             f"{MOST_FILLED:.0%}; resample the series to a longer step, or cut the part with the gaps."
         )
+        return values, table.lines[order]
     if not filled:
         return values, table.lines[order]
     notes.append(f"{filled:,} missing values repeat the last one before them (FILL=last); no later value is used.")
-    # For each place the last row at or before it in which the column has a value.
+    filled_values, source = _repeat_last(values, places)
+    return filled_values, table.lines[order][source]
+
+
+def _refuse_missing(
+    table: Table, clock: Clock, values: FloatArray, names: tuple[str, ...], inside: slice, faults: Faults
+) -> None:
+    rows = np.flatnonzero(np.isnan(values).any(axis=1))
+    if rows.size:
+        name = names[int(np.argmax(np.isnan(values[rows[0]])))]
+        faults.add(
+            f"{table.place(int(clock.order[inside][rows[0]]))}: {name!r} has no value ({len(rows):,} such rows). "
+            "FILL=last repeats the last value there; or fill or remove them yourself."
+        )
+    if (np.diff(clock.places[inside]) > 1).any():
+        faults.add(gap_at(table, clock))
+
+
+def _repeat_last(values: FloatArray, places: NDArray[np.int64]) -> tuple[FloatArray, NDArray[np.int64]]:
+    """Values at every place of the grid, and the row that each place is at or after."""
     source = np.zeros(places[-1] - places[0] + 1, np.int64)
     source[places - places[0]] = np.arange(len(places))
     source = np.maximum.accumulate(source)
-    filled_values = np.empty((len(source), len(names)))
-    for number in range(len(names)):
-        last = np.maximum.accumulate(np.where(np.isnan(values[:, number]), 0, np.arange(len(values))))
-        filled_values[:, number] = values[last[source], number]
-    return filled_values, table.lines[order][source]
+    filled = np.empty((len(source), values.shape[1]))
+    for number, column in enumerate(values.T):
+        last = np.maximum.accumulate(np.where(np.isnan(column), 0, np.arange(len(column))))
+        filled[:, number] = column[last[source]]
+    return filled, source
 
 
 def _split(
@@ -192,8 +237,10 @@ def _note_range(series: Series, column: str, notes: list[str]) -> None:
         )
 
 
-def _row(table: Table, line: int) -> int:
-    return int(np.searchsorted(table.lines, line))
+def _time_of(table: Table, time: tuple[str, ...], line: int) -> str:
+    """The time of a row as it is written."""
+    row = int(np.searchsorted(table.lines, line))
+    return " ".join(str(table.columns[name][row]).removesuffix(".000000").replace("T00:00:00", "") for name in time)
 
 
 def _sha256(path: Path) -> str:

@@ -21,7 +21,11 @@ class Request:
     column, inputs
         The column to predict, and those seen beside its own past.
     time
-        Column of times; "none" to take rows as even steps.
+        Column of times, or columns that make one together, as "date,hour"; "none" to take rows as even steps.
+    dayfirst
+        Whether the day comes before the month in dates that may be read both ways.
+    no_value
+        What stands for no value beside the usual ways of writing that; () that no number does.
     group, member
         Column that tells several series apart, and the one to take.
     period
@@ -37,6 +41,8 @@ class Request:
     path: Path
     column: str | None = None
     time: str | None = None
+    dayfirst: bool | None = None
+    no_value: tuple[str, ...] | None = None
     group: str | None = None
     member: str | None = None
     inputs: tuple[str, ...] = ()

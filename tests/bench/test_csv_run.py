@@ -115,7 +115,7 @@ def test_a_folder_in_a_files_place_is_a_usage_error_before_anything_is_written(t
     done = call(tmp_path, "--csv", str(tmp_path))
     said = done.stdout + done.stderr
     assert done.returncode == USAGE_ERROR
-    assert "is a folder; give the path of one CSV or Parquet file in it" in said
+    assert "is a folder; give the path of one file in it" in said
     assert "Traceback" not in said
     assert not (tmp_path / "results").exists()
 
