@@ -266,6 +266,24 @@ class Task(ABC):
         del rows
         return self.target(window)
 
+    def simple_errors(self, rows: NDArray[np.integer]) -> dict[str, FloatArray]:
+        """Return the squared errors of predictions that a network must beat to be worth its training.
+
+        Empty here: of a task whose optimum is known it is known what can be learnt. A real series names trivial
+        predictions and a linear autoregression, whose name begins with "linear".
+
+        Parameters
+        ----------
+        rows : array of int, shape (n,)
+            The rows that are scored.
+
+        Returns
+        -------
+        dict of array, shape (n,)
+        """
+        del rows
+        return {}
+
     def state_before(self, layer: int, name: str, units: int) -> FloatArray:
         """Return the state that a recurrent layer is to have before each row, where states are set from data.
 

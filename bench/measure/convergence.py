@@ -16,6 +16,7 @@ from bench.case.regimes import REGIMES
 from bench.engines.base import Array, Engine, Predicts, Trainer
 from bench.measure.batching import check_continuation
 from bench.measure.initial_weights import initial_weights
+from bench.measure.paired import HalfScores, mean_errors, six_digits
 from bench.measure.workload import Workload
 from bench.warnings import Warn
 
@@ -53,6 +54,7 @@ class Replicate:
     diverged: bool = False
     otherwise: dict[str, float] = field(default_factory=dict)
     relative_standard_error: float = math.nan
+    scores: HalfScores = field(default_factory=HalfScores)
 
     def note(self, updates: int, error: float, loss: float, target: float) -> None:
         """Add one evaluation after `updates` more updates."""
@@ -135,6 +137,7 @@ class Block:
                 if replicate and not self._finished(replicate):
                     error = float(progress.squared_errors[slot].mean())
                     replicate.note(len(part), error, float(progress.loss[:, slot].mean()), self._target)
+                    replicate.scores.note(progress.squared_errors[slot])
             self._settle()
         for replicate in self._slots:
             if replicate:
@@ -205,6 +208,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
     samples = block.timed()
     kernel, evidence = engine.kernel_seen(block.trainer)
 
+    simple = task.simple_errors(workload.positions)
     grid = training.learning_rates
     at_edge = len(grid) > 1 and rate in {min(grid), max(grid)}
     checks = {
@@ -230,6 +234,8 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
             "count": len(workload.positions),
             "of": len(task.series().scored_rows),
             "relative_standard_error": _median_of_numbers([r.relative_standard_error for r in evaluation]),
+            "squared_errors": mean_errors(one.scores for one in evaluation) if simple else None,
+            "simple": {name: six_digits(errors) for name, errors in simple.items()},
         },
         "updates_per_epoch": schedule.updates_per_epoch,
         "targets_per_update": schedule.batch_size * schedule.targets_per_window,

@@ -11,8 +11,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.baselines import linear_error, mean_squared_error, seasonal_naive_error
-from tasks.task import CsvSeriesError, Series, Task, check_window
+from tasks.baselines import linear_error, linear_prediction, mean_squared_error, seasonal_naive_error, squared_errors
+from tasks.task import CsvSeriesError, FloatArray, Series, Task, check_window
 
 WAY = 0.9
 """How far from the trivial error to the autoregression's the target lies: nine tenths of what is to be had is learnt,
@@ -154,6 +154,16 @@ class CsvSeries(Task):
         check_window(window)
         trivial = self._trivial(rows)
         return trivial - WAY * max(0.0, trivial - linear_error(self.series(), self.prepared.lags, rows))
+
+    def simple_errors(self, rows: NDArray[np.integer]) -> dict[str, FloatArray]:
+        """Return those of the last value, the training mean, the value a season ago and the linear autoregression."""
+        series = self.series()
+        targets = series.targets[rows]
+        predicted = {"persistence": series.inputs[rows, :1], "training mean": np.zeros_like(targets)}
+        if period := self.prepared.period:
+            predicted[f"seasonal naive ({period})"] = series.inputs[rows + 1 - period, :1]
+        predicted[self.autoregression] = linear_prediction(series, self.prepared.lags, rows)
+        return {name: squared_errors(one, targets) for name, one in predicted.items()}
 
     @property
     def autoregression(self) -> str:
