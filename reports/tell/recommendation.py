@@ -9,6 +9,7 @@ from typing import Any
 
 from bench.run.store import SERIES_FILE
 from reports.claim.arms import Arm, Comparison, compare
+from reports.claim.learnt import Learnt, learnt
 from reports.collect.grouping import Setting, about_task, arms_by_setting, body
 from reports.collect.read import Run
 from reports.collect.records import Record
@@ -279,6 +280,8 @@ class Recommendation:
         How many arms there were.
     nearest
         The arm with most successes, where none is reliable.
+    learnt
+        Whether any arm predicts better than simple predictions do; None where the records do not tell.
     """
 
     task: str
@@ -288,6 +291,17 @@ class Recommendation:
     unreliable: list[Candidate]
     tried: int
     nearest: Arm
+    learnt: Learnt | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether anything is recommended: an arm is reliable, and one learnt what simple predictions do not know."""
+        return bool(self.reliable) and self.nothing_learnt is None
+
+    @property
+    def nothing_learnt(self) -> str | None:
+        """What to say where no arm beats a simple prediction."""
+        return self.learnt.sentence if self.learnt else None
 
     @property
     def best(self) -> Candidate:
@@ -393,6 +407,7 @@ def _recommend(run: Run, task: str, engine: str, arms: list[tuple[Setting, Recor
         unreliable=candidates(rest),
         tried=len(arms),
         nearest=max((arm for _, arm in alone), key=lambda arm: arm.hits / arm.n),
+        learnt=learnt([record for _, record in arms]),
     )
 
 

@@ -2,10 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 import synthetic
 
+from reports.claim.learnt import learnt
 from reports.collect.read import read
+from reports.collect.records import Record
 from reports.render import write_report
 from reports.tell.recommendation import recommendations
 
@@ -102,3 +105,83 @@ def test_each_real_series_has_its_own(tmp_path):
     records = [arm(100, task="one"), arm(100, task="two")]
     found = recommendations(read(synthetic.write(tmp_path / "run", records)))
     assert [one.task for one in found] == ["one", "two"]
+
+
+ROWS = 128
+
+
+def told(errors, simple):
+    """What a record of a real series holds of its errors at each target."""
+    scored = {"count": ROWS, "of": 1000, "relative_standard_error": 0.05}
+    return scored | {"squared_errors": list(errors), "simple": {name: list(one) for name, one in simple.items()}}
+
+
+def series_of(line, seed=0):
+    """Squared errors of the trivial prediction, and of a line with this much of them."""
+    trivial = np.random.default_rng(seed).normal(size=ROWS) ** 2
+    noise = np.random.default_rng(seed + 1).normal(size=ROWS) ** 2
+    return {"persistence": trivial, "linear autoregression (12 lags)": line * noise}
+
+
+def with_errors(record, errors, simple):
+    record["convergence"]["scored"] = told(errors, simple)
+    return record
+
+
+def test_where_no_arm_beats_the_trivial_prediction_the_report_begins_with_that_and_recommends_nothing(tmp_path):
+    simple = series_of(1.0)
+    arms = [
+        with_errors(arm(100, "stateful"), simple["persistence"] * 1.001, simple),
+        with_errors(arm(400), simple["persistence"] + 0.001, simple),
+    ]
+    found = recommended(tmp_path, *arms)
+    assert found.reliable
+    assert not found.given
+    report = write_report(read(tmp_path / "run"))
+    first = report.read_text().split("\n\n")[1]
+    assert first.startswith("**Nothing was shown to be learnt: no arm predicts better than ")
+    assert "**None.** Nothing was shown" in report.read_text()
+    assert "```python" not in report.read_text()
+    (one,) = json.loads((report.parent / "summary.json").read_text())["recommendations"]
+    assert one["choice"] is None
+    assert one["nothing_learnt"].startswith("Nothing")
+
+
+def test_where_a_line_is_as_good_it_says_so(tmp_path):
+    simple = series_of(0.2)
+    line = simple["linear autoregression (12 lags)"]
+    found = recommended(
+        tmp_path, with_errors(arm(100), line * 1.0001, simple), with_errors(arm(90), line + 0.01, simple)
+    )
+    assert found.nothing_learnt.startswith(
+        "A linear model does it: no arm predicts better than the linear autoregression"
+    )
+    assert not found.given
+
+
+def test_where_one_arm_beats_both_there_is_a_recommendation(tmp_path):
+    simple = series_of(0.2)
+    better = simple["linear autoregression (12 lags)"] * 0.5
+    arms = with_errors(arm(100), better, simple), with_errors(arm(90, "stateful"), better * 3, simple)
+    found = recommended(tmp_path, *arms)
+    assert found.nothing_learnt is None
+    assert found.given
+    assert "```python" in write_report(read(tmp_path / "run")).read_text()
+
+
+def test_of_arms_as_good_as_the_trivial_prediction_few_seem_to_beat_it():
+    """At 5 % for a whole run of 12 arms, whose errors go with the trivial prediction's."""
+    seeming = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        simple = {"training mean": rng.normal(size=ROWS) ** 2}
+        arms = [simple["training mean"] + 0.1 * rng.normal(size=ROWS) for _ in range(12)]
+        records = [Record.from_dict(with_errors(arm(100), one, simple)) for one in arms]
+        seeming += learnt(records).sentence is None
+    assert seeming <= 20  # 10 expected, 20 in one of a thousand
+
+
+def test_records_without_errors_at_each_target_are_read_as_before(tmp_path):
+    found = recommended(tmp_path, arm(100))
+    assert found.learnt is None
+    assert found.given
