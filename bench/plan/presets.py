@@ -162,3 +162,27 @@ def check(
     if not preset.grids:
         raise PlanError(f"{where} names no cases: add a [[convergence]], [[time]] or [[memory]] grid")
     return preset
+
+
+def differences(before: dict[str, Any], now: dict[str, Any], most: int = 4) -> str:
+    """Say in which settings two presets differ, the first few of them."""
+    ours, theirs = _flat(before), _flat(now)
+    told = [
+        f"{name} was {ours.get(name, 'not set')} and is {theirs.get(name, 'not set')}"
+        for name in dict.fromkeys([*ours, *theirs])
+        if ours.get(name) != theirs.get(name)
+    ]
+    return "; ".join(told[:most]) + (f"; and {len(told) - most} more" if len(told) > most else "")
+
+
+def _flat(settings: dict[str, Any]) -> dict[str, str]:
+    """Every setting by its name; of several grids the values that any of them has."""
+    found: dict[str, list[str]] = {}
+    for name, value in settings.items():
+        for part in value if isinstance(value, list) and value and isinstance(value[0], dict) else [value]:
+            inner = part.items() if isinstance(part, dict) else [(name, part)]
+            for key, one in inner:
+                found.setdefault(key, []).extend(map(str, one if isinstance(one, list) else [one]))
+    return {
+        name: ", ".join(dict.fromkeys(values)) for name, values in found.items() if name not in {"name", "description"}
+    }

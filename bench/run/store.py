@@ -12,7 +12,7 @@ from bench.case.cases import Training
 from bench.errors import RunFolderError
 from bench.machine import host as machines
 from bench.plan.planning import Plan, describe
-from bench.plan.presets import Preset
+from bench.plan.presets import Preset, differences
 
 SCHEMA = 1
 """Version of everything that a run writes; docs/records.md says what it holds and when it changes."""
@@ -164,9 +164,11 @@ class RunFolder:
                 f"{self.path} holds another series: {_series_name(ours)}, not {_series_name(theirs)}. {remedy}"
             )
         if about["plan_sha256"] != fresh["plan_sha256"]:
+            what = differences(about["preset"]["settings"], fresh["preset"]["settings"])
             raise RunFolderError(
                 f"{self.path} belongs to another plan: preset {about['preset']['name']!r} with {len(about['plan'])} "
-                f"cases, not {fresh['preset']['name']!r} with {len(fresh['plan'])} (or other settings). {remedy}"
+                f"cases, not {fresh['preset']['name']!r} with {len(fresh['plan'])}"
+                f"{f' ({what})' if what else ' (or another engine or version)'}. {remedy}"
             )
         changed = [
             f"{name} was {about['versions'].get(name)} and is {fresh['versions'].get(name)}"

@@ -153,9 +153,7 @@ def test_where_a_line_is_as_good_it_says_so(tmp_path):
     found = recommended(
         tmp_path, with_errors(arm(100), line * 1.0001, simple), with_errors(arm(90), line + 0.01, simple)
     )
-    assert found.nothing_learnt.startswith(
-        "A linear model does it: no arm predicts better than the linear autoregression"
-    )
+    assert found.nothing_learnt.startswith("A linear model does it: no arm predicts better than linear autoregression")
     assert not found.given
 
 
