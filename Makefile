@@ -9,7 +9,7 @@ ENGINE  ?= tensorflow
 ARGS    ?=
 CSV     ?=
 # What of the file: each is an option of its own, in small letters.
-OF_FILE := COLUMN TIME DAYFIRST GROUP SERIES INPUTS PERIOD WINDOWS BATCHES UNITS CELLS SEEDS EPOCHS FILL MISSING ROWS DECIMAL
+OF_FILE := COLUMN TIME DAYFIRST GROUP SERIES INPUTS KNOWN PAST AHEAD PERIOD WINDOWS BATCHES UNITS CELLS SEEDS EPOCHS FILL MISSING ROWS DECIMAL
 # Which of the posts' experiments (all), and where the book's file LD2011_2014.txt lies (the series shipped).
 ONLY    ?=
 LD2011  ?=

@@ -199,13 +199,16 @@ def _listed(values: Sequence[int]) -> str:
 
 
 OPTIONS = {
-    "column": "column to predict",
+    "column": "column to predict, or several as a,b",
     "time": "column of times, or columns that make one together, as date,hour; none to take the rows as even steps",
     "dayfirst": "yes or no: whether 01/02 is the first of February, where a file leaves it open",
     "missing": "what stands for no value, as -999,-9999; none if no number does (asked for where one looks like it)",
     "group": "column that tells several series of the file apart",
     "series": "which of them (the longest)",
     "inputs": "columns seen beside the column's own past, as a,b",
+    "known": "columns known beforehand, seen at the time of the value to predict",
+    "past": "no: predict from INPUTS alone, without the column's own past (yes)",
+    "ahead": "how many steps ahead to predict (1; with PAST=no 0: the value of the same row)",
     "period": "steps of the season; 0 for none (found in the training values)",
     "windows": "windows to try, as 4,12,48 (proposed from season and length)",
     "batches": "batch sizes to try (proposed from the length)",
@@ -253,6 +256,9 @@ def read_options(config: pytest.Config) -> tuple[Request, Grid] | None:
         group=given.get("group"),
         member=given.get("series"),
         inputs=tuple(_split(given.get("inputs", ""))),
+        known=tuple(_split(given.get("known", ""))),
+        past=_yes_or_no("past", given.get("past", "yes")),
+        ahead=_number("ahead", given["ahead"], 0) if "ahead" in given else None,
         period=_number("period", given["period"], 0) if "period" in given else None,
         fill=given.get("fill"),
         rows=_number("rows", given["rows"], 1) if "rows" in given else USED_ROWS,

@@ -62,7 +62,8 @@ def time_columns(table: Table, request: Request, notes: list[str]) -> tuple[tupl
     if request.time is not None:
         names = (request.time,) if request.time in table.columns else _split(request.time)
         return names, read_stamps_of(table, names, request.dayfirst)
-    taken = {request.column, request.group, *request.inputs}
+    asked = _named(table, request.column)
+    taken = {*asked, request.group, *request.inputs, *request.known}
     free = [name for name in table.columns if name not in taken]
     for name in free:
         if _looks_like_time(table, name):
@@ -94,19 +95,23 @@ def _refuse_unread(table: Table, free: list[str]) -> None:
             )
 
 
-def target_column(table: Table, request: Request, time: tuple[str, ...]) -> str:
-    """Name of the column to predict: asked for, or the only one that holds numbers."""
-    if request.column is not None:
-        table.column(request.column, "COLUMN")
-        for name in request.inputs:
-            table.column(name, "INPUTS")
-            if name == request.column:
+def target_columns(table: Table, request: Request, time: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of the columns to predict: asked for, or the only one that holds numbers."""
+    for option, names in (("INPUTS", request.inputs), ("KNOWN", request.known)):
+        for name in names:
+            table.column(name, option)
+    if asked := _named(table, request.column):
+        for name in asked:
+            table.column(name, "COLUMN")
+            if name in request.inputs and request.past:
                 raise CsvSeriesError(f"INPUTS names {name!r}, whose own past is always seen; leave it out there.")
-        return request.column
-    taken = {*time, INDEX, request.group, *request.inputs}
+            if name in {*request.inputs, *request.known}:
+                raise CsvSeriesError(f"{name!r} is to be predicted and cannot be seen; leave it out of the inputs.")
+        return asked
+    taken = {*time, INDEX, request.group, *request.inputs, *request.known}
     numeric = [name for name, values in table.columns.items() if name not in taken and _numeric(values[:SAMPLE])]
     if len(numeric) == 1:
-        return numeric[0]
+        return (numeric[0],)
     candidates = numeric or [name for name in table.columns if name not in taken] or list(table.columns)
     told = "several columns hold numbers" if numeric else "no column holds numbers"
     # What numbers the rows or the parts of a date is hardly what one wants to predict.
@@ -189,6 +194,13 @@ def _parts_of_time(free: list[str]) -> tuple[str, ...]:
 
 def _words(name: str) -> set[str]:
     return {word.lower() for word in re.findall(r"[A-Z]?[a-zà-ÿ]+|[A-ZÀ-Þ]+(?![a-zà-ÿ])", name)} | {name.lower()}
+
+
+def _named(table: Table, text: str | None) -> tuple[str, ...]:
+    """Columns of an option: the one of that very name, or those between commas."""
+    if text is None:
+        return ()
+    return (text,) if text in table.columns else _split(text)
 
 
 def _numeric(sample: NDArray[Any]) -> bool:

@@ -18,8 +18,17 @@ class Request:
 
     Attributes
     ----------
-    column, inputs
-        The column to predict, and those seen beside its own past.
+    column
+        The column to predict, or several as "a,b".
+    inputs
+        Columns seen beside its own past.
+    known
+        Columns known beforehand, seen at the time of the value to predict.
+    past
+        Whether the past of what is to be predicted is seen; else it is predicted from the other columns alone.
+    ahead
+        How many steps after the last row that is seen the value to predict stands; None for the usual: 1, or 0 without
+        its own past.
     time
         Column of times, or columns that make one together, as "date,hour"; "none" to take rows as even steps.
     dayfirst
@@ -46,10 +55,18 @@ class Request:
     group: str | None = None
     member: str | None = None
     inputs: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    past: bool = True
+    ahead: int | None = None
     period: int | None = None
     fill: str | None = None
     rows: int = USED_ROWS
     decimal: str | None = None
+
+    @property
+    def steps_ahead(self) -> int:
+        """Steps from the last row seen to the value to predict."""
+        return self.ahead if self.ahead is not None else int(self.past)
 
 
 def check_request(request: Request) -> None:
@@ -66,5 +83,12 @@ def check_request(request: Request) -> None:
         raise CsvSeriesError(f"DECIMAL={request.decimal} is not valid; give DECIMAL=, or DECIMAL=.")
     if request.rows < LEAST_ROWS:
         raise CsvSeriesError(f"ROWS={request.rows} is too few; use at least {LEAST_ROWS}.")
+    if request.ahead is not None and not int(request.past) <= request.ahead <= LEAST_ROWS // 4:
+        raise CsvSeriesError(
+            f"AHEAD={request.ahead} is not valid; give a whole number of steps from {int(request.past)} to "
+            f"{LEAST_ROWS // 4}."
+        )
+    if not request.past and not (request.inputs or request.known):
+        raise CsvSeriesError("PAST=no leaves nothing to predict from; name other columns with INPUTS=...")
     if request.member is not None and request.group is None:
         raise CsvSeriesError(f"SERIES={request.member} needs GROUP=..., the column that tells the series apart.")

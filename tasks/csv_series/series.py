@@ -11,9 +11,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.baselines import linear_error, linear_prediction, mean_squared_error, seasonal_naive_error, squared_errors
+from tasks.baselines import linear_error, linear_prediction, mean_squared_error, squared_errors
 from tasks.task import CsvSeriesError, FloatArray, Series, Task, check_window
 
+TRIVIAL = ("persistence", "training mean")
+"""Predictions that learn nothing."""
 WAY = 0.9
 """How far from the trivial error to the autoregression's the target lies: nine tenths of what is to be had is learnt,
 and a series that a line predicts exactly still has a target above zero."""
@@ -26,7 +28,7 @@ class Prepared:
     Attributes
     ----------
     series
-        Scaled with the training rows; the target's own column is the first of the inputs.
+        Scaled with the training rows; the targets' own columns are the first of the inputs where their past is seen.
     period
         Steps of its season; None without one.
     lags
@@ -120,10 +122,12 @@ class CsvSeries(Task):
         """What is predicted from what."""
         about = self.prepared.about
         beside = f", seen beside {', '.join(about['inputs'])}" if about["inputs"] else ""
+        if not about.get("past", True):
+            beside = f", from {', '.join(about['inputs'])} alone"
         span = f" from {about['first']} to {about['last']}" if about["first"] else ""
         return (
-            f"{about['column']} of {about['file']}{span}, in standard deviations{beside}; the target is the value of "
-            f"the next {about['step']}."
+            f"{about['column']} of {about['file']}{span}, in standard deviations{beside}; the target is the value "
+            f"{_when(about.get('ahead', 1), about['step'])}."
         )
 
     @property
@@ -157,42 +161,48 @@ class CsvSeries(Task):
 
     def simple_errors(self, rows: NDArray[np.integer]) -> dict[str, FloatArray]:
         """Return those of the last value, the training mean, the value a season ago and the linear autoregression."""
-        series = self.series()
-        targets = series.targets[rows]
-        predicted = {"persistence": series.inputs[rows, :1], "training mean": np.zeros_like(targets)}
-        if period := self.prepared.period:
-            predicted[f"seasonal naive ({period})"] = series.inputs[rows + 1 - period, :1]
-        predicted[self.autoregression] = linear_prediction(series, self.prepared.lags, rows)
-        return {name: squared_errors(one, targets) for name, one in predicted.items()}
+        targets = self.series().targets[rows]
+        return {name: squared_errors(one, targets) for name, one in self._predictions(rows).items()}
 
     @property
     def autoregression(self) -> str:
         """Name of the baseline that the target is set by."""
-        return _autoregression(self.prepared.lags)
+        return self._linear(self.prepared.lags)
+
+    def _predictions(self, rows: NDArray[np.integer]) -> dict[str, FloatArray]:
+        """Simple predictions of the targets of these rows, each of shape (rows, outputs)."""
+        series, about = self.series(), self.prepared.about
+        ahead, outputs = about.get("ahead", 1), series.targets.shape[1]
+        found = {"training mean": np.zeros((len(rows), outputs))}  # scaled to mean 0 in training
+        if about.get("past", True):
+            found = {"persistence": series.inputs[rows, :outputs]} | found
+            period = self.prepared.period
+            if period and period >= ahead:
+                found[f"seasonal naive ({period})"] = series.inputs[rows + ahead - period, :outputs]
+        found[self.autoregression] = linear_prediction(series, self.prepared.lags, rows)
+        return found
 
     def _trivial(self, rows: NDArray[np.integer]) -> float:
-        series = self.series()
-        targets = series.targets[rows]
-        last = mean_squared_error(series.inputs[rows, :1], targets)
-        return min(last, mean_squared_error(np.zeros_like(targets), targets))  # scaled to mean 0 in training
+        """Error of the better of the last value, where it is seen, and the training mean."""
+        predicted, targets = self._predictions(rows), self.series().targets[rows]
+        return min(mean_squared_error(predicted[name], targets) for name in TRIVIAL if name in predicted)
 
     @cached_property
     def _baselines(self) -> dict[str, float]:
         series = self.series()
-        alone = Series(series.inputs[:, :1], series.targets, series.train_rows, series.warm_up)
-        targets = series.targets[series.scored_rows.start :]
-        errors = {
-            "persistence": seasonal_naive_error(alone, 1),
-            "training mean": mean_squared_error(np.zeros_like(targets), targets),
-        }
-        if period := self.prepared.period:
-            errors[f"seasonal naive ({period})"] = seasonal_naive_error(alone, period)
+        rows = np.asarray(series.scored_rows)
+        predicted = self._predictions(rows)
+        own = predicted.pop(self.autoregression)
         for lags in self.prepared.about["windows"]:
             if lags * series.inputs.shape[1] < series.train_rows // 2:
-                errors[_autoregression(lags)] = linear_error(series, lags)
-        errors.setdefault(self.autoregression, linear_error(series, self.prepared.lags))
-        return errors
+                predicted[self._linear(lags)] = linear_prediction(series, lags, rows)
+        predicted.setdefault(self.autoregression, own)
+        return {name: mean_squared_error(one, series.targets[rows]) for name, one in predicted.items()}
+
+    def _linear(self, lags: int) -> str:
+        kind = "autoregression" if self.prepared.about.get("past", True) else "regression"
+        return f"linear {kind} ({lags} lag{'s' if lags > 1 else ''})"
 
 
-def _autoregression(lags: int) -> str:
-    return f"linear autoregression ({lags} lag{'s' if lags > 1 else ''})"
+def _when(ahead: int, step: str) -> str:
+    return {0: "at the same time", 1: f"of the next {step}"}.get(ahead, f"{ahead} steps ahead (step: {step})")
