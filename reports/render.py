@@ -42,14 +42,33 @@ def write_report(run: Run, folder: Path | None = None) -> Path:
     for drawing in drawn.values():
         drawing.save(figures)
     captions = {name: drawing.caption for name, drawing in drawn.items()}
+    code = recommended_code(found)
+    if run.about.get("series"):
+        for name, text in code.items():
+            (folder / f"{name}.py").write_text(text, encoding="utf-8")
     report = folder / "report.md"
-    report.write_text(render(found, captions), encoding="utf-8")
+    report.write_text(render(found, captions, code), encoding="utf-8")
     write_summary(found, folder / "summary.json")
     return report
 
 
-def render(found: Analysis, captions: dict[str, str]) -> str:
-    """Fill the template; `captions` holds those of the figures that were drawn, by name."""
+def recommended_code(found: Analysis) -> dict[str, str]:
+    """Python files that train what is recommended, by their names without the ending."""
+    template = _environment().get_template("recommended.py.j2")
+    given = [one for one in recommendations(found.run) if one.given]
+    return {one.module: template.render(one=one, code=one.code) for one in given}
+
+
+def render(found: Analysis, captions: dict[str, str], code: dict[str, str] | None = None) -> str:
+    """Fill the template; `captions` holds those of the figures that were drawn, `code` that of recommendations."""
+    return (
+        _environment()
+        .get_template("report.md.j2")
+        .render(**_values(found, captions), written=recommended_code(found) if code is None else code)
+    )
+
+
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
@@ -78,7 +97,7 @@ def render(found: Analysis, captions: dict[str, str]) -> str:
         "limited": formatting.limited,
         "sentence": sentence,
     }
-    return environment.get_template("report.md.j2").render(**_values(found, captions))
+    return environment
 
 
 def _values(found: Analysis, captions: dict[str, str]) -> dict[str, Any]:

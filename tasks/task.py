@@ -69,6 +69,9 @@ class Series:
         Rows ``[0, train_rows)`` are for training; the rest is held out.
     warm_up : int
         The first ``warm_up`` held-out rows count for nobody: they warm up a carried state.
+    starts : tuple of int
+        First rows of sequences that have nothing to do with each other, in order, 0 and ``train_rows`` among them; ()
+        for one series. ``warm_up`` is then of each held-out sequence.
 
     Raises
     ------
@@ -84,6 +87,7 @@ class Series:
     targets: FloatArray
     train_rows: int
     warm_up: int
+    starts: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for label in ("inputs", "targets"):
@@ -98,15 +102,44 @@ class Series:
                 f"train_rows={self.train_rows} and warm_up={self.warm_up}; "
                 "train_rows must be at least 1 and warm_up at least 0."
             )
-        if not self.scored_rows:
+        if self.starts:
+            self._check_starts()
+        if not len(self.scored):
             raise SeriesError(
                 f"train_rows={self.train_rows} and warm_up={self.warm_up} leave no row of {rows} to score; "
                 "make the series longer or the two smaller."
             )
 
+    def _check_starts(self) -> None:
+        starts = list(self.starts)
+        if starts != sorted(set(starts)) or starts[0] != 0 or starts[-1] >= len(self.inputs):
+            raise SeriesError(
+                f"starts={self.starts[:6]} must begin with 0, rise, and end before row {len(self.inputs)}; give the "
+                "first row of each sequence."
+            )
+        if self.train_rows not in starts:
+            raise SeriesError(
+                f"train_rows={self.train_rows} is no start of a sequence, so one would be trained on and scored; begin "
+                "a sequence with the held-out rows."
+            )
+
+    @property
+    def place(self) -> NDArray[np.int64]:
+        """Rows since the beginning of its sequence for every row, shape (rows,)."""
+        rows = np.arange(len(self.inputs))
+        firsts = np.array(self.starts or (0,))
+        return np.asarray(rows - firsts[np.searchsorted(firsts, rows, side="right") - 1])
+
+    @property
+    def scored(self) -> NDArray[np.int64]:
+        """The held-out rows that every arm is scored on, shape (n,)."""
+        rows = np.arange(self.train_rows, len(self.inputs))
+        warm = self.place[self.train_rows :] if self.starts else rows - self.train_rows
+        return rows[warm >= self.warm_up]
+
     @property
     def scored_rows(self) -> range:
-        """The held-out rows that every arm is scored on."""
+        """The same where they follow one another: of one series."""
         return range(self.train_rows + self.warm_up, len(self.inputs))
 
 

@@ -91,6 +91,8 @@ class Block:
         self._slots: list[Replicate | None] = [None] * replicates
         self._predicts = REGIMES[workload.case.regime].predicts
         self._target = workload.target
+        sequences = workload.sequences
+        self._begins = None if sequences is None else sequences.begins
         self.disturbed = False
         self.seconds = {"prepare": 0.0, "compile": 0.0, "train": 0.0, "evaluate": 0.0}
         begin = time.perf_counter()
@@ -170,7 +172,7 @@ class Block:
         starts = np.stack([schedule.epoch(s, e) for s, e in zip(seeds, own, strict=True)], axis=1)
         regime = REGIMES[schedule.regime]
         if regime.carried and not regime.misaligned:
-            check_continuation(starts, schedule.window)
+            check_continuation(starts, schedule.window, self._begins)
         return starts
 
     def _call(self, what: str, starts: Array, *, reset: bool, evaluate: Predicts | None = None) -> Any:
@@ -232,7 +234,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
         "baselines": task.baselines(),
         "scored": {
             "count": len(workload.positions),
-            "of": len(task.series().scored_rows),
+            "of": len(task.series().scored),
             "relative_standard_error": _median_of_numbers([r.relative_standard_error for r in evaluation]),
             "squared_errors": mean_errors(one.scores for one in evaluation) if simple else None,
             "simple": {name: six_digits(errors) for name, errors in simple.items()},

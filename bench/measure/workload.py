@@ -9,9 +9,11 @@ import numpy as np
 import tasks
 from bench.case.cases import Case, Training
 from bench.case.regimes import REGIMES
-from bench.engines.base import Array, HeldOut, Layout, Network, Work
+from bench.engines.base import Array, HeldOut, Layout, Network, Sequences, Work
+from bench.errors import PlanError
 from bench.measure import initial_weights
 from bench.measure.batching import Schedule
+from bench.measure.sequences import SequenceSchedule
 
 BLOCK_BYTES = 256 * 2**20
 """Most memory that the replicates of a block may take together."""
@@ -65,7 +67,16 @@ class Workload:
                 # Used as it was trained: a net that had a burn-in gets one for every prediction too.
                 steps=self.schedule.steps,
             ),
+            sequences=self.sequences,
         )
+
+    @cached_property
+    def sequences(self) -> Sequences | None:
+        """Boundaries within the series; None for one series."""
+        series = self.task.series()
+        if not isinstance(self.schedule, SequenceSchedule):
+            return None
+        return self.schedule.sequences(np.array(series.starts), len(series.inputs))
 
     def starts_of(self, updates: int) -> Array:
         """First rows of windows for a case whose cost alone is measured, shape (updates, 1, batch_size), int32.
@@ -105,7 +116,7 @@ def build(case: Case, training: Training) -> Workload:
     task = _task(case.task, case.dial)
     series = task.series()
     burn_in = round(training.burn_in * case.window) if REGIMES[case.regime].burn_in else 0
-    schedule = Schedule(case.regime, series.train_rows, case.window, case.batch_size, burn_in)
+    schedule = _schedule(case, series, burn_in)
     # What an update costs depends on shapes alone: such a case needs room for a window, not for a whole batch of them.
     (schedule if case.kind == "convergence" or training.whole_epochs else replace(schedule, batch_size=1)).check()
     network = Network(
@@ -122,6 +133,19 @@ def build(case: Case, training: Training) -> Workload:
     return Workload(case, training, task, schedule, network, scored_positions(series, training.scored_targets))
 
 
+def _schedule(case: Case, series: tasks.Series, burn_in: int) -> Schedule:
+    common = (case.regime, series.train_rows, case.window, case.batch_size, burn_in)
+    if not series.starts:
+        return Schedule(*common)
+    if case.engine != "tensorflow" or case.kernel == "fit":
+        what = "kernel fit" if case.kernel == "fit" else case.engine
+        raise PlanError(
+            f"{case.task} is a series of several sequences, which {what} cannot train: there a state is not set row by "
+            "row. Use ENGINE=tensorflow and another kernel than fit"
+        )
+    return SequenceSchedule(*common, starts=tuple(first for first in series.starts if first < series.train_rows))
+
+
 @cache
 def _task(name: str, dial: int | None) -> tasks.Task:
     """One instance for all cases, since it keeps its series."""
@@ -130,6 +154,6 @@ def _task(name: str, dial: int | None) -> tasks.Task:
 
 def scored_positions(series: Any, count: int) -> Array:
     """Rows of the held-out targets that count, evenly spaced over those after the warm-up, shape (targets,)."""
-    rows: Array = np.asarray(series.scored_rows)
+    rows: Array = series.scored
     chosen: Array = rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]
     return chosen

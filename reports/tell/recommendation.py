@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-from bench.run.store import SERIES_FILE
 from reports.claim.arms import Arm, Comparison, compare
 from reports.claim.learnt import Learnt, learnt
 from reports.collect.grouping import Setting, about_task, arms_by_setting, body
@@ -195,12 +195,15 @@ REGIMES = ("stateless", "stateless-burnin", "stateless-sliding", "stateful")
 """Ways of training that one would use; the other regimes are controls."""
 
 LAYERS = {
-    "lstm": "keras.layers.LSTM(UNITS, return_sequences=True{})",
-    "gru": "keras.layers.GRU(UNITS, return_sequences=True{}, reset_after=True)",
-    "gru_reset_before": "keras.layers.GRU(UNITS, return_sequences=True{}, reset_after=False)",
-    "simple_rnn": "keras.layers.SimpleRNN(UNITS, return_sequences=True{})",
+    "lstm": ("LSTM", "", 2),
+    "gru": ("GRU", ", reset_after=True", 1),
+    "gru_reset_before": ("GRU", ", reset_after=False", 1),
+    "simple_rnn": ("SimpleRNN", "", 1),
 }
-"""The recurrent layer of each cell in Keras' words, with a place for what only a stateful one has."""
+"""Keras' layer of each cell, its options, and how many arrays of state it has."""
+
+LIBRARY = repr(str(Path(__file__).resolve().parents[2]))
+"""Where the code finds this project, as a Python string."""
 
 
 @dataclass(frozen=True)
@@ -272,8 +275,8 @@ class Recommendation:
     ----------
     reliable
         Arms that were shown to reach the target in more than half of all trainings, the cheapest first.
-    file
-        Path of the user's own series as a Python string; None where the task knows its series.
+    series
+        What is known of the user's own series; None where the task knows its series.
     unreliable
         All others, the cheapest first; empty where no arm is reliable, as there is none to hold them against.
     tried
@@ -286,7 +289,7 @@ class Recommendation:
 
     task: str
     engine: str
-    file: str | None
+    series: dict[str, Any] | None
     reliable: list[Candidate]
     unreliable: list[Candidate]
     tried: int
@@ -329,18 +332,17 @@ class Recommendation:
         return [self.best, *self.choices[0].others.values()]
 
     @property
-    def template(self) -> str:
-        """File of the code."""
-        return "stateful.py.j2" if self.best.regime == "stateful" else "stateless.py.j2"
-
-    @property
     def code(self) -> dict[str, Any]:
         """What the code needs to know, beside the series: all of it from the arm's record."""
         record = self.best.arm.record
         case, found, training = record.case, body(record), record.training
         steps = round(found.cell_steps_per_update / (case.batch_size * case.layers))
+        layer, options, states = LAYERS[case.cell]
         return {
-            "layer": LAYERS[case.cell].format(", stateful=True" if case.regime == "stateful" else ""),
+            "layer": layer,
+            "options": options,
+            "states": states,
+            "carried": case.regime == "stateful",
             "layers": case.layers,
             "units": case.units,
             "window": case.window,
@@ -354,6 +356,40 @@ class Recommendation:
             "target": found.target,
             "task": case.task,
             "dial": case.dial,
+            "module": self.module,
+            "library": LIBRARY,
+        } | self._of_series
+
+    @property
+    def module(self) -> str:
+        """Name of the file that the code stands in, without its ending."""
+        engine = "" if self.engine == "tensorflow" else f"_{self.engine}"
+        return f"recommended_{self.series['slug'] if self.series else self.task.replace('@', '_')}{engine}"
+
+    @property
+    def _of_series(self) -> dict[str, Any]:
+        """How the code reads the user's own file, and what a row of it is; no request where the task has a series."""
+        if not self.series:
+            return {
+                "title": f"the series of {self.task}",
+                "columns": ["..."],
+                "request": "",
+                "follows": "what follows it",
+            }
+        about = self.series
+        asked = {"column": about["column"].replace(", ", ","), "time": about["time"] or "none"}
+        options = asked | {
+            name: tuple(one) if isinstance(one, list) else one for name, one in about.get("options", {}).items()
+        }
+        own = about["column"].split(", ") if about.get("past", True) else []
+        ahead = about.get("ahead", 1)
+        when = {0: "at the same time", 1: "next"}.get(ahead, f"{ahead} steps later")
+        return {
+            "title": f"{about['column']} of {about['file']}",
+            "columns": [*own, *about["inputs"]],
+            "path": repr(about.get("path", about["file"])),
+            "request": "".join(f", {name}={one!r}" for name, one in options.items()),
+            "follows": f"{about['column']} {when}",
         }
 
     def _choice(self, name: str, value: Callable[[Arm], str]) -> Choice:
@@ -402,7 +438,7 @@ def _recommend(run: Run, task: str, engine: str, arms: list[tuple[Setting, Recor
     return Recommendation(
         task=task,
         engine=engine,
-        file=repr(str(series)) if (series := run.folder / SERIES_FILE).is_file() else None,
+        series=run.about.get("series"),
         reliable=candidates(reliable),
         unreliable=candidates(rest),
         tried=len(arms),

@@ -80,35 +80,59 @@ def _options(request: Request) -> dict[str, Any]:
     return {name: value for name, value in asked.items() if value != usual[name]}
 
 
+def train_values(read: Values) -> int:
+    """How many of the first values are for training; only these make the scale."""
+    return int(len(read.values) * TRAIN_SHARE)
+
+
+def arrange(scaled: FloatArray, read: Values, request: Request) -> tuple[FloatArray, FloatArray]:
+    """Put what is seen and what is to be predicted side by side.
+
+    Parameters
+    ----------
+    scaled : array, shape (values, columns)
+        The columns of the file in the order that `read` has them.
+
+    Returns
+    -------
+    seen : array, shape (rows, features)
+        What is seen at each row: the targets' own columns unless PAST=no, those known beforehand, those beside. The
+        last rows may have no target yet.
+    targets : array, shape (values - steps ahead, outputs)
+        What is to be predicted from the rows up to each of these.
+    """
+    ahead = request.steps_ahead
+    own, beforehand, beside = np.split(scaled, np.cumsum([len(read.targets), len(read.known)]), axis=1)
+    # What is known beforehand stands in the row from which the value of its own time is predicted.
+    rows = len(scaled) - ahead if read.known else len(scaled)
+    seen = [own[:rows]] if request.past else []
+    seen += [beforehand[ahead:]] if read.known else []
+    return np.column_stack([*seen, beside[:rows]]), own[ahead:]
+
+
 def _scaled(read: Values) -> tuple[FloatArray, dict[str, float]]:
     """Every column in standard deviations of its training values, and the scale of the first."""
-    values, train_values = read.values, int(len(read.values) * TRAIN_SHARE)
+    values, known = read.values, train_values(read)
     try:
-        scaled = np.column_stack([standardise(column, train_values) for column in values.T])
+        scaled = np.column_stack([standardise(column, known) for column in values.T])
     except SeriesError as error:
         names = (*read.targets, *read.known, *read.inputs)
-        flat = int(np.argmin(np.ptp(values[:train_values], axis=0)))
+        flat = int(np.argmin(np.ptp(values[:known], axis=0)))
         raise CsvSeriesError(
-            f"{read.table.path.name}: {names[flat]!r} is {values[0, flat]:g} in all {train_values:,} training rows "
-            f"(lines {read.lines[0]} to {read.lines[train_values - 1]}); there is nothing to learn from it. Give "
-            "another column or a part in which it changes."
+            f"{read.table.path.name}: {names[flat]!r} is {values[0, flat]:g} in all {known:,} training rows "
+            f"(lines {read.lines[0]} to {read.lines[known - 1]}); there is nothing to learn from it. Give another "
+            "column or a part in which it changes."
         ) from error
-    first = values[:train_values, 0]
-    return scaled, {"mean": float(first.mean()), "deviation": float(first.std())}
+    return scaled, {"mean": float(values[:known, 0].mean()), "deviation": float(values[:known, 0].std())}
 
 
 def _series(read: Values, scaled: FloatArray, request: Request) -> Series:
     """Inputs and targets: two thirds for training, the rest held out."""
-    train_values, ahead = int(len(scaled) * TRAIN_SHARE), request.steps_ahead
-    rows = len(scaled) - ahead
-    own, beforehand, beside = np.split(scaled, np.cumsum([len(read.targets), len(read.known)]), axis=1)
-    # What is known beforehand stands in the row from which the value of its own time is predicted.
-    seen = [own[:rows]] if request.past else []
-    inputs = np.column_stack([*seen, beforehand[ahead:], beside[:rows]])
+    seen, targets = arrange(scaled, read, request)
     # Training rows are those whose target is a training value, so that training sees no held-out value.
-    train_rows = train_values - ahead
-    held_out = rows - train_rows
-    series = Series(inputs, own[ahead:], train_rows, int(held_out * WARM_UP_SHARE))
+    train_rows = train_values(read) - request.steps_ahead
+    held_out = len(targets) - train_rows
+    series = Series(seen[: len(targets)], targets, train_rows, int(held_out * WARM_UP_SHARE))
     scored = series.targets[series.scored_rows.start :]
     if np.ptp(scored[:, 0]) == 0:
         raise CsvSeriesError(

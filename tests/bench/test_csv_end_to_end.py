@@ -1,11 +1,11 @@
 """A file of one's own with the real framework: to the report, and from the report to a training by the code in it."""
 
-import contextlib
-import io
+import importlib.util
 import json
 import re
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -20,15 +20,26 @@ ROWS, WINDOW, BATCH = 420, 4, 8
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A run on a series with a season and an input; the file is gone afterwards."""
-    folder = tmp_path_factory.mktemp("own")
+def file(tmp_path_factory):
+    """A series with a season, and an input that it depends on in a way that no line can follow."""
     rng = np.random.default_rng(4)
     wind = rng.normal(size=ROWS)
-    load = 50 + 4 * np.sin(2 * np.pi * np.arange(ROWS) / 12) + 2 * np.append(0, wind[:-1]) + 0.3 * rng.normal(size=ROWS)
-    times = pd.date_range("2024-01-01", periods=ROWS, freq="h")
-    file = folder / "plant.csv"
-    pd.DataFrame({"time": times, "load": load, "wind": wind}).to_csv(file, index=False)
+    load = (
+        50
+        + np.sin(2 * np.pi * np.arange(ROWS) / 12)
+        + 3 * np.append(0, np.abs(wind[:-1]))
+        + 0.2 * rng.normal(size=ROWS)
+    )
+    times = pd.date_range("2024-01-01", periods=ROWS, freq="h").strftime("%d-%m-%Y %H:%M")
+    path = tmp_path_factory.mktemp("own") / "plant.csv"
+    pd.DataFrame({"time": times, "load": load, "wind": wind})[::-1].to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(file):
+    """A run on it."""
+    folder = file.parent
     grid = ("--windows", str(WINDOW), "--batches", str(BATCH), "--units", "8", "--cells", "lstm")
     grid += ("--seeds", "10", "--epochs", "60")
     options = ("--csv", str(file), "--column", "load", "--inputs", "wind", *grid)
@@ -41,7 +52,6 @@ def run(tmp_path_factory):
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    file.unlink()
     return folder / "results" / "plant"
 
 
@@ -51,21 +61,20 @@ def records(run):
 
 def only(run, folder, record):
     """A copy of the run with one record, so that its arm is what is recommended."""
+    record = json.loads(json.dumps(record))
+    record["convergence"]["scored"]["squared_errors"] = None  # whether it beats a line is no question here
     shutil.copytree(run, folder)
     (folder / "records.jsonl").write_text(json.dumps(record) + "\n")
     return write_report(read(folder)).read_text()
 
 
-def code_of(report):
-    (found,) = re.findall(r"```python\n(.*?)```", report, re.DOTALL)
-    return found
-
-
-def execute(code):
-    namespace = {"__name__": "pasted"}
-    with contextlib.redirect_stdout(io.StringIO()) as said:
-        exec(compile(code, "the report's code", "exec"), namespace)
-    return namespace, said.getvalue()
+def taken_home(folder, engine=""):
+    """The module that the report leaves beside it."""
+    path = folder / f"recommended_load{engine}.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def epochs_of_the_slowest(record):
@@ -80,56 +89,97 @@ def test_the_recommendation_stands_above_all_else_with_the_series_beside_it(run)
     assert at == sorted(at)
     assert "load of plant.csv: 420 values (step: hour)" in report
     assert "seen beside wind" in report
-    assert "Season: 12 steps" in report
     (found,) = json.loads((run / "summary.json").read_text())["recommendations"]
     assert found["arms"] == 3
+    assert found["nothing_learnt"] is None
     assert f"**{found['answer']}" in report
     best = records(run)[found["choice"].split("-lstm-")[1].split("-u8")[0]]
-    assert f"LEARNING_RATE, EPOCHS = {WINDOW}, {BATCH}, 8, {best['convergence']['chosen_rate']}," in report
+    assert f"LEARNING_RATE, EPOCHS = {WINDOW}, {BATCH}, 8, 1, {best['convergence']['chosen_rate']}," in report
+    assert (run / "recommended_load.py").read_text() in report
 
 
-@pytest.mark.parametrize("regime", ["stateless", "stateless-burnin"])
-def test_the_stateless_code_reaches_the_recorded_target(run, tmp_path, regime):
+def test_a_network_that_follows_what_no_line_can_is_shown_to_beat_the_line(run):
+    scored = records(run)["stateless"]["convergence"]["scored"]
+    (line,) = (np.array(one) for name, one in scored["simple"].items() if name.startswith("linear"))
+    errors = np.array(scored["squared_errors"])
+    assert len(errors) == len(line) == scored["count"]
+    assert errors.mean() < 0.6 * line.mean()
+
+
+@pytest.mark.parametrize("regime", ["stateless", "stateless-burnin", "stateful"])
+def test_what_is_taken_home_trains_to_the_target_and_predicts_in_the_files_units(run, file, tmp_path, capsys, regime):
     record = records(run)[regime]
-    pasted, said = execute(code_of(only(run, tmp_path / "one", record)))
-    assert pasted["error"] <= pasted["TARGET"] == pytest.approx(record["convergence"]["target"])
+    report = only(run, tmp_path / "one", record)
+    module = taken_home(tmp_path / "one")
+    assert file == module.FILE
+    assert (tmp_path / "one" / "recommended_load.py").read_text() in report
+    assert pytest.approx(record["convergence"]["target"]) == module.TARGET
+    module.main()
+    said = capsys.readouterr().out
     assert said.count("epoch") <= 2 * epochs_of_the_slowest(record) + 1
-    assert pasted["model"].count_params() == record["convergence"]["parameters"]
-    burn_in = WINDOW if regime == "stateless-burnin" else 0
-    assert pasted["STEPS"] == WINDOW + burn_in
-    starts = [pasted["epoch_starts"](np.random.default_rng(seed)) for seed in range(20)]
-    assert {int(one.min()) for one in starts} == set(range(WINDOW))
-    assert all(len(one) % BATCH == 0 and one.max() + pasted["STEPS"] <= pasted["train_rows"] for one in starts)
-    assert not all((np.diff(one) > 0).all() for one in starts)
+    assert float(re.findall(r"held-out error (\S+)", said)[-1]) <= module.TARGET * 1.001
+    assert "line 2 of plant.csv 18-01-2024 11:00 was the last row; load next: " in said
+
+    frame = pd.read_csv(file)[::-1][["load", "wind"]].to_numpy()
+    forecaster = module.Forecaster.load()
+    assert forecaster.stepper.count_params() == record["convergence"]["parameters"]
+    told = float(said.rsplit(": ", 1)[1])
+    # From a fresh start over all known rows: what is said at the end is what follows the last of them.
+    fresh = module.Forecaster(forecaster.stepper, forecaster.scale, beginning(module), "")
+    whole = fresh.run(frame)
+    assert whole[-1, 0] == pytest.approx(told, rel=1e-5)
+    np.testing.assert_allclose(forecaster.scale[0], frame[:280].mean(axis=0))
+    # In the file's units it is near the truth where the truth is known.
+    assert np.abs(whole[-101:-1, 0] - frame[-100:, 0]).mean() < 0.75 * frame[:, 0].std()
+
+    # Row by row, from what was saved, as at once.
+    new = np.column_stack([50 + np.arange(7.0), np.linspace(-1, 1, 7)])
+    at_once = module.Forecaster(forecaster.stepper, forecaster.scale, beginning(module), "")
+    expected = at_once.run(np.concatenate([frame, new]))[-7:]
+    one_by_one = np.array([forecaster.next(row) for row in new])
+    np.testing.assert_allclose(one_by_one, expected, rtol=1e-6)
 
 
-def test_the_stateful_code_reaches_the_recorded_target_and_carries_state_as_it_should(run, tmp_path):
+def beginning(module):
+    """What is remembered before the first row."""
+    return module.zero_state(1) if not hasattr(module, "STEPS") else np.zeros((0, 2), np.float32)
+
+
+def test_the_stateful_code_carries_state_as_it_should(run, tmp_path):
     record = records(run)["stateful"]
-    pasted, said = execute(code_of(only(run, tmp_path / "one", record)))
-    assert pasted["error"] <= pasted["TARGET"] == pytest.approx(record["convergence"]["target"])
-    assert said.count("epoch") <= 2 * epochs_of_the_slowest(record) + 1
-    assert pasted["model"].count_params() == record["convergence"]["parameters"]
-
-    starts = [pasted["epoch_starts"](np.random.default_rng(seed)) for seed in range(20)]
+    only(run, tmp_path / "one", record)
+    module = taken_home(tmp_path / "one")
+    starts = [module.epoch_starts(np.random.default_rng(seed), 279) for seed in range(20)]
     for one in starts:
         assert one.shape == (record["convergence"]["updates_per_epoch"], BATCH)
         check_continuation(one, WINDOW)
-        assert one.max() + WINDOW <= pasted["train_rows"]
+        assert one.max() + WINDOW <= 279
     assert {int(one.min()) for one in starts} == set(range(WINDOW))
+    # An epoch begins from a zero state, and each batch goes on with the state that the one before left.
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(279, 2)).astype("float32")
+    model, stepper = module.training(2, 1), module.stepping(2, 1)
+    model.compile(optimizer="sgd", loss="mse")
+    model.optimizer.learning_rate = 0.0
+    for _ in range(2):
+        module.train_epoch(model, stepper, starts[0], inputs, inputs[:, :1])
+    stepper.set_weights(model.get_weights())
+    stream = inputs[starts[0][:, 3, None] + np.arange(WINDOW)].reshape(1, -1, 2)
+    after = stepper.predict_on_batch([stream, *module.zero_state(1)])[1:]
+    for ours, expected in zip(model.layers[0].states, after, strict=True):
+        np.testing.assert_allclose(np.asarray(ours)[3], expected[0], rtol=1e-4, atol=1e-6)
 
-    model, predictor, inputs = pasted["model"], pasted["predictor"], pasted["inputs"]
-    assert np.abs(model.layers[0].states[0].numpy()).max() > 0
-    pasted["reset"](model)
-    assert np.abs(model.layers[0].states[0].numpy()).max() == 0
-    for ours, copied in zip(model.get_weights(), predictor.get_weights(), strict=True):
-        np.testing.assert_array_equal(ours, copied)
 
-    # The predictor's state stands at the last row: one more step there is what a whole pass would say.
-    following = np.array([[0.1, -0.2]], np.float32)
-    after = predictor.predict(following[None], verbose=0)[0, -1]
-    pasted["reset"](predictor)
-    whole = np.concatenate([inputs[pasted["train_rows"] :], following])
-    np.testing.assert_allclose(predictor.predict(whole[None], verbose=0)[0, -1], after, rtol=1e-4)
+@pytest.mark.parametrize("burn_in", [0, WINDOW])
+def test_windows_of_the_stateless_code_are_shuffled_and_begin_anywhere(run, tmp_path, burn_in):
+    record = records(run)["stateless-burnin" if burn_in else "stateless"]
+    only(run, tmp_path / "one", record)
+    module = taken_home(tmp_path / "one")
+    assert WINDOW + burn_in == module.STEPS
+    starts = [module.epoch_starts(np.random.default_rng(seed), 279) for seed in range(20)]
+    assert {int(one.min()) for one in starts} == set(range(WINDOW))
+    assert all(len(one) % BATCH == 0 and one.max() + module.STEPS <= 279 for one in starts)
+    assert not all((np.diff(one) > 0).all() for one in starts)
 
 
 def changed(record, regime, **changes):
@@ -141,6 +191,7 @@ def changed(record, regime, **changes):
     first, above = gates * units * (2 + units + biases), gates * units * (2 * units + biases)
     record["convergence"]["parameters"] = first + (layers - 1) * above + units + 1
     record["convergence"]["cell_steps_per_update"] = BATCH * WINDOW * layers
+    record["training"]["epochs"] = 1
     return record
 
 
@@ -152,16 +203,55 @@ def changed(record, regime, **changes):
         ("stateless", {"cell": "simple_rnn"}, 0.0),
     ],
 )
-def test_the_code_of_other_cells_depths_and_regimes_runs(run, tmp_path, regime, changes, dropout):
+def test_the_code_of_other_cells_depths_and_regimes_runs(run, tmp_path, capsys, regime, changes, dropout):
     record = changed(records(run)["stateless"], regime, **changes)
     record["training"]["dropout"] = dropout
-    record["training"]["epochs"] = 1
-    pasted, said = execute(code_of(only(run, tmp_path / "one", record)))
-    assert said.count("epoch") == 1
-    assert pasted["error"] < 1.5
-    assert pasted["model"].count_params() == record["convergence"]["parameters"]
-    kinds = [type(layer).__name__.lower() for layer in pasted["model"].layers]
-    assert kinds.count("dropout") == (record["case"]["layers"] if dropout else 0)
+    only(run, tmp_path / "one", record)
+    module = taken_home(tmp_path / "one")
+    module.main()
+    assert capsys.readouterr().out.count("epoch") == 1
+    forecaster = module.Forecaster.load()
+    assert forecaster.stepper.count_params() == record["convergence"]["parameters"]
+    assert np.isfinite(forecaster.next([50.0, 0.1])).all()
+
+
+ELSEWHERE = """
+import importlib.util, sys
+import numpy as np
+spec = importlib.util.spec_from_file_location("home", sys.argv[1])
+home = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(home)
+home.main()
+saved = home.Forecaster.load()
+new = np.column_stack([50 + np.arange(5.0), np.linspace(-1, 1, 5)])
+kept = [np.array(one) for one in saved.kept] if isinstance(saved.kept, list) else saved.kept
+at_once = home.Forecaster(saved.stepper, saved.scale, kept, "").run(new)
+print(home.keras.backend.backend(), float(np.abs(np.array([saved.next(row) for row in new]) / at_once - 1).max()))
+rng = np.random.default_rng(0)
+inputs = rng.normal(size=(279, 2)).astype("float32")
+model, stepper = home.training(2, 1), home.stepping(2, 1)
+model.compile(optimizer=home.keras.optimizers.Adam(0.05), loss="mse")
+for epoch in range(15):
+    home.train_epoch(model, stepper, home.epoch_starts(rng, 279), inputs, np.roll(inputs[:, :1], 6, axis=0))
+stepper.set_weights(model.get_weights())
+predicted = stepper.predict_on_batch([inputs[None], *home.zero_state(1)])[0][0]
+print(float(np.mean((predicted[6:, 0] - inputs[:-6, 0]) ** 2)))
+"""
+
+
+@pytest.mark.parametrize("engine", ["jax", "torch"])
+def test_what_is_taken_home_from_another_engine_runs_by_it_from_anywhere(run, tmp_path, engine):
+    pytest.importorskip(engine)
+    record = changed(records(run)["stateful"], "stateful", engine=engine)
+    only(run, tmp_path / "one", record)
+    (tmp_path / "check.py").write_text(ELSEWHERE)
+    environment = ENVIRONMENT | {"KERAS_BACKEND": engine}
+    command_ = [sys.executable, "check.py", str(tmp_path / "one" / f"recommended_load_{engine}.py")]
+    done = subprocess.run(command_, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    backend, off = done.stdout.splitlines()[-2].split()
+    assert backend == engine
+    assert float(off) < 1e-6
 
 
 def test_where_no_arm_is_reliable_nothing_is_recommended(run, tmp_path):
