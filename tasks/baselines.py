@@ -46,7 +46,9 @@ def linear_prediction(series: Series, lags: int, rows: range | NDArray[np.intege
     first = check_window(lags) - 1  # the first row with enough inputs behind it
     if first >= series.train_rows:
         raise WindowError(f"{lags} lags do not fit into {series.train_rows} training rows; take fewer.")
-    chosen = np.asarray(series.scored_rows if rows is None else rows)
+    chosen = np.asarray(series.scored if rows is None else rows)
+    if series.starts:
+        return _of_sequences(series, lags, chosen)
     seen = np.lib.stride_tricks.sliding_window_view(series.inputs, lags, axis=0)
     design = np.column_stack([seen.reshape(len(seen), -1), np.ones(len(seen))])
     coefficients = np.linalg.lstsq(
@@ -55,9 +57,24 @@ def linear_prediction(series: Series, lags: int, rows: range | NDArray[np.intege
     return np.asarray(design[chosen - first] @ coefficients)
 
 
+def _of_sequences(series: Series, lags: int, chosen: NDArray[np.integer]) -> FloatArray:
+    """Predict so where the series is several: what lies before the beginning of a sequence counts as 0."""
+    place = series.place
+    back = np.arange(lags)
+
+    def design(rows: NDArray[np.integer]) -> FloatArray:
+        known = place[rows][:, None] >= back
+        seen = series.inputs[np.maximum(rows[:, None] - back, 0)] * known[..., None]
+        return np.column_stack([seen.reshape(len(rows), -1), np.ones(len(rows))])
+
+    training = np.arange(series.train_rows)
+    coefficients = np.linalg.lstsq(design(training), series.targets[training], rcond=None)[0]
+    return np.asarray(design(chosen) @ coefficients)
+
+
 def linear_error(series: Series, lags: int, rows: range | NDArray[np.integer] | None = None) -> float:
     """Return the mean squared error of `linear_prediction`, which says what the parameters are."""
-    chosen = np.asarray(series.scored_rows if rows is None else rows)
+    chosen = np.asarray(series.scored if rows is None else rows)
     return mean_squared_error(linear_prediction(series, lags, chosen), series.targets[chosen])
 
 

@@ -139,7 +139,15 @@ class Series:
 
     @property
     def scored_rows(self) -> range:
-        """The same where they follow one another: of one series."""
+        """The same where they follow one another: of one series.
+
+        Raises
+        ------
+        SeriesError
+            If it is several sequences.
+        """
+        if self.starts:
+            raise SeriesError("the scored rows of several sequences do not follow one another; use `scored`.")
         return range(self.train_rows + self.warm_up, len(self.inputs))
 
 

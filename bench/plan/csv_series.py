@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import tasks
 from bench.errors import PlanError
+from bench.measure.sequences import SequenceSchedule
 from bench.plan import presets
 from bench.plan.presets import Preset
 from tasks.csv_series.request import USED_ROWS, Request
@@ -102,7 +104,9 @@ def load(request: Request, grid: Grid, *, engines: tuple[str, ...] = ("tensorflo
     except TaskError as error:
         raise PlanError(str(error)) from error
     rows = prepared.series.train_rows
-    windows = Proposal(grid.windows, "as asked") if grid.windows else propose_windows(rows, prepared.period)
+    # A longer window than a series is filled up with rows that have no loss.
+    longest = _usual_length(prepared) * WINDOWS_IN_TRAINING if prepared.series.starts else rows
+    windows = Proposal(grid.windows, "as asked") if grid.windows else propose_windows(longest, prepared.period)
     if max(windows.to_try) > rows:
         raise PlanError(
             f"window {max(windows.to_try)} is longer than the {rows:,} training rows of {request.path.name}."
@@ -117,6 +121,13 @@ def load(request: Request, grid: Grid, *, engines: tuple[str, ...] = ("tensorflo
     return presets.check(
         settings, request.path, hashlib.sha256(text).hexdigest(), engines=engines, device=device, series=series
     )
+
+
+def _usual_length(prepared: Prepared) -> int:
+    """Median number of training rows of a series."""
+    series = prepared.series
+    firsts = [one for one in series.starts if one <= series.train_rows]
+    return int(np.median(np.diff(firsts)))
 
 
 def lines(series: CsvSeries) -> list[str]:
@@ -134,15 +145,37 @@ def lines(series: CsvSeries) -> list[str]:
         (
             f"{series.title}: {about['values']:,} values (step: {about['step']}), lines {about['first_line']} to "
             f"{about['last_line']}; {split.train_rows:,} rows train, {split.warm_up} warm up, "
-            f"{len(split.scored_rows):,} are held out to score; {season}"
+            f"{len(split.scored):,} are held out to score; {season}"
         ),
         *about["notes"],
+        *_of_several(series),
         f"windows {_listed(about['windows'])}: {why['windows']} (WINDOWS=... for others)",
         f"batch sizes {_listed(about['batch_sizes'])}: {why['batch_sizes']} (BATCHES=... for others)",
         "errors on all scored rows: "
         + ", ".join(f"{name} {error:.3g}" for name, error in series.baselines().items())
         + f"; target about {series.target(1):.3g}",
     ]
+
+
+def _of_several(series: CsvSeries) -> list[str]:
+    """How several series are used, and what batches have no room for."""
+    about, split = series.prepared.about, series.series()
+    if not split.starts:
+        return []
+    starts = tuple(one for one in split.starts if one < split.train_rows)
+    lost = [
+        SequenceSchedule("stateful", split.train_rows, window, batch, starts=starts).lost
+        for window in about["windows"]
+        for batch in about["batch_sizes"]
+    ]
+    held = "the last third of each" if about["split"] == "time" else f"{len(split.starts) - len(starts)} whole ones"
+    few, many = min(lost), max(lost)
+    told = (
+        f"{len(about['members'])} series of {about['group']!r} train one network; held out is {held}. No window and no "
+        f"state passes from one to another. Streams of whole series leave out {few:.0%} to {many:.0%} of the windows, "
+        "others in each epoch"
+    )
+    return [told]
 
 
 def _nothing_to_learn(prepared: Prepared) -> list[str]:
@@ -182,7 +215,7 @@ def _settings(series: CsvSeries, grid: Grid, windows: Proposal, batches: Proposa
             "tuning_seeds": 3,
             "evaluation_seeds": grid.seeds,
             "epochs": grid.epochs or min(200, max(20, round(TARGETS / rows))),
-            "scored_targets": 128,
+            "scored_targets": min(1024, max(128, 16 * len(series.prepared.about.get("members", ())))),
             "stop": "target",
         },
         "limits": {"seconds": 600, "memory_mib": 4096},
@@ -203,8 +236,10 @@ OPTIONS = {
     "time": "column of times, or columns that make one together, as date,hour; none to take the rows as even steps",
     "dayfirst": "yes or no: whether 01/02 is the first of February, where a file leaves it open",
     "missing": "what stands for no value, as -999,-9999; none if no number does (asked for where one looks like it)",
-    "group": "column that tells several series of the file apart",
-    "series": "which of them (the longest)",
+    "group": "column that tells several series of the file apart; all of them train one network",
+    "series": "which of them, as a,b (all)",
+    "split": "time: of each series the last third is held out; series: a third of the series (time)",
+    "scale": "series: each scaled by its own training values; shared: all alike (series; shared with SPLIT=series)",
     "inputs": "columns seen beside the column's own past, as a,b",
     "known": "columns known beforehand, seen at the time of the value to predict",
     "past": "no: predict from INPUTS alone, without the column's own past (yes)",
@@ -255,6 +290,8 @@ def read_options(config: pytest.Config) -> tuple[Request, Grid] | None:
         no_value=_no_value(given.get("missing")),
         group=given.get("group"),
         member=given.get("series"),
+        split=given.get("split", "time"),
+        scale=given.get("scale"),
         inputs=tuple(_split(given.get("inputs", ""))),
         known=tuple(_split(given.get("known", ""))),
         past=_yes_or_no("past", given.get("past", "yes")),

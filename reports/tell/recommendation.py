@@ -343,6 +343,7 @@ class Recommendation:
             "options": options,
             "states": states,
             "carried": case.regime == "stateful",
+            "regime": case.regime,
             "layers": case.layers,
             "units": case.units,
             "window": case.window,
@@ -387,6 +388,9 @@ class Recommendation:
         return {
             "title": f"{about['column']} of {about['file']}",
             "columns": [*own, *about["inputs"]],
+            "sequences": len(about.get("members", ())) > 1,
+            "member": next(iter(about.get("members", ())), ""),
+            "outputs": about.get("targets", 1),
             "path": repr(about.get("path", about["file"])),
             "request": "".join(f", {name}={one!r}" for name, one in options.items()),
             "follows": f"{about['column']} {when}",

@@ -1,7 +1,7 @@
 """The time of each row: put together from its columns, sorted, without duplicates, in even steps; gaps counted."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -76,6 +76,13 @@ class Stamps:
     texts: pd.Series
     month_first: pd.Series | None = None
     notes: list[str] = field(default_factory=list)
+
+    def part(self, rows: NDArray[np.int64]) -> "Stamps":
+        """Those of some rows."""
+        other = None if self.month_first is None else self.month_first.iloc[rows].reset_index(drop=True)
+        return replace(
+            self, times=self.times[rows], texts=self.texts.iloc[rows].reset_index(drop=True), month_first=other
+        )
 
     @property
     def unreadable(self) -> NDArray[np.bool_]:

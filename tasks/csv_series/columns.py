@@ -1,6 +1,7 @@
 """Which rows and columns of a table make the series."""
 
 import re
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -28,25 +29,25 @@ CLOCK_WORDS = PARTS["hour"] | {"time", "zeit", "uhrzeit", "hora", "hour_of_day",
 CLOCK_TIME = re.compile(r"\d{1,2}[:.h]\d\d(?:[:.]\d\d(?:[.,]\d+)?)?(?:\s*[ap]\.?m\.?)?", re.IGNORECASE)
 
 
-def only_member(table: Table, request: Request, notes: list[str]) -> tuple[Table, str | None]:
-    """The part of the table that is the chosen series, or the longest, and its name."""
+def members(table: Table, request: Request) -> dict[str, NDArray[np.int64]]:
+    """Rows of each series that is asked for, by its name in the file; one named "" without a group."""
     if request.group is None:
-        return table, None
+        return {"": np.arange(len(table))}
     labels = np.array([str(value).strip() for value in table.column(request.group, "GROUP")], dtype=object)
-    names, counts = np.unique(labels, return_counts=True)
-    member = request.member if request.member is not None else str(names[np.argmax(counts)])
-    if member not in names:
-        raise CsvSeriesError(
-            f"{request.group!r} of {table.path.name} is never {member!r}; SERIES is one of: {_some(names.tolist())}."
-        )
-    if request.member is None and len(names) > 1:
-        notes.append(
-            f"Of {len(names)} series ({_some(names.tolist())}) the longest is used, {member!r}. State never passes "
-            "from one series to another; run the others by SERIES=..., each under its own RUN=..."
-        )
-    rows = labels == member
-    here = {name: values[rows] for name, values in table.columns.items()}
-    return replace(table, columns=here, lines=table.lines[rows]), member
+    names, which = np.unique(labels, return_inverse=True)
+    known = [str(name) for name in names]
+    asked = known if request.member is None else _listed(request.member, known)
+    for name in asked:
+        if name not in known:
+            raise CsvSeriesError(
+                f"{request.group!r} of {table.path.name} is never {name!r}; SERIES is one of: {_some(known)}."
+            )
+    return {name: np.flatnonzero(which == known.index(name)) for name in asked}
+
+
+def part(table: Table, rows: NDArray[np.int64]) -> Table:
+    """Some rows of a table."""
+    return replace(table, columns={name: one[rows] for name, one in table.columns.items()}, lines=table.lines[rows])
 
 
 def time_columns(table: Table, request: Request, notes: list[str]) -> tuple[tuple[str, ...], Stamps | None]:
@@ -197,10 +198,12 @@ def _words(name: str) -> set[str]:
 
 
 def _named(table: Table, text: str | None) -> tuple[str, ...]:
-    """Columns of an option: the one of that very name, or those between commas."""
-    if text is None:
-        return ()
-    return (text,) if text in table.columns else _split(text)
+    return () if text is None else _listed(text, table.columns)
+
+
+def _listed(text: str, known: Collection[str]) -> tuple[str, ...]:
+    """Names of an option: the one of that very name, or those between commas."""
+    return (text,) if text in known else _split(text)
 
 
 def _numeric(sample: NDArray[Any]) -> bool:

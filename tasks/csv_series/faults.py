@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from tasks.csv_series.table import Table
 from tasks.task import CsvSeriesError
 
+MOST_SHOWN = 10
+"""Faults that are listed; of hundreds of series each may have one."""
+
 
 class Faults:
     """Sentences, each with the first place, a count and the remedy."""
@@ -41,5 +44,5 @@ class Faults:
         if len(self._found) == 1:
             raise CsvSeriesError(self._found[0])
         if self._found:
-            listed = "\n".join(f"{number}. {one}" for number, one in enumerate(self._found, 1))
+            listed = "\n".join(f"{number}. {one}" for number, one in enumerate(self._found[:MOST_SHOWN], 1))
             raise CsvSeriesError(f"{self._path.name} has {len(self._found)} faults:\n{listed}")

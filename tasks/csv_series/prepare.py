@@ -3,7 +3,7 @@
 import hashlib
 import re
 import unicodedata
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +13,41 @@ from tasks.csv_series.period import find_period
 from tasks.csv_series.reading import Values, read_values
 from tasks.csv_series.request import LEAST_ROWS, Request
 from tasks.csv_series.series import Prepared
-from tasks.scaling import standardise
-from tasks.task import CsvSeriesError, FloatArray, Series, SeriesError
+from tasks.task import CsvSeriesError, FloatArray, Series
 
 TRAIN_SHARE = 2 / 3
 WARM_UP_SHARE = 1 / 5
 """Share of the held-out rows that warm up a carried state and count for nobody."""
 
 
+@dataclass(frozen=True)
+class Laid:
+    """A file's values laid out for training.
+
+    Attributes
+    ----------
+    inputs, targets
+        Scaled, shapes (rows, features) and (rows, outputs): first what trains, then what is held out.
+    starts
+        First rows of the series and of their held-out parts; () for one series.
+    mean, deviation
+        Of the training values of each series, shape (series, columns).
+    of
+        Which series each of `starts` belongs to.
+    """
+
+    inputs: FloatArray
+    targets: FloatArray
+    train_rows: int
+    warm_up: int
+    starts: tuple[int, ...]
+    mean: FloatArray
+    deviation: FloatArray
+    of: tuple[int, ...]
+
+
 def prepare(request: Request) -> Prepared:
-    """Read and prepare a series.
+    """Read and prepare a series, or several.
 
     Raises
     ------
@@ -35,13 +60,21 @@ def prepare(request: Request) -> Prepared:
             f"{request.path.name} gives {len(read.values):,} values, too few to tell two ways of training apart: at "
             f"least {LEAST_ROWS} are needed, and 2,000 are better."
         )
-    scaled, scale = _scaled(read)
-    series = _series(read, scaled, request)
+    laid = lay_out(read, request)
+    series = Series(laid.inputs, laid.targets, laid.train_rows, laid.warm_up, laid.starts)
+    if np.ptp(series.targets[series.scored, 0]) == 0:
+        scored = len(series.scored)
+        raise CsvSeriesError(
+            f"{request.path.name}: {read.targets[0]!r} never changes in the {scored:,} values that are scored (lines "
+            f"{read.lines[-scored]} to {read.lines[-1]}), so that repeating the last value is exact. Give a part in "
+            "which it does."
+        )
     notes = list(read.notes)
-    period, found = _period(request, scaled[: series.train_rows + request.steps_ahead, 0], notes)
-    _note_range(series, scaled, read.targets[0], notes)
+    period, found = _period(request, _longest_training(read, laid), notes)
+    _note_range(series, read.targets[0], notes)
     lags = max(1, min((period or 24) // 2, 48, series.train_rows // (8 * series.inputs.shape[1])))
     column = ", ".join(read.targets)
+    several = len(read.members) > 1
     about = {
         "file": request.path.name,
         "sha256": _sha256(request.path),
@@ -50,17 +83,17 @@ def prepare(request: Request) -> Prepared:
         "inputs": [*request.known, *request.inputs],
         "time": ",".join(read.time) or None,
         "group": request.group,
-        "member": read.member,
+        "member": read.members[0] if request.group and not several else None,
         "rows_in_file": read.rows_in_file,
         "values": len(read.values),
         "first": read.time_of(0),
         "last": read.time_of(-1),
-        "first_line": int(read.lines[0]),
-        "last_line": int(read.lines[-1]),
+        "first_line": int(read.lines.min()),
+        "last_line": int(read.lines.max()) if several else int(read.lines[-1]),
         "step": read.step,
         "period": period,
         "period_found": found,
-        "scale": scale,
+        "scale": {"mean": float(laid.mean[0, 0]), "deviation": float(laid.deviation[0, 0])},
         "notes": notes,
         "windows": [],
         "targets": len(read.targets),
@@ -69,6 +102,14 @@ def prepare(request: Request) -> Prepared:
         "path": str(request.path.absolute()),
         "options": _options(request),
     }
+    if not several:
+        about["first_line"] = int(read.lines[0])
+    else:
+        about |= {
+            "members": list(read.members),
+            "split": request.split,
+            "parts": [read.members[one] for one in laid.of],
+        }
     return Prepared(series, period, lags, about)
 
 
@@ -80,13 +121,54 @@ def _options(request: Request) -> dict[str, Any]:
     return {name: value for name, value in asked.items() if value != usual[name]}
 
 
-def train_values(read: Values) -> int:
-    """How many of the first values are for training; only these make the scale."""
-    return int(len(read.values) * TRAIN_SHARE)
+def lay_out(read: Values, request: Request) -> Laid:
+    """Split, scale and arrange values: of each series two thirds train, or two thirds of all series do.
+
+    Raises
+    ------
+    CsvSeriesError
+        If a column never changes in training, or nothing is left to hold out.
+    """
+    blocks = [read.values[rows] for rows in read.blocks]
+    whole = len(blocks) > 1 and request.split == "series"
+    # Which series train must not depend on how the file sorts them.
+    order = np.random.default_rng(0).permutation(len(blocks))
+    training = set(order[: max(1, int(len(blocks) * TRAIN_SHARE))].tolist())
+    known = [len(block) * (i in training) if whole else int(len(block) * TRAIN_SHARE) for i, block in enumerate(blocks)]
+    mean, deviation = _scales(read, [block[:n] for block, n in zip(blocks, known, strict=True)], request)
+    ahead = request.steps_ahead
+    train: list[tuple[int, FloatArray, FloatArray]] = []
+    held: list[tuple[int, FloatArray, FloatArray]] = []
+    for i, (block, values) in enumerate(zip(blocks, known, strict=True)):
+        seen, targets = arrange((block - mean[i]) / deviation[i], read, request)
+        seen = seen[: len(targets)]
+        # Training rows are those whose target is a training value, so that training sees no held-out value.
+        end = len(targets) if values == len(block) else max(0, values - ahead)
+        if end:
+            train.append((i, seen[:end], targets[:end]))
+        if len(targets) > end:
+            held.append((i, seen[end:], targets[end:]))
+    if not train or not held:
+        raise CsvSeriesError(
+            f"{request.path.name}: no series is left to {'train on' if not train else 'hold out'}; give longer ones, "
+            "or more of them."
+        )
+    parts = [*train, *held]
+    starts = np.cumsum([0, *(len(targets) for _, _, targets in parts[:-1])])
+    return Laid(
+        inputs=np.concatenate([seen for _, seen, _ in parts]),
+        targets=np.concatenate([targets for _, _, targets in parts]),
+        train_rows=sum(len(targets) for _, _, targets in train),
+        warm_up=int(np.median([len(targets) for _, _, targets in held]) * WARM_UP_SHARE),
+        starts=tuple(int(one) for one in starts) if len(blocks) > 1 else (),
+        mean=mean,
+        deviation=deviation,
+        of=tuple(i for i, _, _ in parts),
+    )
 
 
 def arrange(scaled: FloatArray, read: Values, request: Request) -> tuple[FloatArray, FloatArray]:
-    """Put what is seen and what is to be predicted side by side.
+    """Put what is seen and what is to be predicted side by side, for one series.
 
     Parameters
     ----------
@@ -110,37 +192,34 @@ def arrange(scaled: FloatArray, read: Values, request: Request) -> tuple[FloatAr
     return np.column_stack([*seen, beside[:rows]]), own[ahead:]
 
 
-def _scaled(read: Values) -> tuple[FloatArray, dict[str, float]]:
-    """Every column in standard deviations of its training values, and the scale of the first."""
-    values, known = read.values, train_values(read)
-    try:
-        scaled = np.column_stack([standardise(column, known) for column in values.T])
-    except SeriesError as error:
+def _scales(read: Values, known: list[FloatArray], request: Request) -> tuple[FloatArray, FloatArray]:
+    """Mean and deviation of the training values of each series, or of all; each of shape (series, columns)."""
+    alone = request.scaled_alone and all(len(one) for one in known)
+    each = known if alone else [np.concatenate(known)] * len(known)
+    mean, deviation = (np.array([getattr(one, what)(axis=0) for one in each]) for what in ("mean", "std"))
+    flat = np.argwhere(deviation == 0)
+    if flat.size:
+        which, column = (int(one) for one in flat[0])
         names = (*read.targets, *read.known, *read.inputs)
-        flat = int(np.argmin(np.ptp(values[:known], axis=0)))
+        rows = read.blocks[which] if alone else slice(0, len(read.values))
+        of = f" of {read.members[which]!r}" if alone and read.members[which] else ""
         raise CsvSeriesError(
-            f"{read.table.path.name}: {names[flat]!r} is {values[0, flat]:g} in all {known:,} training rows "
-            f"(lines {read.lines[0]} to {read.lines[known - 1]}); there is nothing to learn from it. Give another "
-            "column or a part in which it changes."
-        ) from error
-    return scaled, {"mean": float(values[:known, 0].mean()), "deviation": float(values[:known, 0].std())}
-
-
-def _series(read: Values, scaled: FloatArray, request: Request) -> Series:
-    """Inputs and targets: two thirds for training, the rest held out."""
-    seen, targets = arrange(scaled, read, request)
-    # Training rows are those whose target is a training value, so that training sees no held-out value.
-    train_rows = train_values(read) - request.steps_ahead
-    held_out = len(targets) - train_rows
-    series = Series(seen[: len(targets)], targets, train_rows, int(held_out * WARM_UP_SHARE))
-    scored = series.targets[series.scored_rows.start :]
-    if np.ptp(scored[:, 0]) == 0:
-        raise CsvSeriesError(
-            f"{read.table.path.name}: {read.targets[0]!r} never changes in the {len(scored):,} values that are scored "
-            f"(lines {read.lines[-len(scored)]} to {read.lines[-1]}), so that repeating the last value is exact. Give "
-            "a part in which it does."
+            f"{read.table.path.name}: {names[column]!r} is {each[which][0, column]:g} in all {len(each[which]):,} "
+            f"training rows{of} (lines {read.lines[rows][0]} to {read.lines[rows][len(each[which]) - 1]}); there is "
+            "nothing to learn from it. Give another column or a part in which it changes"
+            f"{', leave that series out with SERIES=..., or scale all alike with SCALE=shared' if of else ''}."
         )
-    return series
+    return mean, deviation
+
+
+def _longest_training(read: Values, laid: Laid) -> FloatArray:
+    """Training values of the column to predict, of the series that has most of them, scaled."""
+    ends = [*laid.starts, len(laid.targets)] if laid.starts else [0, laid.train_rows]
+    trained = [(b - a, i, a) for a, b, i in zip(ends, ends[1:], laid.of, strict=False) if b <= laid.train_rows]
+    _, which, _ = max(trained, key=lambda one: one[0])
+    values = read.values[read.blocks[which]][:, 0]
+    known = values[: int(len(values) * TRAIN_SHARE)]
+    return np.asarray((known - laid.mean[which, 0]) / laid.deviation[which, 0])
 
 
 def _period(request: Request, training: FloatArray, notes: list[str]) -> tuple[int | None, float | None]:
@@ -158,9 +237,8 @@ def _period(request: Request, training: FloatArray, notes: list[str]) -> tuple[i
     return found
 
 
-def _note_range(series: Series, scaled: FloatArray, column: str, notes: list[str]) -> None:
-    training = scaled[: int(len(scaled) * TRAIN_SHARE), 0]
-    scored = series.targets[series.scored_rows.start :, 0]
+def _note_range(series: Series, column: str, notes: list[str]) -> None:
+    training, scored = series.targets[: series.train_rows, 0], series.targets[series.scored, 0]
     outside = float(((scored < training.min()) | (scored > training.max())).mean())
     if outside > 0.05:
         notes.append(

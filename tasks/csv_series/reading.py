@@ -7,8 +7,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.csv_series.clock import Clock, gap_at, no_clock, read_clock
-from tasks.csv_series.columns import only_member, target_columns, time_columns
+from tasks.csv_series.clock import Clock, gap_at, no_clock, read_clock, read_stamps_of
+from tasks.csv_series.columns import members, part, target_columns, time_columns
 from tasks.csv_series.faults import Faults
 from tasks.csv_series.request import Request, check_request
 from tasks.csv_series.table import Table, read_table
@@ -17,6 +17,8 @@ from tasks.task import CsvSeriesError, FloatArray
 
 Found = TypeVar("Found")
 
+LEAST_OF_EACH = 50
+"""Values of each series that are used, however many series there are."""
 MOST_FILLED = 0.2
 """Share of filled values beyond which a result would speak of the filling."""
 
@@ -33,6 +35,8 @@ class Values:
         Names of the columns, in that order: those to predict, those known beforehand, and those seen beside.
     lines
         Where each row stands in the file, that of the row before for a filled one, shape (rows,).
+    starts, members
+        First row of each series, and their names: (0,) and ("",) without a group.
     time
         Names of the columns that its time is read from.
     step
@@ -44,12 +48,18 @@ class Values:
     known: tuple[str, ...]
     inputs: tuple[str, ...]
     lines: NDArray[np.int64]
+    starts: tuple[int, ...]
+    members: tuple[str, ...]
     time: tuple[str, ...]
     step: str
     table: Table
-    member: str | None
     rows_in_file: int
     notes: list[str]
+
+    @property
+    def blocks(self) -> list[slice]:
+        """Rows of each series."""
+        return [slice(a, b) for a, b in zip(self.starts, (*self.starts[1:], len(self.values)), strict=True)]
 
     def time_of(self, row: int) -> str:
         """The time of a row as the file has it; "" without one."""
@@ -70,43 +80,55 @@ def read_values(request: Request) -> Values:
     whole = read_table(request.path)
     notes = list(whole.notes)
     faults = Faults(request.path, whole.faults)
-    table, member = only_member(whole, request, notes)
-    time, clock = _clock(table, request, notes, faults)
+    rows_of = members(whole, request)
+    # Others' faults are none of ours; of one time each series has a row, so its columns are looked for in one of them.
+    table = part(whole, np.sort(np.concatenate(list(rows_of.values()))))
+    rows_of = {name: np.searchsorted(table.lines, whole.lines[rows]) for name, rows in rows_of.items()}
+    found = _or_fault(faults, lambda: time_columns(part(table, next(iter(rows_of.values()))), request, notes))
+    time = found[0] if found else ()
+    stamps = read_stamps_of(table, time, request.dayfirst) if time else None
     # What is wrong with the times is said together with what is wrong with the values.
     targets = _or_fault(faults, lambda: target_columns(table, request, time))
-    if targets is None:
-        faults.check()
-    names = (*(targets or ()), *request.known, *request.inputs)
-    values = np.column_stack([_column(table, name, request, faults) for name in names])[clock.order]
-    values, lines = _evenly(table, clock, values, names, request, notes, faults)
+    names = (*targets, *request.known, *request.inputs) if targets else ()
+    values = [_column(table, name, request, faults, list(rows_of.values())) for name in names]
+    blocks: list[tuple[FloatArray, NDArray[np.int64]]] = []
+    steps = []
+    for rows in rows_of.values():
+        here = part(table, rows)
+        clock = no_clock(len(here))
+        if stamps is not None:
+            clock = read_clock(here, time, stamps.part(rows), faults, grouped=request.group is not None)
+        notes += [note for note in clock.notes if note not in notes]
+        steps.append(clock.step)
+        if targets:
+            own = np.column_stack([one[rows] for one in values])[clock.order]
+            blocks.append(_evenly(here, clock, own, names, request, notes, faults))
+    if len(set(steps)) > 1:
+        faults.add(
+            f"{request.path.name}: the series of {request.group!r} have different steps "
+            f"({', '.join(sorted(set(steps)))}); choose those of one step with SERIES=a,b."
+        )
     faults.check()
-    if len(values) > request.rows:
-        notes.append(f"Of {len(values):,} values the most recent {request.rows:,} are used (ROWS).")
-        values, lines = values[-request.rows :], lines[-request.rows :]
+    most = max(LEAST_OF_EACH, request.rows // len(blocks))
+    if any(len(one) > most for one, _ in blocks):
+        of = f" of each of {len(blocks)} series" if len(blocks) > 1 else ""
+        longest = max(len(one) for one, _ in blocks)
+        notes.append(f"Of {longest:,} values the most recent {most:,}{of} are used (ROWS).")
+    blocks = [(one[-most:], lines[-most:]) for one, lines in blocks]
     return Values(
-        values=values,
+        values=np.concatenate([one for one, _ in blocks]),
         targets=targets or (),
         known=request.known,
         inputs=request.inputs,
-        lines=lines,
+        lines=np.concatenate([lines for _, lines in blocks]),
+        starts=tuple(int(one) for one in np.cumsum([0, *(len(one) for one, _ in blocks[:-1])])),
+        members=tuple(rows_of),
         time=time,
-        step=clock.step,
+        step=steps[0],
         table=table,
-        member=member,
         rows_in_file=len(whole),
         notes=notes,
     )
-
-
-def _clock(table: Table, request: Request, notes: list[str], faults: Faults) -> tuple[tuple[str, ...], Clock]:
-    """The columns of times, none for even steps, and the order of the rows."""
-    found = _or_fault(faults, lambda: time_columns(table, request, notes))
-    time, stamps = found or ((), None)
-    if stamps is None:
-        return time, no_clock(len(table))
-    clock = read_clock(table, time, stamps, faults, grouped=request.group is not None)
-    notes += clock.notes
-    return time, clock
 
 
 def _or_fault(faults: Faults, find: Callable[[], Found]) -> Found | None:
@@ -117,9 +139,11 @@ def _or_fault(faults: Faults, find: Callable[[], Found]) -> Found | None:
         return None
 
 
-def _column(table: Table, name: str, request: Request, faults: Faults) -> FloatArray:
-    option = "COLUMN" if name == request.column else "INPUTS"
-    return to_numbers(table, name, faults, decimal=request.decimal, no_value=request.no_value, option=option)
+def _column(table: Table, name: str, request: Request, faults: Faults, groups: list[NDArray[np.int64]]) -> FloatArray:
+    option = "KNOWN" if name in request.known else "INPUTS" if name in request.inputs else "COLUMN"
+    return to_numbers(
+        table, name, faults, decimal=request.decimal, no_value=request.no_value, groups=groups, option=option
+    )
 
 
 def _evenly(

@@ -10,6 +10,8 @@ LEAST_ROWS = 200
 USED_ROWS = 10_000
 """Values that are used, the most recent ones, unless ROWS says otherwise: what trains in minutes."""
 FILLS = ("last",)
+SPLITS = ("time", "series")
+SCALES = ("series", "shared")
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,12 @@ class Request:
     no_value
         What stands for no value beside the usual ways of writing that; () that no number does.
     group, member
-        Column that tells several series apart, and the one to take.
+        Column that tells several series apart, and those to take, as "a,b"; None for all of them.
+    split
+        "time": of each series the last part is held out; "series": whole series are.
+    scale
+        "series": each series is scaled by its own training values; "shared": all by those of all. None for what the
+        split allows.
     period
         Steps of the season; 0 for none.
     fill
@@ -54,6 +61,8 @@ class Request:
     no_value: tuple[str, ...] | None = None
     group: str | None = None
     member: str | None = None
+    split: str = "time"
+    scale: str | None = None
     inputs: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
     past: bool = True
@@ -62,6 +71,11 @@ class Request:
     fill: str | None = None
     rows: int = USED_ROWS
     decimal: str | None = None
+
+    @property
+    def scaled_alone(self) -> bool:
+        """Whether each series is scaled by its own training values."""
+        return self.scale == "series" if self.scale else self.split == "time"
 
     @property
     def steps_ahead(self) -> int:
@@ -90,5 +104,19 @@ def check_request(request: Request) -> None:
         )
     if not request.past and not (request.inputs or request.known):
         raise CsvSeriesError("PAST=no leaves nothing to predict from; name other columns with INPUTS=...")
+    _check_several(request)
+
+
+def _check_several(request: Request) -> None:
+    for option, value, valid in (("SPLIT", request.split, SPLITS), ("SCALE", request.scale or "shared", SCALES)):
+        if value not in valid:
+            raise CsvSeriesError(
+                f"{option}={value} is not valid; give {' or '.join(f'{option}={one}' for one in valid)}."
+            )
+    if request.split == "series" and request.scale == "series":
+        raise CsvSeriesError("SPLIT=series holds out series without training values; only SCALE=shared can scale them.")
+    for option, asked in (("SPLIT", request.split != "time"), ("SCALE", request.scale is not None)):
+        if asked and request.group is None:
+            raise CsvSeriesError(f"{option}=... needs GROUP=..., the column that tells the series apart.")
     if request.member is not None and request.group is None:
         raise CsvSeriesError(f"SERIES={request.member} needs GROUP=..., the column that tells the series apart.")

@@ -46,6 +46,7 @@ class Prepared:
     def sha256(self) -> str:
         """Fingerprint of all that results depend on: numbers, split, period, lags."""
         rest = [self.series.train_rows, self.series.warm_up, self.period, self.lags, self.series.inputs.shape]
+        rest += [self.series.starts] if self.series.starts else []
         digest = hashlib.sha256(json.dumps(rest).encode())
         for array in (self.series.inputs, self.series.targets):
             digest.update(array.tobytes())
@@ -61,6 +62,7 @@ class Prepared:
                 targets=self.series.targets,
                 train_rows=self.series.train_rows,
                 warm_up=self.series.warm_up,
+                starts=np.array(self.series.starts, np.int64),
                 period=self.period or 0,
                 lags=self.lags,
                 about=json.dumps(self.about),
@@ -78,7 +80,9 @@ class Prepared:
         """
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-                series = Series(data["inputs"], data["targets"], int(data["train_rows"]), int(data["warm_up"]))
+                starts = tuple(int(one) for one in data["starts"]) if "starts" in data else ()
+                split = int(data["train_rows"]), int(data["warm_up"])
+                series = Series(data["inputs"], data["targets"], *split, starts)
                 return cls(series, int(data["period"]) or None, int(data["lags"]), json.loads(str(data["about"])))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise CsvSeriesError(f"{path} holds no prepared series ({error}).") from error
@@ -133,7 +137,7 @@ class CsvSeries(Task):
     @property
     def trivial(self) -> float:
         """Error of the better of two predictions that learn nothing: the last value, and the training mean."""
-        return self._trivial(np.asarray(self.series().scored_rows))
+        return self._trivial(self.series().scored)
 
     def stateless_floor(self, window: int) -> None:
         """Return None: unknown for a real series."""
@@ -151,7 +155,7 @@ class CsvSeries(Task):
         WindowError
             If the window is no positive whole number.
         """
-        return self.target_on(window, np.asarray(self.series().scored_rows))
+        return self.target_on(window, self.series().scored)
 
     def target_on(self, window: int, rows: NDArray[np.integer]) -> float:
         """Return the target on these rows, both errors measured on them."""
@@ -177,7 +181,8 @@ class CsvSeries(Task):
         if about.get("past", True):
             found = {"persistence": series.inputs[rows, :outputs]} | found
             period = self.prepared.period
-            if period and period >= ahead:
+            # Of several series what lies a season back may be another one's.
+            if period and period >= ahead and (not series.starts or series.warm_up >= period - ahead):
                 found[f"seasonal naive ({period})"] = series.inputs[rows + ahead - period, :outputs]
         found[self.autoregression] = linear_prediction(series, self.prepared.lags, rows)
         return found
@@ -190,7 +195,7 @@ class CsvSeries(Task):
     @cached_property
     def _baselines(self) -> dict[str, float]:
         series = self.series()
-        rows = np.asarray(series.scored_rows)
+        rows = series.scored
         predicted = self._predictions(rows)
         own = predicted.pop(self.autoregression)
         for lags in self.prepared.about["windows"]:

@@ -1,7 +1,10 @@
 """Turns a column into numbers; what is none is a fault, by its line."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from tasks.csv_series.codes import codes_for_no_value
 from tasks.csv_series.faults import Faults
@@ -17,6 +20,7 @@ def to_numbers(
     *,
     decimal: str | None = None,
     no_value: tuple[str, ...] | None = None,
+    groups: Sequence[NDArray[np.int64] | slice] = (slice(None),),
     option: str = "COLUMN",
 ) -> FloatArray:
     """Return a column as numbers, shape (rows,); nan where there is no value, and where there is a fault.
@@ -29,6 +33,8 @@ def to_numbers(
         "," or "." where the user says so; None to find out.
     no_value
         What the user says is no value; () that every number is one, None to look for such.
+    groups
+        Rows of each series, in which such numbers are looked for: another series may have another level.
     """
     raw = table.column(name, option)
     if raw.dtype.kind in "iuf":
@@ -43,8 +49,9 @@ def to_numbers(
         if is_number(text):
             numbers[numbers == float(plain(text).replace(",", "."))] = np.nan
     if no_value is None:
-        for code in codes_for_no_value(numbers):
-            others = numbers[~np.isnan(numbers) & (numbers != code)]
+        codes = dict.fromkeys(code for rows in groups for code in codes_for_no_value(numbers[rows]))
+        for code in codes:
+            others = numbers[~np.isnan(numbers) & ~np.isin(numbers, list(codes))]
             faults.rows(
                 table,
                 np.flatnonzero(numbers == code),
