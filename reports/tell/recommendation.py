@@ -8,6 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+import tasks
 from reports.claim.arms import Arm, Comparison, compare
 from reports.claim.learnt import Learnt, learnt
 from reports.collect.grouping import Setting, about_task, arms_by_setting, body
@@ -360,6 +363,29 @@ class Recommendation:
             "module": self.module,
             "library": LIBRARY,
         } | self._of_series
+
+    @property
+    def by_series(self) -> list[tuple[str, int, float, dict[str, float]]]:
+        """Of several series, worst first: name, scored targets, error of the arm and of simple predictions there.
+
+        Empty for one series, and where a record does not hold errors target by target.
+        """
+        arm = self.best.arm if self.given else self.nearest
+        scored = body(arm.record).fields["scored"]
+        series = tasks.create(self.task).series() if self.series and self.series.get("parts") else None
+        if series is None or not scored.get("squared_errors"):
+            return []
+        rows = series.scored[np.linspace(0, len(series.scored) - 1, scored["count"]).round().astype(int)]
+        parts = np.searchsorted(series.starts, rows, side="right") - 1
+        names = np.array(self.series["parts"] if self.series else [])[parts]
+        errors = {name: np.array(one) for name, one in scored["simple"].items()}
+        own = np.array(scored["squared_errors"])
+        found = []
+        for name in dict.fromkeys(names):
+            here = names == name
+            others = {other: float(one[here].mean()) for other, one in errors.items()}
+            found.append((str(name), int(here.sum()), float(own[here].mean()), others))
+        return sorted(found, key=lambda one: -one[2])
 
     @property
     def module(self) -> str:

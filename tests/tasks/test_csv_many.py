@@ -75,10 +75,6 @@ def test_some_may_be_picked_and_scaled_alike(path):
     prepared = prepare(asked(path, member="s03,s11,s19", scale="shared"))
     assert prepared.about["members"] == ["s03", "s11", "s19"]
     assert prepared.about["options"]["scale"] == "shared"
-    one = prepare(
-        Request(path, column="sales", group="store", member="s00", rows=200) if False else asked(path, member="s03,s11")
-    )
-    assert one.about["members"] == ["s03", "s11"]
     with pytest.raises(CsvSeriesError, match="is never 's99'; SERIES is one of: s00, s01"):
         prepare(asked(path, member="s03,s99"))
 
