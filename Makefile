@@ -1,6 +1,6 @@
 # The front door. `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help bench test check format report speed profile reproduce clean
+.PHONY: help bench test soak check format report speed profile reproduce clean
 
 PYTHON  ?= python3
 PRESET  ?= quick
@@ -10,9 +10,22 @@ ARGS    ?=
 CSV     ?=
 # What of the file: each is an option of its own, in small letters.
 OF_FILE := COLUMN TIME DAYFIRST GROUP SERIES SPLIT SCALE INPUTS KNOWN PAST AHEAD PERIOD WINDOWS BATCHES UNITS CELLS SEEDS EPOCHS FILL MISSING ROWS DECIMAL
+# A run continues where it stopped if it is called again by the same name: the preset's or the file's if it has none.
+RUN     ?=
 # Which of the posts' experiments (all), and where the book's file LD2011_2014.txt lies (the series shipped).
 ONLY    ?=
 LD2011  ?=
+# What a user gives is data: neither make nor a shell may take what stands in it for code. So it is taken as written
+# (`value`), and programs read it from their environment. ARGS alone is code: it becomes a part of the command line.
+GIVEN   := PRESET RUN DEVICE ENGINE CSV
+# What is about a file counts only where it is written in the command: GROUP or TIME may mean something else in a shell's
+# environment. A default is not passed on: PRESET beside CSV is a mistake only where the user wrote it.
+PASSED  := $(foreach one,$(GIVEN),$(if $(filter environment command,$(origin $(one))),$(one))) \
+  $(foreach one,$(OF_FILE),$(if $(filter command,$(origin $(one))),$(one)))
+$(foreach one,$(GIVEN) $(OF_FILE) ONLY LD2011 PYTHON,$(eval override $(one) := $$(value $(one))))
+$(foreach one,$(PASSED),$(eval export STATEBENCH_$(one) := $$(value $(one))))
+export PYTHON
+
 NOTHING :=
 SPACE   := $(NOTHING) $(NOTHING)
 COMMA   := ,
@@ -24,8 +37,6 @@ NAMED   := $(filter tensorflow jax torch,$(sort $(subst $(COMMA),$(SPACE),$(ENGI
 OWN     := $(if $(filter-out tensorflow,$(NAMED)),$(NAMED))
 OF_OWN  := $(if $(GPU),-gpu)$(if $(OWN),-$(subst $(SPACE),-,$(OWN)))
 VENV    := .venv$(OF_OWN)
-# A run continues where it stopped if it is called again by the same name.
-RUN     ?= $(basename $(notdir $(if $(CSV),$(subst $(SPACE),_,$(CSV)),$(PRESET))))$(OF_OWN)
 PY      := $(VENV)/bin/python
 STAMP   := $(VENV)/installed
 
@@ -43,32 +54,24 @@ PACKAGES := $(if $(OWN),--constraint requirements.lock --editable '.[$(EXTRAS)]'
 
 # Installs once; again only when what is to be installed has changed.
 $(STAMP): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
+	@"$$PYTHON" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
 	  { echo "statebench needs Python 3.11, 3.12 or 3.13; name one with PYTHON=python3.12" >&2; exit 1; }
 	@echo "installing into $(VENV), once (a framework takes a minute or two)"
-	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	@$(PY) -m pip install --quiet --disable-pip-version-check $(PACKAGES)
+	@test -x $(PY) || "$$PYTHON" -m venv $(VENV)
+	@exec $(PY) -m pip install --quiet --disable-pip-version-check $(PACKAGES)
 	@touch $@
 
-# What is about a file counts only where it is written in the command: GROUP or TIME may mean something else in a shell's
-# environment. PRESET beside CSV is passed on only where the user wrote it, to be told that it is one or the other.
-OPTION   = --$(shell echo $(one) | tr A-Z a-z) '$($(one))'
-OPTIONS  = $(foreach one,$(OF_FILE),$(if $(filter command,$(origin $(one))),$(OPTION)))
-WHAT     = $(if $(CSV),--csv '$(CSV)') $(if $(and $(CSV),$(filter file,$(origin PRESET))),,--preset '$(PRESET)') $(OPTIONS)
-
 bench: $(STAMP) ## measure: run a preset's benchmarks and render the report
-	@mkdir -p results
-	@$(PY) -m pytest bench -q --benchmark-quiet $(WHAT) --run '$(RUN)' --device '$(DEVICE)' --engine '$(ENGINE)' \
-	  --benchmark-json 'results/.$(RUN).benchmark.json' $(ARGS); status=$$?; \
-	if [ -s 'results/.$(RUN).benchmark.json' ]; then mv 'results/.$(RUN).benchmark.json' 'results/$(RUN)/benchmark.json'; fi; \
-	rm -f 'results/.$(RUN).benchmark.json'; \
-	if [ $$status -le 1 ]; then $(PY) -m reports '$(RUN)' || status=1; fi; exit $$status
+	@exec $(PY) -m bench $(ARGS)
 
 report: $(STAMP) ## render a run's report again, from its records alone
-	@$(PY) -m reports '$(RUN)'
+	@exec $(PY) -m bench --report
 
 test: $(STAMP) ## install if need be, and run the tests
 	@$(PY) -m pytest tests -q --numprocesses 2 --dist loadfile $(ARGS)
+
+soak: $(STAMP) ## faults at random for five minutes, or ARGS='--minutes 120': kills, full disks, wicked cases and files
+	@exec $(PY) tests/soak $(ARGS)
 
 check: $(STAMP) ## format, lint, types, and which folder imports which
 	@$(PY) -m ruff format --check .
@@ -83,11 +86,15 @@ format: $(STAMP) ## put the code into the project's format
 speed: $(STAMP) ## what an update costs: this trainer beside model.fit, PyTorch and JAX
 	@$(PY) -m bench.speed $(ARGS)
 
+profile: export ENGINE := $(ENGINE)
+profile: export DEVICE := $(DEVICE)
 profile: $(STAMP) ## what this machine is, how fast and how steady, and what makes figures here unreliable
-	@$(PY) -m bench.profile --engine '$(ENGINE)' --device '$(DEVICE)' $(ARGS)
+	@exec $(PY) -m bench.profile --engine "$$ENGINE" --device "$$DEVICE" $(ARGS)
 
+reproduce: export ONLY := $(ONLY)
+reproduce: export LD2011 := $(LD2011)
 reproduce: $(STAMP) ## run the posts' experiments and write their page: [ONLY=id,...] [LD2011=path]
-	@$(PY) -m bench.posts $(if $(ONLY),--only '$(ONLY)') $(if $(LD2011),--ld2011 '$(LD2011)') $(ARGS); status=$$?; \
+	@$(PY) -m bench.posts $(if $(ONLY),--only "$$ONLY") $(if $(LD2011),--ld2011 "$$LD2011") $(ARGS); status=$$?; \
 	if [ $$status -le 1 ]; then $(PY) -m reports.posts || status=1; fi; exit $$status
 
 clean: ## remove environments and caches; results stay

@@ -1,10 +1,10 @@
 """How much training each case needs to reach its target."""
 
-from typing import Any
+from bench.case.record import Record
 
 KIND = "convergence"
 
 
-def bench_convergence(record: dict[str, Any]) -> None:
+def bench_convergence(record: Record) -> None:
     """Train a case's replicates; not to reach the target is a result, not a failure."""
-    assert record["outcome"] == "ok", f"{record['outcome']}: {record['message']}"
+    assert record.outcome == "ok", f"{record.outcome}: {record.message}"

@@ -1,10 +1,10 @@
 """What training takes in memory, by kernel."""
 
-from typing import Any
+from bench.case.record import Record
 
 KIND = "memory"
 
 
-def bench_memory(record: dict[str, Any]) -> None:
+def bench_memory(record: Record) -> None:
     """Measure a case's memory; it has no row in benchmark.json, whose every row is a speed."""
-    assert record["outcome"] == "ok", f"{record['outcome']}: {record['message']}"
+    assert record.outcome == "ok", f"{record.outcome}: {record.message}"

@@ -1,27 +1,24 @@
 """Wires the suite into pytest: options, the plan, one session of running cases, progress."""
 
-import re
 import shlex
-import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bench import engines
-from bench.errors import PlanError, RunFolderError
+from bench.case.record import Convergence, Record, Timing
+from bench.errors import MOST_SAID, PlanError, RunFolderError, printable
 from bench.plan import csv_series, planning, presets
 from bench.plan.csv_series import lines as own_lines
 from bench.plan.csv_series import load as own_load
 from bench.plan.presets import Limits
+from bench.run import names
 from bench.run.replay import nothing, replay_timer
-from bench.run.session import Session
+from bench.run.session import SESSION, Session
 
-SESSION: pytest.StashKey[Session] = pytest.StashKey()
-
-RUN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
-"""A run is a folder under results/ and nowhere else."""
+CANNOT_WRITE = 3
+"""Exit status of a run that could not write; `bench.__main__` documents all."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,28 +37,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Make the plan before anything is collected, so that a mistake costs nothing."""
     try:
-        names, device = engines.named(config.getoption("--engine")), config.getoption("--device")
+        chosen, device = engines.named(config.getoption("--engine")), config.getoption("--device")
         own = csv_series.read_options(config)
         if own is None:
-            preset = presets.load(config.getoption("--preset") or "quick", engines=names, device=device)
-            usual_name = preset.name
+            what = config.getoption("--preset") or "quick"
+            preset = presets.load(what, engines=chosen, device=device)
         else:
-            preset = own_load(*own, engines=names, device=device)
-            usual_name = csv_series.run_name(own[0].path)
-        name = _run_name(config.getoption("--run") or usual_name)
+            what = str(own[0].path)
+            preset = own_load(*own, engines=chosen, device=device)
+        name = names.checked(config.getoption("--run") or names.usual(what, chosen, device))
         preset = replace(preset, limits=_limits(preset.limits, config.getoption("--workers")))
         config.stash[SESSION] = Session(
             preset=preset,
             plan=planning.make(preset),
             folder=config.getoption("--results") / name,
-            engines=names,
+            engines=chosen,
             device=device,
             retry=config.getoption("--retry"),
-            command=shlex.join(["python", "-m", "pytest", *sys.argv[1:]]),
+            command=shlex.join(["python", "-m", "pytest", *map(str, config.invocation_params.args)]),
             say=lambda text: _say(config, text),
         )
     except PlanError as error:
-        raise pytest.UsageError(str(error)) from error
+        raise _refusal(error) from error
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -96,14 +93,18 @@ def pytest_collection_finish(session: pytest.Session) -> None:
                 _say(session.config, line)
         this.open([job for job in this.plan.jobs if job.case.key in keys])
     except (RunFolderError, PlanError) as error:
-        raise pytest.UsageError(str(error)) from error
+        raise _refusal(error) from error
+    except OSError as error:
+        raise _cannot_write(error) from error
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """End what is still running."""
     if SESSION in session.config.stash:
+        whole = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
         try:
-            session.config.stash[SESSION].close()
+            session.config.stash[SESSION].close("done" if whole else "interrupted")
         except OSError as error:
             _say(session.config, f"cannot write when this invocation ended: {error}")
 
@@ -115,12 +116,15 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
     return None
 
 
-def _run_name(name: str) -> str:
-    if not RUN_NAME.fullmatch(name):
-        raise PlanError(
-            f"run name {name!r} must be letters, digits, '.', '_' and '-', and begin with a letter, a digit or '_'"
-        )
-    return name
+def _refusal(error: Exception) -> pytest.UsageError:
+    return pytest.UsageError(printable(str(error), MOST_SAID))
+
+
+def _cannot_write(error: OSError) -> BaseException:
+    # No case after this one could be recorded either.
+    return pytest.exit.Exception(
+        printable(f"cannot write results: {error}. Make room and run the same command again."), CANNOT_WRITE
+    )
 
 
 def _limits(limits: Limits, workers: int | None) -> Limits:
@@ -134,11 +138,11 @@ def _limits(limits: Limits, workers: int | None) -> Limits:
 def _say(config: pytest.Config, text: str) -> None:
     """Print a line at once, whatever pytest captures."""
     with config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        config.pluginmanager.getplugin("terminalreporter").write_line(text)
+        config.pluginmanager.getplugin("terminalreporter").write_line(printable(text))
 
 
 @pytest.fixture
-def record(case_id: str, request: pytest.FixtureRequest) -> dict[str, Any]:
+def record(case_id: str, request: pytest.FixtureRequest) -> Record:
     """Return the record of this test's case, from disk or from running it now.
 
     Its durations, if it has some, are put into pytest-benchmark's statistics.
@@ -147,14 +151,12 @@ def record(case_id: str, request: pytest.FixtureRequest) -> dict[str, Any]:
     try:
         record = request.config.stash[SESSION].record(f"{kind}/{case_id}")
     except OSError as error:
-        # No case after this one could be recorded either.
-        pytest.exit(f"cannot write results: {error}. Make room and run the same command again.", returncode=3)
-    durations = record.get(kind, {}).get("seconds_per_update")
-    if durations:
-        case = record["case"]
-        group = f"{kind} {case['task']} L{case['window']} b{case['batch_size']} u{case['units']} x{case['layers']}"
+        raise _cannot_write(error) from error
+    if isinstance(record.body, Convergence | Timing):
+        case, durations = record.case, record.body.seconds_per_update
+        group = f"{kind} {case.task} L{case.window} b{case.batch_size} u{case.units} x{case.layers}"
         request.node.add_marker(pytest.mark.benchmark(timer=replay_timer(durations), group=group))
         benchmark = request.getfixturevalue("benchmark")
-        benchmark.extra_info.update(case)
+        benchmark.extra_info.update(case.to_dict())
         benchmark.pedantic(nothing, rounds=len(durations), iterations=1)
     return record

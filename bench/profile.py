@@ -10,11 +10,12 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import engines
+from bench.case.record import SCHEMA
 from bench.errors import PlanError
 from bench.machine import ceilings, checks, host
 from bench.machine.checks import Finding, findings
 from bench.machine.sensors import Sampler
-from bench.run.store import SCHEMA, now
+from bench.run.store import now
 
 ENERGY_NOT_TOLD = "this machine tells no energy (no readable RAPL counter, no NVML): none is reported"
 
@@ -45,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         steady = checks.watch(options.seconds).to_dict()
     watched = sampler.found()
     console.print("measuring ceilings ...\n")
-    engine.configure(threads=None, device=options.device, cache=None)
+    engine.configure(threads=None, device=options.device, cache=None, short_loops=False)
     found = ceilings.measure(engine, options.device)
     _ceilings(console, found)
     _steadiness(console, steady, watched)

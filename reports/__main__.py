@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Render each run, print where its report lies; 1 where one could not be read."""
+    """Render each run, print where its report lies; 2 where one could not be read, 3 where one could not be written."""
     parser = argparse.ArgumentParser(prog="python -m reports", description="Render the report of each run.")
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a name under results/, or a path to a run's folder")
     parser.add_argument("--results", type=Path, default=Path("results"), help="where runs lie (default: results)")
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     from reports.render import write_report  # noqa: PLC0415
 
-    failed = 0
+    code = 0
     for name in chosen.runs:
         folder = Path(name) if (Path(name) / "run.json").is_file() else chosen.results / name
         try:
@@ -35,8 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(report)
         except RunNotReadableError as error:
             print(f"error: {error}", file=sys.stderr)
-            failed += 1
-    return 1 if failed else 0
+            code = max(code, 2)
+        except OSError as error:
+            print(f"error: cannot write the report: {error}. The one that was there stays.", file=sys.stderr)
+            code = 3
+    return code
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 
+from bench.errors import printable
 from reports.statistics.intervals import Ratio
 
 NOTHING = "–"
@@ -112,5 +113,11 @@ def table_cell(text: object) -> str:
 
 
 def plain(text: object) -> str:
-    """Keep text free of live HTML or backticks."""
-    return str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("`", "'")
+    """Keep text free of live HTML, links, images, code and control characters; it may come from anyone."""
+    safe = printable(str(text)).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return safe.replace("`", "'").replace("](", "]\\(")
+
+
+def code_line(text: object) -> str:
+    """A line inside a block of code, which it cannot end."""
+    return printable(str(text)).replace("\n", " ").replace("```", '"""')

@@ -2,9 +2,11 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports import formatting
@@ -22,6 +24,7 @@ from reports.statistics.verdict import FEWER, MARGIN, Verdict, fewer_and_more, s
 from reports.summary import write_summary
 from reports.tell.cost_answers import cost_values
 from reports.tell.recommendation import recommendations, sentence
+from reports.whole import together
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -35,21 +38,20 @@ def write_report(run: Run, folder: Path | None = None) -> Path:
         Where to write; the run's own folder if None. Figures of an earlier report there are replaced.
     """
     folder = folder or run.folder
-    figures = folder / "figures"
-    figures.mkdir(parents=True, exist_ok=True)
     found = analyse(run)
     drawn = drawings(found)
-    for drawing in drawn.values():
-        drawing.save(figures)
     captions = {name: drawing.caption for name, drawing in drawn.items()}
     code = recommended_code(found)
-    if run.about.get("series"):
-        for name, text in code.items():
-            (folder / f"{name}.py").write_text(text, encoding="utf-8")
-    report = folder / "report.md"
-    report.write_text(render(found, captions, code), encoding="utf-8")
-    write_summary(found, folder / "summary.json")
-    return report
+    with together(folder) as stage:
+        (stage / "figures").mkdir()
+        for drawing in drawn.values():
+            drawing.save(stage / "figures")
+        if run.series:
+            for name, text in code.items():
+                (stage / f"{name}.py").write_text(text, encoding="utf-8")
+        (stage / "report.md").write_text(render(found, captions, code), encoding="utf-8")
+        write_summary(found, stage / "summary.json")
+    return folder / "report.md"
 
 
 def recommended_code(found: Analysis) -> dict[str, str]:
@@ -68,7 +70,9 @@ def render(found: Analysis, captions: dict[str, str], code: dict[str, str] | Non
     )
 
 
+@cache
 def _environment() -> Environment:
+    """Templates are compiled once a process, which takes longer than filling them."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         undefined=StrictUndefined,
@@ -88,6 +92,7 @@ def _environment() -> Environment:
         "interval_text": interval_text,
         "cell": formatting.table_cell,
         "plain": formatting.plain,
+        "code_line": formatting.code_line,
         "never": formatting.never,
         "case_name": case_name,
     }
@@ -102,10 +107,9 @@ def _environment() -> Environment:
 
 def _values(found: Analysis, captions: dict[str, str]) -> dict[str, Any]:
     sizes = sorted({one.a.n for one in found.declared})
-    about = found.run.about
     return cost_values(found.costs) | {
         "run": found.run,
-        "about": about,
+        "machine": msgspec.to_builtins(found.run.machine),
         "found": found,
         "captions": captions,
         "costs_first": found.about_costs,

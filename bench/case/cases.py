@@ -5,10 +5,13 @@ The id and the case say the same thing: ``Case.from_id(kind, case.id) == case``.
 """
 
 import re
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
+from msgspec import Meta
+
+from bench.case.checked import MOST_SIZE
 from bench.case.regimes import REGIMES
 
 Kind = Literal["convergence", "time", "memory"]
@@ -27,6 +30,22 @@ KERNELS: tuple[str, ...] = (
 )
 DEVICES: tuple[str, ...] = ("cpu", "gpu")
 DTYPES: tuple[str, ...] = ("float32", "float64", "mixed_bfloat16")
+
+if TYPE_CHECKING:
+    Cell: TypeAlias = str
+    Regime: TypeAlias = str
+    Kernel: TypeAlias = str
+    Device: TypeAlias = str
+    Dtype: TypeAlias = str
+else:
+    # Names are text to whoever writes code; where a case is read, they must be one of these.
+    Cell, Regime, Kernel, Device, Dtype = (
+        Literal[names] for names in (CELLS, tuple(REGIMES), KERNELS, DEVICES, DTYPES)
+    )
+
+Name = Annotated[str, Meta(pattern=r"^\w{1,200}$")]
+Size = Annotated[int, Meta(ge=1, le=MOST_SIZE)]
+Number = Annotated[int, Meta(ge=0, le=MOST_SIZE)]
 
 _DEFAULTS = {"kernel": "replicated", "engine": "tensorflow", "device": "cpu", "dtype": "float32"}
 
@@ -74,37 +93,57 @@ class Training:
         the target; 0 for none.
     """
 
-    learning_rates: tuple[float, ...] = (0.003, 0.01, 0.03)
-    tuning_seeds: int = 3
-    evaluation_seeds: int = 10
-    epochs: int = 50
+    learning_rates: tuple[Annotated[float, Meta(gt=0, le=1e6)], ...] = (0.003, 0.01, 0.03)
+    tuning_seeds: Size = 3
+    evaluation_seeds: Size = 10
+    epochs: Size = 50
     stop: Literal["target", "budget"] = "budget"
-    scored_targets: int = 256
-    evaluations_per_epoch: int = 1
-    burn_in: float = 1.0
-    dropout: float = 0.0
+    scored_targets: Annotated[int, Meta(ge=2, le=MOST_SIZE)] = 256
+    evaluations_per_epoch: Size = 1
+    burn_in: Annotated[float, Meta(ge=0, le=1e6)] = 1.0
+    dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     inference: bool = False
-    whole_epochs: int = 0
+    whole_epochs: Number = 0
 
 
 @dataclass(frozen=True)
 class Case:
-    """One point of the benchmark."""
+    """One point of the benchmark.
+
+    Attributes
+    ----------
+    kind
+        What is measured.
+    task, dial
+        The task and its difficulty; null where it has none to set.
+    cell, layers, units
+        The network: cell, recurrent layers, units of each.
+    regime
+        How windows are cut and what happens to the state.
+    window
+        Steps of a window.
+    batch_size
+        Windows in a batch.
+    kernel, engine, device, dtype
+        What computes it, and in which numbers.
+    repetition
+        Which of several processes of the same case.
+    """
 
     kind: Kind
-    task: str
-    dial: int | None
-    cell: str
-    regime: str
-    layers: int
-    units: int
-    window: int
-    batch_size: int
-    kernel: str = "replicated"
-    engine: str = "tensorflow"
-    device: str = "cpu"
-    dtype: str = "float32"
-    repetition: int = 0
+    task: Name
+    dial: Number | None
+    cell: Cell
+    regime: Regime
+    layers: Size
+    units: Size
+    window: Size
+    batch_size: Size
+    kernel: Kernel = "replicated"
+    engine: Name = "tensorflow"
+    device: Device = "cpu"
+    dtype: Dtype = "float32"
+    repetition: Number = 0
 
     @property
     def id(self) -> str:
@@ -146,17 +185,17 @@ class Case:
 
     def to_dict(self) -> dict[str, Any]:
         """The case as JSON holds it."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Rebuild a case from JSON; fields of a later schema are left aside."""
-        known = {field.name for field in fields(cls)}
-        return cls(**{name: value for name, value in values.items() if name in known})
+        # Not `asdict`, which copies each plain value deeply: a plan has tens of thousands of cases.
+        return dict(vars(self))
 
     def replace(self, **changes: Any) -> Self:
         """The same case with some fields changed."""
         return replace(self, **changes)
+
+
+def burn_in_steps(case: Case, training: Training) -> int:
+    """Steps without loss before each window."""
+    return round(training.burn_in * case.window) if REGIMES[case.regime].burn_in else 0
 
 
 @dataclass(frozen=True)

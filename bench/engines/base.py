@@ -219,7 +219,7 @@ class Engine(Protocol):
     def accelerators(self) -> list[str]:
         """Names of the GPUs that the framework can use."""
 
-    def configure(self, *, threads: int | None, device: str, cache: Path | None) -> None:
+    def configure(self, *, threads: int | None, device: str, cache: Path | None, short_loops: bool) -> None:
         """Prepare this process; must come before the first computation.
 
         Parameters
@@ -229,8 +229,10 @@ class Engine(Protocol):
         device
             "cpu" or "gpu".
         cache
-            Folder through which processes share what they have compiled; None to compile everything here, with the
-            framework's own defaults, as a user's program would.
+            Folder through which processes share what they have compiled; None to compile everything here.
+        short_loops
+            Compile as `bench.engines.backend.SHORT_LOOPS` says; else with the framework's own defaults, as a user's
+            program would.
         """
 
     def trainer(self, work: Work, kernel: str) -> Trainer:

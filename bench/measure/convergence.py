@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from bench.case import record
+from bench.case.record import MOST_ERROR
 from bench.case.regimes import REGIMES
 from bench.engines.base import Array, Engine, Predicts, Trainer
 from bench.measure.batching import check_continuation
@@ -52,7 +54,7 @@ class Replicate:
     loss: list[float] = field(default_factory=list)
     updates_to_target: int | None = None
     diverged: bool = False
-    otherwise: dict[str, float] = field(default_factory=dict)
+    otherwise: dict[Predicts, float | None] = field(default_factory=dict)
     relative_standard_error: float = math.nan
     scores: HalfScores = field(default_factory=HalfScores)
 
@@ -61,26 +63,26 @@ class Replicate:
         self.updates.append((self.updates[-1] if self.updates else 0) + updates)
         self.error.append(error)
         self.loss.append(loss)
-        if not math.isfinite(error):
+        if not error <= MOST_ERROR:  # nan is not
             self.diverged = True
         elif error <= target and self.updates_to_target is None:
             self.updates_to_target = self.updates[-1]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_record(self) -> record.Replicate:
         """The replicate as a record holds it."""
         reached = self.updates_to_target is not None
-        return {
-            "seed": self.seed,
-            "role": self.role,
-            "learning_rate": self.learning_rate,
-            "updates": self.updates,
-            "error": [_rounded(value) for value in self.error],
-            "loss": [_rounded(value) for value in self.loss],
-            "reached": reached,
-            "updates_to_target": self.updates_to_target,
-            "censored_at": None if reached else self.updates[-1],
-            "diverged": self.diverged,
-        }
+        return record.Replicate(
+            seed=self.seed,
+            role=self.role,
+            learning_rate=self.learning_rate,
+            updates=self.updates,
+            error=[_rounded(value) for value in self.error],
+            loss=[_rounded(value) for value in self.loss],
+            reached=reached,
+            updates_to_target=self.updates_to_target,
+            censored_at=None if reached else self.updates[-1],
+            diverged=self.diverged,
+        )
 
 
 class Block:
@@ -182,7 +184,7 @@ class Block:
         return progress
 
 
-def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[str, float], list[Warn]]:
+def measure(workload: Workload, engine: Engine) -> tuple[record.Convergence, dict[str, float], list[Warn]]:
     """Train a case's replicates.
 
     Returns
@@ -222,37 +224,37 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
         Warn.OTHER_KERNEL: kernel != workload.case.kernel,
         Warn.MISALIGNED: REGIMES[workload.case.regime].misaligned,
     }
-    result = {
-        "parameters": workload.network.parameters,
-        "predicts": REGIMES[workload.case.regime].predicts,
-        "steps_per_prediction": 1 if REGIMES[workload.case.regime].predicts == "carried" else schedule.steps,
-        "target": workload.target,
-        "target_rule": task.target_rule,
-        "trivial": task.trivial,
-        "optimum": task.optimum,
-        "stateless_floor": task.stateless_floor(schedule.steps),
-        "baselines": task.baselines(),
-        "scored": {
-            "count": len(workload.positions),
-            "of": len(task.series().scored),
-            "relative_standard_error": _median_of_numbers([r.relative_standard_error for r in evaluation]),
-            "squared_errors": mean_errors(one.scores for one in evaluation) if simple else None,
-            "simple": {name: six_digits(errors) for name, errors in simple.items()},
-        },
-        "updates_per_epoch": schedule.updates_per_epoch,
-        "targets_per_update": schedule.batch_size * schedule.targets_per_window,
-        "cell_steps_per_update": schedule.batch_size * schedule.steps * workload.case.layers,
-        "evaluate_every": workload.updates_between_evaluations,
-        "learning_rates": list(grid),
-        "chosen_rate": rate,
-        "rate_at_edge": at_edge,
-        "replicates": [replicate.to_dict() for replicate in tuning + evaluation],
-        "seconds_per_update": samples,
-        "kernel_seen": kernel,
-        "evidence": evidence,
-        "replicates_in_block": len(block._slots),  # noqa: SLF001
-        "evaluated_otherwise": {way: [r.otherwise[way] for r in evaluation] for way in WAYS},
-    }
+    result = record.Convergence(
+        parameters=workload.network.parameters,
+        predicts=REGIMES[workload.case.regime].predicts,
+        steps_per_prediction=1 if REGIMES[workload.case.regime].predicts == "carried" else schedule.steps,
+        target=workload.target,
+        target_rule=task.target_rule,
+        trivial=task.trivial,
+        optimum=task.optimum,
+        stateless_floor=task.stateless_floor(schedule.steps),
+        baselines=task.baselines(),
+        scored=record.Scored(
+            count=len(workload.positions),
+            of=len(task.series().scored),
+            relative_standard_error=_median_of_numbers([r.relative_standard_error for r in evaluation]),
+            squared_errors=mean_errors(one.scores for one in evaluation) if simple else None,
+            simple={name: six_digits(errors) for name, errors in simple.items()},
+        ),
+        updates_per_epoch=schedule.updates_per_epoch,
+        targets_per_update=schedule.batch_size * schedule.targets_per_window,
+        cell_steps_per_update=schedule.batch_size * schedule.steps * workload.case.layers,
+        evaluate_every=workload.updates_between_evaluations,
+        learning_rates=list(grid),
+        chosen_rate=rate,
+        rate_at_edge=at_edge,
+        replicates=[replicate.to_record() for replicate in tuning + evaluation],
+        seconds_per_update=samples,
+        kernel_seen=kernel,
+        evidence=evidence,
+        replicates_in_block=len(block._slots),  # noqa: SLF001
+        evaluated_otherwise={way: [r.otherwise[way] for r in evaluation] for way in WAYS},
+    )
     return result, block.seconds, [code for code, found in checks.items() if found]
 
 
@@ -295,6 +297,6 @@ def _median_of_numbers(values: list[float]) -> float | None:
     return float(np.median(finite)) if finite else None
 
 
-def _rounded(value: Any) -> float:
-    """Six digits: more would only make the records larger."""
-    return float(f"{float(value):.6g}")
+def _rounded(value: Any) -> float | None:
+    """Six digits, since more would only make the records larger; None for what is no number, which JSON has not."""
+    return float(f"{float(value):.6g}") if value <= MOST_ERROR else None

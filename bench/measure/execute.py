@@ -7,13 +7,23 @@ from typing import Any
 import tasks
 from bench import engines
 from bench.case.cases import Job
+from bench.case.record import Body
 from bench.measure import convergence, memory, timing, workload
 from bench.measure.interleave import Alone, Turns
+from bench.warnings import Warn
 from tasks.csv_series.series import CsvSeries, Prepared
+
+Found = tuple[Body, dict[str, float], list[Warn]]
+"""What a measurement gives: the record's part, seconds by phase, and warnings."""
 
 
 def execute(
-    job: Job, *, threads: int | None = None, cache: Path | None = None, turns: Turns | None = None
+    job: Job,
+    *,
+    threads: int | None = None,
+    cache: Path | None = None,
+    short_loops: bool = False,
+    turns: Turns | None = None,
 ) -> dict[str, Any]:
     """Measure a case.
 
@@ -25,6 +35,8 @@ def execute(
         Threads that the engine may use; None for its own default.
     cache
         Folder through which processes share what they have compiled; None for none.
+    short_loops
+        Compile as is best for the suite's own trainer, not as a user's program would.
     turns
         With which a time case takes turns with others; None where it is alone.
 
@@ -38,14 +50,18 @@ def execute(
         tasks.add(CsvSeries(Prepared.load(job.series)))
     engine = engines.create(case.engine)
     # Each engine in a folder of its own, so that none takes another's file for its own.
-    engine.configure(threads=threads, device=case.device, cache=cache and cache / case.engine)
+    folder = cache and cache / case.engine
+    engine.configure(threads=threads, device=case.device, cache=folder, short_loops=short_loops)
     load = workload.build(case, job.training)
-    result, seconds, warnings = {
-        "convergence": lambda: convergence.measure(load, engine),
-        "time": lambda: timing.measure(load, engine, turns or Alone()),
-        "memory": lambda: memory.measure(load, engine),
-    }[case.kind]()
-    return {"seconds": seconds, "warnings": [str(code) for code in warnings], case.kind: result}
+    found: Found
+    if case.kind == "convergence":
+        found = convergence.measure(load, engine)
+    elif case.kind == "time":
+        found = timing.measure(load, engine, turns or Alone())
+    else:
+        found = memory.measure(load, engine)
+    result, seconds, warnings = found
+    return {"seconds": seconds, "warnings": warnings, case.kind: result}
 
 
 def one_core(core: int) -> None:

@@ -12,11 +12,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from itertools import groupby
-from multiprocessing.connection import Connection
+from itertools import groupby, islice
 from typing import Any, Protocol
 
 from bench.case.cases import Case, Job
+from bench.case.record import Record
+from bench.measure.channel import Channel
 
 PASSES = 2
 """Repetitions are made in two passes over all cases, so that minutes lie between two processes of a case."""
@@ -37,17 +38,16 @@ def in_order(cases: Sequence[Case]) -> list[Case]:
     return sorted(cases, key=lambda one: (one.repetition % PASSES, firsts[_compared(one)], firsts[_network(one)]))
 
 
-def first_group(cases: Sequence[Case], most: int) -> list[Case]:
+def first_group(cases: Iterable[Case], most: int) -> list[Case]:
     """The cases at the head of the order, at most `most`, that are interleaved with each other.
 
     Two kernels, regimes or dtypes of one network are never parted, where that can be; so networks are taken whole.
     """
     taken: list[Case] = []
-    if not cases:
-        return taken
-    group = next(groupby(cases, lambda one: (one.repetition % PASSES, _compared(one))))[1]
-    for _, network in groupby(list(group), _network):
-        together = list(network)
+    # Of what may be the rest of a long plan no more is looked at than is needed.
+    _, group = next(groupby(cases, lambda one: (one.repetition % PASSES, _compared(one))), (None, iter(())))
+    for _, network in groupby(group, _network):
+        together = list(islice(network, most))
         if taken and len(taken) + len(together) > most:
             break
         taken += together
@@ -117,21 +117,21 @@ class Signal(Enum):
 class Interleaved:
     """Turns taken with other processes; their `Group` says whose it is."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
         self.waited = 0.0
 
     def turn(self, *, enough: bool) -> bool:
         """Say whether there is enough, and sleep until the turn comes back."""
         begin = time.perf_counter()
-        self._connection.send(Signal.ENOUGH if enough else Signal.MORE)
-        again: bool = self._connection.recv()
+        self._channel.send(Signal.ENOUGH.name if enough else Signal.MORE.name)
+        again: bool = self._channel.receive()
         self.waited += time.perf_counter() - begin
         return again
 
     def leave(self) -> None:
         """Say so, and go on until the next turn."""
-        self._connection.send(Signal.LEFT)
+        self._channel.send(Signal.LEFT.name)
 
 
 class Process(Protocol):
@@ -145,7 +145,7 @@ class Process(Protocol):
 
     told: Signal | None
 
-    def poll(self) -> dict[str, Any] | None:
+    def poll(self) -> Record | None:
         """Hear what it says; its record once it has ended."""
 
     def wait(self, seconds: float) -> None:
@@ -199,7 +199,7 @@ class Group:
         """Whether every case has ended."""
         return not (self._waiting or self._members)
 
-    def step(self) -> dict[str, Any] | None:
+    def step(self) -> Record | None:
         """Give a turn where nobody computes, and wait a moment; the record of a case that has ended, or None."""
         if self._computing is None:
             self._computing = self._next()

@@ -2,10 +2,10 @@
 
 import time
 from pathlib import Path
-from typing import Any
 
 import psutil
 
+from bench.case.record import Memory
 from bench.engines.base import Engine
 from bench.measure.initial_weights import initial_weights
 from bench.measure.workload import Workload
@@ -15,7 +15,7 @@ UPDATES = 8
 """Updates whose allocations are watched; every update allocates the same."""
 
 
-def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[str, float], list[Warn]]:
+def measure(workload: Workload, engine: Engine) -> tuple[Memory, dict[str, float], list[Warn]]:
     """Measure a case; the record's ``memory`` part, where the time went, and warnings (docs/records.md)."""
     begin = time.perf_counter()
     # The peak so far is the framework's import; what follows is the case's own.
@@ -35,17 +35,17 @@ def measure(workload: Workload, engine: Engine) -> tuple[dict[str, Any], dict[st
     # Before the graph is looked at, which takes memory as well.
     resident = resident_peak()
     kernel, evidence = engine.kernel_seen(trainer)
-    result = {
-        "allocator_peak_bytes": allocator_peak,
-        "compile_peak_bytes": compile_peak,
-        "resident_peak_bytes": resident,
-        "resident_before_bytes": before,
-        "parameters": workload.network.parameters,
-        "cell_steps_per_update": workload.schedule.batch_size * workload.schedule.steps * workload.case.layers,
-        "features": workload.network.inputs,
-        "kernel_seen": kernel,
-        "evidence": evidence,
-    }
+    result = Memory(
+        allocator_peak_bytes=allocator_peak,
+        compile_peak_bytes=compile_peak,
+        resident_peak_bytes=resident,
+        resident_before_bytes=before,
+        parameters=workload.network.parameters,
+        cell_steps_per_update=workload.schedule.batch_size * workload.schedule.steps * workload.case.layers,
+        features=workload.network.inputs,
+        kernel_seen=kernel,
+        evidence=evidence,
+    )
     seconds = {
         "prepare": prepared - begin,
         "compile": compiled - prepared,

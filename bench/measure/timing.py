@@ -1,5 +1,6 @@
 """What an update and a forward pass cost in steady state, one model at a time, with the kernel that was asked for."""
 
+import math
 import os
 import statistics
 import time
@@ -8,8 +9,10 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 
+from bench.case.record import Inference, Timing, Watched, Whole
 from bench.case.regimes import REGIMES
 from bench.engines.base import Engine, Timed, Trainer
 from bench.machine.sensors import Sampler
@@ -74,7 +77,7 @@ class Samples:
         """Whether the two halves agree."""
         return settled(self.seconds)
 
-    def to_dict(self) -> dict[str, Any]:
+    def shared(self) -> dict[str, Any]:
         """The part of a record that training and inference share."""
         return {
             "first_call_seconds": self.first,
@@ -86,7 +89,7 @@ class Samples:
 
 def measure(
     workload: Workload, engine: Engine, turns: Turns | None = None
-) -> tuple[dict[str, Any], dict[str, float], list[Warn]]:
+) -> tuple[Timing, dict[str, float], list[Warn]]:
     """Time a case; the record's ``time`` part, where the time went, and warnings (docs/records.md).
 
     Parameters
@@ -122,22 +125,24 @@ def measure(
         Warn.MISALIGNED: REGIMES[workload.case.regime].misaligned,
         Warn.SLOWED: bool(watched["throttled"] or watched["swapped_bytes"] or _slowed(watched["accelerators"])),
     }
-    result = {
-        "parameters": workload.network.parameters,
-        **training.to_dict(),
-        "updates_per_block": training.steps,
-        "seconds_per_update": training.seconds,
-        "overhead_seconds_per_update": overhead,
-        "cell_steps_per_update": workload.schedule.batch_size * workload.schedule.steps * workload.case.layers,
-        "targets_per_update": workload.schedule.batch_size * workload.schedule.targets_per_window,
-        "features": workload.network.inputs,
-        "kernel_seen": kernel,
-        "evidence": evidence,
-        "load": load,
-        "machine": watched | {"updates": (training.warm_up + len(training.seconds)) * training.steps},
-        "inference": inference,
-        "whole": whole,
-    }
+    result = Timing(
+        parameters=workload.network.parameters,
+        **training.shared(),
+        updates_per_block=training.steps,
+        seconds_per_update=training.seconds,
+        overhead_seconds_per_update=overhead,
+        cell_steps_per_update=workload.schedule.batch_size * workload.schedule.steps * workload.case.layers,
+        targets_per_update=workload.schedule.batch_size * workload.schedule.targets_per_window,
+        features=workload.network.inputs,
+        kernel_seen=kernel,
+        evidence=evidence,
+        load=load,
+        machine=msgspec.convert(
+            watched | {"updates": (training.warm_up + len(training.seconds)) * training.steps}, Watched
+        ),
+        inference=inference,
+        whole=whole,
+    )
     seconds = {
         "prepare": prepare,
         "compile": training.first,
@@ -203,17 +208,14 @@ def settled(samples: list[float]) -> bool:
     return abs(early - late) <= AGREE * min(early, late)
 
 
-def _inference(trainer: Trainer, starts: Any, most: int, turns: Turns, least: int) -> dict[str, Any] | None:
+def _inference(trainer: Trainer, starts: Any, most: int, turns: Turns, least: int) -> Inference | None:
     """Time forward passes of the same batch; None where the trainer makes none by itself."""
     if not isinstance(trainer, Timed):
         return None
     passes = sample(
         lambda calls: trainer.infer(np.asarray(starts[:calls])), most, turns, LEAST_PASSES, least_steps=least
     )
-    return passes.to_dict() | {
-        "calls_per_block": passes.steps,
-        "seconds_per_call": passes.seconds,
-    }
+    return Inference(**passes.shared(), calls_per_block=passes.steps, seconds_per_call=passes.seconds)
 
 
 def _overhead(trainer: Trainer, starts: Any) -> list[float] | None:
@@ -234,17 +236,12 @@ def _slowed(accelerators: list[dict[str, Any]]) -> bool:
     return any(one["slowed_by"] for one in accelerators)
 
 
-def train_whole(workload: Workload, engine: Engine) -> dict[str, Any]:
+def train_whole(workload: Workload, engine: Engine) -> Whole:
     """Train a fresh model until it reaches the target or has used its epochs, in the process that timed the kernel.
 
     An epoch's updates are made in as many calls as evaluations fall into it, as a user who looks at the error would.
     `seconds` begins with the first call, so tracing and compiling are in it; evaluations are timed apart, because their
     number is the observer's choice and not the kernel's.
-
-    Returns
-    -------
-    dict
-        The record's ``whole`` part (docs/records.md).
     """
     training, schedule = workload.training, workload.schedule
     predicts = REGIMES[schedule.regime].predicts
@@ -272,12 +269,12 @@ def train_whole(workload: Workload, engine: Engine) -> dict[str, Any]:
         else:
             continue
         break
-    return {
-        "seconds": seconds,
-        "evaluate_seconds": evaluating,
-        "updates": updates,
-        "calls": calls,
-        "reached": error <= workload.target,
-        "error": error,
-        "learning_rate": training.learning_rates[0],
-    }
+    return Whole(
+        seconds=seconds,
+        evaluate_seconds=evaluating,
+        updates=updates,
+        calls=calls,
+        reached=error <= workload.target,
+        error=error if math.isfinite(error) else None,
+        learning_rate=training.learning_rates[0],
+    )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import tasks
-from bench.case.cases import Case, Training
+from bench.case.cases import Case, Training, burn_in_steps
 from bench.case.regimes import REGIMES
 from bench.engines.base import Array, HeldOut, Layout, Network, Sequences, Work
 from bench.errors import PlanError
@@ -115,8 +115,7 @@ def build(case: Case, training: Training) -> Workload:
     """
     task = _task(case.task, case.dial)
     series = task.series()
-    burn_in = round(training.burn_in * case.window) if REGIMES[case.regime].burn_in else 0
-    schedule = _schedule(case, series, burn_in)
+    schedule = _schedule(case, series, burn_in_steps(case, training))
     # What an update costs depends on shapes alone: such a case needs room for a window, not for a whole batch of them.
     (schedule if case.kind == "convergence" or training.whole_epochs else replace(schedule, batch_size=1)).check()
     network = Network(
@@ -154,6 +153,13 @@ def _task(name: str, dial: int | None) -> tasks.Task:
 
 def scored_positions(series: Any, count: int) -> Array:
     """Rows of the held-out targets that count, evenly spaced over those after the warm-up, shape (targets,)."""
-    rows: Array = series.scored
+    return _evenly(series.scored.tobytes(), count)
+
+
+@cache
+def _evenly(scored: bytes, count: int) -> Array:
+    """Kept, since the cases of a plan differ in little else than what has no part in this."""
+    rows = np.frombuffer(scored, np.int64)
     chosen: Array = rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]
+    chosen.setflags(write=False)
     return chosen

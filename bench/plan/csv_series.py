@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tasks
-from bench.errors import PlanError
+from bench.errors import PlanError, shown
 from bench.measure.sequences import SequenceSchedule
 from bench.plan import presets
 from bench.plan.presets import Preset
@@ -31,6 +31,7 @@ LARGER = 4
 """A second batch size is this many times the first: the batch size turns the answer round."""
 LEAST_SEEDS = 5
 """Successes that show at 5 % that more than half of all trainings succeed, where none fails."""
+MOST_DIGITS = 12
 TARGETS = 160_000
 """Training targets that a replicate may process: the budget of the quick preset."""
 
@@ -168,7 +169,11 @@ def _of_several(series: CsvSeries) -> list[str]:
         for window in about["windows"]
         for batch in about["batch_sizes"]
     ]
-    held = "the last third of each" if about["split"] == "time" else f"{len(split.starts) - len(starts)} whole ones"
+    held = (
+        "the last third of each"
+        if about.get("split", "time") == "time"
+        else f"{len(split.starts) - len(starts)} whole ones"
+    )
     few, many = min(lost), max(lost)
     told = (
         f"{len(about['members'])} series of {about['group']!r} train one network; held out is {held}. No window and no "
@@ -312,11 +317,6 @@ def read_options(config: pytest.Config) -> tuple[Request, Grid] | None:
     )
 
 
-def run_name(path: Path) -> str:
-    """Name of the run: the file's."""
-    return path.stem.replace(" ", "_")
-
-
 def _seeds(text: str) -> int:
     seeds = _number("seeds", text, 1)
     if seeds < LEAST_SEEDS:
@@ -348,6 +348,6 @@ def _numbers(name: str, text: str) -> tuple[int, ...]:
 
 
 def _number(name: str, text: str, least: int) -> int:
-    if not text.isdecimal() or int(text) < least:
-        raise PlanError(f"{name.upper()}={text} is not valid: give whole numbers of at least {least}")
+    if not (text.isdecimal() and text.isascii()) or len(text) > MOST_DIGITS or int(text) < least:
+        raise PlanError(f"{name.upper()}={shown(text)[1:-1]} is not valid: give whole numbers of at least {least}")
     return int(text)

@@ -8,7 +8,7 @@ from typing import Any
 import tasks
 from bench.case.cases import CELLS, DTYPES, KERNELS, Case, Training
 from bench.case.regimes import REGIMES
-from bench.errors import PlanError, unknown
+from bench.errors import MOST_SHOWN, PlanError, shown, unknown
 
 GRID_DEFAULTS: dict[str, Any] = {
     "layers": 1,
@@ -29,16 +29,24 @@ NAMES: dict[str, tuple[str, ...]] = {
 CLAIM = "stateful / stateless"
 """The comparison that a grid with ``family = true`` declares."""
 
-NUMBERS = ("layers", "units", "window", "batch_size")
-MOST_LAYERS = 3
+NUMBERS = {"layers": 3, "units": 2**16, "window": 2**20, "batch_size": 2**20}
+"""Dimensions of a grid whose values are whole numbers from 1, and the largest: beyond what any machine trains in a
+lifetime, and far below what a list or an array of so many could take before that shows."""
+
+MOST_REPETITIONS = 1000
 
 
-def expand(  # noqa: C901, PLR0912 - one check after another
-    kind: str, grid: dict[str, Any], training: Training, where: str, *, engines: tuple[str, ...], device: str
+def expand(  # noqa: C901 - one check after another
+    kind: str, grid: dict[str, Any], training: Training, where: str, *, engines: tuple[str, ...], device: str, most: int
 ) -> list[tuple[Case, Training]]:
     """Return all cases of a grid: the product of its lists, in the order in which they are written.
 
     Engines come innermost, so that the same case by another engine is its neighbour.
+
+    Parameters
+    ----------
+    most
+        More cases than these are refused before one is made.
     """
     own = {item.name for item in fields(Training)}
     dimensions = {"task", "cell", "regime", *GRID_DEFAULTS}
@@ -58,16 +66,17 @@ def expand(  # noqa: C901, PLR0912 - one check after another
         for value in lists[key]:
             if value not in names:
                 raise unknown(key, value, names, where)
-    for key in NUMBERS:
+    for key, largest in NUMBERS.items():
         for value in lists[key]:
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise PlanError(f"{key} {value!r} in {where} must be a whole number of at least 1")
-    for value in lists["layers"]:
-        if value > MOST_LAYERS:
-            raise PlanError(f"layers {value} in {where} must be between 1 and {MOST_LAYERS}")
+            _whole(key, value, largest, where)
     repetitions = grid.get("repetitions", 2 if kind == "time" else 1)
-    if not isinstance(repetitions, int) or isinstance(repetitions, bool) or repetitions < 1:
-        raise PlanError(f"repetitions {repetitions!r} in {where} must be a whole number of at least 1")
+    _whole("repetitions", repetitions, MOST_REPETITIONS, where)
+    count = repetitions * len(engines) * math.prod(map(len, lists.values()))
+    if count > most:
+        raise PlanError(
+            f"{where} multiplies to {count:,} cases, and {most:,} more is what this preset may have. Shorten its "
+            "lists, or raise the bound with cases = ... under [limits]"
+        )
     lists["task"] = [_task(value, where) for value in lists["task"]]
     # Repetitions come outermost, so that compared cases are interleaved: A B A B, not A A B B.
     return [
@@ -89,6 +98,13 @@ def expand(  # noqa: C901, PLR0912 - one check after another
     ]
 
 
+def _whole(key: str, value: Any, largest: int, where: str) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise PlanError(f"{key} {shown(value)} in {where} must be a whole number of at least 1")
+    if value > largest:
+        raise PlanError(f"{key} {shown(value)} in {where} must be between 1 and {largest:,}")
+
+
 def declared(family: Any, cases: list[Case], where: str) -> list[tuple[Case, Case]]:
     """Return the comparisons that a grid declares: ``true`` for the claim's own, or a list of "regime / regime"."""
     if family is False:
@@ -96,27 +112,30 @@ def declared(family: Any, cases: list[Case], where: str) -> list[tuple[Case, Cas
     if family is True:
         family = [CLAIM]
     if not isinstance(family, list) or not all(isinstance(text, str) for text in family):
-        raise PlanError(f"family {family!r} in {where} must be true, false or a list such as [{CLAIM!r}]")
+        raise PlanError(f"family {shown(family)} in {where} must be true, false or a list such as [{CLAIM!r}]")
     pairs = []
     for text in family:
         first, slash, second = (part.strip() for part in text.partition("/"))
         if not slash or first == second:
-            raise PlanError(f"family {text!r} in {where} must name two regimes, as in {CLAIM!r}")
+            raise PlanError(f"family {shown(text)} in {where} must name two regimes, as in {CLAIM!r}")
         for regime in (first, second):
             if regime not in REGIMES:
                 raise unknown("regime", regime, REGIMES, f"family of {where}")
         found = [(case, case.replace(regime=second)) for case in cases if case.regime == first]
         if not found:
-            raise PlanError(f"family {text!r} in {where}: the grid has no regime {first!r}; add it to 'regime'")
+            raise PlanError(f"family {shown(text)} in {where}: the grid has no regime {first!r}; add it to 'regime'")
         pairs += found
     return pairs
 
 
 def _task(text: Any, where: str) -> tuple[str, int | None]:
     """Split ``name@dial``; the task's own default dial where none is given."""
-    name, at, dial = str(text).partition("@")
-    if at and not dial.isdecimal():
-        raise PlanError(f"task {text!r} in {where}: write a dial as a whole number, as in lagged_mean@16")
+    given = text if isinstance(text, str) else shown(text)
+    if len(given) > MOST_SHOWN:
+        raise PlanError(f"task {shown(text)} in {where} must be the name of a task, as in lagged_mean@16")
+    name, at, dial = given.partition("@")
+    if at and not (dial.isdecimal() and dial.isascii()):
+        raise PlanError(f"task {shown(text)} in {where}: write a dial as a whole number, as in lagged_mean@16")
     try:
         task = tasks.create(name, int(dial) if at else None)
     except ValueError as error:
@@ -126,6 +145,25 @@ def _task(text: Any, where: str) -> tuple[str, int | None]:
 
 LEAST = {"dropout": 0, "workers": 0, "burn_in": 0, "scored_targets": 2, "whole_epochs": 0}
 """Least value of a setting where that is not 1; one scored target has no sampling error."""
+
+LARGEST: dict[str, float] = {
+    "tuning_seeds": 9999,  # seeds of a case's repetitions count from 10,000 times its number
+    "evaluation_seeds": 9999,
+    "epochs": 10**6,
+    "scored_targets": 10**6,
+    "evaluations_per_epoch": 10**4,
+    "burn_in": 100,
+    "whole_epochs": 10**6,
+    "seconds": 30 * 86_400,
+    "memory_mib": 2**24,
+    "workers": 1024,
+    "together": 256,
+    "cases": 10**6,
+    "learning_rates": 10**3,
+}
+"""Largest value of a setting, as `NUMBERS` has it for a grid's."""
+
+MOST_RATES = 100
 
 
 def read_settings(base: Any, values: Any, where: str) -> Any:
@@ -146,32 +184,39 @@ def read_settings(base: Any, values: Any, where: str) -> Any:
 def _setting(key: str, value: Any, default: Any, where: str) -> Any:
     """Check one setting against the type of its default."""
     if isinstance(default, tuple):
-        numbers = tuple(float(v) for v in as_list(value) if _is_number(v, key, where))
-        if not numbers or min(numbers) <= 0:
-            raise PlanError(f"{key} {list(numbers)!r} in {where} must be numbers above 0")
+        rates = as_list(value)
+        if not 1 <= len(rates) <= MOST_RATES:
+            raise PlanError(f"{key} {shown(rates)} in {where} must be numbers above 0, one to {MOST_RATES}")
+        numbers = tuple(float(v) for v in rates if _is_number(v, key, where))
+        if min(numbers) <= 0:
+            raise PlanError(f"{key} {shown(list(numbers))} in {where} must be numbers above 0")
         return numbers
     if isinstance(default, bool):
         if not isinstance(value, bool):
-            raise PlanError(f"{key} {value!r} in {where} must be true or false")
+            raise PlanError(f"{key} {shown(value)} in {where} must be true or false")
     elif isinstance(default, str):
         if value not in ("target", "budget"):
             raise unknown(key, value, ("target", "budget"), where)
     else:
         _is_number(value, key, where)
         if isinstance(default, int) and not isinstance(value, int):
-            raise PlanError(f"{key} {value!r} in {where} must be a whole number")
+            raise PlanError(f"{key} {shown(value)} in {where} must be a whole number")
         least = LEAST.get(key, 1)
         if value < least or (key == "dropout" and value >= 1):
             raise PlanError(
-                f"{key} {value!r} in {where} must be "
+                f"{key} {shown(value)} in {where} must be "
                 + ("at least 0 and below 1" if key == "dropout" else f"at least {least}")
             )
     return value
 
 
 def _is_number(value: Any, key: str, where: str) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise PlanError(f"{key} {value!r} in {where} must be a finite number")
+    # Not `isfinite` of a whole number, which may be too large for it.
+    finite = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+    if isinstance(value, bool) or not finite:
+        raise PlanError(f"{key} {shown(value)} in {where} must be a finite number")
+    if value > LARGEST.get(key, math.inf):
+        raise PlanError(f"{key} {shown(value)} in {where} must be at most {LARGEST[key]:,}")
     return True
 
 

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
 
 from bench import engines
 from bench.case.cases import KINDS, Case, Job, Training
@@ -36,10 +36,10 @@ class Plan:
     left_out: list[tuple[Case, str]]
     family: list[tuple[str, str]]
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Fingerprint of the cases and their settings."""
-        cases = [[job.case.to_dict(), asdict(job.training)] for job in self.jobs]
+        cases = [[job.case.to_dict(), vars(job.training)] for job in self.jobs]
         text = json.dumps([cases, self.family], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -108,14 +108,6 @@ def _cannot_run(case: Case, training: Training) -> str | None:
         workload.build(case, training)
     except PlanError as error:
         return str(error)
+    except Exception as error:  # noqa: BLE001 - a task may be anybody's code
+        return f"its task {case.task!r} cannot be built: {type(error).__name__}: {error}"
     return None
-
-
-def describe(plan: Plan) -> dict[str, Any]:
-    """The plan as ``run.json`` holds it."""
-    return {
-        "plan": [job.case.to_dict() for job in plan.jobs],
-        "plan_sha256": plan.sha256,
-        "family": plan.family,
-        "refused": [{"case": case.to_dict(), "reason": reason} for case, reason in plan.left_out],
-    }

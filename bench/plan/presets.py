@@ -2,6 +2,7 @@
 
 import hashlib
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -9,9 +10,15 @@ from typing import Any
 
 from bench.case.cases import DEVICES, KINDS, Case, Training
 from bench.engines import check as check_engines
-from bench.errors import PlanError, unknown
+from bench.errors import PlanError, shown, unknown
 from bench.plan.grids import declared, expand, known_keys, read_settings
 from tasks.csv_series.series import CsvSeries
+
+MOST_BYTES = 2**20
+"""Of a preset's file: thirty times the longest that comes with the suite."""
+
+MOST_TEXT = 1000
+"""Characters of a name or a description."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +37,15 @@ class Limits:
     together
         Time cases that are alive at the same time and take turns, block by block; each takes memory meanwhile. On a GPU
         it is always one.
+    cases
+        To how many cases the preset's lists may multiply: a slip of the pen is noticed before memory is full of them.
     """
 
     seconds: float = 300.0
     memory_mib: int = 6144
     workers: int = 0
     together: int = 12
+    cases: int = 20_000
 
 
 @dataclass(frozen=True)
@@ -82,10 +92,13 @@ def find(name: str) -> Path:
     if name in known:
         return known[name]
     path = Path(name)
-    if path.is_file():
-        return path
+    with suppress(OSError):  # too long for a path
+        if path.is_file():
+            return path
     if name.endswith(".toml") or "/" in name:
-        raise PlanError(f"no preset file at {name!r}. Give the path of a TOML file, or one of: {', '.join(known)}.")
+        raise PlanError(
+            f"no preset file at {shown(name)}. Give the path of a TOML file, or one of: {', '.join(known)}."
+        )
     raise unknown("preset", name, known)
 
 
@@ -105,11 +118,19 @@ def load(name: str, *, engines: tuple[str, ...] = ("tensorflow",), device: str =
         Naming every unknown name, wrong value or unreadable file, and an engine whose packages are not installed.
     """
     path = find(name)
-    raw = path.read_bytes()
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise PlanError(f"{path} cannot be read: {error.strerror}") from error
+    if len(raw) > MOST_BYTES:
+        raise PlanError(f"{path} is longer than {MOST_BYTES:,} bytes, so it is no preset")
     try:
         settings = tomllib.loads(raw.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # no TOML, no UTF-8, or a number of more digits than Python reads
         raise PlanError(f"{path} is not valid TOML: {error}") from error
+    except RecursionError as error:
+        raise PlanError(f"{path} has lists in lists in lists, deeper than can be read") from error
     return check(settings, path, hashlib.sha256(raw).hexdigest(), engines=engines, device=device)
 
 
@@ -142,8 +163,8 @@ def check(
     limits = read_settings(Limits(), settings.get("limits", {}), f"[limits] of {where}")
     training = read_settings(Training(), settings.get("training", {}), f"[training] of {where}")
     preset = Preset(
-        name=str(settings.get("name", path.stem)),
-        description=str(settings.get("description", "")),
+        name=_text(settings, "name", path.stem, where),
+        description=_text(settings, "description", "", where),
         path=path,
         sha256=sha256,
         settings=settings,
@@ -156,12 +177,21 @@ def check(
             raise PlanError(f"[{kind}] of {where} must be written [[{kind}]]: a preset may have several grids")
         for number, grid in enumerate(grids, 1):
             place = f"[[{kind}]] number {number} of {where}"
-            cases = expand(kind, grid, training, place, engines=engines, device=device)
+            cases = expand(
+                kind, grid, training, place, engines=engines, device=device, most=limits.cases - len(preset.grids)
+            )
             preset.grids.extend(cases)
             preset.family.extend(declared(grid.get("family", False), [case for case, _ in cases], place))
     if not preset.grids:
         raise PlanError(f"{where} names no cases: add a [[convergence]], [[time]] or [[memory]] grid")
     return preset
+
+
+def _text(settings: dict[str, Any], key: str, default: str, where: str) -> str:
+    text = settings.get(key, default)
+    if not isinstance(text, str) or len(text) > MOST_TEXT:
+        raise PlanError(f"{key} {shown(text)} in {where} must be a text of at most {MOST_TEXT} characters")
+    return text
 
 
 def differences(before: dict[str, Any], now: dict[str, Any], most: int = 4) -> str:

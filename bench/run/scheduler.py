@@ -1,23 +1,40 @@
 """Which case runs when: time cases interleaved with those they are compared with, all others one on each core."""
 
 import os
-import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import takewhile
+from multiprocessing.connection import wait as wait_for
 from pathlib import Path
-from typing import Any
 
 from bench.case.cases import Job
+from bench.case.record import Record
 from bench.measure.interleave import Group, first_group
 from bench.plan.presets import Limits
+from bench.run.compiled import Compiled
 from bench.run.worker import Worker
 
-POLL_S = 0.02
-"""How often the running cases are looked at: a hundredth of the shortest case."""
+POLL_S = 0.05
+"""How often the running cases are looked at for their limits while they say nothing."""
+
+ON_ITS_OWN = ("failed", "crashed", "out-of-memory")
+"""Outcomes that may come from a torn or full cache, and then are not the case's: it runs again without one."""
 
 
 class Scheduler:
-    """Runs jobs in order and hands their records to `done`, one at a time, as they end."""
+    """Runs jobs in order and hands their records to `done`, one at a time, as they end.
+
+    Parameters
+    ----------
+    logs
+        Folder for what cases print.
+    cache
+        Folder through which they share what they have compiled.
+    say
+        Prints a line.
+    turns
+        Called once, before the first time case.
+    """
 
     def __init__(
         self,
@@ -25,12 +42,17 @@ class Scheduler:
         limits: Limits,
         logs: Path,
         cache: Path,
-        done: Callable[[dict[str, Any]], None],
+        done: Callable[[Record], None],
+        say: Callable[[str], None] = print,
+        turns: Callable[[], None] = lambda: None,
     ) -> None:
         self._waiting = deque(jobs)
         self._limits = limits
         self._logs = logs
-        self._cache = cache
+        self._compiled = Compiled(cache)
+        self._said = ""
+        self._say = say
+        self._turns: Callable[[], None] | None = turns
         self._done = done
         self._slots = limits.workers or len(os.sched_getaffinity(0))
         self._running: dict[int, Worker] = {}
@@ -38,7 +60,6 @@ class Scheduler:
         self._finished: set[str] = set()
         if self._waiting:
             self._logs.mkdir(parents=True, exist_ok=True)
-            self._cache.mkdir(parents=True, exist_ok=True)
 
     def run_until(self, key: str) -> None:
         """Run until the case with this key has its record, starting later ones meanwhile."""
@@ -59,6 +80,8 @@ class Scheduler:
         if self._group is not None:
             self._group.stop()
             self._group = None
+        if self._compiled.looked_at:
+            self._compiled.check()  # so that the next run believes what the last cases compiled
         if self._logs.exists() and not any(self._logs.iterdir()):
             self._logs.rmdir()
 
@@ -73,18 +96,29 @@ class Scheduler:
                 return
             job = self._waiting.popleft()
             slot = next(i for i in range(self._slots) if i not in self._running)
-            if job.case.kind == "convergence":
-                core = slot if job.case.device == "cpu" else None
-                self._running[slot] = Worker(job, self._limits, self._log(job), core, self._cache)
-            else:
-                # What compiling costs is part of this measurement, so it takes nothing from the cache.
-                self._running[slot] = Worker(job, self._limits, self._log(job))
+            # What compiling costs is part of a memory case's measurement, so it takes nothing from others.
+            cache = self._cache() if job.case.kind == "convergence" else None
+            self._running[slot] = self._worker(job, slot, cache)
+
+    def _worker(self, job: Job, slot: int, cache: Path | None) -> Worker:
+        own_core = job.case.kind == "convergence" and job.case.device == "cpu"
+        return Worker(job, self._limits, self._log(job), slot if own_core else None, cache)
+
+    def _cache(self) -> Path | None:
+        folder, why_not = self._compiled.usable(), self._compiled.why_not
+        if why_not not in ("", self._said):
+            self._say(f"what is compiled is not kept for later cases: {why_not}")
+            self._said = why_not
+        return folder
 
     def _next_group(self) -> Group:
-        kind = [job.case for job in self._waiting if job.case.kind == "time"]
+        if self._turns is not None:
+            self._turns()
+            self._turns = None
         # Contexts of several processes on one GPU share its memory and are nothing that this suite has tried.
-        most = 1 if kind[0].device == "gpu" else self._limits.together
-        jobs = [self._waiting.popleft() for _ in first_group(kind, most)]
+        most = 1 if self._waiting[0].case.device == "gpu" else self._limits.together
+        cases = takewhile(lambda case: case.kind == "time", (job.case for job in self._waiting))
+        jobs = [self._waiting.popleft() for _ in first_group(cases, most)]
         name = jobs[0].case.key if len(jobs) > 1 else None
         return Group(jobs, lambda job: Worker(job, self._limits, self._log(job), group=name))
 
@@ -96,14 +130,22 @@ class Scheduler:
         if group.over:
             self._group = None
         if record is not None:
-            self._finished.add(record["key"])
+            self._finished.add(record.key)
             self._done(record)
 
     def _collect(self) -> None:
-        time.sleep(POLL_S)
+        wait_for([event for worker in self._running.values() for event in worker.events()], POLL_S)
         for slot, worker in list(self._running.items()):
             record = worker.poll()
-            if record is not None:
-                del self._running[slot]
-                self._finished.add(record["key"])
-                self._done(record)
+            if record is None:
+                continue
+            if worker.cache is not None and record.outcome in ON_ITS_OWN and self._cache_was_bad():
+                self._running[slot] = self._worker(worker.job, slot, None)
+                continue
+            del self._running[slot]
+            self._finished.add(record.key)
+            self._done(record)
+
+    def _cache_was_bad(self) -> bool:
+        """Whether a case may have ended badly by what it read, or could not write, among what is compiled."""
+        return bool(self._compiled.check(again=True) or self._compiled.why_not)

@@ -6,17 +6,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import pytest
 
 from bench.case.cases import Job
+from bench.case.record import Record
 from bench.errors import PlanError
 from bench.machine import ceilings, host
 from bench.plan.planning import Plan
 from bench.plan.presets import Preset
+from bench.run.interrupts import INTERRUPTS
 from bench.run.progress import Progress
 from bench.run.scheduler import Scheduler
 from bench.run.store import RunFolder
-from bench.run.worker import context_for, die_with_parent, prepare_forkserver, talk_to
+from bench.run.worker import context_for, end_with_parent, prepare_forkserver, talk_to
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,7 +66,7 @@ class Session:
         self._run.open(self.preset, self.plan, host.fingerprint(accelerators), ROOT, self.command)
         for line in self._run.torn:
             self.say(line)
-        finished = {key for key, record in self._run.records.items() if record["outcome"] == "ok" or not self.retry}
+        finished = {key for key, record in self._run.records.items() if record.outcome == "ok" or not self.retry}
         todo = [replace(job, series=self._run.series) for job in jobs if job.case.key not in finished]
         workers = self.preset.limits.workers or host.usable_cores()
         self._progress = Progress(todo, len(jobs) - len(todo), workers)
@@ -79,7 +83,16 @@ class Session:
             self._run.note_ceilings(*measure_ceilings(self.engines, self.device))
         # Shared by all runs on this machine: what was compiled for one case serves every case of the same shapes.
         cache = self.folder.parent / ".compiled" / self._run.compiler_key
-        self._scheduler = Scheduler(todo, self.preset.limits, self.folder / "logs", cache, self._ended)
+        limits = replace(self.preset.limits, together=self._run.together(self.preset.limits.together))
+        self._scheduler = Scheduler(
+            todo,
+            limits,
+            self.folder / "logs",
+            cache,
+            self._ended,
+            self.say,
+            turns=lambda: self._take_turns(limits.together),
+        )
 
     def _accelerators(self) -> list[str]:
         """GPUs as the first engine names them; every engine must see some."""
@@ -89,24 +102,38 @@ class Session:
                 raise PlanError(host.why_no_gpu(name, self.engines))
         return seen[self.engines[0]]
 
-    def record(self, key: str) -> dict[str, Any]:
+    def record(self, key: str) -> Record:
         """Return a case's record, running it and what comes before it if need be."""
         assert self._scheduler is not None
         if key in self._waiting:
             self._scheduler.run_until(key)
         return self._run.records[key]
 
-    def close(self) -> None:
-        """Stop what still runs and note the time."""
+    @property
+    def opened(self) -> bool:
+        """Whether the folder is this run's, so that there is something to render."""
+        return self._scheduler is not None
+
+    def close(self, ended: Literal["done", "interrupted"]) -> None:
+        """Stop what still runs and note when and how this ended: "done" or "interrupted"."""
         if self._scheduler is not None:
             self._scheduler.stop()
-            self._run.close(time.perf_counter() - self._begin)
+            self._run.close(time.perf_counter() - self._begin, ended)
 
-    def _ended(self, record: dict[str, Any]) -> None:
-        self._run.append(record)
-        self._waiting.discard(record["key"])
-        self.say(self._progress.line(record))
+    def _take_turns(self, together: int) -> None:
+        self._run.note_turns(together)
+        if together < self.preset.limits.together:
+            self.say(f"cut off again and again among time cases: at most {together} of them take turns")
 
+    def _ended(self, record: Record) -> None:
+        with INTERRUPTS.held():
+            self._run.append(record)
+            self._waiting.discard(record.key)
+            self.say(self._progress.line(record))
+
+
+SESSION: pytest.StashKey[Session] = pytest.StashKey()
+"""Where the session of running cases is found in pytest's."""
 
 LIMIT_S = 120.0
 """Far more than the few seconds that it takes: beyond it something hangs, and the run goes on without ceilings."""
@@ -142,12 +169,12 @@ def _ceilings_with(engine: str, device: str) -> dict[str, Any] | None:
 
 
 def _measure_ceilings(sender: Connection, name: str, device: str) -> None:
-    die_with_parent()
+    end_with_parent()
     # What the framework prints while it starts would stand between the run's own lines.
     talk_to(Path(os.devnull))
     # Not at the top: this import brings the framework, which the process that watches must not load.
     from bench import engines  # noqa: PLC0415
 
     engine = engines.create(name)
-    engine.configure(threads=None, device=device, cache=None)
+    engine.configure(threads=None, device=device, cache=None, short_loops=False)
     sender.send(ceilings.to_dict(ceilings.measure(engine, device)))

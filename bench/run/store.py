@@ -1,21 +1,35 @@
 """The folder of a run: what is on disk, and whether this run may go on in it."""
 
 import fcntl
-import json
 import os
-from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from bench.case.cases import Training
+import msgspec
+from msgspec.structs import replace
+
+from bench.case.checked import FaultError, OtherSchemaError
+from bench.case.record import SCHEMA, Record, decode, encode
+from bench.case.run_record import (
+    Ceiling,
+    Git,
+    Invocation,
+    Limits,
+    Machine,
+    OwnSeries,
+    PresetRead,
+    Refused,
+    RunRecord,
+    Turns,
+)
+from bench.case.run_record import decode as decode_run
+from bench.case.run_record import encode as encode_run
 from bench.errors import RunFolderError
 from bench.machine import host as machines
-from bench.plan.planning import Plan, describe
+from bench.plan.planning import Plan
 from bench.plan.presets import Preset, differences
-
-SCHEMA = 1
-"""Version of everything that a run writes; docs/records.md says what it holds and when it changes."""
 
 SERIES_FILE = "series.npz"
 """The user's own series as prepared: its report is rendered from it, without the file that it came from."""
@@ -29,9 +43,9 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.records: dict[str, dict[str, Any]] = {}
+        self.records: dict[str, Record] = {}
         self.torn: list[str] = []
-        self.about: dict[str, Any] = {}
+        self.about: RunRecord
         self.series: Path | None = None
 
     def open(self, preset: Preset, plan: Plan, machine: dict[str, Any], root: Path, command: str) -> None:
@@ -43,28 +57,28 @@ class RunFolder:
             If the folder belongs to another plan or another machine, or is not a run's folder.
         """
         file = self.path / "run.json"
-        fresh = {
-            "schema": SCHEMA,
-            "run": self.path.name,
-            "preset": {
-                "name": preset.name,
-                "path": preset.path.name,
-                "sha256": preset.sha256,
-                "description": preset.description,
-                "settings": preset.settings,
-                "limits": asdict(preset.limits),
-            },
-            **describe(plan),
-            **(
-                {"series": preset.series.prepared.about | {"content": preset.series.prepared.sha256}}
-                if preset.series
-                else {}
+        prepared = preset.series.prepared if preset.series else None
+        fresh = RunRecord(
+            schema=SCHEMA,
+            run=self.path.name,
+            preset=PresetRead(
+                name=preset.name,
+                path=preset.path.name,
+                sha256=preset.sha256,
+                description=preset.description,
+                settings=preset.settings,
+                limits=msgspec.convert(preset.limits, Limits, from_attributes=True),
             ),
-            "machine": machine,
-            "machine_sha256": machines.fixed_sha256(machine),
-            "versions": machines.versions(),
-            "invocations": [],
-        }
+            plan=[job.case for job in plan.jobs],
+            plan_sha256=plan.sha256,
+            family=plan.family,
+            refused=[Refused(case=case, reason=reason) for case, reason in plan.left_out],
+            series=msgspec.convert(prepared.about | {"content": prepared.sha256}, OwnSeries) if prepared else None,
+            machine=msgspec.convert(machine, Machine),
+            machine_sha256=machines.fixed_sha256(machine),
+            versions=machines.versions(),
+            invocations=[],
+        )
         if file.exists():
             self.about = self._check(file, fresh)
         else:
@@ -81,19 +95,20 @@ class RunFolder:
             if not self.series.exists() or not file.exists():  # one without run.json may be of an earlier attempt
                 preset.series.prepared.save(self.series)
         self._read_records()
-        self.about["invocations"].append(
-            {
-                "started": now(),
-                "finished": None,
-                "command": command,
-                "git": machines.git_state(root),
-                "workers": preset.limits.workers or machines.usable_cores(),
-                "load_before": os.getloadavg()[0],
-                "wall_seconds": None,
-                "cases_run": 0,
-            }
+        self._close_killed()
+        self._begin(
+            Invocation(
+                started=now(),
+                finished=None,
+                command=command,
+                git=msgspec.convert(machines.git_state(root), Git | None),
+                workers=preset.limits.workers or machines.usable_cores(),
+                load_before=os.getloadavg()[0],
+                wall_seconds=None,
+                cases_run=0,
+                records_bytes=self._records_bytes(),
+            )
         )
-        self._write_about()
 
     def lock(self) -> None:
         """Keep a second invocation out; the lock goes with this process, however it ends.
@@ -118,15 +133,15 @@ class RunFolder:
         """Name for what was compiled here: code for one machine and one version of a compiler fits no other."""
         versions = machines.versions()
         compilers = [versions[name] for name in ("tensorflow", "jaxlib") if name in versions]
-        return "-".join([self.about["machine_sha256"][:12], *compilers])
+        return "-".join([self.about.machine_sha256[:12], *compilers])
 
-    def append(self, record: dict[str, Any]) -> None:
+    def append(self, record: Record) -> None:
         """Put a record on disk, whole, before anything else happens."""
         path = self.path / "records.jsonl"
         with path.open("ab", buffering=0) as file:
             whole = file.tell()
             try:
-                line = (json.dumps(record, allow_nan=True) + "\n").encode()
+                line = encode(record) + b"\n"
                 while line:
                     line = line[file.write(line) :]
                 os.fsync(file.fileno())
@@ -134,54 +149,106 @@ class RunFolder:
                 # What there is of this record would swallow the next.
                 file.truncate(whole)
                 raise OSError(error.errno, error.strerror, str(path)) from error
-        self.records[record["key"]] = record
-        self.about["invocations"][-1]["cases_run"] += 1
+        self.records[record.key] = record
+        self._amend(cases_run=self.about.invocations[-1].cases_run + 1)
 
     def note_ceilings(self, ceilings: dict[str, Any] | None, engine: str | None) -> None:
         """Note what this machine reached at best when this invocation began, and with which engine.
 
         None and None where no engine of the run brings operations for it.
         """
-        self.about["invocations"][-1] |= {"ceilings": ceilings, "ceilings_engine": engine}
+        self._amend(ceilings=msgspec.convert(ceilings, dict[str, Ceiling] | None), ceilings_engine=engine)
         self._write_about()
 
-    def close(self, wall_seconds: float) -> None:
-        """Note when this invocation ended and how long it took."""
-        self.about["invocations"][-1] |= {"finished": now(), "wall_seconds": wall_seconds}
+    def note_turns(self, together: int) -> None:
+        """Note that time cases begin, and how many take turns."""
+        self._amend(turns=Turns(together=together, time_records=self._time_records()))
         self._write_about()
 
-    def _check(self, file: Path, fresh: dict[str, Any]) -> dict[str, Any]:
-        try:
-            about: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise RunFolderError(f"{file} cannot be read ({error}). Choose another name with RUN=...") from error
+    def together(self, most: int) -> int:
+        """How many time cases take turns: half as many as before each time that twice in a row none came to its end.
+
+        A group's records come when its last member has enough, which is too late where runs are cut off all the time.
+        """
+        before = [one for one in self.about.invocations[:-1] if one.turns]
+        turns = [one.turns for one in before if one.turns]
+        if not turns or before[-1].ended == "done":
+            return most
+        in_vain = takewhile(lambda one: one.time_records == self._time_records(), reversed(turns))
+        last = min(most, turns[-1].together)
+        return max(1, last // 2) if len(list(in_vain)) >= 2 else last
+
+    def _time_records(self) -> int:
+        return sum(record.case.kind == "time" for record in self.records.values())
+
+    def _records_bytes(self) -> int:
+        file = self.path / "records.jsonl"
+        return file.stat().st_size if file.exists() else 0
+
+    def _close_killed(self) -> None:
+        """Say of an invocation that could not say so itself how it ended, and what it had done until then."""
+        if not self.about.invocations:
+            return
+        last = self.about.invocations[-1]
+        if last.finished is not None or last.records_bytes is None:
+            return
+        found: dict[str, Any] = {"ended": "killed"}
+        file = self.path / "records.jsonl"
+        if self._records_bytes() > last.records_bytes:
+            with file.open("rb") as records:
+                records.seek(last.records_bytes)
+                found["cases_run"] = sum(1 for line in records if line.strip())
+            end = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+            found["wall_seconds"] = max(0.0, (end - datetime.fromisoformat(last.started)).total_seconds())
+        self._amend(**found)
+
+    def close(self, wall_seconds: float, ended: str) -> None:
+        """Note when and how this invocation ended, and how long it took."""
+        self._amend(finished=now(), wall_seconds=wall_seconds, ended=ended)
+        self._write_about()
+
+    def _begin(self, invocation: Invocation) -> None:
+        self.about = replace(self.about, invocations=[*self.about.invocations, invocation])
+        self._write_about()
+
+    def _amend(self, **changes: Any) -> None:
+        """Change what is noted of this invocation."""
+        *before, this = self.about.invocations
+        self.about = replace(self.about, invocations=[*before, replace(this, **changes)])
+
+    def _check(self, file: Path, fresh: RunRecord) -> RunRecord:
         remedy = f"Choose another name with RUN=..., or remove {self.path}."
-        if about.get("schema") != SCHEMA:
-            raise RunFolderError(f"{file} has schema {about.get('schema')!r}, this version writes {SCHEMA}. {remedy}")
-        ours, theirs = (one.get("series") or {} for one in (about, fresh))
-        if ours.get("content") != theirs.get("content"):
+        try:
+            about = decode_run(file.read_bytes())
+        except OtherSchemaError as error:
+            raise RunFolderError(f"{file} has {error}, this version writes {SCHEMA}. {remedy}") from error
+        except FaultError as error:
+            raise RunFolderError(f"{file} cannot be read: {error}. {remedy}") from error
+        ours, theirs = about.series, fresh.series
+        if (ours and ours.content) != (theirs and theirs.content):
             raise RunFolderError(
                 f"{self.path} holds another series: {_series_name(ours)}, not {_series_name(theirs)}. {remedy}"
             )
-        if about["plan_sha256"] != fresh["plan_sha256"]:
-            what = differences(about["preset"]["settings"], fresh["preset"]["settings"])
+        if about.plan_sha256 != fresh.plan_sha256:
+            what = differences(about.preset.settings, fresh.preset.settings)
             raise RunFolderError(
-                f"{self.path} belongs to another plan: preset {about['preset']['name']!r} with {len(about['plan'])} "
-                f"cases, not {fresh['preset']['name']!r} with {len(fresh['plan'])}"
+                f"{self.path} belongs to another plan: preset {about.preset.name!r} with {len(about.plan)} "
+                f"cases, not {fresh.preset.name!r} with {len(fresh.plan)}"
                 f"{f' ({what})' if what else ' (or another engine or version)'}. {remedy}"
             )
         changed = [
-            f"{name} was {about['versions'].get(name)} and is {fresh['versions'].get(name)}"
+            f"{name} was {about.versions.get(name)} and is {fresh.versions.get(name)}"
             for name in FRAMEWORKS
-            if about["versions"].get(name) != fresh["versions"].get(name)
+            if about.versions.get(name) != fresh.versions.get(name)
         ]
         if changed:
             raise RunFolderError(f"{self.path} was begun with other versions: {'; '.join(changed)}. {remedy}")
-        if about["machine_sha256"] != fresh["machine_sha256"]:
+        if about.machine_sha256 != fresh.machine_sha256:
+            was, now_is = msgspec.structs.asdict(about.machine), msgspec.structs.asdict(fresh.machine)
             differ = [
-                f"{name} was {about['machine'].get(name)!r} and is {fresh['machine'][name]!r}"
+                f"{name} was {was[name]!r} and is {now_is[name]!r}"
                 for name in machines.FIXED
-                if about["machine"].get(name) != fresh["machine"][name]
+                if was[name] != now_is[name]
             ]
             raise RunFolderError(
                 f"{self.path} belongs to another machine: {'; '.join(differ)}. Figures of two machines are never "
@@ -198,10 +265,17 @@ class RunFolder:
             if not line.strip():
                 continue
             try:
-                record = json.loads(line)
-                self.records[record["key"]] = record
-            except (ValueError, KeyError, TypeError) as error:
+                record = decode(line)
+            except OtherSchemaError as error:
+                raise RunFolderError(
+                    f"{file}, line {number} has {error}, this version writes {SCHEMA}. Choose another name with "
+                    f"RUN=..., or remove {self.path}."
+                ) from error
+            except FaultError as error:
+                # What a report could not use is not done.
                 self.torn.append(f"{file}:{number}: unreadable line skipped ({error}); its case runs again")
+                continue
+            self.records[record.key] = record
         if raw and not raw.endswith(b"\n"):
             # A torn last line would swallow the next record.
             with file.open("ab") as end:
@@ -210,22 +284,15 @@ class RunFolder:
     def _write_about(self) -> None:
         file = self.path / "run.json"
         draft = file.with_suffix(".json.part")
-        with draft.open("w", encoding="utf-8") as stream:
-            json.dump(self.about, stream, indent=1)
+        with draft.open("wb") as stream:
+            stream.write(encode_run(self.about))
             stream.flush()
             os.fsync(stream.fileno())
         draft.replace(file)
 
 
-def _series_name(about: dict[str, Any]) -> str:
-    if not about:
-        return "none of a user's own"
-    return f"{about['column']!r} of {about['file']} ({about['content'][:12]})"
-
-
-def training_dict(training: Training) -> dict[str, Any]:
-    """Training settings as a record holds them."""
-    return asdict(training)
+def _series_name(about: OwnSeries | None) -> str:
+    return f"{about.column!r} of {about.file} ({about.content[:12]})" if about else "none of a user's own"
 
 
 def now() -> str:

@@ -19,7 +19,7 @@ def contender(setting: Setting, replicates: int, updates: int) -> Callable[[], N
     one_core = len(os.sched_getaffinity(0)) == 1
     # A new folder for each process, so that nothing compiled by another is taken over.
     cache = Path(gettempdir()) / f"statebench-speed-{os.getpid()}"
-    engine.configure(threads=1 if one_core else None, device="cpu", cache=cache)
+    engine.configure(threads=1 if one_core else None, device="cpu", cache=cache, short_loops=True)
     inputs, targets = series()
     network = Network(setting.cell, setting.layers, setting.units, 1, 1)
     work = Work(

@@ -6,11 +6,12 @@ from functools import cached_property
 
 import numpy as np
 
+from bench.case.record import Convergence, Record, Replicate
 from bench.case.regimes import REGIMES
 from bench.warnings import Warn
-from reports.collect.grouping import USUAL, Setting, arms_by_setting, body, by_engine, in_order
+from reports.collect.grouping import USUAL, Setting, arms_by_setting, by_engine, in_order
 from reports.collect.read import Run
-from reports.collect.records import Convergence, Record, Replicate, costs_of
+from reports.collect.records import body, costs_of, curve, measured_memory, median_seconds_per_update
 from reports.costs.roofline import count, flops_per_update
 from reports.statistics.intervals import (
     LEVEL,
@@ -87,8 +88,8 @@ class Arm:
     @property
     def budget(self) -> float:
         """Updates that a censored replicate spent, or the most that any spent."""
-        spent = [r.updates[-1] for r in self.convergence.evaluation if r.updates.size]
-        return float(max([*spent, *self.cost], default=0.0))
+        spent = [one.updates[-1] for one in self.convergence.evaluation]
+        return float(max([*spent, *self.cost]))
 
     @property
     def restricted_mean(self) -> float:
@@ -157,13 +158,12 @@ class Comparison:
 
         None where not measured, or where the machine had other work meanwhile: seconds of a core that was shared.
         """
-        if any(str(Warn.BUSY_MACHINE) in arm.record.warnings for arm in (self.a, self.b)):
+        if any(Warn.BUSY_MACHINE in arm.record.warnings for arm in (self.a, self.b)):
             return None
-        a, b = self.a.convergence.median_seconds_per_update, self.b.convergence.median_seconds_per_update
-        if a is None or b is None:
-            return None
-        samples = self.a.convergence.seconds_per_update, self.b.convergence.seconds_per_update
-        return self._judge(a, b, sum(map(relative_variance_of_median, samples)))
+        arms = self.a.convergence, self.b.convergence
+        a, b = map(median_seconds_per_update, arms)
+        variances = [relative_variance_of_median(np.array(arm.seconds_per_update)) for arm in arms]
+        return self._judge(a, b, sum(variances))
 
     @cached_property
     def p(self) -> float:
@@ -195,11 +195,14 @@ def compare(
     Parameters
     ----------
     by_position
-        Pair the k-th replicates instead of equal seeds: for an arm against itself on other seeds.
+        Pair the k-th replicates instead of equal seeds: for an arm against itself on other seeds. Of one record the
+        even replicates are compared with the odd ones.
     target
         Count up to this error, from the curves, instead of each arm's declared one.
     """
     ours, theirs = body(first).evaluation, body(second).evaluation
+    if first is second and by_position:
+        ours, theirs = ours[0::2], theirs[1::2]
     if by_position:
         pairs = list(zip(ours, theirs, strict=False))
     else:
@@ -216,7 +219,7 @@ def compare(
 
 def _arm(record: Record, replicates: list[Replicate], target: float | None) -> Arm:
     if target is not None:
-        return Arm(record, *cost_arrays([(one.updates, one.error) for one in replicates], target))
+        return Arm(record, *cost_arrays(list(map(curve, replicates)), target))
     return Arm(record, *costs_of(replicates))
 
 
@@ -269,19 +272,10 @@ def self_comparisons(run: Run) -> list[Comparison]:
     found = []
     for setting, arms in arms_by_setting(run).items():
         for regime, record in arms.items():
-            other = repeated.get((setting, regime))
-            first, second = (record, other) if other is not None else _halves(record)
-            if len(body(first).evaluation) and len(body(second).evaluation):
-                found.append(compare(setting, first, second, by_position=True))
+            other = repeated.get((setting, regime), record)
+            if other is not record or len(body(record).evaluation) > 1:
+                found.append(compare(setting, record, other, by_position=True))
     return found
-
-
-def _halves(record: Record) -> tuple[Record, Record]:
-    whole = body(record)
-    return (
-        replace(record, convergence=replace(whole, replicates=whole.evaluation[0::2])),
-        replace(record, convergence=replace(whole, replicates=whole.evaluation[1::2])),
-    )
 
 
 @dataclass(frozen=True)
@@ -342,7 +336,7 @@ def _width_arm(run: Run, setting: Setting, by_units: dict[int, Record]) -> Width
         parameters=body(at).parameters if at else None,
         memory_bytes=_memory_at_width(run, setting, at) if at else None,
         counted_bytes=counted.total if counted else None,
-        seconds_per_update=body(at).median_seconds_per_update if at else None,
+        seconds_per_update=median_seconds_per_update(body(at)) if at else None,
     )
 
 
@@ -355,5 +349,4 @@ def _memory_at_width(run: Run, setting: Setting, record: Record) -> int | None:
         if one.case.regime == record.case.regime and replace(Setting.of(one.case), kernel=wanted.kernel) == wanted
     ]
     same.sort(key=lambda one: one.case.kernel != wanted.kernel)
-    peak = same[0].body.get("allocator_peak_bytes") if same else None
-    return None if peak is None else int(peak)
+    return measured_memory(same[0]).allocator_peak_bytes if same else None

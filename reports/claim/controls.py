@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from reports.claim.arms import CONTROLS, Arm, Comparison, compare
-from reports.collect.grouping import Arms, Setting, arms_by_setting, body, by_engine, engine_by_engine
+from reports.collect.grouping import Arms, Setting, arms_by_setting, by_engine, engine_by_engine
 from reports.collect.read import Run
+from reports.collect.records import body, floats, last_errors, lowest_error
 from reports.formatting import count, listing, low_to_high
 from reports.statistics.intervals import LEVEL, Ratio, geometric_ratio
 from reports.statistics.verdict import FEWER, MORE, Judgement, fewer_and_more, holm
@@ -117,14 +118,10 @@ def predicted_otherwise(run: Run) -> list[Otherwise]:
             if regime not in arms:
                 continue
             convergence = body(arms[regime])
-            ways = {
-                way: np.array([np.nan if v is None else v for v in values], dtype=float)
-                for way, values in (convergence.fields.get("evaluated_otherwise") or {}).items()
-                if values
-            }
+            ways = {way: floats(values) for way, values in convergence.evaluated_otherwise.items()}
             decided = ways.pop(convergence.predicts, None)
             if decided is None:
-                decided = convergence.last_errors
+                decided = last_errors(convergence)
             for way, errors in ways.items():
                 if errors.shape != decided.shape or not np.isfinite(errors).any():
                     continue
@@ -242,10 +239,7 @@ def _beats(first: Comparison, second: Comparison) -> bool:
 
 
 def _finding(regime: str, beats: list[tuple[Comparison, Comparison]], tried: int, *, declared: bool) -> Finding:
-    steps = [
-        tuple(int(arm.convergence.fields.get("steps_per_prediction") or 0) for arm in (first.a, first.b))
-        for first, _ in beats
-    ]
+    steps = [tuple(arm.convergence.steps_per_prediction for arm in (first.a, first.b)) for first, _ in beats]
     errors = [_lowest_errors(first.a, (first.b, second.a)) for first, second in beats]
     return Finding(
         regime=regime,
@@ -263,10 +257,10 @@ def _finding(regime: str, beats: list[tuple[Comparison, Comparison]], tried: int
 
 
 def _lowest_errors(control: Arm, arms: tuple[Arm, Arm]) -> Ratio | None:
-    if any(arm.record.training.get("stop") != "budget" for arm in (control, *arms)):
+    if any(arm.record.training.stop != "budget" for arm in (control, *arms)):
         return None
     lowest = [
-        {r.seed: low for r in arm.convergence.evaluation if (low := r.lowest_error) is not None}
+        {r.seed: low for r in arm.convergence.evaluation if (low := lowest_error(r)) is not None}
         for arm in (control, *arms)
     ]
     seeds = sorted(set.intersection(*(set(one) for one in lowest)))
@@ -311,7 +305,7 @@ class LongerWindow:
     def steps_per_prediction(self) -> tuple[int, int]:
         """Steps that one prediction costs: carried, and from the long window."""
         arms = self.comparison.a, self.comparison.b
-        carried, long = (int(arm.convergence.fields["steps_per_prediction"]) for arm in arms)
+        carried, long = (arm.convergence.steps_per_prediction for arm in arms)
         return carried, long
 
 

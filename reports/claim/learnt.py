@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy import special
 
-from reports.collect.grouping import body
-from reports.collect.records import Record
+from bench.case.record import Record
+from reports.collect.records import body
 from reports.statistics.intervals import FloatArray
 from reports.statistics.verdict import ALPHA
 
@@ -59,10 +58,10 @@ class Learnt:
 
 def learnt(records: Sequence[Record]) -> Learnt | None:
     """Compare arms of one task with simple predictions; None where the records do not hold errors target by target."""
-    tested = [record for record in records if _scored(record).get("squared_errors")]
+    tested = [record for record in records if body(record).scored.squared_errors]
     if not tested:
         return None
-    simple = {name: np.array(errors) for name, errors in _scored(tested[0])["simple"].items()}
+    simple = {name: np.array(errors) for name, errors in body(tested[0]).scored.simple.items()}
     p_values = [max(p_of_less(_errors(record), one) for one in simple.values()) for record in tested]
     order = np.argsort(p_values)
     shown = []
@@ -88,10 +87,5 @@ def p_of_less(errors: FloatArray, others: FloatArray) -> float:
     return float(special.stdtr(len(means) - 1, means.mean() / (spread / np.sqrt(len(means)))))
 
 
-def _scored(record: Record) -> dict[str, Any]:
-    scored: dict[str, Any] = body(record).fields.get("scored") or {}
-    return scored
-
-
 def _errors(record: Record) -> FloatArray:
-    return np.array(_scored(record)["squared_errors"], dtype=float)
+    return np.array(body(record).scored.squared_errors, dtype=float)

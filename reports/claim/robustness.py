@@ -4,15 +4,15 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
+from bench.case.record import Convergence, Record, Replicate, Scored
 from bench.case.regimes import REGIMES
 from reports.claim.arms import Comparison, compare
-from reports.collect.grouping import Arms, Setting, arms_by_setting, body, in_order
+from reports.collect.grouping import Arms, Setting, arms_by_setting, in_order
 from reports.collect.read import Run
-from reports.collect.records import Convergence, Record, Replicate, costs_of
+from reports.collect.records import body, costs_of, curve, last_errors, lowest_error
 from reports.costs.contrasts import Contrasts
 from reports.formatting import count, listing, low_to_high, percent
 from reports.statistics.intervals import cost_arrays, expected_running_time, ladder, rounding_variance
@@ -48,10 +48,10 @@ def sensitivity(comparison: Comparison) -> Sensitivity:
     trainings get to.
     """
     arms = (comparison.a.convergence, comparison.b.convergence)
-    stops = {record.training.get("stop") for record in (comparison.a.record, comparison.b.record)}
+    stops = {record.training.stop for record in (comparison.a.record, comparison.b.record)}
     if stops != {"budget"}:
         return Sensitivity(comparison.setting, why_not="training stopped at the target, so no curve shows the rest")
-    trivial = arms[0].level("trivial")
+    trivial = arms[0].trivial
     if trivial is None:
         return Sensitivity(comparison.setting, why_not="the task states no trivial error")
     shared = {one.seed for one in arms[0].evaluation} & {one.seed for one in arms[1].evaluation}
@@ -60,7 +60,7 @@ def sensitivity(comparison: Comparison) -> Sensitivity:
     if not 0 < best < trivial:
         return Sensitivity(comparison.setting, why_not="no arm got below the trivial error")
     targets = ladder(best, trivial)
-    curves = [[(one.updates, one.error) for one in arm.evaluation if one.seed in shared] for arm in arms]
+    curves = [[curve(one) for one in arm.evaluation if one.seed in shared] for arm in arms]
     judgements = []
     for target in targets:
         costs = [cost_arrays(curve, target) for curve in curves]
@@ -70,7 +70,7 @@ def sensitivity(comparison: Comparison) -> Sensitivity:
 
 
 def _median_of_lowest(arm: Convergence, seeds: set[int]) -> float:
-    lowest = [low for one in arm.evaluation if one.seed in seeds and (low := one.lowest_error) is not None]
+    lowest = [low for one in arm.evaluation if one.seed in seeds and (low := lowest_error(one)) is not None]
     return float(np.median(lowest)) if lowest else float("nan")
 
 
@@ -130,7 +130,7 @@ def same_arms(run: Run) -> list[SameArm]:
             if one.same_target and one.a.n:
                 alike = (one.a.cost == one.b.cost) & one.a.reached & one.b.reached
                 reached = int((one.a.reached | one.b.reached).sum())
-                rates = [float(body(by_name[name]).fields.get("chosen_rate") or "nan") for name in (other, first)]
+                rates = [body(by_name[name]).chosen_rate for name in (other, first)]
                 two = rates[0], rates[1]
                 rows.append(SameArm(setting, regime, other, first, one, reached, int(alike.sum()), two))
     return rows
@@ -221,8 +221,8 @@ def _rates_of(record: Record) -> Rates:
     return Rates(
         setting=Setting.of(record.case),
         regime=record.case.regime,
-        chosen=float(convergence.fields.get("chosen_rate") or np.nan),
-        at_edge=bool(convergence.fields.get("rate_at_edge")),
+        chosen=convergence.chosen_rate,
+        at_edge=convergence.rate_at_edge,
         grid=tuple(_rate_at(rate, replicates) for rate, replicates in sorted(tuning.items())),
     )
 
@@ -271,20 +271,18 @@ def floor_checks(run: Run) -> list[FloorCheck]:
     found = []
     for record in run.of_kind("convergence"):
         convergence = body(record)
-        floor = convergence.level("optimum" if REGIMES[record.case.regime].carried else "stateless_floor")
-        last = convergence.last_errors
+        floor = convergence.optimum if REGIMES[record.case.regime].carried else convergence.stateless_floor
+        last = last_errors(convergence)
         last = last[np.isfinite(last)]
         # What is injected tells of rows before the window.
         if REGIMES[record.case.regime].injected or not floor or not last.size:
             continue
-        margin = STANDARD_ERRORS * _relative_standard_error(convergence.fields.get("scored") or {})
+        margin = STANDARD_ERRORS * _relative_standard_error(convergence.scored)
         if margin < 1:
             found.append(FloorCheck(record.key, float(np.median(last)), floor, margin))
     return found
 
 
-def _relative_standard_error(scored: dict[str, Any]) -> float:
-    stated = scored.get("relative_standard_error")
-    if stated is not None and math.isfinite(stated):
-        return float(stated)
-    return math.sqrt(2 / scored["count"]) if scored.get("count") else math.inf
+def _relative_standard_error(scored: Scored) -> float:
+    stated = scored.relative_standard_error
+    return math.sqrt(2 / scored.count) if stated is None else stated

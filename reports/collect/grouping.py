@@ -7,9 +7,9 @@ from functools import cache
 from typing import Any, Self, TypeVar
 
 from bench.case.cases import Case
+from bench.case.record import Record
 from bench.engines import ENGINES
 from reports.collect.read import Run
-from reports.collect.records import Convergence, Record
 
 CELL_NAMES = {
     "lstm": "LSTM",
@@ -131,12 +131,9 @@ def about_task(name: str, dial: int) -> dict[str, Any]:
         return {}
 
 
-def case_name(case: dict[str, Any] | str) -> str:
+def case_name(case: Case) -> str:
     """Short name of a case that run.json describes, its repetition left out."""
-    if isinstance(case, str):
-        return case
-    known = Case.from_dict(case)
-    return f"{known.kind} {Setting.of(known).label} {known.regime} {known.kernel}"
+    return f"{case.kind} {Setting.of(case).label} {case.regime} {case.kernel}"
 
 
 Arms = dict[str, Record]
@@ -149,12 +146,6 @@ def arms_by_setting(run: Run, repetition: int = 0) -> dict[Setting, Arms]:
         if record.case.repetition == repetition:
             found[Setting.of(record.case)][record.case.regime] = record
     return dict(sorted(found.items()))
-
-
-def body(record: Record) -> Convergence:
-    """Return the convergence part of a record that has one."""
-    assert record.convergence is not None, record.key
-    return record.convergence
 
 
 T = TypeVar("T")

@@ -3,24 +3,22 @@
 What the run itself spent is here as well.
 """
 
-import json
 import lzma
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import tasks
 from bench.case.cases import Case
+from bench.case.checked import FaultError, OtherSchemaError
+from bench.case.record import SCHEMA, Record, decode
+from bench.case.run_record import Invocation, Machine, OwnSeries, Refused, RunRecord
+from bench.case.run_record import decode as decode_run
 from bench.run.store import SERIES_FILE
-from reports.collect.records import Record
 from tasks.csv_series.series import CsvSeries, Prepared
 from tasks.task import TaskError
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-SCHEMA = 1
 RECORDS, COMPRESSED = "records.jsonl", "records.jsonl.xz"
 
 
@@ -47,7 +45,7 @@ class Run:
     Attributes
     ----------
     about
-        run.json; {} where it is missing or torn.
+        run.json; None where it is missing.
     records
         One a key, the last written wins.
     unreadable, repeated
@@ -55,21 +53,50 @@ class Run:
     """
 
     folder: Path
-    about: dict[str, Any]
+    about: RunRecord | None
     records: tuple[Record, ...]
     unreadable: tuple[Problem, ...] = ()
     repeated: tuple[Problem, ...] = ()
-    plan: tuple[Case, ...] = field(default=())
 
     @property
     def name(self) -> str:
         """Name of the run."""
-        return str(self.about.get("run") or self.folder.name)
+        return self.about.run if self.about else self.folder.resolve().name
 
     @property
     def family(self) -> tuple[tuple[str, str], ...]:
         """Keys (stateful, stateless) of the comparisons declared before the run; () where run.json names none."""
-        return tuple((str(stateful), str(stateless)) for stateful, stateless in self.about.get("family") or ())
+        return tuple(self.about.family) if self.about else ()
+
+    @property
+    def plan(self) -> list[Case]:
+        """Every case that was planned."""
+        return self.about.plan if self.about else []
+
+    @property
+    def refused(self) -> list[Refused]:
+        """Combinations that were left out on purpose."""
+        return self.about.refused if self.about else []
+
+    @property
+    def invocations(self) -> list[Invocation]:
+        """Each time that the run was started."""
+        return self.about.invocations if self.about else []
+
+    @property
+    def series(self) -> OwnSeries | None:
+        """The user's own series that it is about."""
+        return self.about.series if self.about else None
+
+    @property
+    def machine(self) -> Machine | None:
+        """Where it ran."""
+        return self.about.machine if self.about else None
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of what was installed."""
+        return self.about.versions if self.about else {}
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -81,21 +108,6 @@ class Run:
         """Return the records of one kind that ended well, in order of key."""
         return sorted((r for r in self.records if r.case.kind == kind and r.body), key=lambda r: r.key)
 
-    def frame(self, kind: str) -> "pd.DataFrame":
-        """One row a record of that kind: the case's fields, the outcome, and the body's plain values."""
-        import pandas as pd  # noqa: PLC0415  (rendering needs no frame, and the import takes half a second)
-
-        plain = (int, float, str, bool, type(None))
-        return pd.DataFrame(
-            [
-                r.case.to_dict()
-                | {"outcome": r.outcome}
-                | {name: value for name, value in r.body.items() if isinstance(value, plain)}
-                for r in self.records
-                if r.case.kind == kind
-            ]
-        )
-
 
 def read(folder: Path) -> Run:
     """Read a run.
@@ -103,48 +115,47 @@ def read(folder: Path) -> Run:
     Raises
     ------
     RunNotReadableError
-        If the folder holds no records, or records of another schema.
+        If the folder holds no records, records of another schema, or a run.json that cannot be.
     """
-    records_file = folder / RECORDS
     problems: list[Problem] = []
     repeated: list[Problem] = []
-    about = _read_about(folder / "run.json", problems)
+    about = _read_about(folder, problems)
     records: dict[str, Record] = {}
     for number, line in enumerate(lines(folder), start=1):
         if not line.strip():
             continue
         try:
-            values = json.loads(line.decode("utf-8"))
-            if not isinstance(values, dict):
-                raise TypeError(f"a {type(values).__name__} where a record was expected")  # noqa: TRY301
-            _check_schema(values, records_file, number)
-            record = Record.from_dict(values)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            problems.append(Problem(records_file.name, number, _why(error)))
+            record = decode(line)
+        except OtherSchemaError as error:
+            raise RunNotReadableError(_other_schema(folder / RECORDS, number, error)) from error
+        except FaultError as error:
+            problems.append(Problem(RECORDS, number, f"{error}; left out, and its case runs again if the run goes on"))
             continue
         if record.key in records:
-            repeated.append(Problem(records_file.name, number, f"{record.key} again; this line is used"))
+            repeated.append(Problem(RECORDS, number, f"{record.key} again; this line is used"))
         records[record.key] = record
     _know_own_series(folder / SERIES_FILE, problems)
-    return Run(folder, about, tuple(records.values()), tuple(problems), tuple(repeated), _plan(about))
+    return Run(folder, about, tuple(records.values()), tuple(problems), tuple(repeated))
 
 
-def lines(folder: Path) -> list[bytes]:
-    """Return the lines of a run's records, plain or compressed.
+def lines(folder: Path) -> Iterator[bytes]:
+    """The lines of a run's records, plain or compressed, one at a time.
 
     Raises
     ------
     RunNotReadableError
         If the folder holds neither, or what is compressed cannot be read.
     """
-    if (folder / RECORDS).is_file():
-        return (folder / RECORDS).read_bytes().split(b"\n")
+    plain, compressed = folder / RECORDS, folder / COMPRESSED
     try:
-        return lzma.decompress((folder / COMPRESSED).read_bytes()).split(b"\n")
-    except OSError as error:
+        with plain.open("rb") if plain.is_file() else lzma.open(compressed) as file:
+            yield from file
+    except FileNotFoundError as error:
         raise RunNotReadableError(_no_run(folder)) from error
-    except lzma.LZMAError as error:
-        raise RunNotReadableError(f"{folder / COMPRESSED} is torn: {error}. Copy it again.") from error
+    except (lzma.LZMAError, EOFError) as error:
+        raise RunNotReadableError(f"{compressed} is torn: {error}. Copy it again.") from error
+    except OSError as error:
+        raise RunNotReadableError(f"the records of {folder} cannot be read: {error}") from error
 
 
 def _know_own_series(file: Path, problems: list[Problem]) -> None:
@@ -156,42 +167,29 @@ def _know_own_series(file: Path, problems: list[Problem]) -> None:
             problems.append(Problem(file.name, 0, str(error)))
 
 
-def _read_about(file: Path, problems: list[Problem]) -> dict[str, Any]:
+def _read_about(folder: Path, problems: list[Problem]) -> RunRecord | None:
+    file = folder / "run.json"
     try:
-        about = json.loads(file.read_text(encoding="utf-8"))
+        return decode_run(file.read_bytes())
     except FileNotFoundError:
         problems.append(Problem(file.name, 0, "missing, so plan, machine and versions are unknown"))
-        return {}
-    except ValueError as error:
-        problems.append(Problem(file.name, getattr(error, "lineno", 0), _why(error)))
-        return {}
-    if not isinstance(about, dict):
-        problems.append(Problem(file.name, 1, f"a {type(about).__name__} where an object was expected"))
-        return {}
-    _check_schema(about, file, 1)
-    return about
-
-
-def _check_schema(values: dict[str, Any], file: Path, line: int) -> None:
-    if values.get("schema") != SCHEMA:
+        return None
+    except OSError as error:
+        raise RunNotReadableError(f"{file} cannot be read: {error}") from error
+    except OtherSchemaError as error:
+        raise RunNotReadableError(_other_schema(file, 1, error)) from error
+    except FaultError as error:
         raise RunNotReadableError(
-            f"{file}, line {line}: schema {values.get('schema')!r}, but this version reads {SCHEMA} only. "
-            "Render the run with the version that wrote it (run.json: versions), or run it again."
-        )
+            f"{file}: {error}. What was declared before the run stands there, and verdicts rest on it: restore "
+            "the file, or remove it to have the records rendered without it."
+        ) from error
 
 
-def _plan(about: dict[str, Any]) -> tuple[Case, ...]:
-    return tuple(Case.from_dict(one) for one in about.get("plan") or ())
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, UnicodeDecodeError):
-        return f"no UTF-8 text (byte {error.start})"
-    if isinstance(error, json.JSONDecodeError):
-        return f"no whole JSON object ({error.msg.lower()}, column {error.colno}); perhaps cut off in writing"
-    if isinstance(error, KeyError):
-        return f"field {error.args[0]!r} is missing"
-    return str(error)
+def _other_schema(file: Path, line: int, error: OtherSchemaError) -> str:
+    return (
+        f"{file}, line {line}: {error}, but this version reads {SCHEMA} only. "
+        "Render the run with the version that wrote it (run.json: versions), or run it again."
+    )
 
 
 def _no_run(folder: Path) -> str:
@@ -255,20 +253,18 @@ class Effort:
 
 def effort(run: Run) -> Effort:
     """Sum what the records and the invocations say."""
-    invocations: list[dict[str, Any]] = run.about.get("invocations") or []
-    walls = [wall for wall in map(_wall, invocations) if wall is not None]
-    commands = [_text(one.get("command")) for one in invocations]
+    walls = [wall for wall in map(_wall, run.invocations) if wall is not None]
     return Effort(
         trainings=sum(len(r.convergence.replicates) for r in run.records if r.convergence is not None),
         cases=len(run.records),
         wall_seconds=sum(walls) if walls else None,
-        process_seconds=sum(r.seconds.get("total", 0.0) for r in run.records),
+        process_seconds=sum(r.seconds.total for r in run.records),
         by_stage={
-            stage: sum(r.seconds.get(stage, 0.0) for r in run.records if stage not in _stages_measured(r))
+            stage: sum(getattr(r.seconds, stage) or 0.0 for r in run.records if stage not in _stages_measured(r))
             for stage in STAGES
         },
         measuring_seconds=sum(map(_measuring, run.records)),
-        commands=tuple(dict.fromkeys(filter(None, commands))),
+        commands=tuple(dict.fromkeys(one.command for one in run.invocations if one.command)),
     )
 
 
@@ -278,18 +274,11 @@ def _stages_measured(record: Record) -> tuple[str, ...]:
 
 
 def _measuring(record: Record) -> float:
-    return sum(record.seconds.get(stage, 0.0) for stage in _stages_measured(record))
+    return sum(getattr(record.seconds, stage) or 0.0 for stage in _stages_measured(record))
 
 
-def _wall(invocation: dict[str, Any]) -> float | None:
-    if invocation.get("wall_seconds") is not None:
-        return float(invocation["wall_seconds"])
-    try:
-        start, end = (datetime.fromisoformat(invocation[name]) for name in ("started", "finished"))
-    except (KeyError, TypeError, ValueError):
-        return None
+def _wall(invocation: Invocation) -> float | None:
+    if invocation.wall_seconds is not None or invocation.finished is None:
+        return invocation.wall_seconds
+    start, end = (datetime.fromisoformat(time) for time in (invocation.started, invocation.finished))
     return (end - start).total_seconds()
-
-
-def _text(command: Any) -> str:
-    return " ".join(map(str, command)) if isinstance(command, list) else str(command or "")

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 
+from bench.case.record import Record
 from reports.collect.grouping import in_order
 from reports.collect.read import Run
-from reports.collect.records import Record
 from reports.costs.contrasts import (
     ALLOCATED,
     COMPILE,

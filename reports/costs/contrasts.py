@@ -125,7 +125,7 @@ def _pairs(measured: list[Timing]) -> Iterator[tuple[str, Timing, Timing]]:
 
 def _behind_fit(one: Timing) -> tuple[str, str]:
     """What Keras chose for `fit`, as its graph tells: on a GPU cuDNN or XLA, to which the plain loop is no equal."""
-    evidence = one.body.get("evidence") or {}
+    evidence = one.body.evidence
     if evidence.get("CudnnRNNV3"):
         return "fit / cuDNN", "cudnn"
     return ("fit / XLA loop", "xla") if evidence.get("XlaMustCompile") else ("fit / loop", "loop")
@@ -150,8 +150,7 @@ def _by_engine(pair: EnginePair) -> Callable[[Setting, str], Which | None]:
 
 def _equals(lstm: Timing, gru: Timing) -> bool:
     same = replace(gru.setting, cell="lstm", units=lstm.setting.units) == lstm.setting and gru.regime == lstm.regime
-    parameters = [one.body.get("parameters") for one in (gru, lstm)]
-    return bool(same and all(parameters)) and abs(parameters[0] / parameters[1] - 1) <= EQUAL_PARAMETERS  # type: ignore[operator]
+    return same and abs(gru.body.parameters / lstm.body.parameters - 1) <= EQUAL_PARAMETERS
 
 
 AIM = 0.02

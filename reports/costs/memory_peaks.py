@@ -102,7 +102,7 @@ def memories(run: Run) -> list[Memory]:
         Memory(
             *which,
             peak={
-                name: max((int(r.body[name]) for r in records if r.body.get(name) is not None), default=None)
+                name: max((peak for r in records if (peak := getattr(r.memory, name)) is not None), default=None)
                 for name in (*MEMORY_FIELDS, "resident_before_bytes")
             },
             processes=len(records),

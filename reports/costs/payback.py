@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from reports.collect.grouping import Setting, arms_by_setting, body
+from reports.collect.grouping import Setting, arms_by_setting
 from reports.collect.read import Run
-from reports.collect.records import costs_of
+from reports.collect.records import body, costs_of, timed
 from reports.costs.contrasts import Contrast, Contrasts
 from reports.costs.timings import Blocks, Timing, log_ratios, middle
 from reports.statistics.intervals import (
@@ -144,7 +144,7 @@ def to_target(run: Run, measured: list[Timing]) -> list[ToTarget]:
     rows = []
     for one in measured:
         record = arms.get((_anything(one.setting), one.regime))
-        if record is None or not body(record).evaluation:
+        if record is None:
             continue
         convergence = body(record)
         cost, reached = costs_of(convergence.evaluation)
@@ -180,20 +180,20 @@ def whole_trainings(measured: list[Timing]) -> list[WholeTraining]:
     rows = []
     for one in measured:
         for record in one.records:
-            whole = record.body.get("whole")
-            if not whole:
+            whole = timed(record).whole
+            if whole is None:
                 continue
             repetition = record.case.repetition
-            product = whole["updates"] * one.by_process[repetition] + one.compiling.get(repetition, 0.0)
+            product = whole.updates * one.by_process[repetition] + one.compiling.get(repetition, 0.0)
             rows.append(
                 WholeTraining(
                     one,
                     repetition,
-                    int(whole["updates"]),
-                    bool(whole["reached"]),
-                    float(whole["seconds"]),
+                    whole.updates,
+                    whole.reached,
+                    whole.seconds,
                     product,
-                    float(whole["evaluate_seconds"]),
+                    whole.evaluate_seconds,
                 )
             )
     return rows

@@ -9,12 +9,13 @@ architectures", Communications of the ACM 52 (2009) 65-76.
 import math
 import statistics
 from dataclasses import dataclass
-from typing import Any
 
 from bench.case.cases import Case
-from reports.collect.grouping import CELL_NAMES, body
+from bench.case.record import Convergence, Record
+from bench.case.run_record import Ceiling
+from reports.collect.grouping import CELL_NAMES
 from reports.collect.read import Run
-from reports.collect.records import Record
+from reports.collect.records import body
 from reports.costs.timings import Timing, middle
 
 GATES = {"lstm": 4, "gru": 3, "gru_reset_before": 3, "simple_rnn": 1}
@@ -66,13 +67,12 @@ def flops_per_update(record: Record) -> float | None:
     """
     case, convergence = record.case, body(record)
     inputs = features(case.cell, case.layers, case.units, convergence.parameters)
-    targets = convergence.fields.get("targets_per_update")
-    if inputs is None or targets is None:
+    if inputs is None:
         return None
     gates, units = GATES[case.cell], case.units
     steps = convergence.cell_steps_per_update / case.layers
     products = sum(2 * gates * units * (below + units) for below in _below(case, inputs))
-    return 3.0 * (steps * products + float(targets) * 2 * units * OUTPUTS)
+    return 3.0 * (steps * products + float(convergence.targets_per_update) * 2 * units * OUTPUTS)
 
 
 @dataclass(frozen=True)
@@ -133,17 +133,14 @@ class Count:
 
 def count(record: Record) -> Count | None:
     """Count for a time or memory record; None where its shape is not known."""
-    case, parameters = record.case, record.body.get("parameters")
-    if case.cell not in GATES or case.dtype not in BYTES or parameters is None:
+    case, found = record.case, record.body
+    if case.cell not in GATES or case.dtype not in BYTES or found is None:
         return None
-    inputs = record.body.get("features") or features(case.cell, case.layers, case.units, int(parameters))
-    return None if inputs is None else _count(case, int(parameters), int(inputs), _steps(record))
-
-
-def _steps(record: Record) -> int:
-    """Steps of a window as it is processed, a burn-in included."""
-    cell_steps, case = record.body.get("cell_steps_per_update"), record.case
-    return int(cell_steps) // (case.batch_size * case.layers) if cell_steps else case.window
+    told = None if isinstance(found, Convergence) else found.features
+    inputs = told or features(case.cell, case.layers, case.units, found.parameters)
+    # Steps of a window as it is processed, a burn-in included.
+    steps = found.cell_steps_per_update // (case.batch_size * case.layers)
+    return None if inputs is None else _count(case, found.parameters, inputs, steps)
 
 
 def _count(case: Case, parameters: int, inputs: int, steps: int) -> Count:
@@ -218,12 +215,12 @@ class Ceilings:
     bandwidth: float
     operation: float
     cores: int
-    rows: tuple[dict[str, Any], ...]
+    rows: tuple[Ceiling, ...]
     engine: str | None = None
 
     def usual(self, dtype: str) -> float:
         """Usual rate of a large product over its best; nan where neither was measured."""
-        found = [row["median"] / row["best"] for row in self.rows if row["name"] == PRODUCT.format(dtype)]
+        found = [row.median / row.best for row in self.rows if row.name == PRODUCT.format(dtype)]
         return float(found[0]) if found else math.nan
 
 
@@ -260,26 +257,26 @@ class Point:
 
 def ceilings(run: Run) -> Ceilings | None:
     """The best of each over the invocations of a run that timed; None where none measured them."""
-    told = [one for one in run.about.get("invocations") or [] if one.get("ceilings")]
+    told = [one for one in run.invocations if one.ceilings]
     if not told:
         return None
-    measured = [one["ceilings"] for one in told]
+    measured = [one.ceilings or {} for one in told]
     rows = []
     for name in dict.fromkeys(name for one in measured for name in one):
         every = [one[name] for one in measured if name in one]
-        best = min if every[0]["unit"] == "s" else max
-        usual = statistics.median(one["median"] for one in every)
-        rows.append(every[0] | {"best": best(one["best"] for one in every), "median": usual})
-    by_name = {row["name"]: float(row["best"]) for row in rows}
+        best = min if every[0].unit == "s" else max
+        usual = statistics.median(one.median for one in every)
+        rows.append(Ceiling(name=name, unit=every[0].unit, best=best(one.best for one in every), median=usual))
+    by_name = {row.name: row.best for row in rows}
     return Ceilings(
         products={
             d: by_name[PRODUCT.format(d)] for d in ("float32", "float64", "bfloat16") if PRODUCT.format(d) in by_name
         },
         bandwidth=by_name.get(MEMORY, math.nan),
         operation=by_name.get(OPERATION, math.nan),
-        cores=len((run.about.get("machine") or {}).get("affinity") or [0]),
+        cores=len(run.machine.affinity) if run.machine else 1,
         rows=tuple(rows),
-        engine=told[0].get("ceilings_engine"),
+        engine=told[0].ceilings_engine,
     )
 
 
@@ -306,8 +303,8 @@ def _point(one: Timing, limits: Ceilings) -> Point | None:
 
 def _operations(one: Timing) -> float | None:
     """Operations that an update must start one by one; None where a compiler made few kernels of them."""
-    evidence, body = one.body.get("evidence") or {}, one.body
+    evidence = one.body.evidence
     if evidence.get("XlaMustCompile") or "ops an update" not in evidence or one.setting.kernel == "cudnn":
         return None
-    steps = body["cell_steps_per_update"] / (one.setting.batch_size * one.setting.layers)
+    steps = one.body.cell_steps_per_update / (one.setting.batch_size * one.setting.layers)
     return float(evidence["ops an update"] + evidence.get("ops a step", 0) * steps)

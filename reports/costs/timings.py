@@ -7,9 +7,11 @@ from typing import Any, Self
 
 import numpy as np
 
+from bench.case import record as recorded
+from bench.case.record import Record
 from reports.collect.grouping import Setting
 from reports.collect.read import Run
-from reports.collect.records import Record
+from reports.collect.records import timed
 from reports.statistics.intervals import FloatArray
 
 
@@ -32,9 +34,18 @@ class Blocks:
     seconds: FloatArray
 
     @classmethod
-    def of(cls, record: Record, part: Mapping[str, Any], name: str) -> Self:
-        """Read a list of samples of a time record, whose `part` also says how many were left out before."""
-        return cls(record.body.get("group"), int(part.get("warm_up_blocks") or 0), np.array(part[name], dtype=float))
+    def of_updates(cls, record: Record) -> Self:
+        """Read the samples of a time record."""
+        part = timed(record)
+        return cls(part.group, part.warm_up_blocks, np.array(part.seconds_per_update, dtype=float))
+
+    @classmethod
+    def of_passes(cls, record: Record) -> Self | None:
+        """Read those of its forward passes; None where there were none."""
+        group, part = timed(record).group, timed(record).inference
+        if part is None:
+            return None
+        return cls(group, part.warm_up_blocks, np.array(part.seconds_per_call, dtype=float))
 
     @property
     def median(self) -> float:
@@ -144,14 +155,14 @@ class Timing:
         return f"{self.setting.label} {self.regime} {self.setting.kernel}"
 
     @property
-    def body(self) -> dict[str, Any]:
+    def body(self) -> recorded.Timing:
         """What the first process recorded, for what is the same in all."""
-        return self.records[0].body if self.records else {}
+        return timed(self.records[0])
 
     @property
     def kernels_seen(self) -> tuple[str, ...]:
-        """Kernels that ran; () in records that do not tell."""
-        return tuple(sorted({str(r.body["kernel_seen"]) for r in self.records if r.body.get("kernel_seen")}))
+        """Kernels that ran."""
+        return tuple(sorted({timed(one).kernel_seen for one in self.records}))
 
 
 def middle(values: ByProcess) -> float:
@@ -160,8 +171,8 @@ def middle(values: ByProcess) -> float:
 
 
 def ran_as_asked(record: Record) -> bool:
-    """Whether the kernel that was seen is the one of the case; true for records that saw none."""
-    return record.body.get("kernel_seen") in (None, record.case.kernel)
+    """Whether the kernel that was seen is the one of the case."""
+    return record.body is not None and record.body.kernel_seen == record.case.kernel
 
 
 def timings(run: Run) -> list[Timing]:
@@ -178,18 +189,14 @@ def grouped(run: Run, kind: str) -> dict[Which, list[Record]]:
     """Records of a kind that ran as asked, by setting and regime, in order of repetition."""
     groups: defaultdict[Which, list[Record]] = defaultdict(list)
     for record in run.of_kind(kind):
-        if ran_as_asked(record) and (kind != "time" or record.body.get("seconds_per_update")):
+        if ran_as_asked(record):
             groups[Setting.of(record.case), record.case.regime].append(record)
     return {which: sorted(groups[which], key=lambda r: r.case.repetition) for which in sorted(groups)}
 
 
 def _timing(which: Which, records: list[Record]) -> Timing:
-    blocks = {r.case.repetition: Blocks.of(r, r.body, "seconds_per_update") for r in records}
-    passes = {
-        r.case.repetition: Blocks.of(r, r.body["inference"], "seconds_per_call")
-        for r in records
-        if r.body.get("inference")
-    }
+    blocks = {one.case.repetition: Blocks.of_updates(one) for one in records}
+    passes = {one.case.repetition: here for one in records if (here := Blocks.of_passes(one)) is not None}
     together = np.concatenate([one.seconds for one in blocks.values()])
     low, high = (float(q) for q in np.quantile(together, (0.25, 0.75)))
     by_process = {key: one.median for key, one in blocks.items()}
@@ -201,17 +208,16 @@ def _timing(which: Which, records: list[Record]) -> Timing:
         samples=together.size,
         by_process=by_process,
         inference={key: one.median for key, one in passes.items()},
-        compiling=_by_process(records, "compile_seconds"),
-        overhead=_by_process(records, "overhead_seconds_per_update"),
+        compiling={one.case.repetition: timed(one).compile_seconds for one in records},
+        overhead={
+            one.case.repetition: float(np.median(overhead))
+            for one in records
+            if (overhead := timed(one).overhead_seconds_per_update)
+        },
         blocks=blocks,
         passes=passes,
         records=tuple(records),
     )
-
-
-def _by_process(records: list[Record], name: str) -> ByProcess:
-    found = {r.case.repetition: r.body.get(name) for r in records}
-    return {repetition: float(np.median(value)) for repetition, value in found.items() if value is not None}
 
 
 AT_SECONDS = 1e-3
@@ -291,13 +297,15 @@ def energies(measured: list[Timing]) -> list[Energy]:
     for one in measured:
         told: dict[str, list[float]] = {}
         for record in one.records:
-            machine = record.body.get("machine") or {}
-            joules = dict(machine.get("energy_joules") or {})
-            for number, gpu in enumerate(machine.get("accelerators") or []):
-                if gpu.get("energy_joules") is not None:
-                    joules[f"GPU {number}"] = gpu["energy_joules"]
+            machine = timed(record).machine
+            if machine is None or not machine.updates:
+                continue
+            joules = dict(machine.energy_joules or {})
+            for number, gpu in enumerate(machine.accelerators):
+                if gpu.energy_joules is not None:
+                    joules[f"GPU {number}"] = gpu.energy_joules
             for name, value in joules.items():
-                told.setdefault(name, []).append(float(value) / machine["updates"])
+                told.setdefault(name, []).append(value / machine.updates)
         if told:
             found.append(Energy(one, {name: float(np.median(values)) for name, values in told.items()}))
     return found
@@ -305,21 +313,21 @@ def energies(measured: list[Timing]) -> list[Energy]:
 
 def watched(measured: list[Timing]) -> Watched | None:
     """Over all timed processes; None where none was watched."""
-    seen = [record.body["machine"] for one in measured for record in one.records if record.body.get("machine")]
+    seen = [machine for one in measured for record in one.records if (machine := timed(record).machine) is not None]
     if not seen:
         return None
-    loads = [one["other_load"] for one in seen if one.get("other_load") is not None]
-    telling = [one for one in seen if one.get("throttled") is not None or one["accelerators"]]
-    clocks = [one["frequency_mhz"] for one in seen if one.get("frequency_mhz")]
+    loads = [one.other_load for one in seen if one.other_load is not None]
+    telling = [one for one in seen if one.throttled is not None or one.accelerators]
+    clocks = [one.frequency_mhz for one in seen if one.frequency_mhz is not None]
     return Watched(
         processes=len(seen),
         other_load=(float(np.median(loads)), max(loads)) if loads else None,
-        steal=max(one.get("steal") or 0.0 for one in seen),
-        frequency_mhz=(min(c["least"] for c in clocks), max(c["most"] for c in clocks)) if clocks else None,
-        swapped=sum(bool(one.get("swapped_bytes")) for one in seen),
+        steal=max(one.steal for one in seen),
+        frequency_mhz=(min(one.least for one in clocks), max(one.most for one in clocks)) if clocks else None,
+        swapped=sum(bool(one.swapped_bytes) for one in seen),
         slowed=sum(map(_slowed, telling)) if telling else None,
     )
 
 
-def _slowed(one: dict[str, Any]) -> bool:
-    return bool(one.get("throttled") or any(gpu["slowed_by"] for gpu in one["accelerators"]))
+def _slowed(one: recorded.Watched) -> bool:
+    return bool(one.throttled or any(gpu.slowed_by for gpu in one.accelerators))

@@ -11,10 +11,11 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from bench.case.record import Convergence
 from reports.claim.arms import Arm, Comparison
 from reports.claim.robustness import Sensitivity
 from reports.collect.grouping import Setting
-from reports.collect.records import Convergence
+from reports.collect.records import curve
 from reports.figures.style import BLUE, FONT, REGIME_STYLES, VERMILLION, Drawing, log_ticks, small_multiples, tidy
 from reports.statistics.intervals import FloatArray, ecdf
 from reports.statistics.verdict import MARGIN
@@ -84,9 +85,7 @@ def _curves_panel(axes: Axes, one: Comparison) -> None:
     everything: list[float] = [one.a.convergence.target]
     for name, arm in (("stateless", one.b), ("stateful", one.a)):
         colour, marker = REGIME_STYLES[name]
-        curves = [np.column_stack((r.updates, r.error)) for r in arm.convergence.evaluation if r.updates.size]
-        if not curves:
-            continue
+        curves = [np.column_stack(curve(one)) for one in arm.convergence.evaluation]
         axes.add_collection(LineCollection(curves, colors=colour, linewidths=0.5, alpha=0.3))
         updates, median = median_curve(arm.convergence)
         marks = sorted({0, updates.size // 2, updates.size - 1})
@@ -97,7 +96,7 @@ def _curves_panel(axes: Axes, one: Comparison) -> None:
         everything += [float(q) for q in np.quantile(errors, (0.0, 0.995))] if errors.size else []
     reachable = min(everything) / 10  # an exact optimum such as 1e-30 would squeeze all else into a line
     for name, colour, style in _LEVELS:
-        level = one.a.convergence.target if name == "target" else one.b.convergence.level(name)
+        level = one.a.convergence.target if name == "target" else getattr(one.b.convergence, name)
         if level is not None and level > reachable:
             axes.axhline(level, color=colour, ls=style, lw=1.0, label=name.replace("_", " "))
             everything.append(level)
@@ -108,17 +107,15 @@ def _curves_panel(axes: Axes, one: Comparison) -> None:
         axes.axhline(level, color="#BBBBBB", lw=0.8)
         at = axes.get_yaxis_transform()
         axes.text(0.99, level, name, transform=at, ha="right", va=side, fontsize=FONT - 2.5, color="#555555")
-    every = (r.updates for arm in (one.a, one.b) for r in arm.convergence.evaluation)
-    axes.set_xlim(0, max((updates[-1] for updates in every if updates.size), default=1.0))
+    axes.set_xlim(0, max(r.updates[-1] for arm in (one.a, one.b) for r in arm.convergence.evaluation))
     axes.set_title(f"{one.setting.label}\n{one.updates.verdict}", fontsize=FONT - 1)
     tidy(axes)
 
 
 def _baselines_near_target(one: Comparison, low: float, high: float) -> list[tuple[str, float]]:
     # At most two, the upper one first: a real series has a dozen.
-    named = one.b.convergence.fields.get("baselines") or {}
-    shown = {name: float(level) for name, level in named.items() if level is not None and low < level < high}
-    target, trivial = one.a.convergence.target, one.b.convergence.level("trivial") or math.inf
+    shown = {name: level for name, level in one.b.convergence.baselines.items() if low < level < high}
+    target, trivial = one.a.convergence.target, one.b.convergence.trivial or math.inf
     # Those that fall together with another line would only hide it.
     others = [(n, v) for n, v in shown.items() if min(abs(math.log(v / x)) for x in (target, trivial)) > 0.08]
     nearest = sorted(others, key=lambda item: abs(math.log(item[1] / target)))[:2]
@@ -130,12 +127,12 @@ def median_curve(arm: Convergence) -> tuple[FloatArray, FloatArray]:
 
     A replicate that stopped earlier counts with its last error; one that is nan counts as infinitely bad.
     """
-    longest = max((r.updates for r in arm.evaluation), key=len)
-    table = np.full((len(arm.evaluation), longest.size), np.inf)
-    for row, replicate in zip(table, arm.evaluation, strict=True):
-        if replicate.error.size:
-            row[: replicate.error.size] = replicate.error
-            row[replicate.error.size :] = replicate.error[-1]
+    curves = [curve(one) for one in arm.evaluation]
+    longest = max((updates for updates, _ in curves), key=len)
+    table = np.full((len(curves), longest.size), np.inf)
+    for row, (_, error) in zip(table, curves, strict=True):
+        row[: error.size] = error
+        row[error.size :] = error[-1]
     table[np.isnan(table)] = np.inf
     return longest, np.median(table, axis=0)
 

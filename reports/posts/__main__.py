@@ -15,9 +15,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    from bench.posts.registry import EXPERIMENTS  # noqa: PLC0415 - after parsing, so that --help answers at once
-    from reports.posts.read import PostsNotReadableError, read, write  # noqa: PLC0415
-    from reports.posts.render import write as write_page  # noqa: PLC0415
+    from bench.posts.experiments import EXPERIMENTS  # noqa: PLC0415 - after parsing, so that --help answers at once
+    from reports.posts.posts_page import write as write_page  # noqa: PLC0415
+    from reports.posts.posts_records import PostsNotReadableError, read, write  # noqa: PLC0415
 
     folder = chosen.page.with_suffix("")
     try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import chain
 
-from bench.warnings import REMEDIES
+from bench.warnings import REMEDIES, Warn
 from reports.claim.arms import Comparison
 from reports.claim.robustness import floor_checks
 from reports.collect.grouping import arms_by_setting
@@ -110,21 +110,18 @@ def collect_warnings(run: Run, compared: list[Comparison], a_a: list[Comparison]
 
 def _of_codes(run: Run) -> list[Noted]:
     """Codes that the run itself noted, with the text and remedy of bench's closed list."""
-    found: defaultdict[str, list[str]] = defaultdict(list)
+    found: defaultdict[Warn, list[str]] = defaultdict(list)
     for record in run.records:
         for code in record.warnings:
             found[code].append(record.key)
-    texts = {str(code): text for code, text in REMEDIES.items()}
-    unknown = ("a code of another version of statebench", "Render the run with the version that wrote it.")
-    return [Noted(code, *texts.get(code, unknown), tuple(found[code])) for code in sorted(found)]
+    return [Noted(str(code), *REMEDIES[code], tuple(found[code])) for code in sorted(found)]
 
 
 def _of_files(run: Run) -> Iterator[tuple[Caution, str]]:
     yield from ((Caution.UNREADABLE, str(problem)) for problem in run.unreadable)
     yield from ((Caution.REPEATED, str(problem)) for problem in run.repeated)
     yield from ((Caution.MISSING, key) for key in run.missing)
-    states = [one.get("git") or {} for one in run.about.get("invocations") or [] if one.get("cases_run")]
-    commits = dict.fromkeys(state["commit"][:12] for state in states if state.get("commit"))
+    commits = dict.fromkeys(one.git.commit[:12] for one in run.invocations if one.cases_run and one.git)
     if len(commits) > 1:
         yield Caution.OTHER_COMMIT, " then ".join(commits)
 

@@ -1,8 +1,9 @@
 """What to do: at a glance, task by task in sentences, and for a real series the arm to train and its code."""
 
+import re
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -11,15 +12,18 @@ from typing import Any
 import numpy as np
 
 import tasks
+from bench.case.record import Record
+from bench.case.run_record import OwnSeries
 from reports.claim.arms import Arm, Comparison, compare
 from reports.claim.learnt import Learnt, learnt
-from reports.collect.grouping import Setting, about_task, arms_by_setting, body
+from reports.collect.grouping import Setting, about_task, arms_by_setting
 from reports.collect.read import Run
-from reports.collect.records import Record
+from reports.collect.records import body, median_seconds_per_update
 from reports.costs.roofline import flops_per_update
 from reports.formatting import listing, low_to_high
 from reports.statistics.intervals import Ratio
 from reports.statistics.verdict import BY_INTERVAL, FEWER, MORE, Verdict, fewer_and_more, shown_above_half
+from tasks.csv_series.request import Request
 
 
 class Do(StrEnum):
@@ -235,10 +239,9 @@ class Candidate:
         return self.arm.ert * _flops(self.arm.record)
 
     @property
-    def seconds(self) -> float | None:
+    def seconds(self) -> float:
         """Expected seconds of training to the target, with what was measured beside other cases."""
-        each = body(self.arm.record).median_seconds_per_update
-        return None if each is None else self.arm.ert * each
+        return self.arm.ert * median_seconds_per_update(body(self.arm.record))
 
 
 @dataclass(frozen=True)
@@ -292,7 +295,7 @@ class Recommendation:
 
     task: str
     engine: str
-    series: dict[str, Any] | None
+    series: OwnSeries | None
     reliable: list[Candidate]
     unreliable: list[Candidate]
     tried: int
@@ -353,10 +356,10 @@ class Recommendation:
             "burn_in": steps - case.window,
             "every_row": case.regime == "stateless-sliding",
             "batch_size": case.batch_size,
-            "rate": found.fields["chosen_rate"],
-            "dropout": training.get("dropout", 0.0),
-            "epochs": training["epochs"],
-            "scored": found.fields["scored"]["count"],
+            "rate": found.chosen_rate,
+            "dropout": training.dropout,
+            "epochs": training.epochs,
+            "scored": found.scored.count,
             "target": found.target,
             "task": case.task,
             "dial": case.dial,
@@ -371,15 +374,14 @@ class Recommendation:
         Empty for one series, and where a record does not hold errors target by target.
         """
         arm = self.best.arm if self.given else self.nearest
-        scored = body(arm.record).fields["scored"]
-        series = tasks.create(self.task).series() if self.series and self.series.get("parts") else None
-        if series is None or not scored.get("squared_errors"):
+        scored = body(arm.record).scored
+        if self.series is None or not self.series.parts or not scored.squared_errors:
             return []
-        rows = series.scored[np.linspace(0, len(series.scored) - 1, scored["count"]).round().astype(int)]
-        parts = np.searchsorted(series.starts, rows, side="right") - 1
-        names = np.array(self.series["parts"] if self.series else [])[parts]
-        errors = {name: np.array(one) for name, one in scored["simple"].items()}
-        own = np.array(scored["squared_errors"])
+        series = tasks.create(self.task).series()
+        rows = series.scored[np.linspace(0, len(series.scored) - 1, scored.count).round().astype(int)]
+        names = np.array(self.series.parts)[np.searchsorted(series.starts, rows, side="right") - 1]
+        errors = {name: np.array(one) for name, one in scored.simple.items()}
+        own = np.array(scored.squared_errors)
         found = []
         for name in dict.fromkeys(names):
             here = names == name
@@ -391,7 +393,7 @@ class Recommendation:
     def module(self) -> str:
         """Name of the file that the code stands in, without its ending."""
         engine = "" if self.engine == "tensorflow" else f"_{self.engine}"
-        return f"recommended_{self.series['slug'] if self.series else self.task.replace('@', '_')}{engine}"
+        return f"recommended_{self.series.slug if self.series else self.task.replace('@', '_')}{engine}"
 
     @property
     def _of_series(self) -> dict[str, Any]:
@@ -401,25 +403,24 @@ class Recommendation:
                 "title": f"the series of {self.task}",
                 "columns": ["..."],
                 "request": "",
+                "sequences": False,
                 "follows": "what follows it",
             }
         about = self.series
-        asked = {"column": about["column"].replace(", ", ","), "time": about["time"] or "none"}
-        options = asked | {
-            name: tuple(one) if isinstance(one, list) else one for name, one in about.get("options", {}).items()
-        }
-        own = about["column"].split(", ") if about.get("past", True) else []
-        ahead = about.get("ahead", 1)
-        when = {0: "at the same time", 1: "next"}.get(ahead, f"{ahead} steps later")
+        known = {one.name for one in fields(Request)} - {"path"}
+        asked = {"column": about.column.replace(", ", ","), "time": about.time or "none"} | about.options
+        options = {name: tuple(one) if isinstance(one, list) else one for name, one in asked.items() if name in known}
+        own = about.column.split(", ") if about.past else []
+        when = {0: "at the same time", 1: "next"}.get(about.ahead, f"{about.ahead} steps later")
         return {
-            "title": f"{about['column']} of {about['file']}",
-            "columns": [*own, *about["inputs"]],
-            "sequences": len(about.get("members", ())) > 1,
-            "member": next(iter(about.get("members", ())), ""),
-            "outputs": about.get("targets", 1),
-            "path": repr(about.get("path", about["file"])),
-            "request": "".join(f", {name}={one!r}" for name, one in options.items()),
-            "follows": f"{about['column']} {when}",
+            "title": _harmless(f"{about.column} of {about.file}"),
+            "columns": [_harmless(one) for one in [*own, *about.inputs]],
+            "sequences": len(about.members) > 1,
+            "member": _harmless(next(iter(about.members), "")),
+            "outputs": about.targets,
+            "path": ascii(about.path or about.file),
+            "request": "".join(f", {name}={one!a}" for name, one in options.items()),
+            "follows": _harmless(f"{about.column} {when}"),
         }
 
     def _choice(self, name: str, value: Callable[[Arm], str]) -> Choice:
@@ -440,6 +441,11 @@ class Recommendation:
         )
 
 
+def _harmless(text: str) -> str:
+    """Text for a docstring or a message within code: nothing in it ends that or is read as code."""
+    return re.sub(r"[^\w .,:;()/%+°-]", "_", text)
+
+
 def shown_to_fail(arm: Arm) -> bool:
     """Whether more than half of all trainings were shown to miss the target."""
     return shown_above_half(arm.n - arm.hits, arm.n)
@@ -451,7 +457,7 @@ def recommendations(run: Run) -> list[Recommendation]:
     for setting, arms in arms_by_setting(run).items():
         for regime, record in arms.items():
             usable = regime in REGIMES and setting.cell in LAYERS and flops_per_update(record) is not None
-            if usable and body(record).level("optimum") is None and body(record).evaluation:
+            if usable and body(record).optimum is None:
                 by_task[setting.task_name, setting.engine].append((setting, record))
     return [_recommend(run, task, engine, arms) for (task, engine), arms in by_task.items()]
 
@@ -468,7 +474,7 @@ def _recommend(run: Run, task: str, engine: str, arms: list[tuple[Setting, Recor
     return Recommendation(
         task=task,
         engine=engine,
-        series=run.about.get("series"),
+        series=run.series,
         reliable=candidates(reliable),
         unreliable=candidates(rest),
         tried=len(arms),

@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
+from tasks.csv_series.about import About
 from tasks.csv_series.period import find_period
 from tasks.csv_series.reading import Values, read_values
 from tasks.csv_series.request import LEAST_ROWS, Request
@@ -110,7 +112,7 @@ def prepare(request: Request) -> Prepared:
             "split": request.split,
             "parts": [read.members[one] for one in laid.of],
         }
-    return Prepared(series, period, lags, about)
+    return Prepared(series, period, lags, msgspec.to_builtins(msgspec.convert(about, About)))
 
 
 def _options(request: Request) -> dict[str, Any]:
@@ -118,7 +120,8 @@ def _options(request: Request) -> dict[str, Any]:
     asked = asdict(request)
     del asked["path"]
     usual = asdict(Request(request.path))
-    return {name: value for name, value in asked.items() if value != usual[name]}
+    differing = {name: value for name, value in asked.items() if value != usual[name]}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in differing.items()}
 
 
 def lay_out(read: Values, request: Request) -> Laid:

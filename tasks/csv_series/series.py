@@ -2,16 +2,17 @@
 
 import hashlib
 import json
-import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.baselines import linear_error, linear_prediction, mean_squared_error, squared_errors
+from tasks.csv_series.about import About
 from tasks.task import CsvSeriesError, FloatArray, Series, Task, check_window
 
 TRIVIAL = ("persistence", "training mean")
@@ -83,9 +84,10 @@ class Prepared:
                 starts = tuple(int(one) for one in data["starts"]) if "starts" in data else ()
                 split = int(data["train_rows"]), int(data["warm_up"])
                 series = Series(data["inputs"], data["targets"], *split, starts)
-                return cls(series, int(data["period"]) or None, int(data["lags"]), json.loads(str(data["about"])))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise CsvSeriesError(f"{path} holds no prepared series ({error}).") from error
+                about = msgspec.to_builtins(msgspec.json.decode(str(data["about"]), type=About))
+                return cls(series, int(data["period"]) or None, int(data["lags"]), about)
+        except Exception as error:
+            raise CsvSeriesError(f"{path} holds no prepared series ({str(error) or type(error).__name__}).") from error
 
 
 class CsvSeries(Task):

@@ -134,7 +134,7 @@ def named_on_torch(engine):
 
 def main(name, file):
     engine = engines.create(name)
-    engine.configure(threads=1, device="cpu", cache=None)
+    engine.configure(threads=1, device="cpu", cache=None, short_loops=False)
     kernels = [kernel for kernel in engine.kernels if kernel != "cudnn"]
     found = {}
     for depth in DEPTHS:

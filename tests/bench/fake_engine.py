@@ -3,11 +3,16 @@
 Imported in a worker when a `FakeJob` is unpickled there, or by ``-p fake_engine`` at the front door.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
+import stat
+import subprocess
+import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +22,7 @@ from bench.engines.base import Progress
 from bench.run import worker
 
 RAISE, KILL, SLEEP, ALLOCATE, MEMORY_ERROR, SEGFAULT, EXIT = range(101, 108)
+CHILD, CHILD_ALLOCATES, SHOUT, GARBAGE, STOP, HANG_UP = range(108, 114)
 """Units of a case -> how it ends; any other number of units ends well."""
 
 engines.ENGINES["fake"] = engines.Known("fake_engine")
@@ -86,7 +92,8 @@ class FakeEngine:
     def accelerators(self):
         return []
 
-    def configure(self, *, threads, device, cache):
+    def configure(self, *, threads, device, cache, short_loops):
+        del short_loops
         self.configured = (threads, device, cache)
 
     def trainer(self, work, kernel):
@@ -109,24 +116,95 @@ class FakeEngine:
 def end(units):
     """End this process, or not, as the units say."""
     os.write(1, b"the framework's C++ said something\n")
-    if units == RAISE:
-        raise RuntimeError("no room for a rabbit")
-    if units == KILL:
-        os.kill(os.getpid(), signal.SIGKILL)
-    if units == SLEEP:
-        os.write(1, b"asleep\n")
-        time.sleep(600)
-    if units == ALLOCATE:
-        kept = []
-        while True:
-            kept.append(np.ones(2**22))  # 32 MiB that are touched
-            time.sleep(0.02)
-    if units == MEMORY_ERROR:
-        np.empty(2**50)
-    if units == SEGFAULT:
-        ctypes.string_at(0)
-    if units == EXIT:
-        os._exit(3)
+    ways = {
+        RAISE: fail,
+        KILL: lambda: os.kill(os.getpid(), signal.SIGKILL),
+        SLEEP: sleep,
+        ALLOCATE: allocate,
+        MEMORY_ERROR: lambda: np.empty(2**50),
+        SEGFAULT: lambda: ctypes.string_at(0),
+        EXIT: lambda: os._exit(3),
+        CHILD: leave_children,
+        CHILD_ALLOCATES: let_a_child_allocate,
+        SHOUT: shout,
+        GARBAGE: write_garbage,
+        STOP: lambda: os.kill(os.getpid(), signal.SIGSTOP),
+        HANG_UP: hang_up,
+    }
+    if units in ways:
+        ways[units]()
+
+
+def fail():
+    raise RuntimeError("no room for a rabbit")
+
+
+def sleep():
+    os.write(1, b"asleep\n")
+    time.sleep(600)
+
+
+def allocate():
+    kept = []
+    while True:
+        kept.append(np.ones(2**22))  # 32 MiB that are touched
+        time.sleep(0.02)
+
+
+def leave_children():
+    """Start processes that outlive this one: one in its session, one that leaves it."""
+    command = [sys.executable, "-c", "import time; time.sleep(600)"]
+    started = [subprocess.Popen(command), subprocess.Popen(command, start_new_session=True)]
+    os.write(1, f"children {started[0].pid} {started[1].pid}\n".encode())
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def let_a_child_allocate():
+    subprocess.Popen([sys.executable, "-c", ALLOCATES])
+    time.sleep(600)
+
+
+ALLOCATES = """
+import time
+kept = []
+while True:
+    kept.append(bytearray(b"x") * 2**24)
+    time.sleep(0.02)
+"""
+
+SHOUTS = 64
+"""MiB that a case prints."""
+
+
+def shout():
+    for _ in range(SHOUTS):
+        os.write(1, b"x" * 2**20)
+    os.write(1, b"\nthe last word\n")
+    raise RuntimeError("hoarse")
+
+
+def write_garbage():
+    for file in pipes():
+        os.write(file, b"\xff\xff\xff\xfe" * 2**10 + b"\n")
+    time.sleep(600)
+
+
+def hang_up():
+    for file in pipes():
+        os.close(file)
+    time.sleep(600)
+
+
+def pipes():
+    """Sockets of this process: its way to the run."""
+    found = [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]
+    return [file for file in found if _is_socket(file)]
+
+
+def _is_socket(file):
+    with contextlib.suppress(OSError):
+        return stat.S_ISSOCK(os.fstat(file).st_mode)
+    return False
 
 
 ENGINE = FakeEngine()

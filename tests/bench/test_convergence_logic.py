@@ -6,9 +6,11 @@ import time
 from dataclasses import replace
 
 import fake_engine as fake
+import msgspec
 import numpy as np
 import pytest
 
+from bench.case.record import Convergence
 from bench.case.regimes import REGIMES
 from bench.measure import convergence, workload
 from bench.measure.convergence import FIRST_TUNING_SEED, WAYS, Replicate
@@ -33,7 +35,7 @@ def measure(case, training, curve=fake.error_curve):
 
 
 def of(result, role):
-    return [run for run in result["replicates"] if run["role"] == role]
+    return [run for run in result.replicates if run.role == role]
 
 
 def reaches_at(updates_by_seed):
@@ -58,22 +60,22 @@ def test_the_example_has_the_updates_that_these_tests_count_with(case, training)
 
 def test_every_rate_has_its_tuning_seeds_and_the_chosen_one_its_evaluation_seeds(case, training):
     result, *_ = measure(case, training)
-    tuning = [(run["learning_rate"], run["seed"] - FIRST_TUNING_SEED) for run in of(result, "tuning")]
+    tuning = [(run.learning_rate, run.seed - FIRST_TUNING_SEED) for run in of(result, "tuning")]
     assert tuning == [(0.01, 0), (0.01, 1), (0.1, 0), (0.1, 1)]
-    evaluation = [(run["learning_rate"], run["seed"]) for run in of(result, "evaluation")]
+    evaluation = [(run.learning_rate, run.seed) for run in of(result, "evaluation")]
     assert evaluation == [(0.1, 0), (0.1, 1), (0.1, 2)]
 
 
 @pytest.mark.parametrize("seeds", [(1, 1), (3, 10), (40, 60)])
 def test_no_seed_tunes_and_evaluates(case, training, seeds):
     result, *_ = measure(case, replace(training, tuning_seeds=seeds[0], evaluation_seeds=seeds[1], epochs=1))
-    seen = {role: {run["seed"] for run in of(result, role)} for role in ("tuning", "evaluation")}
+    seen = {role: {run.seed for run in of(result, role)} for role in ("tuning", "evaluation")}
     assert (len(seen["tuning"]), len(seen["evaluation"])) == seeds
     assert not seen["tuning"] & seen["evaluation"]
 
 
 def test_a_repetition_has_seeds_of_its_own(case, training):
-    seeds = [{run["seed"] for run in measure(case.replace(repetition=k), training)[0]["replicates"]} for k in range(3)]
+    seeds = [{run.seed for run in measure(case.replace(repetition=k), training)[0].replicates} for k in range(3)]
     assert len(seeds[0]) == len(seeds[1]) == len(seeds[2]) > 0
     assert not seeds[0] & seeds[1]
     assert not seeds[1] & seeds[2]
@@ -81,27 +83,27 @@ def test_a_repetition_has_seeds_of_its_own(case, training):
 
 def test_a_replicate_is_what_its_seed_and_rate_make_it(case, training):
     result, *_ = measure(case, training)
-    for run in result["replicates"]:
-        assert run["updates"] == [UPDATES * n for n in range(1, 5)]
-        expected = [1.5 * fake.error_curve(run["seed"], run["learning_rate"], n) for n in run["updates"]]
-        np.testing.assert_allclose(run["error"], expected, rtol=1e-5)
-        np.testing.assert_allclose(run["loss"], np.array(expected) / 1.5, rtol=1e-5)
+    for run in result.replicates:
+        assert run.updates == [UPDATES * n for n in range(1, 5)]
+        expected = [1.5 * fake.error_curve(run.seed, run.learning_rate, n) for n in run.updates]
+        np.testing.assert_allclose(run.error, expected, rtol=1e-5)
+        np.testing.assert_allclose(run.loss, np.array(expected) / 1.5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("regime", REGIMES)
 def test_each_arm_is_judged_by_its_own_way_of_predicting(case, training, regime):
     result, _, _, trainer = measure(case.replace(regime=regime), training)
     way = {"stateful": "carried"}.get(regime, "sliding")
-    assert result["predicts"] == way
-    assert result["steps_per_prediction"] == {"stateful": 1, "stateless-burnin": 8}.get(regime, 4)
+    assert result.predicts == way
+    assert result.steps_per_prediction == {"stateful": 1, "stateless-burnin": 8}.get(regime, 4)
     assert {evaluate for updates, _, evaluate in trainer.calls if updates and evaluate} == {way}
 
 
 def test_reached_at_the_first_evaluation_that_is_below_the_target(case, steps):
     result, *_ = measure(case, steps, reaches_at({0: 1, 1: 2 * UPDATES, 2: 2 * UPDATES + 1}))
     runs = of(result, "evaluation")
-    assert [run["updates_to_target"] for run in runs] == [UPDATES, 2 * UPDATES, 3 * UPDATES]
-    assert all(run["reached"] and run["censored_at"] is None for run in runs)
+    assert [run.updates_to_target for run in runs] == [UPDATES, 2 * UPDATES, 3 * UPDATES]
+    assert all(run.reached and run.censored_at is None for run in runs)
 
 
 def test_an_error_equal_to_the_target_has_reached_it():
@@ -114,17 +116,17 @@ def test_the_first_time_below_the_target_counts_though_the_error_rises_again():
     run = Replicate(0, "evaluation", 0.1)
     for error in (0.3, 0.2, 0.4, 0.1):
         run.note(5, error, 1.0, target=0.25)
-    assert run.to_dict()["updates_to_target"] == 10
-    assert run.to_dict()["updates"] == [5, 10, 15, 20]
+    assert run.to_record().updates_to_target == 10
+    assert run.to_record().updates == [5, 10, 15, 20]
 
 
 def test_a_replicate_that_does_not_reach_the_target_is_censored_at_its_budget(case, steps):
     result, _, warnings, _ = measure(case, steps, reaches_at({0: 1}))
     first, *others = of(result, "evaluation")
-    assert first["reached"]
+    assert first.reached
     for run in others:
-        assert (run["reached"], run["updates_to_target"], run["censored_at"]) == (False, None, 4 * UPDATES)
-        assert run["updates"][-1] == run["censored_at"]
+        assert (run.reached, run.updates_to_target, run.censored_at) == (False, None, 4 * UPDATES)
+        assert run.updates[-1] == run.censored_at
     assert "no-rate-reaches" in warnings  # the tuning seed did not either
 
 
@@ -132,33 +134,31 @@ def test_training_to_a_target_stops_there_and_training_for_a_budget_goes_on(case
     curve = reaches_at({0: 1, 1: 2 * UPDATES, FIRST_TUNING_SEED: 1})
     whole, *_ = measure(case, steps, curve)
     short, *_ = measure(case, replace(steps, stop="target"), curve)
-    assert [len(run["error"]) for run in of(whole, "evaluation")] == [4, 4, 4]
-    assert [len(run["error"]) for run in of(short, "evaluation")] == [1, 2, 4]
-    assert [len(run["error"]) for run in of(short, "tuning")] == [1]
+    assert [len(run.error) for run in of(whole, "evaluation")] == [4, 4, 4]
+    assert [len(run.error) for run in of(short, "evaluation")] == [1, 2, 4]
+    assert [len(run.error) for run in of(short, "tuning")] == [1]
     for role in ("tuning", "evaluation"):
-        assert [run["updates_to_target"] for run in of(whole, role)] == [
-            r["updates_to_target"] for r in of(short, role)
-        ]
+        assert [run.updates_to_target for run in of(whole, role)] == [r.updates_to_target for r in of(short, role)]
 
 
 def test_evaluations_within_an_epoch_stop_a_replicate_within_it(case, steps):
     often = replace(steps, stop="target", evaluations_per_epoch=4)
     result, *_ = measure(case, often, reaches_at({0: 7, 1: UPDATES + 1, 2: 2 * UPDATES}))
-    assert result["evaluate_every"] == 6
+    assert result.evaluate_every == 6
     runs = of(result, "evaluation")
-    assert [run["updates"][-1] for run in runs] == [12, UPDATES + 6, 2 * UPDATES]
-    assert [run["updates_to_target"] for run in runs] == [12, UPDATES + 6, 2 * UPDATES]
+    assert [run.updates[-1] for run in runs] == [12, UPDATES + 6, 2 * UPDATES]
+    assert [run.updates_to_target for run in runs] == [12, UPDATES + 6, 2 * UPDATES]
 
 
 def test_updates_that_no_whole_part_is_made_of_are_still_trained_and_counted(case, steps):
     result, *_ = measure(case, replace(steps, evaluations_per_epoch=5))
-    assert result["evaluate_every"] == 5
-    assert result["replicates"][0]["updates"][:6] == [5, 10, 15, 20, 24, 29]
+    assert result.evaluate_every == 5
+    assert result.replicates[0].updates[:6] == [5, 10, 15, 20, 24, 29]
 
 
 def comparable(result):
     changing = {"seconds_per_update", "replicates_in_block"}
-    return json.dumps({key: value for key, value in result.items() if key not in changing})
+    return {name: getattr(result, name) for name in result.__struct_fields__ if name not in changing}
 
 
 @pytest.mark.parametrize("stop", ["target", "budget"])
@@ -175,7 +175,7 @@ def test_results_do_not_depend_on_how_many_replicates_are_trained_side_by_side(
     whole, *_ = measure(case, settings, curve)
     monkeypatch.setattr(workload, "MOST_REPLICATES", slots)
     few, *_, trainer = measure(case, settings, curve)
-    assert (whole["replicates_in_block"], few["replicates_in_block"]) == (7, slots)
+    assert (whole.replicates_in_block, few.replicates_in_block) == (7, slots)
     assert comparable(few) == comparable(whole)
     assert len(trainer.placed) == 2 * 3 + 7
 
@@ -219,10 +219,10 @@ def test_a_replicate_whose_error_is_no_number_ends_diverged(case, steps, bad):
 
     result, _, warnings, _ = measure(case, steps, curve)
     good, ended, _ = of(result, "evaluation")
-    assert (ended["diverged"], ended["reached"], ended["censored_at"]) == (True, False, 2 * UPDATES)
-    assert len(ended["error"]) == 2
-    assert not math.isfinite(ended["error"][-1])
-    assert (good["diverged"], len(good["error"])) == (False, 4)
+    assert (ended.diverged, ended.reached, ended.censored_at) == (True, False, 2 * UPDATES)
+    assert len(ended.error) == 2
+    assert ended.error[-1] is None
+    assert (good.diverged, len(good.error)) == (False, 4)
     assert "diverged" in warnings
 
 
@@ -232,7 +232,7 @@ def test_one_diverged_replicate_does_not_hide_how_much_the_choice_of_targets_mat
         del rate
         return math.inf if seed == 1 and updates else 1.0
 
-    assert math.isfinite(measure(case, steps, curve)[0]["scored"]["relative_standard_error"])
+    assert math.isfinite(measure(case, steps, curve)[0].scored.relative_standard_error)
 
 
 def test_no_replicate_diverged_no_warning(case, steps):
@@ -244,7 +244,7 @@ def test_a_diverged_tuning_replicate_is_no_warning_since_another_rate_may_be_tak
         return math.nan if rate > 0.05 else fake.error_curve(seed, rate, updates)
 
     result, _, warnings, _ = measure(case, training, curve)
-    assert result["chosen_rate"] == 0.01
+    assert result.chosen_rate == 0.01
     assert "diverged" not in warnings
 
 
@@ -257,16 +257,16 @@ def test_a_choice_at_the_edge_of_the_grid_is_marked(case, training, rates, best,
         return abs(math.log10(max(rate, 1e-9) / best)) + 1
 
     result, _, warnings, _ = measure(case, replace(training, learning_rates=rates), curve)
-    assert result["chosen_rate"] == best
-    assert result["rate_at_edge"] is edge
+    assert result.chosen_rate == best
+    assert result.rate_at_edge is edge
     assert ("rate-at-edge" in warnings) is edge
 
 
 def test_every_way_of_predicting_is_scored_after_training(case, training):
     result, *_ = measure(case, training)
-    assert set(result["evaluated_otherwise"]) == set(WAYS)
-    last = [run["error"][-1] for run in of(result, "evaluation")]
-    found = result["evaluated_otherwise"]
+    assert set(result.evaluated_otherwise) == set(WAYS)
+    last = [run.error[-1] for run in of(result, "evaluation")]
+    found = result.evaluated_otherwise
     np.testing.assert_allclose(found["carried"], last, rtol=1e-5)
     np.testing.assert_allclose(found["sliding"], np.array(last) / 1.5, rtol=1e-5)
     np.testing.assert_allclose(found["positions"], np.array(last) * 2 / 1.5, rtol=1e-5)
@@ -281,30 +281,30 @@ def test_a_replicate_that_stops_within_an_epoch_is_scored_as_it_was_then(case, s
 
     result, *_ = measure(case, often, curve)
     (run,) = of(result, "evaluation")
-    assert run["updates"][-1] == 12
-    assert result["evaluated_otherwise"]["carried"] == pytest.approx([run["error"][-1]], rel=1e-4)
+    assert run.updates[-1] == 12
+    assert result.evaluated_otherwise["carried"] == pytest.approx([run.error[-1]], rel=1e-4)
 
 
 def test_how_much_the_choice_of_targets_matters_is_the_standard_error_of_the_mean(case, training):
     result, *_ = measure(case, training)
     squared = np.linspace(0.5, 1.5, 16)
     expected = squared.std(ddof=1) / 4 / squared.mean()
-    assert result["scored"]["relative_standard_error"] == pytest.approx(expected)
-    assert (result["scored"]["count"], result["scored"]["of"]) == (16, 1000)
+    assert result.scored.relative_standard_error == pytest.approx(expected)
+    assert (result.scored.count, result.scored.of) == (16, 1000)
 
 
 def test_a_replicate_alone_is_never_put_beside_others_by_other_kernels(case, training):
     result, *_ = measure(case.replace(kernel="loop"), training)
-    assert result["replicates_in_block"] == 1
-    assert len(result["replicates"]) == 7
+    assert result.replicates_in_block == 1
+    assert len(result.replicates) == 7
 
 
 def test_seconds_are_split_and_samples_are_per_update_and_replicate(case, training):
     result, seconds, *_ = measure(case, training)
     assert set(seconds) == {"prepare", "compile", "train", "evaluate"}
     assert all(value > 0 for value in seconds.values())
-    assert len(result["seconds_per_update"]) == convergence.TIMED_BLOCKS
-    assert all(0 < value < seconds["train"] for value in result["seconds_per_update"])
+    assert len(result.seconds_per_update) == convergence.TIMED_BLOCKS
+    assert all(0 < value < seconds["train"] for value in result.seconds_per_update)
 
 
 @pytest.mark.parametrize(
@@ -333,7 +333,7 @@ def test_a_process_that_waits_is_noticed(case, training):
 
 def test_the_record_can_be_written_as_json(case, training):
     result, *_ = measure(case, training)
-    assert json.loads(json.dumps(result)) == result
+    assert msgspec.json.decode(json.dumps(msgspec.to_builtins(result)), type=Convergence) == result
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "gru_reset_before", "simple_rnn"])

@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 from test_front_door import ENVIRONMENT, ROOT, USAGE_ERROR, call
 
+from bench.__main__ import from_environment
 from bench.errors import PlanError, RunFolderError
-from bench.machine.host import FIXED
+from bench.machine import host
 from bench.plan import csv_series, planning, presets
+from bench.run import names
 from bench.run.store import RunFolder
 from reports.statistics.verdict import shown_above_half
 from tasks.csv_series.request import Request
@@ -34,7 +36,7 @@ def file(tmp_path):
 def opened(folder, preset):
     """Open a run's folder as an invocation does; the machine is of no interest here."""
     run = RunFolder(folder)
-    run.open(preset, planning.make(preset), dict.fromkeys(FIXED), ROOT, "make bench")
+    run.open(preset, planning.make(preset), host.fingerprint([]), ROOT, "make bench")
     return run
 
 
@@ -139,29 +141,48 @@ def test_a_folder_in_a_files_place_is_a_usage_error_before_anything_is_written(t
     assert not (tmp_path / "results").exists()
 
 
-def made_by(*arguments):
-    command = ["make", "-n", "-o", ".venv/installed", "bench", *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=True)
-    return " ".join(line for line in done.stdout.splitlines() if "pytest bench" in line)
+def options_of(*arguments, folder, **environment):
+    """Options that ``make bench`` hands to its program, which is one here that tells them."""
+    told = folder / "told"
+    program = folder / "program.py"
+    program.write_text(
+        "#!" + sys.executable + "\nimport json, os, pathlib\n"
+        f"pathlib.Path({str(told)!r}).write_text(json.dumps(dict(os.environ)))\n"
+    )
+    program.chmod(0o755)
+    command = ["make", "-o", ".venv/installed", "bench", f"PY={program}", "VENV=.venv", *arguments]
+    subprocess.run(command, cwd=ROOT, env=CLEAN | environment, capture_output=True, check=True)
+    return set(from_environment(json.loads(told.read_text())))
 
 
-def test_make_hands_each_option_on():
-    said = made_by("CSV=../my data/load.csv", "COLUMN=the load", "WINDOWS=4,12", "DECIMAL=,", "PERIOD=24")
-    assert "--csv '../my data/load.csv'" in said
-    assert "--column 'the load'" in said
-    assert "--windows '4,12'" in said
-    assert "--decimal ','" in said
-    assert "--period '24'" in said
-    assert "--run 'load'" in said
-    assert "--preset" not in said
-    assert "--preset 'smoke'" in made_by("CSV=a.csv", "PRESET=smoke")
-    assert "--preset 'quick'" in made_by()
-    assert "--column 'a'" in made_by("COLUMN=a")  # to be told that it needs CSV
+CLEAN = {name: value for name, value in ENVIRONMENT.items() if not name.startswith(("STATEBENCH_", "MAKE", "MFLAGS"))}
 
 
-def test_make_takes_nothing_about_a_file_from_the_environment(monkeypatch):
-    monkeypatch.setitem(ENVIRONMENT, "GROUP", "users")
-    assert "users" not in made_by("CSV=a.csv")
+def test_make_hands_each_option_on_and_no_default(tmp_path):
+    given = ("CSV=../my data/load.csv", "COLUMN=the load", "WINDOWS=4,12", "DECIMAL=,", "PERIOD=24")
+    assert options_of(*given, folder=tmp_path) == {
+        *("--csv=../my data/load.csv", "--column=the load", "--windows=4,12", "--decimal=,", "--period=24")
+    }
+    assert "--preset=smoke" in options_of("CSV=a.csv", "PRESET=smoke", folder=tmp_path)
+    assert options_of("COLUMN=a", folder=tmp_path) == {"--column=a"}  # to be told that it needs CSV
+    assert options_of(folder=tmp_path, DEVICE="gpu") == {"--device=gpu"}
+    assert options_of("CSV=a.csv", folder=tmp_path, GROUP="users", TIME="12:00") == {"--csv=a.csv"}
+
+
+@pytest.mark.parametrize("name", ["COLUMN", "CSV", "RUN", "PRESET", "ENGINE", "DEVICE"])
+def test_what_stands_in_a_variable_is_no_code_for_make_or_a_shell(tmp_path, name):
+    touched = tmp_path / "touched"
+    wicked = f"x'; touch {touched}; '\"`touch {touched}`$(touch {touched})$(shell touch {touched}) # $$HOME"
+    assert options_of(f"{name}={wicked}", folder=tmp_path) == {f"--{name.lower()}={wicked}"}
+    assert not touched.exists()
+
+
+def test_every_name_of_a_file_makes_a_name_of_a_run():
+    assert [names.usual(f"{stem}.csv", ("tensorflow",), "cpu") for stem in ("a'b", "my data", "größe", ".x")] == [
+        *("a_b", "my_data", "gr_e", "_.x")
+    ]
+    assert names.usual("quick", ("tensorflow", "jax"), "gpu") == "quick-gpu-jax-tensorflow"
+    assert names.checked(names.usual("x" * 300, ("torch",), "gpu")).endswith("xx-gpu-torch")
 
 
 @pytest.mark.parametrize("rows", [132, 265, 2687, 6665])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from reports.collect.records import Record
+from bench.case.record import decode
 from reports.costs.memory_peaks import FACTOR, LEAST_SHARE
 from reports.costs.roofline import count
 
@@ -90,7 +90,7 @@ def test_a_run_that_was_killed_is_continued_and_its_benchmark_json_compared(tmp_
     assert {record["outcome"] for record in by_key} == {"ok"}
     assert by_key[2]["time"]["kernel_seen"] == by_key[3]["memory"]["kernel_seen"] == "loop"
     # Counting weights, moments and what is kept for the backward pass comes near what the allocator says.
-    counted = count(Record.from_dict(by_key[3])).total
+    counted = count(decode(json.dumps(by_key[3]).encode())).total
     assert LEAST_SHARE <= by_key[3]["memory"]["allocator_peak_bytes"] / counted <= FACTOR
     ceilings = json.loads((records.parent / "run.json").read_text())["invocations"][-1]["ceilings"]
     assert ceilings["matrix product, float32"]["best"] > ceilings["matrix product, float64"]["best"]

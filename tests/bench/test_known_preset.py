@@ -29,9 +29,9 @@ def found(tmp_path_factory):
 def provable(comparison):
     """What follows from the task's own statements alone."""
     arm = comparison.b.convergence
-    if arm.target < arm.level("optimum"):
+    if arm.target < arm.optimum:
         return {"neither"}
-    if arm.target < arm.level("stateless_floor"):
+    if arm.target < arm.stateless_floor:
         return {"only stateful", "neither"}
     # Reach 1 and independent inputs: neither order nor state tells anything of the targets.
     assert comparison.setting.reach == 1

@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 import fake_engine as fake
+import msgspec
 import numpy as np
 import pytest
 
 from bench.case.cases import Case, Training
+from bench.case.record import Memory
 from bench.measure import memory, workload
 
 MIB = 2**20
@@ -58,25 +60,25 @@ def test_the_peak_sees_200_mb_that_were_given_back():
 
 def test_a_case_is_charged_with_its_own_peak():
     result, *_ = measure(200 * 10**6)
-    assert 190 * 10**6 <= result["resident_peak_bytes"] - result["resident_before_bytes"] < 260 * 10**6
+    assert 190 * 10**6 <= result.resident_peak_bytes - result.resident_before_bytes < 260 * 10**6
 
 
 def test_a_case_is_not_charged_with_a_peak_before_it():
     np.ones(300 * MIB, np.uint8)
     result, *_ = measure(MIB)
-    assert result["resident_peak_bytes"] - result["resident_before_bytes"] < 100 * MIB
+    assert result.resident_peak_bytes - result.resident_before_bytes < 100 * MIB
 
 
 def test_compiling_and_training_have_peaks_of_their_own():
     result, _, _, asked = measure(MIB)
-    assert (result["compile_peak_bytes"], result["allocator_peak_bytes"]) == (111, 222)
+    assert (result.compile_peak_bytes, result.allocator_peak_bytes) == (111, 222)
     assert asked == [("reset",), ("train", 1), ("peak",), ("reset",), ("train", memory.UPDATES), ("peak",)]
 
 
 def test_the_record_can_be_written_as_json():
-    result, seconds, warnings, _ = measure(MIB)
-    assert json.loads(json.dumps([result, seconds, warnings]))
-    assert result["parameters"] == 4 * 2 * (1 + 2 + 1) + 3
+    result, *_ = measure(MIB)
+    assert msgspec.json.decode(json.dumps(msgspec.to_builtins(result)), type=Memory) == result
+    assert result.parameters == 4 * 2 * (1 + 2 + 1) + 3
 
 
 @pytest.mark.parametrize("updates", [1])

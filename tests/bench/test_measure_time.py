@@ -84,8 +84,8 @@ def timed(monkeypatch):
 @pytest.mark.parametrize("update", [4e-5, 1e-4, 1.3e-3, 0.02, 0.0999])
 def test_blocks_are_long_enough_for_the_clock_and_not_much_longer(timed, update):
     found = timed(update=update, call=1e-4)
-    updates = found.result["updates_per_block"]
-    sampled = found.blocks[-len(found.result["seconds_per_update"]) :]
+    updates = found.result.updates_per_block
+    sampled = found.blocks[-len(found.result.seconds_per_update) :]
     assert {count for count, _ in sampled} == {updates}
     for _, taken in sampled:
         assert BLOCK_S <= taken < 2 * BLOCK_S + update
@@ -93,94 +93,94 @@ def test_blocks_are_long_enough_for_the_clock_and_not_much_longer(timed, update)
 
 def test_updates_slower_than_a_block_are_timed_one_at_a_time(timed):
     found = timed(update=0.35)
-    assert found.result["updates_per_block"] == 1
-    assert found.result["seconds_per_update"] == pytest.approx([0.35] * LEAST_BLOCKS)
+    assert found.result.updates_per_block == 1
+    assert found.result.seconds_per_update == pytest.approx([0.35] * LEAST_BLOCKS)
 
 
 def test_updates_too_fast_for_any_block_are_bounded(timed):
-    assert timed(update=1e-7, call=1e-6).result["updates_per_block"] == MOST_UPDATES
+    assert timed(update=1e-7, call=1e-6).result.updates_per_block == MOST_UPDATES
 
 
 def test_a_call_and_its_cost_spread_over_the_block(timed):
     found = timed(update=1e-3, call=1e-5)
-    updates = found.result["updates_per_block"]
-    assert found.result["seconds_per_update"] == pytest.approx([1e-3 + 1e-5 / updates] * LEAST_BLOCKS)
+    updates = found.result.updates_per_block
+    assert found.result.seconds_per_update == pytest.approx([1e-3 + 1e-5 / updates] * LEAST_BLOCKS)
 
 
 def test_what_a_call_of_fit_costs_is_not_taken_for_the_price_of_an_update(timed):
     dear = {"update": 1e-3, "call": 0.06}
     short, long = timed(**dear), timed(**dear, asked="fit")
-    assert short.result["seconds_per_update"][0] > 2e-3
-    assert long.result["updates_per_block"] == timing.LEAST_IN_FIT
-    assert long.result["seconds_per_update"] == pytest.approx([1e-3 + 0.06 / 100] * LEAST_BLOCKS)
+    assert short.result.seconds_per_update[0] > 2e-3
+    assert long.result.updates_per_block == timing.LEAST_IN_FIT
+    assert long.result.seconds_per_update == pytest.approx([1e-3 + 0.06 / 100] * LEAST_BLOCKS)
 
 
 def test_compiling_is_the_first_call_less_a_steady_one(timed):
     found = timed(update=1e-3, call=2e-3, compiling=5.0)
-    assert found.result["first_call_seconds"] == pytest.approx(5.003)
-    assert found.result["compile_seconds"] == pytest.approx(5.0)
+    assert found.result.first_call_seconds == pytest.approx(5.003)
+    assert found.result.compile_seconds == pytest.approx(5.0)
     assert found.seconds["compile"] == pytest.approx(5.003)
-    assert max(found.result["seconds_per_update"]) < 0.01
+    assert max(found.result.seconds_per_update) < 0.01
 
 
 def test_a_steady_machine_is_settled_after_the_fewest_blocks(timed):
     found = timed(update=1e-3)
-    assert len(found.result["seconds_per_update"]) == LEAST_BLOCKS
-    assert found.result["settled"] is True
+    assert len(found.result.seconds_per_update) == LEAST_BLOCKS
+    assert found.result.settled is True
     assert found.warnings == []
 
 
 def test_a_machine_that_slows_down_without_end_is_given_up_and_marked(timed):
     found = timed(update=1e-3, drift=1.2)
-    assert found.result["settled"] is False
+    assert found.result.settled is False
     assert "unsettled" in found.warnings
     assert sum(taken for _, taken in found.blocks[:-1]) < 3 * MOST_S
 
 
 def test_an_update_that_takes_all_the_time_there_is_still_gets_two_samples(timed):
     found = timed(update=7.0)
-    assert found.result["seconds_per_update"] == pytest.approx([7.0, 7.0])
+    assert found.result.seconds_per_update == pytest.approx([7.0, 7.0])
 
 
 def test_warm_up_is_left_out_of_the_samples(timed):
     # Falls to a tenth within the blocks before the samples.
-    assert max(timed(update=1e-3, drift=0.999).result["seconds_per_update"]) < 1e-3
+    assert max(timed(update=1e-3, drift=0.999).result.seconds_per_update) < 1e-3
 
 
 def test_another_kernel_than_the_one_asked_for_is_marked_and_recorded(timed):
     found = timed(update=0.05, kernel="xla")
-    assert found.result["kernel_seen"] == "xla"
-    assert found.result["evidence"] == {"While": 2}
+    assert found.result.kernel_seen == "xla"
+    assert found.result.evidence == {"While": 2}
     assert found.warnings == ["other-kernel"]
 
 
 def test_a_forward_pass_is_timed_apart_from_an_update(timed):
     found = timed(replace(TRAINING, inference=True), update=2e-3, passes=5e-4, call=1e-6)
-    assert timed(update=2e-3, passes=5e-4).result["inference"] is None
-    steps = found.result["inference"]["calls_per_block"]
-    assert found.result["inference"]["seconds_per_call"] == pytest.approx([5e-4 + 1e-6 / steps] * LEAST_PASSES)
-    assert min(found.result["seconds_per_update"]) >= 2e-3
+    assert timed(update=2e-3, passes=5e-4).result.inference is None
+    steps = found.result.inference.calls_per_block
+    assert found.result.inference.seconds_per_call == pytest.approx([5e-4 + 1e-6 / steps] * LEAST_PASSES)
+    assert min(found.result.seconds_per_update) >= 2e-3
 
 
 def test_what_the_harness_takes_is_measured_on_the_same_block(timed):
     found = timed(update=1e-3, passes=1e-3, idling=4e-6, call=1e-4)
-    expected = 4e-6 + 1e-4 / found.result["updates_per_block"]
-    assert found.result["overhead_seconds_per_update"] == pytest.approx([expected] * timing.IDLE_BLOCKS)
+    expected = 4e-6 + 1e-4 / found.result.updates_per_block
+    assert found.result.overhead_seconds_per_update == pytest.approx([expected] * timing.IDLE_BLOCKS)
 
 
 def test_a_trainer_that_cannot_idle_has_no_such_figures(timed):
     result = timed(replace(TRAINING, inference=True), update=1e-3).result
-    assert result["overhead_seconds_per_update"] is None
-    assert result["inference"] is None
-    assert result["whole"] is None
+    assert result.overhead_seconds_per_update is None
+    assert result.inference is None
+    assert result.whole is None
 
 
 def test_blocks_before_the_machine_has_settled_are_warm_up(timed):
     found = timed(update=4e-3, drift=0.95, least=1e-3)
-    assert found.result["warm_up_blocks"] > 0
-    assert len(found.result["seconds_per_update"]) == LEAST_BLOCKS
-    assert found.result["machine"]["updates"] == (
-        (found.result["warm_up_blocks"] + LEAST_BLOCKS) * found.result["updates_per_block"]
+    assert found.result.warm_up_blocks > 0
+    assert len(found.result.seconds_per_update) == LEAST_BLOCKS
+    assert found.result.machine.updates == (
+        (found.result.warm_up_blocks + LEAST_BLOCKS) * found.result.updates_per_block
     )
 
 
@@ -191,9 +191,9 @@ def test_a_training_is_timed_whole_with_its_compiling_and_without_its_evaluation
     case = Case("time", "cosine", None, "lstm", "stateful", 1, 2, 4, 8, "loop", "fake")
     load = workload.build(case, replace(TRAINING, whole_epochs=3))
     found = timing.train_whole(load, engine)
-    assert found["updates"] == found["calls"] * load.updates_between_evaluations
-    assert found["seconds"] == pytest.approx(2.0 + 1e-3 * found["updates"])
-    assert found["updates"] == 3 * load.schedule.updates_per_epoch or found["reached"]
+    assert found.updates == found.calls * load.updates_between_evaluations
+    assert found.seconds == pytest.approx(2.0 + 1e-3 * found.updates)
+    assert found.updates == 3 * load.schedule.updates_per_epoch or found.reached
 
 
 def test_a_whole_training_ends_where_it_reaches_the_target(monkeypatch):
@@ -203,9 +203,9 @@ def test_a_whole_training_ends_where_it_reaches_the_target(monkeypatch):
     case = Case("time", "cosine", None, "lstm", "stateful", 1, 2, 4, 8, "loop", "fake")
     load = workload.build(case, replace(TRAINING, learning_rates=(1e6,), whole_epochs=50))
     found = timing.train_whole(load, engine)
-    assert found["reached"]
-    assert found["error"] <= load.target
-    assert found["calls"] == 1
+    assert found.reached
+    assert found.error <= load.target
+    assert found.calls == 1
 
 
 def test_a_batch_larger_than_the_series_can_be_timed_and_not_trained():
@@ -230,7 +230,7 @@ def test_the_load_before_is_recorded_and_is_no_reason_to_doubt(timed, monkeypatc
     monkeypatch.setattr(timing.os, "getloadavg", lambda: (0.75 * timing.os.cpu_count(), 0.0, 0.0))
     found = timed(update=0.05)
     assert found.warnings == []
-    assert found.result["load"] == 0.75
+    assert found.result.load == 0.75
 
 
 class Neighbours:
@@ -252,7 +252,7 @@ def test_a_case_goes_on_as_long_as_its_neighbours_need(timed):
     others = Neighbours(25)
     found = timed(update=0.05, turns=others)
     assert others.said == [False] * LEAST_BLOCKS + [True] * (26 - LEAST_BLOCKS)
-    assert found.result["warm_up_blocks"] == 25 - LEAST_BLOCKS
+    assert found.result.warm_up_blocks == 25 - LEAST_BLOCKS
     assert others.left == 0
     assert sum(found.seconds.values()) == pytest.approx(sum(taken for _, taken in found.blocks) - others.waited)
 
@@ -262,13 +262,13 @@ def test_a_slow_case_does_not_go_on_for_ever(timed):
     found = timed(update=1.0, turns=others)
     assert others.left == 1
     assert len(others.said) == pytest.approx(timing.LONGEST_S, abs=2)
-    assert len(found.result["seconds_per_update"]) == LEAST_BLOCKS
+    assert len(found.result.seconds_per_update) == LEAST_BLOCKS
 
 
 def test_costs_are_counted_for_all_layers_and_targets(timed):
     result = timed(update=0.05).result
-    assert result["cell_steps_per_update"] == 8 * 4 * 2
-    assert result["targets_per_update"] == 8 * 4
+    assert result.cell_steps_per_update == 8 * 4 * 2
+    assert result.targets_per_update == 8 * 4
 
 
 def test_the_parts_of_the_time_add_up(timed):

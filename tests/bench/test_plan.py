@@ -1,6 +1,5 @@
 """The plan: what runs in which order, what is refused, what is left out."""
 
-import json
 import re
 import subprocess
 import sys
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.case.cases import Case, Training
+from bench.case.cases import Training
 from bench.errors import PlanError
 from bench.measure import workload
 from bench.plan import planning, presets
@@ -167,14 +166,6 @@ def test_a_comparison_declared_twice_is_one(preset):
 def test_to_declare_a_family_makes_another_plan(preset):
     plans = [planning.make(preset(grid(regime=ARMS, family=value))) for value in ("true", "false")]
     assert plans[0].sha256 != plans[1].sha256
-
-
-def test_the_plan_is_described_as_json(preset):
-    made = planning.make(preset(grid("memory", kernel='["loop", "cudnn"]')))
-    described = json.loads(json.dumps(planning.describe(made)))
-    assert [Case.from_dict(case) for case in described["plan"]] == [job.case for job in made.jobs]
-    assert described["plan_sha256"] == made.sha256
-    assert [Case.from_dict(entry["case"]) for entry in described["refused"]] == [case for case, _ in made.left_out]
 
 
 def test_no_framework_is_imported_to_plan_a_run_or_to_watch_it():

@@ -1,6 +1,8 @@
 """The posts' data and layouts, against what the posts say; and the command that runs them."""
 
 import json
+import time
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +10,21 @@ import pytest
 
 from bench.errors import PlanError
 from bench.posts import __main__ as command
-from bench.posts import alphabet_arms as alphabet
-from bench.posts import cosine_arms as cosine
-from bench.posts import electricity, ld2011
-from bench.posts.demand import WINDOW, Demand, baselines
-from bench.posts.lagged_average import LEAD, LENGTH, VARIANCE, amount, stateless_floor, table, target
-from bench.posts.registry import EXPERIMENTS, Setting, check, choose
-from bench.posts.result import SCHEMA, Arm, Entry, values
+from bench.posts import train_alphabet as alphabet
+from bench.posts import train_cosine as cosine
+from bench.posts.block import continued
+from bench.posts.entry import SCHEMA, Arm, Check, Claim, Entry, ask, paragraphs
+from bench.posts.experiments import EXPERIMENTS, Setting, choose
+from bench.posts.train_electricity import WINDOW, Demand, baselines, read_ld2011
+from bench.posts.train_lagged_average import (
+    LEAD,
+    LENGTH,
+    VARIANCE,
+    stateless_floor,
+    table,
+    target,
+    walk_and_updates,
+)
 
 
 def test_the_cosine_is_the_posts_and_persistence_has_the_error_in_circulation():
@@ -26,20 +36,18 @@ def test_the_cosine_is_the_posts_and_persistence_has_the_error_in_circulation():
 
 
 def test_windows_of_the_cosine_are_followed_by_their_target():
-    x, y = cosine.windows(20)
+    x, y = cosine.cut(20)
     np.testing.assert_array_equal(x[7, 1:, 0], y[7, :-1, 0])
     assert y[7, -1, 0] == cosine.SERIES[27]
 
 
 def test_letters_their_answers_and_the_posts_coding():
-    letters, answers = alphabet.rows(3)
+    letters = alphabet.rows(3)
     assert len(letters) == 23
     np.testing.assert_array_equal(letters[-1], [22, 23, 24])
-    assert answers[-1] == 25
     np.testing.assert_allclose(alphabet.scaled(letters)[0, :, 0], [0, 1 / 26, 2 / 26])
-    x, answers = alphabet.padded([(3, 5), (0, 0)])
-    np.testing.assert_allclose(x[0, :, 0], [0, 0, 3 / 26, 4 / 26, 5 / 26])
-    assert list(answers) == [6, 1]
+    padded = alphabet.padded([(3, 5), (0, 0)])
+    np.testing.assert_array_equal(padded, [[0, 0, 3, 4, 5], [0, 0, 0, 0, 0]])
 
 
 def test_substrings_are_the_posts_own_draws():
@@ -113,12 +121,14 @@ def test_predictions_without_a_network_are_held_against_rows_with_values_that_ev
 def test_streams_with_and_without_state_see_the_same_windows():
     walk = WINDOW * np.arange(3)[:, None] + 70 * np.arange(4)
     shifts = set()
-    for epoch in range(20):
-        carried, fresh = (electricity.stream_order(walk, 11, 5, epoch, carried=c) for c in (True, False))
-        np.testing.assert_array_equal(np.diff(carried, axis=0), WINDOW)
-        np.testing.assert_array_equal(np.sort(fresh, axis=None), np.sort(carried, axis=None))
+    orders = (continued(walk, 11, [3, 4], 60, shuffle=shuffle) for shuffle in (False, True))
+    for carried, fresh in zip(*orders, strict=True):
+        assert carried.shape == (3, 2, 4)
+        for replicate in range(2):
+            np.testing.assert_array_equal(np.sort(fresh[:, replicate].ravel()), np.sort(carried[:, replicate].ravel()))
+        np.testing.assert_array_equal(carried[:, 0] - carried[0, 0, 0], walk)
         assert (fresh != carried).any()
-        shifts.add(carried[0, 0])
+        shifts.add(carried[0, 0, 0])
     assert min(shifts) >= 0
     assert max(shifts) < 11
     assert len(shifts) > 5
@@ -126,15 +136,16 @@ def test_streams_with_and_without_state_see_the_same_windows():
 
 @pytest.mark.parametrize("lahead", [1, 2, 4, 8])
 def test_corrected_arms_of_the_lagged_average_make_about_as_many_updates(lahead):
-    for carried in (False, True):
-        updates, epochs = amount(lahead, carried=carried, setting=Setting())
-        assert updates * epochs == pytest.approx(8000, rel=0.01)
+    walk, updates = walk_and_updates(lahead, Setting())
+    assert updates % len(walk) == 0
+    assert updates == pytest.approx(8000, rel=0.01)
 
 
 def test_what_a_stateless_cosine_arm_is_trained_on_is_what_is_said():
     one = cosine.Cosine(40, 2, hidden=(3, 2), dropout=0.0, train=104, batch_size=16)
-    traces = cosine.no_traces()
-    arm = cosine.as_published(one, "a name", Setting(seeds=(0, 1)), traces, column="corrected")
+    arms = cosine.Arms(Setting(seeds=(0, 1)))
+    arm = arms.windows("a name", one, "corrected", drawn=True)
+    traces = arms.findings([]).traces
     assert (arm.name, arm.column) == ("a name", "corrected")
     assert "dense 3 and 2, dropout 0, B = 16, 2 epochs of 64 stride-1 windows of the first 104 values" in arm.settings
     assert traces["first"] == {"a name": 104}
@@ -157,20 +168,20 @@ def write_ld2011(
 def test_the_original_file_is_read_at_the_books_column(tmp_path):
     file = write_ld2011(tmp_path / "LD2011_2014.txt")
     # The book indexes its values by 250, counted from 0: MT_251.
-    np.testing.assert_allclose(ld2011.read(file), [0.250, 1.250])
-    np.testing.assert_allclose(ld2011.read(file, 0), [0.0, 1.0])
+    np.testing.assert_allclose(read_ld2011(file), [0.250, 1.250])
+    np.testing.assert_allclose(read_ld2011(file, 0), [0.0, 1.0])
 
 
 def test_a_file_that_is_another_one_is_named_with_its_line(tmp_path):
     few = write_ld2011(tmp_path / "few.txt", clients=5)
     with pytest.raises(PlanError, match="5 clients, and client 251 is wanted"):
-        ld2011.read(few)
+        read_ld2011(few)
     broken = write_ld2011(tmp_path / "broken.txt", value=lambda r, c: "x" if r == 1 else f"{c},5")
     with pytest.raises(PlanError, match="line 3: no number in the column of MT_251"):
-        ld2011.read(broken)
+        read_ld2011(broken)
     flat = write_ld2011(tmp_path / "flat.txt", value=lambda *_: "1,0")
     with pytest.raises(PlanError, match="all equal"):
-        ld2011.read(flat)
+        read_ld2011(flat)
 
 
 def test_an_unknown_id_names_the_valid_ones(capsys, tmp_path):
@@ -183,9 +194,9 @@ def test_an_unknown_id_names_the_valid_ones(capsys, tmp_path):
 
 def test_what_cannot_be_run_is_refused_before_anything_is():
     with pytest.raises(PlanError, match="LD2011=nowhere"):
-        check(Setting(ld2011=Path("nowhere")))
+        Setting(ld2011=Path("nowhere"))
     with pytest.raises(PlanError, match="no interval"):
-        check(Setting(seeds=(1,)))
+        Setting(seeds=(1,))
     assert [one.id for one in choose(["unroll", "masking"])] == ["masking", "unroll"]
     assert len(choose([])) == len(EXPERIMENTS)
 
@@ -241,6 +252,49 @@ def test_finished_experiments_are_kept_and_failed_ones_lose_nothing(stub, tmp_pa
     assert not command._finished(tmp_path / "posts" / "masking.json", Setting())
 
 
+def test_what_is_at_work_is_ended_when_the_command_is_interrupted(tmp_path, monkeypatch):
+    original = command.subprocess.Popen
+    started = []
+
+    def sleeping(arguments, **options):
+        started.append(original([arguments[0], "-c", "import time; time.sleep(60)"], **options))
+        return started[-1]
+
+    def interrupted(_):
+        while len(started) < 2:
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command.subprocess, "Popen", sleeping)
+    monkeypatch.setattr(command, "as_completed", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        command.main(["--results", str(tmp_path), "--workers", "2"])
+    assert len(started) == 2
+    assert all(process.poll() for process in started)
+
+
+def test_every_experiment_has_a_function_of_its_name():
+    for one in EXPERIMENTS.values():
+        assert callable(getattr(import_module(f"bench.posts.{one.module}"), one.id.replace("-", "_")))
+
+
 def test_an_entry_is_plain_data():
-    entry = Entry("x", "000", "t", "p", "f", [0], arms=[Arm("a", "corrected", "s", {"mse": values([1 / 3])})])
-    assert json.loads(json.dumps(entry.to_dict()))["arms"][0]["figures"] == {"mse": [0.333333]}
+    arms = [Arm("a", "corrected", "s", {"mse": np.array([1 / 3]), "converged": np.array([True])})]
+    claims = [ask("compare", "flaw", "q", "mse", arms[0], arms[0], otherwise="neither")]
+    assert claims == [Claim("compare", "flaw", "q", "mse", "a", "a", no="neither", same="neither")]
+    entry = Entry(
+        id="x", post="000", title="t", published="p", flaw="f", seeds=[0], fraction=1.0, measured={}, arms=arms,
+        claims=claims, checks=[Check("it holds", np.bool_(True), "seen")], traces={"curve": np.zeros((2, 1))},
+    )  # fmt: skip
+    stored = json.loads(entry.to_json())
+    assert stored["arms"][0]["figures"] == {"mse": [0.333333], "converged": [1.0]}
+    assert stored["checks"][0]["holds"] is True
+    assert stored["traces"] == {"curve": [[0.0], [0.0]]}
+    assert stored["schema"] == SCHEMA
+    again = Entry.from_dict(stored | {"of a later version": 1})
+    assert (again.claims, again.checks) == (entry.claims, entry.checks)
+    np.testing.assert_array_equal(again.arm("a").figures["mse"], entry.arm("a").figures["mse"])
+
+
+def test_paragraphs_of_a_wrapped_text():
+    assert paragraphs("\n  One\n  line.\n\n  Another.") == ["One line.", "Another."]

@@ -159,10 +159,22 @@ def test_a_name_that_is_like_nothing_still_gets_all_valid_ones():
     assert all(name in str(error.value) for name in SHIPPED)
 
 
-@pytest.mark.parametrize("name", ["no/such/file", "missing.toml"])
+MANY = grid(units=str(list(range(1, 1001))), window=str(list(range(1, 1001))), batch_size=str(list(range(1, 1001))))
+
+
+def test_more_cases_than_anybody_runs_are_refused_before_one_is_made(write):
+    text = refusal(write(MANY))
+    assert "multiplies to 1,000,000,000 cases, and 20,000 more is what this preset may have" in text
+    assert "cases = ... under [limits]" in text
+    few = grid(units=str(list(range(1, 200))), window=str(list(range(2, 102))))
+    refusal(write(few + "\n" + few))  # together
+    assert len(presets.load(write("[limits]\ncases = 40000\n" + few + "\n" + few)).grids) == 2 * 199 * 100
+
+
+@pytest.mark.parametrize("name", ["no/such/file", "missing.toml", pytest.param("x/" * 3000, id="too-long")])
 def test_a_file_that_is_not_there_is_called_a_file(name):
     text = refusal(name)
-    assert f"no preset file at {name!r}" in text
+    assert f"no preset file at {name!r}"[:90] in text
     assert "quick" in text
 
 
@@ -237,6 +249,18 @@ WRONG_VALUES = [
     ("learning_rates", "[inf]", "finite number"),
     ("stop", '["target"]', "Valid: budget, target"),
     ("units", "[]", "units"),
+    ("units", "65537", "between 1 and 65,536"),
+    ("window", "9223372036854775808", "between 1 and 1,048,576"),
+    ("units", f"0x{'f' * 6000}", "between 1 and 65,536"),
+    ("repetitions", "9223372036854775808", "between 1 and 1,000"),
+    ("epochs", f"1{'0' * 400}", "at most 1,000,000"),
+    ("evaluation_seeds", "10000", "at most 9,999"),
+    ("learning_rates", str([0.1] * 101), "one to 100"),
+    ("learning_rates", "[1e9]", "at most 1,000"),
+    ("task", f'"{"x" * 5000}"', "must be the name of a task"),
+    ("task", '"lagged_mean@²"', "whole number"),
+    ("cell", f'"{"x" * 5000}"', "Valid: "),
+    ("units", f"{'[' * 60}1{']' * 60}", "whole number"),
 ]
 
 
@@ -251,6 +275,7 @@ def test_a_wrong_value_is_refused_naming_it_and_what_is_valid(write, key, value,
     assert key in text or key == "task"
     assert valid in text
     assert "own.toml" in text
+    assert len(text) < 1000
 
 
 @pytest.mark.parametrize(
@@ -286,6 +311,11 @@ def test_a_grid_must_say_what_it_compares(write, missing):
         ("limits = [1]\n" + grid(), "must be a table"),
         ("[[convergence]\n", "is not valid TOML"),
         ("time = [1, 2]", "own.toml"),
+        (f"name = {'[' * 3000}{']' * 3000}", "deeper than can be read"),
+        (f"[training]\nepochs = {'9' * 5000}\n" + grid(), "is not valid TOML"),
+        ("name = 3\n" + grid(), "name 3 in own.toml must be a text"),
+        (f'description = "{"x" * 2000}"\n' + grid(), "must be a text of at most 1000 characters"),
+        ("#" * 2**20 + "\n" + grid(), "is longer than 1,048,576 bytes"),
     ],
 )
 def test_a_file_of_another_shape_is_refused(write, text, says):

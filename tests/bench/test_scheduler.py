@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+import record_builders as made
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,7 +41,10 @@ class Pretended:
         if self._left > 0:
             return None
         self.running.remove(self)
-        return {"key": self.job.case.key}
+        return made.failed(self.job.case)
+
+    def events(self):
+        return []
 
     def wait(self, seconds):
         del seconds
@@ -78,7 +82,7 @@ def test_time_cases_run_alone_and_others_never_exceed_the_cores(kinds, workers, 
         scheduler = Scheduler(jobs, Limits(workers=workers), Path("no-logs"), Path("no-cache"), done.append)
         for one in jobs:
             scheduler.run_until(one.case.key)
-    assert Counter(record["key"] for record in done) == Counter(one.case.key for one in jobs)
+    assert Counter(record.key for record in done) == Counter(one.case.key for one in jobs)
     assert [worker.job for worker in Pretended.begun] == jobs
     for worker in Pretended.begun:
         assert len(worker.beside) <= workers
@@ -95,7 +99,7 @@ def test_running_one_case_leaves_those_behind_it_waiting_and_no_case_runs_twice(
     jobs = [job(i, "convergence") for i in range(4)]
     scheduler, done = make(jobs, workers=1)
     scheduler.run_until(jobs[1].case.key)
-    assert [record["key"] for record in done] == [one.case.key for one in jobs[:2]]
+    assert [record.key for record in done] == [one.case.key for one in jobs[:2]]
     scheduler.run_until(jobs[0].case.key)
     assert len(done) == 2
 
@@ -140,7 +144,7 @@ def test_stopping_ends_what_runs_and_makes_no_record_of_it(make):
     assert Pretended.running
     scheduler.stop()
     assert Pretended.running == []
-    assert [record["key"] for record in done] == [jobs[0].case.key]
+    assert [record.key for record in done] == [jobs[0].case.key]
 
 
 def test_an_empty_folder_of_logs_is_not_left_behind(make, tmp_path):

@@ -200,7 +200,7 @@ def test_a_case_of_another_engine_than_the_servers_has_a_fresh_process(preloaded
     monkeypatch.setattr(worker, "_preloaded", [preloaded])
     one = Worker(job(2), Limits(), tmp_path / "one.log")
     assert type(one._process) is process
-    assert wait(one)["outcome"] == "ok"
+    assert wait(one).outcome == "ok"
 
 
 def test_the_server_keeps_the_engine_that_it_was_first_told(monkeypatch):

@@ -11,13 +11,15 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
+import record_builders as made
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.case.record import SCHEMA, encode
 from bench.errors import RunFolderError
 from bench.machine import host as machines
 from bench.plan import planning, presets
-from bench.run.store import SCHEMA, RunFolder
+from bench.run.store import RunFolder
 
 ROOT = Path(__file__).parents[2]
 PRESET = presets.load("smoke")
@@ -26,14 +28,11 @@ MACHINE = machines.fingerprint([])
 
 
 def record(number, size=0):
-    return {
-        "schema": SCHEMA,
-        "key": f"convergence/case-{number}",
-        "outcome": "ok",
-        "seconds": {"total": 1.5},
-        "words": "größer – 12 µs" + "x" * size,
-        "error": [1e-3, float("nan"), float("inf")],
-    }
+    return made.convergence(made.case_of(number), target_rule="größer – 12 µs" + "x" * size)
+
+
+def key(number):
+    return made.case_of(number).key
 
 
 def opened(path, *, preset=PRESET, the_plan=PLAN, machine=MACHINE):
@@ -61,17 +60,17 @@ def test_a_run_continues_with_what_it_has(path):
         first.append(record(number))
     before = (path / "records.jsonl").read_bytes()
     again = opened(path)
-    assert keys(again) == [f"convergence/case-{number}" for number in range(3)]
+    assert keys(again) == [key(number) for number in range(3)]
     assert again.torn == []
     again.append(record(3))
     assert (path / "records.jsonl").read_bytes().startswith(before)
-    assert keys(opened(path)) == [f"convergence/case-{number}" for number in range(4)]
+    assert keys(opened(path)) == [key(number) for number in range(4)]
 
 
 def test_run_json_says_what_was_planned_where_and_when(path):
     folder = opened(path)
     folder.append(record(0))
-    folder.close(12.5)
+    folder.close(12.5, "done")
     opened(path)
     found = about(path)
     assert found["schema"] == SCHEMA
@@ -79,7 +78,8 @@ def test_run_json_says_what_was_planned_where_and_when(path):
     assert found["preset"]["sha256"] == PRESET.sha256
     assert found["preset"]["settings"] == PRESET.settings
     assert found["plan"] == [job.case.to_dict() for job in PLAN.jobs]
-    assert {"case", "reason"} == set(found["refused"][0])
+    assert found["plan_sha256"] == PLAN.sha256
+    assert found["refused"] == [{"case": case.to_dict(), "reason": why} for case, why in PLAN.left_out]
     assert {"python", "numpy", "tensorflow", "keras"} <= set(found["versions"])
     finished, running = found["invocations"]
     assert (finished["wall_seconds"], finished["cases_run"]) == (12.5, 1)
@@ -89,7 +89,7 @@ def test_run_json_says_what_was_planned_where_and_when(path):
 
 
 def test_no_draft_is_left_beside_run_json(path):
-    opened(path).close(1.0)
+    opened(path).close(1.0, "done")
     assert [file.name for file in path.iterdir()] == ["run.json"]
 
 
@@ -98,16 +98,16 @@ def test_run_json_is_replaced_whole_and_never_written_in_place(path):
     before = about(path)
     # Another name for the file as it is now: it shows what a reader sees who opened it before.
     (path.parent / "before.json").hardlink_to(path / "run.json")
-    folder.close(1.0)
+    folder.close(1.0, "done")
     assert json.loads((path.parent / "before.json").read_text(encoding="utf-8")) == before
     assert about(path) != before
 
 
 def test_a_later_record_of_a_case_counts(path):
     folder = opened(path)
-    folder.append(record(0) | {"outcome": "crashed"})
+    folder.append(made.failed(made.case_of(0), "crashed"))
     folder.append(record(0))
-    assert opened(path).records["convergence/case-0"]["outcome"] == "ok"
+    assert opened(path).records[key(0)].outcome == "ok"
 
 
 def refusal(path, **options):
@@ -137,7 +137,9 @@ def test_the_same_cases_under_other_settings_are_another_plan(path):
 
 def test_another_family_of_comparisons_is_another_plan(path):
     opened(path)
-    refusal(path, the_plan=replace(PLAN, family=[*PLAN.family, ("convergence/a", "convergence/b")]))
+    first, second = (job.case.key for job in PLAN.jobs[:2])
+    assert (second, first) not in PLAN.family
+    refusal(path, the_plan=replace(PLAN, family=[*PLAN.family, (second, first)]))
 
 
 @pytest.mark.parametrize(
@@ -178,7 +180,8 @@ def test_a_run_that_was_killed_while_it_wrote_run_json_for_the_first_time_begins
 def test_another_schema_is_refused(path, schema):
     opened(path)
     (path / "run.json").write_text(json.dumps(about(path) | {"schema": schema}))
-    assert f"has schema {schema!r}, this version writes {SCHEMA}" in refusal(path)
+    named = f"has schema {schema}, this" if schema == SCHEMA + 1 else f"schema is {json.dumps(schema)}; valid: {SCHEMA}"
+    assert named in refusal(path)
 
 
 def test_a_run_json_that_is_torn_is_refused(path):
@@ -237,22 +240,36 @@ def check_torn(path, data):
 
     again = opened(path)
     kept = count if cut == 1 else count - 1  # only the line's end is missing: the record is whole
-    assert keys(again) == [f"convergence/case-{number}" for number in range(kept)]
+    assert keys(again) == [key(number) for number in range(kept)]
     assert len(again.torn) == (0 if cut in {1, last} else 1)
     again.append(record(9))
     last_one = opened(path)
-    assert keys(last_one) == [*(f"convergence/case-{number}" for number in range(kept)), "convergence/case-9"]
-    assert last_one.records["convergence/case-9"]["words"] == record(9)["words"]
+    assert keys(last_one) == [*(key(number) for number in range(kept)), key(9)]
+    assert last_one.records[key(9)] == record(9)
+
+
+def test_what_a_report_would_not_read_runs_again(path):
+    folder = opened(path)
+    folder.append(record(0))
+    values = json.loads(encode(record(1)))
+    values["convergence"]["replicates"][3]["updates_to_target"] = 10**9
+    with (path / "records.jsonl").open("a") as file:
+        file.write(json.dumps(values) + "\n")
+    again = opened(path)
+    assert keys(again) == [key(0)]
+    (said,) = again.torn
+    assert said.startswith(f"{path}/records.jsonl:2: unreadable line skipped (convergence.replicates[3].")
+    assert said.endswith("updates_to_target is 1000000000; valid: 1 to 30, the last update); its case runs again")
 
 
 def test_a_line_that_cannot_be_read_is_reported_with_its_place(path):
     folder = opened(path)
     folder.append(record(0))
     with (path / "records.jsonl").open("ab") as file:
-        file.write(b'{"key": "convergence/case-1", "outc\n[1, 2]\n{"no": "key"}\n\n')
+        file.write(b'{"key": key(1), "outc\n[1, 2]\n{"no": "key"}\n\n')
     folder.append(record(2))
     again = opened(path)
-    assert keys(again) == ["convergence/case-0", "convergence/case-2"]
+    assert keys(again) == [key(0), key(2)]
     assert [line.split(": ")[0] for line in again.torn] == [f"{path}/records.jsonl:{n}" for n in (2, 3, 4)]
     assert all("its case runs again" in line for line in again.torn)
 
@@ -287,11 +304,11 @@ def test_a_record_that_does_not_fit_is_an_error_and_leaves_the_earlier_ones_whol
     folder.append(record(0))
     with room_for(path / "records.jsonl", 100), pytest.raises(OSError, match="File too large"):
         folder.append(record(1, size=500))
-    assert keys(folder) == ["convergence/case-0"]
+    assert keys(folder) == [key(0)]
     again = opened(path)
-    assert keys(again) == ["convergence/case-0"]
+    assert keys(again) == [key(0)]
     again.append(record(1))
-    assert keys(opened(path)) == ["convergence/case-0", "convergence/case-1"]
+    assert keys(opened(path)) == [key(0), key(1)]
 
 
 def test_a_full_disk_is_an_error_and_leaves_the_earlier_records_whole(path):
@@ -303,9 +320,9 @@ def test_a_full_disk_is_an_error_and_leaves_the_earlier_records_whole(path):
         assert count >= 10
         subprocess.run(["mount", "-o", "remount,size=1m", str(path)], check=True)
         again = opened(path)
-        assert keys(again) == [f"convergence/case-{number}" for number in range(count)]
+        assert keys(again) == [key(number) for number in range(count)]
         again.append(record(999))
-        assert list(opened(path).records)[-1] == "convergence/case-999"
+        assert list(opened(path).records)[-1] == key(999)
 
 
 def test_a_full_disk_leaves_run_json_as_it_was(path):
@@ -315,7 +332,7 @@ def test_a_full_disk_leaves_run_json_as_it_was(path):
         with pytest.raises(OSError, match="No space left"):
             (path / "filler").write_bytes(bytes(2**20))
         with pytest.raises(OSError, match="No space left"):
-            folder.close(1.0)
+            folder.close(1.0, "done")
         assert about(path) == before
 
 
@@ -326,7 +343,7 @@ def test_a_record_after_one_that_did_not_fit_is_whole_in_the_same_run(path):
     with room_for(path / "records.jsonl", 100), pytest.raises(OSError, match="File too large"):
         folder.append(record(1, size=500))
     folder.append(record(2))
-    assert keys(opened(path)) == ["convergence/case-2"]
+    assert keys(opened(path)) == [key(2)]
 
 
 def test_the_error_of_a_full_disk_names_the_file(path):
@@ -334,3 +351,55 @@ def test_the_error_of_a_full_disk_names_the_file(path):
     folder.append(record(0))
     with room_for(path / "records.jsonl", 100), pytest.raises(OSError, match=r"records\.jsonl"):
         folder.append(record(1, size=500))
+
+
+def test_a_killed_invocation_is_closed_by_the_next_with_what_it_had_done(path):
+    killed = opened(path)
+    for number in range(3):
+        killed.append(record(number))
+    with (path / "records.jsonl").open("ab") as file:
+        file.write(b'{"torn')
+    opened(path).close(2.0, "done")
+    first, second = about(path)["invocations"]
+    assert (first["ended"], first["finished"]) == ("killed", None)
+    assert first["cases_run"] == 4  # one of them torn: it ran, and runs again
+    assert first["wall_seconds"] >= 0
+    assert (second["ended"], second["cases_run"]) == ("done", 0)
+
+
+def test_an_invocation_killed_before_its_first_record_has_no_time(path):
+    opened(path)
+    opened(path)
+    assert [about(path)["invocations"][0][name] for name in ("ended", "cases_run", "wall_seconds")] == [
+        *("killed", 0, None)
+    ]
+
+
+def taking_turns(path, *, finishes=0, ended=None):
+    """An invocation that comes to its time cases, and how many take turns there."""
+    folder = opened(path)
+    together = folder.together(12)
+    folder.note_turns(together)
+    for _ in range(finishes):
+        folder.append(made.timed(made.case_of(len(folder.records), "time")))
+    if ended:
+        folder.close(1.0, ended)
+    return together
+
+
+def test_groups_shrink_where_runs_are_cut_off_among_time_cases_twice_in_a_row(path):
+    assert [taking_turns(path) for _ in range(7)] == [12, 12, 6, 3, 1, 1, 1]
+
+
+def test_groups_stay_as_they_are_where_their_cases_come_to_an_end(path):
+    assert [taking_turns(path, ended="interrupted") for _ in range(3)] == [12, 12, 6]
+    assert [taking_turns(path, finishes=1) for _ in range(3)] == [3, 3, 3]
+    assert [taking_turns(path), taking_turns(path)] == [3, 3]
+    assert taking_turns(path, finishes=1, ended="done") == 1
+    assert taking_turns(path) == 12
+
+
+def test_runs_cut_off_before_their_time_cases_shrink_nothing(path):
+    for _ in range(5):
+        opened(path)
+    assert taking_turns(path) == 12

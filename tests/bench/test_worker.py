@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from bench.case.cases import Case, Training
+from bench.case.record import decode, encode
 from bench.measure.interleave import Group
 from bench.plan.presets import Limits
 from bench.run import worker
@@ -20,8 +21,8 @@ from bench.run.worker import Worker
 
 ROOT = Path(__file__).parents[2]
 TRAINING = Training(learning_rates=(0.1,), tuning_seeds=1, evaluation_seeds=2, epochs=2, scored_targets=16)
-LIMIT_S = 3
-LIMIT_MIB = 512
+LIMIT_S = 4
+LIMIT_MIB = 256
 
 
 def job(units, kind="convergence", regime="stateful"):
@@ -41,6 +42,13 @@ ENDINGS = [
     fake.SEGFAULT,
     fake.EXIT,
     21,
+    fake.CHILD,
+    fake.CHILD_ALLOCATES,
+    fake.SHOUT,
+    fake.GARBAGE,
+    fake.STOP,
+    fake.HANG_UP,
+    22,
 ]
 
 
@@ -61,86 +69,120 @@ def records(forkserver, folder):
     del forkserver
     found = []
     jobs = [job(units) for units in ENDINGS]
-    scheduler = Scheduler(jobs, Limits(LIMIT_S, LIMIT_MIB, workers=3), folder / "logs", folder / "cache", found.append)
+    scheduler = Scheduler(jobs, Limits(LIMIT_S, LIMIT_MIB, workers=4), folder / "logs", folder / "cache", found.append)
     try:
         for one in jobs:
             scheduler.run_until(one.case.key)
     finally:
         scheduler.stop()
-    return {record["case"]["units"]: record for record in found}
+    return {record.case.units: record for record in found}
 
 
 def test_every_case_has_one_record_whatever_happened_to_the_others(records):
     assert set(records) == set(ENDINGS)
 
 
-@pytest.mark.parametrize("units", [2, 20, 21])
+@pytest.mark.parametrize("units", [2, 20, 21, 22])
 def test_a_case_that_ends_well_is_ok_before_and_after_others_ended_badly(records, units):
     record = records[units]
-    assert (record["outcome"], record["message"]) == ("ok", None)
-    assert len(record["convergence"]["replicates"]) == 3
-    assert record["seconds"]["total"] >= sum(record["seconds"][part] for part in ("prepare", "compile", "train"))
+    assert (record.outcome, record.message) == ("ok", None)
+    assert len(record.convergence.replicates) == 3
+    assert record.seconds.total >= sum(getattr(record.seconds, part) for part in ("prepare", "compile", "train"))
 
 
 def test_a_python_error_fails_with_its_last_words(records):
     record = records[fake.RAISE]
-    assert record["outcome"] == "failed"
-    assert record["message"].strip().endswith("RuntimeError: no room for a rabbit")
-    assert "fake_engine.py" in record["message"]
+    assert record.outcome == "failed"
+    assert record.message.strip().endswith("RuntimeError: no room for a rabbit")
+    assert "fake_engine.py" in record.message
 
 
 def test_a_killed_case_crashed_and_the_signal_is_named(records):
     record = records[fake.KILL]
-    assert record["outcome"] == "crashed"
-    assert record["message"].startswith("ended by SIGKILL")
-    assert "the framework's C++ said something" in record["message"]
+    assert record.outcome == "crashed"
+    assert record.message.startswith("ended by SIGKILL")
+    assert "the framework's C++ said something" in record.message
 
 
 def test_a_segfault_crashed_and_says_where(records):
     record = records[fake.SEGFAULT]
-    assert record["outcome"] == "crashed"
-    assert record["message"].startswith("ended by SIGSEGV")
-    assert "in end" in record["message"]
+    assert record.outcome == "crashed"
+    assert record.message.startswith("ended by SIGSEGV")
+    assert "in end" in record.message
 
 
 def test_a_process_that_left_without_a_word_crashed_with_its_exit_code(records):
-    assert records[fake.EXIT]["outcome"] == "crashed"
-    assert records[fake.EXIT]["message"].startswith("ended by exit code 3")
+    assert records[fake.EXIT].outcome == "crashed"
+    assert records[fake.EXIT].message.startswith("ended by exit code 3")
 
 
 def test_a_case_beyond_its_time_is_ended_at_the_limit(records):
     record = records[fake.SLEEP]
-    assert record["outcome"] == "timed-out"
-    assert f"limit of {LIMIT_S} s" in record["message"]
-    assert "asleep" in record["message"]
-    assert LIMIT_S <= record["seconds"]["total"] < LIMIT_S + 5
+    assert record.outcome == "timed-out"
+    assert f"limit of {LIMIT_S} s" in record.message
+    assert "asleep" in record.message
+    assert LIMIT_S <= record.seconds.total < LIMIT_S + 5
 
 
 def test_a_case_beyond_its_memory_is_ended_and_says_how_much_it_took(records):
     record = records[fake.ALLOCATE]
-    assert record["outcome"] == "out-of-memory"
-    assert f"more than the limit of {LIMIT_MIB} MiB" in record["message"]
-    assert LIMIT_MIB <= int(record["message"].split()[1]) < 4 * LIMIT_MIB
+    assert record.outcome == "out-of-memory"
+    assert f"more than the limit of {LIMIT_MIB} MiB" in record.message
+    assert LIMIT_MIB <= int(record.message.split()[1]) < 4 * LIMIT_MIB
 
 
 def test_an_allocation_that_is_refused_is_out_of_memory_too(records):
-    assert records[fake.MEMORY_ERROR]["outcome"] == "out-of-memory"
-    assert records[fake.MEMORY_ERROR]["message"].startswith("MemoryError")
+    assert records[fake.MEMORY_ERROR].outcome == "out-of-memory"
+    assert records[fake.MEMORY_ERROR].message.startswith("MemoryError")
+
+
+def test_what_a_case_has_started_ends_with_it(records):
+    assert records[fake.CHILD].outcome == "crashed"
+    words = records[fake.CHILD].message
+    children = [int(pid) for pid in words[words.index("children ") :].split()[1:3]]
+    assert not [pid for pid in children if psutil.pid_exists(pid)]
+
+
+def test_the_memory_of_what_a_case_has_started_counts(records):
+    assert records[fake.CHILD_ALLOCATES].outcome == "out-of-memory"
+    assert f"more than the limit of {LIMIT_MIB} MiB" in records[fake.CHILD_ALLOCATES].message
+
+
+def test_of_a_log_that_grows_without_end_the_end_is_kept(records, folder):
+    record = records[fake.SHOUT]
+    assert record.message.strip().endswith("RuntimeError: hoarse")
+    log = folder / "logs" / f"convergence-{job(fake.SHOUT).case.id}.log"
+    assert log.stat().st_size < 4 * worker.MOST_LOG
+    assert log.read_text().startswith(f"{job(fake.SHOUT).case.key}\n")
+    assert "the last word" in log.read_text()
+
+
+def test_what_is_no_message_is_the_outcome_of_the_case_that_wrote_it(records):
+    record = records[fake.GARBAGE]
+    assert record.outcome == "failed"
+    assert "wrote 4,096 bytes that are no message" in record.message
+    assert record.seconds.total < LIMIT_S
+
+
+@pytest.mark.parametrize("units", [fake.STOP, fake.HANG_UP])
+def test_a_case_that_will_say_no_more_is_ended_at_the_limit(records, units):
+    assert records[units].outcome == "timed-out"
 
 
 @pytest.mark.parametrize("units", ENDINGS)
 def test_every_record_says_what_ran_under_which_settings(records, units):
     record = records[units]
-    assert record["key"] == job(units).case.key
-    assert Case.from_dict(record["case"]) == job(units).case
-    assert record["training"]["learning_rates"] == (0.1,)
-    assert ("convergence" in record) == (record["outcome"] == "ok")
-    assert {"total", "start"} <= set(record["seconds"])
-    assert record["schema"] == 1
+    assert record.key == job(units).case.key
+    assert record.case == job(units).case
+    assert record.training.learning_rates == (0.1,)
+    assert (record.convergence is not None) == (record.outcome == "ok")
+    assert record.seconds.total >= record.seconds.start > 0
+    assert decode(encode(record)) == record
+    assert record.schema == 1
 
 
 def test_logs_stay_where_a_case_did_not_end_well(records, folder):
-    bad = {units for units, record in records.items() if record["outcome"] != "ok"}
+    bad = {units for units, record in records.items() if record.outcome != "ok"}
     assert {path.name for path in (folder / "logs").iterdir()} == {
         f"convergence-{job(units).case.id}.log" for units in bad
     }
@@ -157,8 +199,8 @@ def wait(one, seconds=20.0):
 def test_a_memory_case_runs_in_a_fresh_process_with_the_allocator_that_counts_all(forkserver, tmp_path):
     del forkserver
     record = wait(Worker(job(2, "memory"), Limits(), tmp_path / "log"))
-    assert record["outcome"] == "ok", record["message"]
-    assert record["memory"]["allocator_peak_bytes"] == 1
+    assert record.outcome == "ok", record.message
+    assert record.memory.allocator_peak_bytes == 1
     assert worker.ALLOCATOR_COUNTS_ALL not in os.environ
 
 
@@ -191,8 +233,8 @@ def test_the_run_goes_on_when_the_server_of_processes_was_killed(forkserver, tmp
     one = Worker(job(fake.SLEEP), Limits(), tmp_path / "one.log")
     wait_for(lambda: asleep(tmp_path / "one.log"))
     os.kill(psutil.Process(one._process.pid).ppid(), signal.SIGKILL)
-    assert wait(one)["outcome"] == "crashed"
-    assert wait(Worker(job(2), Limits(), tmp_path / "two.log"))["outcome"] == "ok"
+    assert wait(one).outcome == "crashed"
+    assert wait(Worker(job(2), Limits(), tmp_path / "two.log")).outcome == "ok"
 
 
 def wait_for(condition, seconds=20.0):
@@ -200,6 +242,26 @@ def wait_for(condition, seconds=20.0):
     while not condition():
         assert time.monotonic() < end, "waited too long"
         time.sleep(0.02)
+
+
+def test_time_in_which_the_run_was_stopped_is_no_time_of_a_case(forkserver, tmp_path, monkeypatch):
+    del forkserver
+    monkeypatch.setattr(worker, "STOPPED_S", 0.5)
+    one = Worker(job(fake.SLEEP), Limits(seconds=1.5), tmp_path / "log")
+    try:
+        wait_for(lambda: one.poll() is None and asleep(tmp_path / "log"))
+        time.sleep(2)  # as by Ctrl-Z
+        assert one.poll() is None
+    finally:
+        one.kill()
+
+
+def test_text_in_a_log_is_no_command_to_a_terminal(tmp_path):
+    one = Worker(job(fake.SLEEP), Limits(), tmp_path / "log")
+    one.kill()
+    (tmp_path / "log").write_bytes(b"key\n\x1b]0;title\x07 \x1b[2J caf\xc3\xa9\tend\n")
+    message = one._record("failed", one._last_words()).message
+    assert message == "; last words:\n\\x1b]0;title\\x07 \\x1b[2J café\tend"
 
 
 def asleep(log):
@@ -272,25 +334,25 @@ def turns(forkserver, tmp_path_factory):
     while not group.over:
         if (record := group.step()) is not None:
             found.append(record)
-    return {record["case"]["units"]: record for record in found}
+    return {record.case.units: record for record in found}
 
 
 def test_each_case_that_takes_turns_ends_in_its_own_way(turns):
-    assert {units: turns[units]["outcome"] for units in TURNS} == {
+    assert {units: turns[units].outcome for units in TURNS} == {
         2: "crashed", 3: "ok", fake.RAISE: "failed", fake.SLEEP: "timed-out", 4: "ok",
     }  # fmt: skip
-    assert turns[2]["message"].startswith("ended by SIGKILL")
+    assert turns[2].message.startswith("ended by SIGKILL")
 
 
 def test_cases_that_took_turns_have_their_blocks_in_the_same_rounds(turns):
-    timed = [turns[units]["time"] for units in (3, 4)]
-    assert [one["group"] for one in timed] == ["them", "them"]
-    assert len({one["warm_up_blocks"] + len(one["seconds_per_update"]) for one in timed}) == 1
+    timed = [turns[units].time for units in (3, 4)]
+    assert [one.group for one in timed] == ["them", "them"]
+    assert len({one.warm_up_blocks + len(one.seconds_per_update) for one in timed}) == 1
 
 
 def test_waiting_for_a_turn_is_nobodys_time(turns):
     # The third waited for the one that slept up to its limit.
-    assert turns[3]["seconds"]["wait"] > 0.9 * LIMIT_S
-    assert turns[3]["seconds"]["total"] < LIMIT_S
+    assert turns[3].seconds.wait > 0.9 * LIMIT_S
+    assert turns[3].seconds.total < LIMIT_S
     parts = ("start", "prepare", "compile", "train", "evaluate")
-    assert turns[3]["seconds"]["total"] == pytest.approx(sum(turns[3]["seconds"][part] for part in parts))
+    assert turns[3].seconds.total == pytest.approx(sum(getattr(turns[3].seconds, part) for part in parts))

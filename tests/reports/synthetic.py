@@ -5,11 +5,21 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.case.cases import Case
+from bench.case.cases import Case, Training, burn_in_steps
+from bench.case.record import decode
+from bench.case.regimes import REGIMES
+from bench.case.run_record import decode as decode_run
 from reports.collect.read import Run
-from reports.collect.records import Record
 
 TRIVIAL, TARGET, EVERY = 1.0, 0.3, 20
+RATES = [0.003, 0.01, 0.03]
+
+MACHINE = {
+    "cpu": "none", "cores": 2, "threads": 2, "affinity": [0], "architecture": "x86_64", "instruction_sets": [],
+    "memory_bytes": 2**34, "system": "Linux 6", "python": "3.11", "accelerators": [], "caches": None,
+    "governor": None, "turbo": None, "hyperthreads": None, "virtual_machine": None, "quota_cores": None,
+    "quota_bytes": None, "environment": {},
+}  # fmt: skip
 
 
 def case(kind="convergence", **changes):
@@ -22,24 +32,31 @@ def case(kind="convergence", **changes):
 
 def run_of(records, folder=None, **about):
     """The run that these records make, `about` in its run.json."""
-    return Run(folder=folder, about=about, records=tuple(map(Record.from_dict, records)))
+    return Run(folder=folder, about=decode_run(json.dumps(run_json("made up", records, **about)).encode()),
+               records=tuple(map(typed, records)))  # fmt: skip
 
 
-def curve(hit, budget, seed):
+def typed(values):
+    """A record as a reader gets it."""
+    return decode(json.dumps(values).encode())
+
+
+def curve(hit, budget, seed, target=TARGET):
     """Falls exponentially to the target at `hit`, or levels off above it."""
-    updates = np.arange(EVERY, budget + 1, EVERY)
+    grid = range(EVERY, budget + 1, EVERY)
+    updates = np.array(sorted({*grid, hit} if hit is not None and hit <= budget else grid))
     if hit is None:
-        error = TARGET * (1.1 + 0.05 * (seed % 3)) + 0.7 * np.exp(-updates / (budget / 4))
+        error = target * (1.1 + 0.05 * (seed % 3)) + 0.7 * np.exp(-updates / (budget / 4))
     else:
-        error = np.maximum(TRIVIAL * (TARGET / TRIVIAL) ** (updates / max(hit, 1)), 0.05) * (1 - 1e-9)
+        error = np.maximum(TRIVIAL * (target / TRIVIAL) ** (updates / max(hit, 1)), target / 6) * (1 - 1e-9)
     return updates.tolist(), error.tolist()
 
 
-def replicate(seed, hit, budget=1000, role="evaluation"):
-    updates, error = curve(hit, budget, seed)
+def replicate(seed, hit, budget=1000, role="evaluation", rate=0.01, target=TARGET):
+    updates, error = curve(hit, budget, seed, target)
     reached = hit is not None and hit <= budget
     return {
-        "seed": seed, "role": role, "learning_rate": 0.01, "updates": updates, "error": error,
+        "seed": seed, "role": role, "learning_rate": rate, "updates": updates, "error": error,
         "loss": error, "reached": reached, "updates_to_target": hit if reached else None,
         "censored_at": None if reached else updates[-1], "diverged": False,
     }  # fmt: skip
@@ -48,8 +65,9 @@ def replicate(seed, hit, budget=1000, role="evaluation"):
 def record(case, body, outcome="ok", **changes):
     whole = {
         "schema": 1, "key": case.key, "case": case.to_dict(),
-        "training": {"learning_rates": [0.003, 0.01, 0.03], "stop": "budget", "evaluation_seeds": 10, "epochs": 50},
-        "outcome": outcome, "message": None, "warnings": [], "started": "2030-01-01T00:00:00+00:00",
+        "training": {"learning_rates": RATES, "stop": "budget", "evaluation_seeds": 10, "epochs": 50},
+        "outcome": outcome, "message": None, "warnings": warnings(case, body) if outcome == "ok" else [],
+        "started": "2030-01-01T00:00:00+00:00",
         "seconds": {
             "total": 4.0, "start": 1.0, "prepare": 0.5, "compile": 0.5, "train": 1.75, "evaluate": 0.25
         },
@@ -57,29 +75,90 @@ def record(case, body, outcome="ok", **changes):
     return whole | ({case.kind: body} if outcome == "ok" else {}) | changes
 
 
-def convergence(hits, budget=1000, tuning=3, case_=None, **changes):
+def warnings(case, body):
+    """The codes that follow from what is recorded."""
+    found = {
+        "rate-at-edge": body.get("rate_at_edge"),
+        "diverged": any(one["diverged"] for one in body.get("replicates", ()) if one["role"] == "evaluation"),
+        "unsettled": not body.get("settled", True),
+        "other-kernel": body["kernel_seen"] != case.kernel,
+        "misaligned": case.kind != "memory" and REGIMES[case.regime].misaligned,
+    }
+    return [code for code, is_so in found.items() if is_so]
+
+
+def steps(case):
+    """Steps of a window as it is processed."""
+    return case.window + burn_in_steps(case, Training())
+
+
+def per_update(case):
+    """What an update of a case consists of."""
+    return {
+        "cell_steps_per_update": case.batch_size * steps(case) * case.layers,
+        "targets_per_update": case.batch_size * (1 if REGIMES[case.regime].stride_one else case.window),
+    }
+
+
+def convergence(hits, budget=1000, tuning=1, case_=None, target=TARGET, **changes):
     """A record whose evaluation replicate i reaches the target at hits[i] (None: never)."""
     chosen = case_ or case()
     body = {
         "parameters": 4 * chosen.units * (chosen.units + 2) + chosen.units + 1,
-        "target": TARGET, "target_rule": "a fixed share",
+        "target": target, "target_rule": "a fixed share",
         "predicts": "carried" if chosen.regime == "stateful" else "sliding",
-        "steps_per_prediction": 1 if chosen.regime == "stateful" else chosen.window,
+        "steps_per_prediction": 1 if chosen.regime == "stateful" else steps(chosen),
         "trivial": TRIVIAL, "optimum": 0.0, "stateless_floor": None, "baselines": {"persistence": 0.8},
         "scored": {"count": 256, "of": 1000, "relative_standard_error": 0.05}, "updates_per_epoch": EVERY,
-        "targets_per_update": chosen.batch_size * chosen.window,
-        "cell_steps_per_update": chosen.batch_size * chosen.window, "evaluate_every": EVERY,
-        "learning_rates": [0.003, 0.01, 0.03], "chosen_rate": 0.01, "rate_at_edge": False,
+        **per_update(chosen), "evaluate_every": EVERY,
+        "learning_rates": RATES, "chosen_rate": 0.01, "rate_at_edge": False,
         "replicates": [
-            *(replicate(1000 + i, 200, budget, "tuning") for i in range(tuning)),
-            *(replicate(i, hit, budget) for i, hit in enumerate(hits)),
+            *(replicate(1000 + i, 200, budget, "tuning", rate, target) for rate in RATES for i in range(tuning)),
+            *(replicate(i, hit, budget, target=target) for i, hit in enumerate(hits)),
         ],
-        "seconds_per_update": [1e-4, 1.1e-4, 0.9e-4], "replicates_in_block": 10,
+        "seconds_per_update": [1e-4, 1.1e-4, 0.9e-4], "kernel_seen": chosen.kernel, "evidence": {"While": 1},
+        "replicates_in_block": 10,
         "evaluated_otherwise": {
             way: [0.3 + 0.01 * i for i in range(len(hits))] for way in ("sliding", "carried")
         },
     }  # fmt: skip
-    return record(chosen, body | changes)
+    body |= changes
+    training = {
+        "learning_rates": body["learning_rates"], "tuning_seeds": tuning, "evaluation_seeds": len(hits),
+        "epochs": -(-budget // EVERY), "stop": "budget",
+    }  # fmt: skip
+    return record(chosen, body, training=training)
+
+
+def settle(made):
+    """Have all of a record agree again after its curves, target, rates or kernel were changed; returns it."""
+    body, case = made[made["case"]["kind"]], Case(**made["case"])
+    if case.kind == "convergence":
+        for one in body["replicates"]:
+            at = [u for u, e in zip(one["updates"], one["error"], strict=True) if e is not None and e <= body["target"]]
+            one |= {
+                "reached": bool(at), "updates_to_target": at[0] if at else None,
+                "censored_at": None if at else one["updates"][-1], "diverged": one["error"][-1] is None,
+            }  # fmt: skip
+        deciding = [one for one in body["replicates"] if one["role"] == "evaluation"]
+        rates = body["learning_rates"]
+        made["training"] |= {
+            "learning_rates": rates, "evaluation_seeds": len(deciding),
+            "tuning_seeds": (len(body["replicates"]) - len(deciding)) // len(rates),
+        }  # fmt: skip
+        body["rate_at_edge"] = len(rates) > 1 and body["chosen_rate"] in {min(rates), max(rates)}
+        body["evaluated_otherwise"] = {way: e[: len(deciding)] for way, e in body["evaluated_otherwise"].items()}
+    made["warnings"] = warnings(case, body)
+    return made
+
+
+def invocation(**changes):
+    """An entry of run.json's invocations."""
+    return {
+        "started": "2030-01-01T00:00:00+00:00", "finished": "2030-01-01T00:01:00+00:00",
+        "command": "make bench PRESET=quick", "git": {"commit": "abc", "dirty": False}, "workers": 2,
+        "load_before": 0.1, "wall_seconds": 60.0, "cases_run": 1,
+    } | changes  # fmt: skip
 
 
 def family(records):
@@ -101,7 +180,7 @@ def time(samples=(1e-3, 1.1e-3, 1.05e-3), case_=None, **changes):
     chosen = case_ or case("time")
     body = {
         "parameters": 100, "first_call_seconds": 2.0, "compile_seconds": 1.9, "updates_per_block": 50,
-        "seconds_per_update": [float(one) for one in samples], "cell_steps_per_update": 32, "targets_per_update": 32,
+        "seconds_per_update": [float(one) for one in samples], **per_update(chosen),
         "kernel_seen": chosen.kernel, "evidence": {"While": 1}, "settled": True, "load": 0.1,
     }  # fmt: skip
     return record(chosen, body | changes)
@@ -121,26 +200,35 @@ def memory(peak=3 * 2**20, case_=None, **changes):
     chosen = case_ or case("memory")
     body = {
         "allocator_peak_bytes": peak, "compile_peak_bytes": 2 * peak, "resident_peak_bytes": 600 * 2**20,
-        "resident_before_bytes": 500 * 2**20, "parameters": 100,
+        "resident_before_bytes": 500 * 2**20, "parameters": 100, "kernel_seen": chosen.kernel, "evidence": {},
+        "cell_steps_per_update": per_update(chosen)["cell_steps_per_update"],
     }  # fmt: skip
     return record(chosen, body | changes)
+
+
+def run_json(name, records, plan=None, **changes):
+    """What run.json holds of a run of these records; what is declared is planned too."""
+    cases = {one["key"]: one["case"] for one in records}
+    for key in {key for pair in changes.get("family", ()) for key in pair} - set(cases):
+        cases[key] = Case.from_id(*key.split("/")).to_dict()
+    return {
+        "schema": 1, "run": name,
+        "preset": {
+            "name": "made up", "path": "made_up.toml", "sha256": "0" * 64, "description": "", "settings": {},
+            "limits": {"seconds": 300, "memory_mib": 6144, "workers": 0, "together": 12},
+        },
+        "plan": plan if plan is not None else list(cases.values()),
+        "plan_sha256": "0" * 64, "family": [], "refused": [], "machine": MACHINE, "machine_sha256": "0" * 64,
+        "versions": {"python": "3.11", "statebench": "0.1.0"},
+        "invocations": [invocation(cases_run=len(records))],
+    } | changes  # fmt: skip
 
 
 def write(folder, records, plan=None, **changes):
     """Write a run folder and return it."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    about = {
-        "schema": 1, "run": folder.name, "preset": {"name": "made up", "settings": {}},
-        "plan": plan if plan is not None else [one["case"] for one in records], "refused": [],
-        "machine": {"cpu": "none", "cores": 2}, "versions": {"python": "3.11", "statebench": "0.1.0"},
-        "invocations": [{
-            "started": "2030-01-01T00:00:00+00:00", "finished": "2030-01-01T00:01:00+00:00",
-            "command": "make bench PRESET=quick", "git": {"commit": "abc", "dirty": False}, "workers": 2,
-            "load_before": 0.1, "wall_seconds": 60.0, "cases_run": len(records),
-        }],
-    }  # fmt: skip
-    (folder / "run.json").write_text(json.dumps(about | changes))
+    (folder / "run.json").write_text(json.dumps(run_json(folder.name, records, plan, **changes)))
     (folder / "records.jsonl").write_text("".join(json.dumps(one) + "\n" for one in records))
     return folder
 

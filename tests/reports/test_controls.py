@@ -53,6 +53,7 @@ def test_no_finding_without_both_arms_or_with_another_target():
     made = records(synthetic.hits(100, seed=3))
     assert findings(made[1:]) == []
     made[2]["convergence"]["target"] = 0.5
+    synthetic.settle(made[2])
     assert findings(made) == []
 
 

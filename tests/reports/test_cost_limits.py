@@ -22,6 +22,7 @@ def test_a_kernel_that_was_not_the_flags_counts_nowhere(tmp_path):
     for one in records[2:]:
         one["time"]["kernel_seen"] = "loop"
         one["time"]["seconds_per_update"] = [1e-9] * 4
+        synthetic.settle(one)
     run = read(synthetic.write(tmp_path / "run", records))
     found = analyse(run).costs
     assert [record.case.kernel for record in found.mismatches] == ["xla", "xla"]
@@ -40,7 +41,7 @@ CEILINGS = {
         ("smallest operation in a graph", "s", 1e-6),
     )
 }
-ABOUT = {"invocations": [{"ceilings": CEILINGS, "cases_run": 1, "command": "make bench"}]}
+ABOUT = {"invocations": [synthetic.invocation(ceilings=CEILINGS)]}
 
 
 PRODUCT = "matrix product, float32"
@@ -68,7 +69,6 @@ def test_a_planted_share_of_the_ceiling(costs_of, share, evidence, bottleneck):
     case = synthetic.case("time", units=units, window=window, batch_size=batch)
     body = {
         "features": 1, "parameters": 4 * units * (units + 2) + units + 1, "evidence": evidence,
-        "cell_steps_per_update": batch * window,
     }  # fmt: skip
     if bottleneck == "dispatch":
         body["evidence"] = evidence | {"ops a step": round(0.9 * seconds / 1e-6 / window)}
@@ -86,7 +86,7 @@ def test_without_ceilings_there_are_no_shares(costs_of):
 
 def test_the_best_of_several_invocations_is_the_ceiling(costs_of):
     slower = {name: one | {"best": one["best"] * (2 if one["unit"] == "s" else 0.5)} for name, one in CEILINGS.items()}
-    invocations = [{"ceilings": one, "cases_run": 1} for one in (slower, CEILINGS, None)]
+    invocations = [synthetic.invocation(ceilings=one) for one in (slower, CEILINGS, None)]
     limits = costs_of(synthetic.timed(1e-3), invocations=invocations).ceilings
     assert limits.products["float32"] == 1e11
     assert limits.operation == 1e-6
@@ -94,7 +94,7 @@ def test_the_best_of_several_invocations_is_the_ceiling(costs_of):
 
 def test_the_usual_rate_is_that_of_all_invocations(costs_of):
     usual = [CEILINGS | {PRODUCT: CEILINGS[PRODUCT] | {"median": rate}} for rate in (9e10, 5e10, 6e10)]
-    invocations = [{"ceilings": one, "cases_run": 1} for one in ({}, *usual)]
+    invocations = [synthetic.invocation(ceilings=one) for one in ({}, *usual)]
     limits = costs_of(synthetic.timed(1e-3), invocations=invocations).ceilings
     assert limits.usual("float32") == pytest.approx(0.6)
     assert math.isnan(limits.usual("float64"))
@@ -157,7 +157,10 @@ def test_updates_of_another_dtype_are_not_borrowed(costs_of):
 
 
 def test_a_training_timed_whole_is_held_against_its_parts(tmp_path):
-    whole = {"seconds": 3.3, "evaluate_seconds": 0.5, "updates": 1000, "calls": 10, "reached": True, "error": 0.1}
+    whole = {
+        "seconds": 3.3, "evaluate_seconds": 0.5, "updates": 1000, "calls": 10, "reached": True, "error": 0.1,
+        "learning_rate": 0.01,
+    }  # fmt: skip
     records = synthetic.timed(1e-3, 2.0, body={"whole": whole})
     run = read(synthetic.write(tmp_path / "run", records))
     assert [one.off for one in analyse(run).costs.whole_trainings] == [pytest.approx(0.1)] * 2
@@ -174,10 +177,10 @@ def test_the_harness_share_is_told(tmp_path):
 
 def test_energy_is_told_only_where_the_machine_told(tmp_path):
     machine = {
-        "updates": 100,
-        "accelerators": [{"energy_joules": 5.0, "slowed_by": []}],
+        "updates": 100, "seconds": 1.0, "own_cores": 1.0, "other_load": 0.0, "steal": 0.0, "swapped_bytes": 0,
+        "throttled": None, "frequency_mhz": None, "accelerators": [{"energy_joules": 5.0, "slowed_by": []}],
         "energy_joules": {"package-0": 2.0},
-    }
+    }  # fmt: skip
     told = synthetic.timed(1e-3, body={"machine": machine})
     text = write_report(read(synthetic.write(tmp_path / "told", told))).read_text()
     assert "package-0 0.0200, GPU 0 0.0500" in text
@@ -207,13 +210,13 @@ def test_records_from_before_these_fields_still_have_costs(tmp_path):
 def test_an_own_machine_has_a_figure_for_everything(tmp_path):
     """Growth, roofline and memory are drawn where there is something to draw."""
     body = {
-        "features": 1, "cell_steps_per_update": 128,
+        "features": 1,
         "evidence": {"XlaMustCompile": 0, "ops an update": 100, "ops a step": 60},
     }  # fmt: skip
     records = flat(
         synthetic.timed(1e-6 * window * batch, noise=0.02, kernel=kernel, window=window, batch_size=batch, units=64,
                         body=body | {"parameters": 4 * 64 * 66 + 65})
-        for kernel in ("loop", "unrolled", "odd")
+        for kernel in ("loop", "unrolled", "xla_unrolled")
         for window, batch in ((8, 8), (16, 8), (32, 8), (8, 16), (8, 32))
     )  # fmt: skip
     for window in (8, 16, 32):

@@ -14,8 +14,7 @@ from bench.engines import ENGINES
 from reports.analysis import analyse
 from reports.claim.robustness import learning_in_short, same_arms
 from reports.collect.grouping import ENGINE_PAIRS, Setting
-from reports.collect.read import Run, read
-from reports.collect.records import Record
+from reports.collect.read import read
 from reports.figures.claim_figures import _rows
 from reports.figures.cost_figures import draw_growth
 from reports.render import false_calls, overview, render, write_report
@@ -27,10 +26,6 @@ from reports.tell.recommendation import recommendations
 
 SLOW, FAST = synthetic.hits(500, seed=1), synthetic.hits(100, seed=2)
 NAMES = ("tensorflow", "jax", "torch")
-
-
-def run_of(records, **about):
-    return Run(folder=None, about=about, records=tuple(map(Record.from_dict, records)))
 
 
 def by(engine, **changes):
@@ -80,10 +75,10 @@ def verdicts(found, engine):
 def test_what_is_said_of_an_engine_does_not_depend_on_the_others():
     alone = {name: by(name) for name in NAMES}
     together = flat(alone.values())
-    found = analyse(run_of(together, family=synthetic.family(together)))
+    found = analyse(synthetic.run_of(together, family=synthetic.family(together)))
     paragraphs = dict(zip(NAMES, found.headline, strict=True))
     for name, records in alone.items():
-        own = analyse(run_of(records, family=synthetic.family(records)))
+        own = analyse(synthetic.run_of(records, family=synthetic.family(records)))
         assert verdicts(found, name) == verdicts(own, name)
         assert len(own.survivors) == 2
         assert paragraphs[name] == f"On {name}: {' '.join(own.headline)}"
@@ -96,13 +91,13 @@ def test_what_is_said_of_an_engine_does_not_depend_on_the_others():
 
 def test_another_engine_makes_no_declared_family_larger():
     records = flat(by(name) for name in NAMES)
-    (found,) = {one.p_holm for one in analyse(run_of(records, family=synthetic.family(records))).declared}
+    (found,) = {one.p_holm for one in analyse(synthetic.run_of(records, family=synthetic.family(records))).declared}
     assert found == pytest.approx(2 * 2 / 2**10)  # the least p of ten pairs, times two comparisons
 
 
 def test_nothing_of_an_engine_overwrites_another_or_is_counted_with_it():
     records = flat(by(name) for name in NAMES)
-    found = analyse(run_of(records, family=synthetic.family(records)))
+    found = analyse(synthetic.run_of(records, family=synthetic.family(records)))
     assert len(_rows(found.compared)) == 3  # of the map: one row an engine
     rows = overview(found)
     assert [(row.cell, row.settings, row.fewer, row.more) for row in rows] == [
@@ -221,7 +216,7 @@ def test_seconds_to_target_take_the_updates_of_their_own_engine(costs_of):
 
 def learning(by_engine, records=()):
     arms = [synthetic.convergence(hits, case_=case(engine=name)) for name, hits in by_engine.items()]
-    found = analyse(run_of([*arms, *records]))
+    found = analyse(synthetic.run_of([*arms, *records]))
     return found.same_arms, learning_in_short(found.same_arms, found.costs.contrasts)
 
 
@@ -271,7 +266,7 @@ def test_arms_that_never_got_there_tell_nothing_of_learning():
 def test_other_targets_or_one_engine_are_not_compared():
     assert learning({"tensorflow": FAST}) == ([], "")
     other = synthetic.convergence(FAST, case_=case(engine="jax"), target=0.2)
-    assert same_arms(run_of([synthetic.convergence(FAST), other])) == []
+    assert same_arms(synthetic.run_of([synthetic.convergence(FAST), other])) == []
 
 
 def test_the_report_of_two_engines_names_each_row(tmp_path):
@@ -279,7 +274,7 @@ def test_the_report_of_two_engines_names_each_row(tmp_path):
     ceilings = {name: {"name": name, "unit": unit, "best": 1e9, "median": 1e9} for name, unit in (
         ("matrix product, float32", "FLOP/s"), ("memory, read and written", "B/s"))}  # fmt: skip
     folder = synthetic.write(tmp_path / "two", records, family=synthetic.family(records), invocations=[
-        {"started": "2030-01-01T00:00:00+00:00", "ceilings": ceilings, "ceilings_engine": "tensorflow"}])  # fmt: skip
+        synthetic.invocation(ceilings=ceilings, ceilings_engine="tensorflow")])  # fmt: skip
     text = write_report(read(folder)).read_text()
     assert "This run has the engines tensorflow, jax and torch." in text
     assert "\nOn tensorflow: **Less training: it depends.**" in text

@@ -109,7 +109,10 @@ def test_arms_of_one_law_are_not_told_apart_after_holm(tmp_path):
 def test_a_leak_is_loud_and_the_sound_record_silent(tmp_path):
     records = grid(faster)
     for one in records[1::2]:
-        one["convergence"] |= {"stateless_floor": 0.04, "scored": {"count": 128, "relative_standard_error": 0.1}}
+        one["convergence"] |= {
+            "stateless_floor": 0.04,
+            "scored": {"count": 128, "of": 1000, "relative_standard_error": 0.1},
+        }
     text, summary = reported(tmp_path, records)
     assert (len(summary["floors"]["below"]), summary["floors"]["checked"]) == (0, 4)
     assert "4 records were held against" in text
@@ -131,6 +134,7 @@ def test_the_easy_and_the_hard_target_can_disagree(tmp_path):
     def curve(record, speed, level):
         for one in record["convergence"]["replicates"]:
             one["error"] = [level + (1 - level) * 2 ** (-step / speed) for step in range(1, len(one["error"]) + 1)]
+        synthetic.settle(record)
 
     stateful, stateless = synthetic.pair([500] * 10, [500] * 10)
     curve(stateful, 8, 0.05)

@@ -43,10 +43,12 @@ def test_ratios_by_hand():
 def test_both_count_up_to_the_laxer_target():
     made = arms([4, 16])
     made[0]["convergence"]["target"] = synthetic.TARGET / 3
+    synthetic.settle(made[0])
     (one,) = longer_windows(synthetic.run_of([*made]))
     assert one.target == synthetic.TARGET
     assert one.comparison.a.cost.tolist() == QUICK
     made[3]["convergence"]["target"] = synthetic.TRIVIAL * 0.9
+    synthetic.settle(made[3])
     (one,) = longer_windows(synthetic.run_of([*made]))
     assert one.target == synthetic.TRIVIAL * 0.9
     assert (one.comparison.a.cost < QUICK).all()

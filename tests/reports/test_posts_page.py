@@ -6,17 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.posts.entry import Arm, Check, Claim, Entry
 from reports.posts import __main__ as command
-from reports.posts.answers import Says, answer, verdict
-from reports.posts.read import Arm, Check, Claim, Entry, PostsNotReadableError, entry, read, write
-from reports.posts.render import section
+from reports.posts.claim_answers import Says, answer, verdict
+from reports.posts.posts_page import Section
+from reports.posts.posts_records import PostsNotReadableError, read, write
 from reports.statistics.intervals import mean_interval, prediction_interval
 
 SEEDS = list(range(10))
 PUBLISHED = Path(__file__).parents[2] / "reports" / "published" / "posts"
 
 
-def an_entry(figures, claims=(), checks=(), **more):
+def an_entry(figures, claims=(), checks=()):
     arms = [
         Arm(name, "as published", "settings", {"test mse": np.array(v), "accuracy": np.array(v)})
         for name, v in figures.items()
@@ -24,22 +25,9 @@ def an_entry(figures, claims=(), checks=(), **more):
     measured = {"started": "2026-01-01T00:00:00+00:00", "seconds": 3.0, "load_before": 0.1, "cores": 2, "cpu": "a CPU",
                 "python": "3.11", "versions": {"tensorflow": "2", "keras": "3"}}  # fmt: skip
     return Entry(
-        "an-id",
-        "000",
-        "a title",
-        "something",
-        "a flaw",
-        SEEDS,
-        1.0,
-        measured,
-        arms,
-        {},
-        list(claims),
-        list(checks),
-        {},
-        [],
-        **more,
-    )
+        id="an-id", post="000", title="a title", published="something", flaw="a flaw", seeds=SEEDS, fraction=1.0,
+        measured=measured, arms=arms, claims=list(claims), checks=list(checks),
+    )  # fmt: skip
 
 
 def says(values, claim, **others):
@@ -141,7 +129,7 @@ def test_verdicts():
     no = Claim("published", "post", "q", "test mse", "a", value=99.0)
 
     def found(*claims):
-        return section(an_entry({"a": SPREAD}, claims)).verdict
+        return Section(an_entry({"a": SPREAD}, claims)).verdict
 
     assert found(yes) == "reproduced"
     assert found(no) == "not reproduced"
@@ -150,7 +138,7 @@ def test_verdicts():
     tried = an_entry({}, checks=[Check("x", True, "seen"), Check("y", False, "seen")])
     assert verdict(tried, []) == "1 of 2 statements hold"
     both = an_entry({"a": SPREAD}, [yes], checks=tried.checks)
-    assert section(both).verdict == "reproduced; 1 of 2 statements hold"
+    assert Section(both).verdict == "reproduced; 1 of 2 statements hold"
 
 
 def stored(tmp_path, **changes):
@@ -235,4 +223,4 @@ def test_records_survive_writing_and_reading(tmp_path):
     entries, raw = read(stored(tmp_path), tmp_path / "published", ("masking",))
     write(raw, tmp_path / "published")
     again, _ = read(tmp_path / "nothing", tmp_path / "published", ())
-    assert again[0].checks == entries[0].checks == entry(raw[0]).checks
+    assert again[0].checks == entries[0].checks == Entry.from_dict(raw[0]).checks

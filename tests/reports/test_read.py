@@ -22,7 +22,7 @@ def test_a_record_without_a_field_is_skipped_and_the_field_named(tmp_path):
     del bad["convergence"]["target"]
     run = read(synthetic.write(tmp_path / "run", [good, bad]))
     assert len(run.records) == 1
-    assert "'target'" in run.unreadable[0].why
+    assert str(run.unreadable[0]).startswith("records.jsonl, line 2: convergence.target is missing; left out")
 
 
 def test_the_last_of_a_repeated_key_wins(tmp_path):
@@ -53,10 +53,24 @@ def test_a_missing_run_names_those_nearby(tmp_path):
         read(tmp_path / "quik")
 
 
-@pytest.mark.parametrize("text", [None, "{", "[]"])
-def test_a_missing_or_torn_run_json_is_a_warning(tmp_path, text):
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{", "no whole JSON object"),
+        ("[]", r"is \[\]; valid: an object"),
+        ('{"schema": 1}', "run is missing"),
+    ],
+)
+def test_a_run_json_that_cannot_be_is_refused(tmp_path, text, why):
     folder = synthetic.write(tmp_path / "run", [synthetic.convergence([100])])
-    (folder / "run.json").unlink() if text is None else (folder / "run.json").write_text(text)
+    (folder / "run.json").write_text(text)
+    with pytest.raises(RunNotReadableError, match=rf"run\.json: .*{why}.*remove it"):
+        read(folder)
+
+
+def test_a_missing_run_json_is_a_warning(tmp_path):
+    folder = synthetic.write(tmp_path / "run", [synthetic.convergence([100])])
+    (folder / "run.json").unlink()
     run = read(folder)
     assert len(run.records) == 1
     assert run.unreadable[0].file == "run.json"
@@ -66,11 +80,3 @@ def test_cases_without_a_record_are_missing(tmp_path):
     records = synthetic.pair([100], [200])
     run = read(synthetic.write(tmp_path / "run", records[:1], plan=[one["case"] for one in records]))
     assert run.missing == (records[1]["key"],)
-
-
-def test_a_frame_has_a_row_per_record(tmp_path):
-    run = read(synthetic.write(tmp_path / "run", synthetic.pair([100], [200])))
-    frame = run.frame("convergence")
-    assert frame.shape[0] == 2
-    assert {"regime", "window", "parameters", "target"} <= set(frame.columns)
-    assert run.frame("time").empty

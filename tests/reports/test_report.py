@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 
@@ -41,7 +42,10 @@ def full(tmp_path_factory):
             timed = synthetic.case("time", regime=regime, repetition=repetition)
             records.append(synthetic.time([seconds, seconds * 1.01, seconds * 1.02], case_=timed))
     records.append(synthetic.memory())
-    records[0]["warnings"] = ["rate-at-edge"]
+    edge = records[0]["convergence"]
+    edge["learning_rates"] = [0.01, 0.03]
+    edge["replicates"] = [one for one in edge["replicates"] if one["learning_rate"] != 0.003]
+    synthetic.settle(records[0])
     crash = synthetic.case(task="electricity", window=32, regime="stateful")
     records.append(synthetic.record(crash, {}, "crashed", message="killed by <script> | signal 9"))
     absent = synthetic.case(task="electricity", window=48)
@@ -175,14 +179,14 @@ def test_the_command_prints_the_path_and_needs_no_tensorflow(tmp_path):
 
 def test_the_command_names_the_runs_there_are(tmp_path, capsys):
     synthetic.write(tmp_path / "quick", [synthetic.time()])
-    assert main(["--results", str(tmp_path), "quik"]) == 1
+    assert main(["--results", str(tmp_path), "quik"]) == 2
     assert "Runs nearby: quick" in capsys.readouterr().err
 
 
 def test_a_run_continued_at_another_commit_says_so(tmp_path):
     records = synthetic.pair([100] * 10, [200] * 10)
     invocations = [
-        {"git": {"commit": commit * 4, "dirty": False}, "cases_run": 1, "wall_seconds": 1.0, "command": "make bench"}
+        synthetic.invocation(git={"commit": commit * 4, "dirty": False}, wall_seconds=1.0)
         for commit in ("aaaaaaaa", "bbbbbbbb")
     ]
     folder = synthetic.write(tmp_path / "run", records, invocations=invocations)
@@ -205,3 +209,25 @@ def test_a_run_continued_at_another_commit_says_so(tmp_path):
 )
 def test_a_few_decided_comparisons_do_not_speak_for_all(less, more, of, answer):
     assert _answer(less, more, of) == answer
+
+
+WICKED = "\x1b]0;x\x07<img src=x onerror=alert(1)>![a](http://b.c)[d](e)\n```\n| # `x`"
+
+
+def test_text_from_elsewhere_is_nothing_but_text(tmp_path):
+    records = synthetic.pair([100] * 10, [200] * 10)
+    for one in records:
+        one["convergence"] |= {"target_rule": WICKED, "baselines": {WICKED: 1.0}}
+    records.append(synthetic.record(synthetic.case(window=32), {}, "crashed", message=WICKED))
+    invocation = {
+        "started": "2030-01-01T00:00:00+00:00", "finished": None, "command": WICKED, "git": None, "workers": 1,
+        "load_before": 0.0, "wall_seconds": None, "cases_run": 1,
+    }  # fmt: skip
+    machine = synthetic.MACHINE | {"cpu": WICKED, "environment": {WICKED: WICKED}}
+    versions = {WICKED: WICKED}
+    folder = synthetic.write(tmp_path / "run", records, invocations=[invocation], machine=machine, versions=versions)
+    text = write_report(read(folder)).read_text()
+    assert "onerror" in text
+    assert "\x1b" not in text
+    shown = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)  # what stands in a block of code is dead
+    assert not [active for active in ("```", "<img", "](http", "](e)") if active in shown]

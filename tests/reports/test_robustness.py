@@ -13,11 +13,12 @@ FLOOR, TARGETS = 0.75, 128
 
 
 def record(errors, regime="stateless", **scored):
-    made = synthetic.convergence([None] * len(errors), case_=synthetic.case(regime=regime), stateless_floor=FLOOR)
-    made["convergence"]["scored"] = {"count": TARGETS, "of": 1000, **scored}
+    case = synthetic.case(regime=regime)
+    made = synthetic.convergence([None] * len(errors), case_=case, stateless_floor=FLOOR, target=1e-3)
+    made["convergence"]["scored"] = {"count": TARGETS, "of": 1000, "relative_standard_error": None, **scored}
     for one, error in zip(made["convergence"]["replicates"][3:], errors, strict=True):
         one["error"][-1] = error
-    return made
+    return synthetic.settle(made)
 
 
 @pytest.mark.parametrize(
@@ -82,14 +83,15 @@ def test_a_breach_is_a_warning_that_names_it():
 
 def tuned(by_rate, chosen):
     """A record whose tuning replicates reach the target at these updates (None: not in 1000)."""
-    made = synthetic.convergence([100] * 3, tuning=0, chosen_rate=chosen)
+    made = synthetic.convergence([100] * 3, chosen_rate=chosen, learning_rates=sorted(by_rate))
     tuning = [
-        synthetic.replicate(1000 + seed, hit, role="tuning") | {"learning_rate": rate}
+        synthetic.replicate(1000 + seed, hit, role="tuning", rate=rate)
         for rate, hits in by_rate.items()
         for seed, hit in enumerate(hits)
     ]
-    made["convergence"]["replicates"] = tuning + made["convergence"]["replicates"]
-    return synthetic.run_of([made])
+    deciding = [one for one in made["convergence"]["replicates"] if one["role"] == "evaluation"]
+    made["convergence"]["replicates"] = tuning + deciding
+    return synthetic.run_of([synthetic.settle(made)])
 
 
 def test_rates_by_hand():

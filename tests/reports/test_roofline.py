@@ -2,7 +2,7 @@ import pytest
 import synthetic
 
 from reports.analysis import analyse
-from reports.collect.records import Record
+from reports.claim.arms import comparisons
 from reports.costs.roofline import features, flops_per_update
 
 
@@ -30,7 +30,7 @@ def test_features_follow_from_the_parameters(cell, layers, units, parameters, in
 def test_flops_by_hand():
     # 8 streams x 4 steps, each 2 x 4 gates x 8 units x (1 + 8); 32 targets x 2 x 8 from the head; backward twice that.
     record = synthetic.convergence([100], parameters=4 * 8 * (1 + 8 + 1) + 9)
-    assert flops_per_update(Record.from_dict(record)) == 3 * (32 * 2 * 4 * 8 * 9 + 32 * 2 * 8)
+    assert flops_per_update(synthetic.typed(record)) == 3 * (32 * 2 * 4 * 8 * 9 + 32 * 2 * 8)
 
 
 def test_two_layers_by_hand():
@@ -38,17 +38,19 @@ def test_two_layers_by_hand():
     record = synthetic.convergence(
         [100], case_=synthetic.case(layers=2), parameters=4 * 8 * (1 + 8 + 1) + above + 9, cell_steps_per_update=64
     )
-    assert flops_per_update(Record.from_dict(record)) == 3 * (32 * 2 * 4 * 8 * (9 + 16) + 32 * 2 * 8)
+    assert flops_per_update(synthetic.typed(record)) == 3 * (32 * 2 * 4 * 8 * (9 + 16) + 32 * 2 * 8)
 
 
 def test_flops_can_disagree_with_updates():
-    # As many updates as it takes, each with half as many steps again.
-    records = synthetic.pair(synthetic.hits(300, spread=0.02, seed=1), synthetic.hits(400, spread=0.02, seed=1))
-    records[0]["convergence"]["cell_steps_per_update"] = 48
-    (one,) = analyse(synthetic.run_of(records)).compared
+    # Fewer updates, each with twice as many steps.
+    records = [
+        synthetic.convergence(synthetic.hits(median, spread=0.02, seed=1), case_=synthetic.case(regime=regime))
+        for regime, median in (("stateless-burnin", 300), ("stateless", 400))
+    ]
+    (one,) = comparisons(synthetic.run_of(records))
     assert one.updates.verdict == "fewer"
     assert one.flops.verdict == "more"
-    assert one.flops.ratio.value == pytest.approx(one.updates.ratio.value * (48 * 576 + 512) / (32 * 576 + 512))
+    assert one.flops.ratio.value == pytest.approx(one.updates.ratio.value * (64 * 576 + 512) / (32 * 576 + 512))
     assert one.disagree
 
 

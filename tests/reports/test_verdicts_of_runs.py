@@ -8,14 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reports.analysis import analyse
-from reports.collect.read import Run, read
-from reports.collect.records import Record
+from reports.collect.read import read
 from reports.statistics.verdict import Verdict
 
 
 def run_of(records):
-    about = {"run": "made up", "family": synthetic.family(records)}
-    return Run(folder=None, about=about, records=tuple(map(Record.from_dict, records)))
+    return synthetic.run_of(records, family=synthetic.family(records))
 
 
 def verdict_of(records):
@@ -42,6 +40,7 @@ def test_known_truth(stateful, stateless, verdict):
 def test_pairs_are_by_seed_and_the_rest_is_left_out():
     records = synthetic.pair([100] * 10, [200] * 10)
     del records[1]["convergence"]["replicates"][-1]
+    synthetic.settle(records[1])
     found = analyse(run_of(records))
     assert (found.compared[0].a.n, found.compared[0].unpaired) == (9, 1)
     assert "unpaired" in [one.code for one in found.warnings]
@@ -51,7 +50,8 @@ def test_tuning_replicates_never_decide():
     records = synthetic.pair([200] * 10, [200] * 10)
     for replicate in records[0]["convergence"]["replicates"]:
         if replicate["role"] == "tuning":
-            replicate["updates_to_target"] = 20
+            replicate["error"][0] = synthetic.TARGET / 2
+    synthetic.settle(records[0])
     assert verdict_of(records) is Verdict.SAME
 
 
@@ -76,6 +76,7 @@ def test_seconds_of_a_core_that_was_shared_are_not_compared():
 def test_different_targets_are_not_compared():
     records = synthetic.pair([200] * 10, [400] * 10)
     records[1]["convergence"]["target"] = 0.1
+    synthetic.settle(records[1])
     found = analyse(run_of(records))
     assert found.compared == []
     assert "different-targets" in [one.code for one in found.warnings]

@@ -35,7 +35,7 @@ class JaxEngine:
         except RuntimeError:
             return []
 
-    def configure(self, *, threads: int | None, device: str, cache: Path | None) -> None:
+    def configure(self, *, threads: int | None, device: str, cache: Path | None, short_loops: bool) -> None:
         """Prepare this process; must come before the first computation."""
         if threads is not None:
             # JAX has no setting for this; its pools are made, at the first computation, as wide as this says.
@@ -43,8 +43,9 @@ class JaxEngine:
         # One case must not take the whole card from the next.
         os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
         jax.config.update("jax_platforms", "cpu" if device == "cpu" else "cuda")
-        if cache is not None:
+        if short_loops:
             os.environ["XLA_FLAGS"] = backend.SHORT_LOOPS
+        if cache is not None:
             jax.config.update("jax_compilation_cache_dir", str(cache))
             jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 

@@ -41,11 +41,12 @@ class TensorFlowEngine:
         found = tf.config.list_physical_devices("GPU")
         return [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in found]
 
-    def configure(self, *, threads: int | None, device: str, cache: Path | None) -> None:
+    def configure(self, *, threads: int | None, device: str, cache: Path | None, short_loops: bool) -> None:
         """Prepare this process; must come before the first computation."""
-        if cache is not None:
-            # Both are read when XLA compiles for the first time, so that they work after the import.
+        # Both are read when XLA compiles for the first time, so that they work after the import.
+        if short_loops:
             os.environ["XLA_FLAGS"] = SHORT_LOOPS
+        if cache is not None:
             os.environ["TF_XLA_FLAGS"] = f"--tf_xla_persistent_cache_directory={cache}"
         if threads is not None:
             tf.config.threading.set_intra_op_parallelism_threads(threads)

@@ -32,9 +32,9 @@ class TorchEngine:
         """Names of the GPUs that PyTorch can use."""
         return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
 
-    def configure(self, *, threads: int | None, device: str, cache: Path | None) -> None:
+    def configure(self, *, threads: int | None, device: str, cache: Path | None, short_loops: bool) -> None:
         """Prepare this process; must come before the first computation. Nothing is compiled, so nothing is cached."""
-        del cache
+        del cache, short_loops
         if threads is not None:
             torch.set_num_threads(threads)
             torch.set_num_interop_threads(threads)

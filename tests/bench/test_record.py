@@ -1,0 +1,181 @@
+"""The definition of a record: what a run wrote is read as it stands, what cannot be is one error that names it."""
+
+import json
+import lzma
+import re
+from pathlib import Path
+
+import pytest
+import record_builders as made
+
+from bench.case import documented, run_record
+from bench.case.checked import FaultError, OtherSchemaError
+from bench.case.record import Replicate, decode, encode
+
+PUBLISHED = Path(__file__).parents[2] / "reports/published"
+RUNS = ("quick", "full", "cost", "engines")
+
+RECORDS = {
+    "convergence": made.convergence(made.case_of(kind="convergence")),
+    "time": made.timed(made.case_of(kind="time")),
+    "memory": made.memory(made.case_of(kind="memory")),
+}
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_published_records_are_read_and_written_again_byte_for_byte(run):
+    lines = lzma.decompress((PUBLISHED / run / "records.jsonl.xz").read_bytes()).splitlines()
+    for line in lines[:: max(1, len(lines) // 40)]:
+        assert encode(decode(line)) == json.dumps(json.loads(line)).encode()
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_a_published_run_json_is_read_and_written_again(run):
+    text = (PUBLISHED / run / "run.json").read_bytes()
+    assert json.loads(run_record.encode(run_record.decode(text))) == json.loads(text)
+
+
+@pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)
+def test_a_record_survives_its_line(record):
+    assert decode(encode(record)) == record
+
+
+def changed(kind, path, value):
+    """The line of a record with another value at a path such as convergence.replicates.3.seed."""
+    whole = json.loads(encode(RECORDS[kind]))
+    *parents, last = [int(part) if part.isdecimal() else part for part in path.split(".")]
+    at = whole
+    for part in parents:
+        at = at[part]
+    at[last] = value
+    return json.dumps(whole).encode()
+
+
+REPLICATE = "convergence.replicates.3."
+WRONG = [
+    # types
+    ("outcome", "fine", 'outcome is "fine"; valid: "crashed" | "failed" | "ok" | "out-of-memory" | "timed-out"'),
+    ("outcome", 3, "outcome is 3"),
+    ("key", ["x"], 'key is ["x"]; valid: a text'),
+    ("warnings", ["no-such-code"], 'warnings[0] is "no-such-code"; valid: "rate-at-edge" |'),
+    ("convergence", None, "convergence is missing, though the outcome is ok"),
+    (REPLICATE + "reached", "no", 'convergence.replicates[3].reached is "no"; valid: true or false'),
+    (REPLICATE + "updates_to_target", True, "replicates[3].updates_to_target is true; valid: a whole number"),
+    (REPLICATE + "updates_to_target", "5", 'replicates[3].updates_to_target is "5"; valid: a whole number'),
+    (REPLICATE + "updates.1", 20.5, "replicates[3].updates[1] is 20.5; valid: a whole number"),
+    ("convergence.evidence.While", -1, "convergence.evidence['While'] is -1; valid: a whole number ≥ 0"),
+    ("convergence.baselines", {"a": "b"}, "convergence.baselines['a'] is \"b\"; valid: a number ≥ 0"),
+    # ranges
+    ("seconds.total", -1.0, "seconds.total is -1.0; valid: a number ≥ 0 and ≤ 1e+09"),
+    ("seconds.total", float("inf"), "seconds.total is Infinity"),
+    ("convergence.target", -1, "convergence.target is -1; valid: a number > 0"),
+    ("convergence.target", 0, "convergence.target is 0"),
+    ("convergence.target", float("nan"), "convergence.target is NaN"),
+    ("convergence.parameters", -5, "convergence.parameters is -5; valid: a whole number ≥ 1"),
+    ("convergence.parameters", 10**30, "valid: a whole number ≥ 1 and ≤ 2^53"),
+    ("convergence.cell_steps_per_update", -32, "convergence.cell_steps_per_update is -32"),
+    ("convergence.seconds_per_update", [], "convergence.seconds_per_update is []; valid: a list, not empty"),
+    ("convergence.seconds_per_update", [0.0], "convergence.seconds_per_update[0] is 0.0; valid: a number > 0"),
+    ("case.window", -4, "case.window is -4; valid: a whole number ≥ 1"),
+    ("training.dropout", 1.0, "training.dropout is 1.0; valid: a number ≥ 0 and < 1"),
+    # what must agree
+    ("key", "convergence/another", 'key is "convergence/another"; valid: convergence/cosine-lstm-stateful-u1-L4-b8'),
+    ("case.units", 2, "as the case says"),
+    ("outcome", "failed", "convergence is there, though this is a convergence case with outcome failed"),
+    (REPLICATE + "updates_to_target", 10**9, "is 1000000000; valid: 1 to 30, the last update"),
+    (REPLICATE + "updates_to_target", -5000, "updates_to_target is -5000"),
+    (REPLICATE + "updates_to_target", None, "updates_to_target is null; valid: 1 to 30"),
+    (REPLICATE + "updates_to_target", 20, "updates_to_target is 20; valid: 10, the first update"),
+    (REPLICATE + "updates_to_target", 15, "updates_to_target is 15; valid: one of updates"),
+    (REPLICATE + "reached", False, "updates_to_target is 10; valid: null, since the target was not reached"),
+    (REPLICATE + "error", [0.25] * 3, "updates_to_target is 10; valid: an update whose error is at the target"),
+    (REPLICATE + "error", [0.25], "error is [0.25]; valid: 3 values"),
+    (REPLICATE + "updates", [10, 30, 20], "updates is [10, 30, 20]; valid: ascending, each once"),
+    (REPLICATE + "seed", 0, "replicates[3].seed is 0; valid: one that no other"),
+    (REPLICATE + "learning_rate", 0.02, "replicates[3].learning_rate is 0.02; valid: chosen_rate, 0.01"),
+    (REPLICATE + "role", "tuning", "convergence.replicates is 5; valid: a replicate for each seed of training"),
+    (REPLICATE + "diverged", True, "diverged is true"),
+    ("convergence.replicates.2.error.0", 1e-9, "reached is false; valid: true, since the error is below the target"),
+    ("convergence.chosen_rate", 0.5, "convergence.chosen_rate is 0.5; valid: one of learning_rates"),
+    ("convergence.rate_at_edge", True, "convergence.rate_at_edge is true; valid: false"),
+    ("convergence.predicts", "sliding", 'convergence.predicts is "sliding"; valid: carried'),
+    ("convergence.targets_per_update", 8, "convergence.targets_per_update is 8; valid: 32"),
+    ("training.epochs", 2, "convergence.replicates[0].updates is 30; valid: at most 20, the budget"),
+    ("convergence.kernel_seen", "loop", 'warnings is []; valid: a list with "other-kernel"'),
+    ("training.evaluation_seeds", 12, "convergence.replicates is 5; valid: a replicate for each seed of training"),
+    ("warnings", ["misaligned"], 'warnings is ["misaligned"]; valid: a list without "misaligned"'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"), WRONG, ids=[f"{path} {str(value)[:20]}" for path, value, _ in WRONG]
+)
+def test_a_value_that_cannot_be_is_named_with_what_is_valid(path, value, told):
+    with pytest.raises(FaultError, match=re.escape(told)):
+        decode(changed("convergence", path, value))
+
+
+BLOCKS = [
+    ("time.seconds_per_update", [0.0, 1e-3], "time.seconds_per_update[0] is 0.0; valid: a number > 0"),
+    ("time.seconds_per_update", [float("nan")], "time.seconds_per_update[0] is NaN"),
+    ("time.seconds_per_update", ["fast"], 'time.seconds_per_update[0] is "fast"'),
+    ("time.settled", False, 'warnings is []; valid: a list with "unsettled"'),
+    ("time.compile_seconds", -1, "time.compile_seconds is -1"),
+    ("time.cell_steps_per_update", 31, "time.cell_steps_per_update is 31; valid: 32"),
+    ("memory.resident_peak_bytes", 0, "memory.resident_peak_bytes is 0; valid: a whole number ≥ 1"),
+    ("memory.allocator_peak_bytes", 1.5, "memory.allocator_peak_bytes is 1.5"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "told"), BLOCKS)
+def test_a_cost_that_cannot_be_is_named(path, value, told):
+    with pytest.raises(FaultError, match=re.escape(told)):
+        decode(changed(path.partition(".")[0], path, value))
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (b"", "no whole JSON object"),
+        (b'{"schema": 1, "key"', "cut off in writing"),
+        (b"\xff\xfe{}", "no UTF-8 text (byte 0)"),
+        (b"[" * 100_000, "nested too deep"),
+        (b'{"schema": ' + b"9" * 5000 + b"}", "holds a number of too many digits"),
+        (b'{"schema": 1}', "key is missing"),
+        (b"[1, 2]", "the whole is [1, 2]; valid: a Record"),
+        (b"\x00" * 50, "no whole JSON object"),
+    ],
+)
+def test_a_line_that_is_no_record_is_a_fault_in_a_sentence(line, told):
+    with pytest.raises(FaultError, match=re.escape(told)):
+        decode(line)
+
+
+def test_numbers_that_are_none_are_null_however_they_are_written():
+    written = changed("convergence", "convergence.replicates.2.loss.0", float("nan"))
+    assert b"NaN" in written
+    assert decode(written).convergence.replicates[2].loss[0] is None
+
+
+def test_a_later_schema_is_told_apart_from_a_wrong_one():
+    with pytest.raises(OtherSchemaError, match="schema 2"):
+        decode(changed("time", "schema", 2))
+    with pytest.raises(FaultError, match="schema is -1; valid: 1"):
+        decode(changed("time", "schema", -1))
+
+
+def test_fields_of_a_later_version_are_left_aside():
+    assert decode(changed("time", "time.colour", "red")) == RECORDS["time"]
+
+
+def test_a_contradiction_cannot_be_written_either():
+    with pytest.raises(FaultError, match="updates is"):
+        Replicate(
+            seed=0, role="evaluation", learning_rate=0.1, updates=[2, 1], error=[1.0, 1.0], loss=[], reached=False,
+            updates_to_target=None, censored_at=1, diverged=False,
+        )  # fmt: skip
+
+
+def test_the_document_says_what_the_definitions_say():
+    text = documented.FILE.read_text(encoding="utf-8")
+    assert documented.filled(text) == text, "run: python -m bench.case.documented"

@@ -1,0 +1,95 @@
+"""``make soak``: faults at random, for minutes or hours, and a table of what survived them.
+
+A seed tells moments, values and bytes; what the machine does meanwhile is its own. ``ARGS="--minutes 120 --seed 7"``.
+"""
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests/bench"), str(Path(__file__).parent)]
+
+from disturbed_runs import FAULTS, KILLS, disturb  # noqa: E402
+from fuzzed_inputs import INPUTS, fuzz  # noqa: E402
+
+AT_ONCE = 100
+"""Inputs that are tried between two disturbed runs."""
+
+
+class Table:
+    """What was tried and what survived."""
+
+    def __init__(self):
+        self.tried, self.survived = Counter(), Counter()
+        self.lost = []
+
+    def add(self, name, seed, said):
+        self.tried[name] += 1
+        if said:
+            self.lost.append((name, seed, said))
+            print(f"LOST {name} (seed {seed}): {said}", flush=True)
+        else:
+            self.survived[name] += 1
+
+    def markdown(self):
+        names = [name for name in (*FAULTS, *INPUTS) if self.tried[name]]
+        rows = [f"| {name} | {self.tried[name]:,} | {self.survived[name]:,} |" for name in names]
+        return "\n".join(["| fault | tried | survived |", "|---|---:|---:|", *rows])
+
+
+def soak(minutes, seed, only):
+    """Disturb runs one after another, each kind as often as every other, with inputs between."""
+    table, rng = Table(), random.Random(seed)
+    faults = [name for name in FAULTS if only in name]
+    inputs = [name for name in INPUTS if only in name]
+    end = time.monotonic() + 60 * minutes
+    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
+        turn = 0
+        while time.monotonic() < end:
+            # Kills and signals are what a run meets most: every other disturbance is one of them.
+            often = faults[:2] if turn % 2 and not only else faults
+            if often:
+                name, one = often[turn // 2 % len(often)], rng.getrandbits(32)
+                table.add(name, one, disturb(name, one, folder))
+            for _ in range(AT_ONCE if inputs else 0):
+                name, one = rng.choice(inputs), rng.getrandbits(32)
+                table.add(name, one, fuzz(name, one, folder))
+            turn += 1
+    return table
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=5, help="how long (5)")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(32), help="(drawn)")
+    parser.add_argument("--only", default="", help="only faults whose name has this in it")
+    parser.add_argument("--write", type=Path, help="file whose table is replaced by this one")
+    chosen = parser.parse_args()
+    print(f"seed {chosen.seed}, {chosen.minutes:g} minutes", flush=True)
+    table = soak(chosen.minutes, chosen.seed, chosen.only)
+    print(table.markdown())
+    if chosen.write:
+        replace_table(chosen.write, table, chosen)
+    return 1 if table.lost else 0
+
+
+def replace_table(file, table, chosen):
+    """Put the table and where it comes from between the marks of a document."""
+    begin, end = "<!-- soak -->\n", "<!-- /soak -->"
+    before, _, rest = file.read_text().partition(begin)
+    after = rest.partition(end)[2]
+    total, survived = sum(table.tried.values()), sum(table.survived.values())
+    said = (
+        f"Seed {chosen.seed}, {chosen.minutes:g} minutes: {total:,} tried, {len(KILLS)} kills among them; "
+        f"{total - survived:,} lost.\n\n"
+    )
+    file.write_text(f"{before}{begin}{said}{table.markdown()}\n{end}{after}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

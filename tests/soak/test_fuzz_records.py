@@ -1,0 +1,14 @@
+"""A few hundred files with one thing changed at random, the same ones each time."""
+
+import fuzz_records
+import pytest
+from fuzz_records import Fate
+
+
+@pytest.mark.parametrize(("fuzz", "count"), [("records", 120), ("run_json", 60), ("series", 300)])
+def test_whatever_is_changed_is_read_as_before_or_named(fuzz, count):
+    tally = getattr(fuzz_records, fuzz)(seed=7, count=count)
+    assert tally.bad == []
+    assert tally.count.total() == count
+    # Most changes break something, and what does is found.
+    assert tally.count[Fate.NAMED] + tally.count[Fate.REFUSED] > count / 3
