@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from test_front_door import ENVIRONMENT, ROOT, command
 
+from bench.case.cases import Case
 from bench.measure.batching import check_continuation
 from reports.collect.read import read
 from reports.render import write_report
@@ -187,7 +188,10 @@ def changed(record, regime, **changes):
     first, above = gates * units * (2 + units + biases), gates * units * (2 * units + biases)
     record["convergence"]["parameters"] = first + (layers - 1) * above + units + 1
     record["convergence"]["cell_steps_per_update"] = BATCH * WINDOW * layers
-    record["training"]["epochs"] = 1
+    record["convergence"]["targets_per_update"] = BATCH * (1 if regime == "stateless-sliding" else WINDOW)
+    if regime == "stateful":
+        record["convergence"] |= {"predicts": "carried", "steps_per_prediction": 1}
+    record["key"] = Case(**case).key
     return record
 
 
@@ -204,6 +208,7 @@ def test_the_code_of_other_cells_depths_and_regimes_runs(run, tmp_path, capsys, 
     record["training"]["dropout"] = dropout
     only(run, tmp_path / "one", record)
     module = taken_home(tmp_path / "one")
+    module.EPOCHS = 1
     module.main()
     assert capsys.readouterr().out.count("epoch") == 1
     forecaster = module.Forecaster.load()
@@ -217,6 +222,7 @@ import numpy as np
 spec = importlib.util.spec_from_file_location("home", sys.argv[1])
 home = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(home)
+home.EPOCHS = 1
 home.main()
 saved = home.Forecaster.load()
 new = np.column_stack([50 + np.arange(5.0), np.linspace(-1, 1, 5)])
@@ -243,7 +249,8 @@ def test_what_is_taken_home_from_another_engine_runs_by_it_from_anywhere(run, tm
 def test_where_no_arm_is_reliable_nothing_is_recommended(run, tmp_path):
     record = records(run)["stateless"]
     for one in record["convergence"]["replicates"]:
-        one |= {"reached": False, "updates_to_target": None, "censored_at": one["updates"][-1]}
+        above = [2 * record["convergence"]["target"]] * len(one["updates"])
+        one |= {"reached": False, "updates_to_target": None, "censored_at": one["updates"][-1], "error": above}
     report = only(run, tmp_path / "one", record)
     assert "**None.** Of 1 arm, none was shown to reach the target" in report
     assert "with 0 of 10" in report
@@ -300,7 +307,9 @@ def test_many_series_train_one_network_and_each_goes_on_by_itself(panel, tmp_pat
     record = records(panel)[regime]
     assert record["outcome"] == "ok"
     for one in record["convergence"]["replicates"]:
-        one |= {"reached": True, "updates_to_target": one["updates"][-1], "censored_at": None}
+        *before, last = one["updates"]
+        arrived = [2 * record["convergence"]["target"]] * len(before) + [record["convergence"]["target"] / 2]
+        one |= {"reached": True, "updates_to_target": last, "censored_at": None, "error": arrived}
     only(panel, tmp_path / "one", record)
     module = taken_home(tmp_path / "one", column="sales")
     module.main()

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from test_front_door import ENVIRONMENT, ROOT, USAGE_ERROR, call
 
-from bench.__main__ import from_environment
+from bench.__main__ import from_environment, refuse_misspelt
 from bench.errors import PlanError, RunFolderError
 from bench.machine import host
 from bench.plan import csv_series, planning, presets
@@ -208,3 +208,25 @@ def test_an_input_that_is_no_file_of_series_is_a_plan_error(tmp_path):
     with pytest.raises(PlanError, match="there is no file"):
         csv_series.load(Request(tmp_path / "nothing.csv"), csv_series.Grid())
     assert presets.load("smoke").series is None
+
+
+def test_a_misspelt_variable_is_named_with_the_right_one():
+    command = [
+        "make",
+        "-o",
+        ".venv/installed",
+        "bench",
+        "VENV=.venv",
+        f"PY={sys.executable}",
+        "SEED=5",
+        "COLUMN=the load",
+    ]
+    environment = {name: value for name, value in ENVIRONMENT.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert "ERROR: unknown variable 'SEED' in make's command. Did you mean 'SEEDS'?" in done.stderr
+    assert "bench] Error 2" in done.stderr
+    refuse_misspelt(r"s -- COLUMN=the\ load\ GROUPS=3 SEEDS:=5 CSV=x")
+    for flags in ("", "n", " -- RUN=a", "-j2 -- PRESET=smoke"):
+        refuse_misspelt(flags)
+    with pytest.raises(PlanError, match="Did you mean 'GROUP'"):
+        refuse_misspelt(r" -- GROUPS=a$$$$b COLUMN=the\ load")

@@ -1,5 +1,6 @@
 """What is recommended, from records whose answer is known."""
 
+import ast
 import json
 
 import numpy as np
@@ -182,3 +183,40 @@ def test_records_without_errors_at_each_target_are_read_as_before(tmp_path):
     found = recommended(tmp_path, arm(100))
     assert found.learnt is None
     assert found.given
+
+
+SERIES = {
+    "file": "a.csv", "sha256": "0" * 64, "slug": "load", "column": "load", "inputs": ["wind"], "time": "time",
+    "group": None, "member": None, "rows_in_file": 300, "values": 300, "first": "", "last": "", "first_line": 2,
+    "last_line": 301, "step": "hour", "period": None, "period_found": None, "scale": {"mean": 0.0, "deviation": 1.0},
+    "notes": [], "windows": [4], "batch_sizes": [8], "why": {"windows": "", "batch_sizes": ""}, "path": "/data/a.csv",
+    "options": {"inputs": ["wind"]}, "content": "0" * 64,
+}  # fmt: skip
+
+
+def written(folder, **changes):
+    """The code that is left beside the report of a run on a series of which this is told."""
+    run = synthetic.write(folder, [arm(100, "stateful")], series=SERIES | changes)
+    write_report(read(run))
+    return (run / "recommended_load.py").read_text()
+
+
+def shape_of(code):
+    """Everything of a program but the texts in it."""
+    tree = ast.parse(code)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            node.value = ""
+    return ast.dump(tree)
+
+
+def test_nothing_in_a_runs_folder_becomes_code(tmp_path):
+    plain = written(tmp_path / "plain")
+    assert "REQUEST = Request(FILE, column='load', time='time', inputs=('wind',))" in plain
+    wicked = "x\"\"\"\n'''; import os; os.system('touch /tmp/x') #{__import__('os')}\\"
+    texts = dict.fromkeys(("column", "file", "time", "path"), wicked)
+    code = written(
+        tmp_path / "wicked", **texts, inputs=[wicked], options={"inputs": [wicked], "fill": wicked, "os": True}
+    )
+    same = written(tmp_path / "same", **dict.fromkeys(texts, "y"), options={"inputs": ["y"], "fill": "y"})
+    assert shape_of(code) == shape_of(same)
