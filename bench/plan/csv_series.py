@@ -254,7 +254,7 @@ OPTIONS = {
     "batches": "batch sizes to try (proposed from the length)",
     "units": "widths to try (4,16)",
     "cells": "cells to try: lstm, gru, simple_rnn (lstm,gru)",
-    "seeds": "evaluation seeds of each arm (12)",
+    "seeds": "evaluation seeds of each arm, at least 5 (12)",
     "epochs": "budget of each training (by the length, 20 to 200)",
     "fill": "last: repeat the last value where one is missing (refuse)",
     "rows": f"how many of the most recent values to use ({USED_ROWS})",
@@ -264,7 +264,7 @@ OPTIONS = {
 
 def add_options(group: pytest.OptionGroup) -> None:
     """Add the options."""
-    group.addoption("--csv", default=None, help="CSV or Parquet file (docs/your-series.md)")
+    group.addoption("--csv", default=None, help="CSV, Parquet, JSON or Excel file (docs/your-series.md)")
     for name, text in OPTIONS.items():
         group.addoption(f"--{name}", default=None, help=text)
 
