@@ -1,6 +1,6 @@
 # The front door. `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help bench test soak check format report speed profile reproduce clean
+.PHONY: help bench test soak check check-task format report speed profile reproduce hardware compare gate history clean
 
 PYTHON  ?= python3
 PRESET  ?= quick
@@ -41,7 +41,7 @@ PY      := $(VENV)/bin/python
 STAMP   := $(VENV)/installed
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make bench [PRESET=quick|full|smoke|cost|path.toml] [RUN=name] [DEVICE=cpu|gpu] [ENGINE=tensorflow|jax|torch|a,b] [ARGS='-k lstm']"
 	@echo "  make bench CSV=path [COLUMN=name] [TIME=name] [WINDOWS=4,12,48] [RUN=name]     your own series: docs/your-series.md"
@@ -64,6 +64,31 @@ $(STAMP): requirements.lock pyproject.toml
 bench: $(STAMP) ## measure: run a preset's benchmarks and render the report
 	@exec $(PY) -m bench $(ARGS)
 
+hardware: ## what each way of running buys here: cores, oneDNN, bfloat16, a GPU [DEVICE=gpu]: docs/hardware.md
+	@$(MAKE) --no-print-directory bench PRESET=hardware
+
+# The runs to compare, the first or BASE beside each other one, along BY=machine|engine|configuration|device|version.
+RUNS    ?=
+BASE    ?=
+BY      ?= machine
+PRICE   ?=
+compare: $(STAMP) ## runs side by side: RUNS="a b" [BASE=a] [BY=engine] [PRICE=a=3.2,b=0.4]: docs/compare.md
+	@$(PY) -m reports.compare $(RUNS) $(if $(BASE),--base '$(BASE)') --by '$(BY)' $(if $(PRICE),--price '$(PRICE)') $(ARGS)
+
+# make turns every failure into 2; what needs the gate's own exit codes calls python -m bench.gate.
+HEAD    ?=
+MINUTES ?= 20
+STRICT  ?=
+gate: $(STAMP) ## is this slower than BASE=<commit, checkout or interpreter>? [HEAD=] [PRESET=gate] [MINUTES=20] [STRICT=1]
+	@$(PY) -m bench.gate --base '$(BASE)' $(if $(HEAD),--head '$(HEAD)') $(if $(filter command,$(origin PRESET)),--preset '$(PRESET)') \
+	  --minutes '$(MINUTES)' $(if $(STRICT),--strict) $(ARGS)
+
+# A file that a branch or an artifact keeps: a line a case, run and machine class.
+ADD     ?=
+FILE    ?= results/history.jsonl
+history: $(STAMP) ## add runs to a history, and write its page: ADD="results/a" [FILE=results/history.jsonl]
+	@$(PY) -m reports.history '$(FILE)' $(if $(ADD),--add $(ADD)) $(ARGS)
+
 report: $(STAMP) ## render a run's report again, from its records alone
 	@exec $(PY) -m bench --report
 
@@ -82,6 +107,10 @@ check: $(STAMP) ## format, lint, types, and which folder imports which
 format: $(STAMP) ## put the code into the project's format
 	@$(PY) -m ruff format .
 	@$(PY) -m ruff check --fix --quiet .
+
+check-task: export TASK := $(TASK)
+check-task: $(STAMP) ## whether a task that you wrote is what it says: TASK=name or TASK=name@dial
+	@$(PY) -m tasks.checks "$$TASK"
 
 speed: $(STAMP) ## what an update costs: this trainer beside model.fit, PyTorch and JAX
 	@$(PY) -m bench.speed $(ARGS)

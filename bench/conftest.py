@@ -1,13 +1,14 @@
 """Wires the suite into pytest: options, the plan, one session of running cases, progress."""
 
 import shlex
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench import engines
-from bench.case.record import Convergence, Record, Timing
+from bench.case.record import Record, Timing
 from bench.errors import MOST_SAID, PlanError, RunFolderError, printable
 from bench.plan import csv_series, planning, presets
 from bench.plan.csv_series import lines as own_lines
@@ -98,15 +99,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         raise _cannot_write(error) from error
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """End what is still running."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, object, object]:
+    """End what is still running, before any other plugin has its turn."""
     if SESSION in session.config.stash:
         whole = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
         try:
             session.config.stash[SESSION].close("done" if whole else "interrupted")
         except OSError as error:
             _say(session.config, f"cannot write when this invocation ended: {error}")
+            session.exitstatus = CANNOT_WRITE
+    return (yield)
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
@@ -145,14 +148,15 @@ def _say(config: pytest.Config, text: str) -> None:
 def record(case_id: str, request: pytest.FixtureRequest) -> Record:
     """Return the record of this test's case, from disk or from running it now.
 
-    Its durations, if it has some, are put into pytest-benchmark's statistics.
+    Durations of a time case are put into pytest-benchmark's statistics.
     """
     kind = request.module.KIND
     try:
         record = request.config.stash[SESSION].record(f"{kind}/{case_id}")
     except OSError as error:
         raise _cannot_write(error) from error
-    if isinstance(record.body, Convergence | Timing):
+    # Of time cases alone: seconds of a convergence case are those of a trainer with many models, which rank nothing.
+    if isinstance(record.body, Timing):
         case, durations = record.case, record.body.seconds_per_update
         group = f"{kind} {case.task} L{case.window} b{case.batch_size} u{case.units} x{case.layers}"
         request.node.add_marker(pytest.mark.benchmark(timer=replay_timer(durations), group=group))

@@ -1,4 +1,4 @@
-"""`python -m reports RUN...`: writes report.md, summary.json and figures/ beside a run's records."""
+"""`python -m reports RUN...`: writes report.md and what belongs to it beside a run's records, and prints the answer."""
 
 import argparse
 import os
@@ -8,7 +8,10 @@ from pathlib import Path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Render each run, print where its report lies; 2 where one could not be read, 3 where one could not be written."""
+    """Render each run, print its answer and where the report lies.
+
+    2 where one could not be read, 3 where one could not be written.
+    """
     parser = argparse.ArgumentParser(prog="python -m reports", description="Render the report of each run.")
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a name under results/, or a path to a run's folder")
     parser.add_argument("--results", type=Path, default=Path("results"), help="where runs lie (default: results)")
@@ -18,21 +21,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     # After parsing, so that --help and a wrong option answer at once.
-    from reports.collect.read import (  # noqa: PLC0415
-        RunNotReadableError,
-        effort,
-        read,
-    )
-    from reports.render import write_report  # noqa: PLC0415
+    from reports.analysis import analyse  # noqa: PLC0415
+    from reports.collect.read import RunNotReadableError, read  # noqa: PLC0415
+    from reports.compare import hardware_page  # noqa: PLC0415
+    from reports.render import write  # noqa: PLC0415
+    from reports.terminal import closing  # noqa: PLC0415
 
     code = 0
     for name in chosen.runs:
         folder = Path(name) if (Path(name) / "run.json").is_file() else chosen.results / name
         try:
             run = read(folder)
-            report = write_report(run)
-            print(effort(run).line)
-            print(report)
+            if hardware_page.has_configurations(run):
+                print(hardware_page.write(run))
+                continue
+            found = analyse(run)
+            print(closing(found, write(found, folder), sys.stdout))
         except RunNotReadableError as error:
             print(f"error: {error}", file=sys.stderr)
             code = max(code, 2)

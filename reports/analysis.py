@@ -1,4 +1,4 @@
-"""Everything that a report says of a run, computed once for the text, the figures and the machines."""
+"""Everything that a report states of a run, computed once for the text, the figures and the machines."""
 
 from dataclasses import dataclass
 
@@ -21,17 +21,19 @@ from reports.claim.robustness import (
     Rates,
     SameArm,
     Sensitivity,
+    Split,
     floor_checks,
     rates,
     same_arms,
     sensitivity,
+    splits,
 )
 from reports.collect.grouping import engines_of
 from reports.collect.read import Effort, Run, effort
 from reports.costs import Costs, costs
 from reports.statistics.verdict import BY_INTERVAL
 from reports.tell.caveats import Noted, collect_warnings
-from reports.tell.headline import Turn, headline, turning_point, turns
+from reports.tell.headline import Sureness, Turn, headline, smaller_network, sureness, turning_point, turns
 from reports.tell.recommendation import Advice, SummaryLine, advice, summary_lines
 
 
@@ -49,6 +51,8 @@ class Analysis:
 
     run: Run
     headline: list[str]
+    sureness: Sureness
+    smaller_network: str
     turning_point: str
     turns: list[Turn]
     findings: list[Finding]
@@ -65,6 +69,7 @@ class Analysis:
     gains_by_carrying: str
     sensitivity: list[Sensitivity]
     rates: list[Rates]
+    splits: list[Split]
     same_arms: list[SameArm]
     costs: Costs
     floors: list[FloorCheck]
@@ -93,7 +98,7 @@ class Analysis:
 
     @property
     def survivors(self) -> list[Comparison]:
-        """Declared comparisons whose difference survives Holm's correction."""
+        """Declared comparisons whose difference remains after Holm's correction."""
         return [one for one in self.judged if one.survives_holm]
 
     @property
@@ -103,7 +108,7 @@ class Analysis:
 
 
 def analyse(run: Run) -> Analysis:
-    """Compute it. Settings whose arms had different targets get no verdict, but a warning."""
+    """Compute it. Settings whose arms had different targets are not judged, but noted as a warning."""
     every = comparisons(run)
     judged = [one for one in every if one.same_target and one.a.n]
     compared = [one for one in judged if one.of_the_claim]
@@ -111,9 +116,12 @@ def analyse(run: Run) -> Analysis:
     widths = width_comparisons(run)
     beside = controls(judged)
     otherwise = predicted_otherwise(run)
+    longer, found = longer_windows(run), costs(run)
     return Analysis(
         run=run,
-        headline=headline(compared, widths),
+        headline=headline(run, compared, longer, found),
+        sureness=sureness(compared),
+        smaller_network=smaller_network(widths),
         turning_point=turning_point(compared),
         turns=turns(compared),
         findings=findings(beside),
@@ -125,13 +133,14 @@ def analyse(run: Run) -> Analysis:
         advice=advice(compared),
         controls=beside,
         shares=shares(beside),
-        longer_windows=longer_windows(run),
+        longer_windows=longer,
         otherwise=otherwise,
         gains_by_carrying=gains_by_carrying(otherwise),
         sensitivity=[sensitivity(one) for one in compared],
         rates=rates(run),
+        splits=splits(run),
         same_arms=same_arms(run),
-        costs=costs(run),
+        costs=found,
         floors=floor_checks(run),
         warnings=collect_warnings(run, every, a_a),
         effort=effort(run),

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from reports.collect.read import COMPRESSED, RECORDS, RunNotReadableError, lines, read
+from reports.compare import hardware_page
 from reports.render import write_report
 
 PUBLISHED = Path(__file__).parent / "published"
 DIGITS = 4
-"""Significant digits of a curve's errors: what no figure shows, and no verdict rests on, is left out."""
+"""Significant digits of a curve's errors: what no figure shows and no verdict rests on is dropped."""
 
 
 def compact(lines_of_records: Iterable[bytes]) -> Iterator[bytes]:
@@ -44,7 +45,8 @@ def publish(folder: Path, into: Path) -> Path:
     for other in ("run.json", "series.npz"):
         if (folder / other).is_file():
             shutil.copyfile(folder / other, into / other)
-    return write_report(read(into))
+    run = read(into)
+    return (hardware_page.write if hardware_page.has_configurations(run) else write_report)(run)
 
 
 def _rounded(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Writes report.md, figures/ and summary.json of a run."""
+"""Writes a run's report: report.md, details.md, summary.json, figures/ and recommended_<task>.py."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -20,10 +20,11 @@ from reports.figures import drawings
 from reports.figures.claim_figures import interval_text
 from reports.formatting import listing
 from reports.statistics.intervals import LEVEL, clopper_pearson
-from reports.statistics.verdict import FEWER, MARGIN, Verdict, fewer_and_more, smallest_p
+from reports.statistics.verdict import FEWER, MARGIN, Verdict, fewer_and_more
 from reports.summary import write_summary
-from reports.tell.cost_answers import cost_values
+from reports.tell.cost_answers import cost_values, in_short
 from reports.tell.recommendation import recommendations, sentence
+from reports.tell.what_to_do import what_to_do
 from reports.whole import together
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -35,39 +36,41 @@ def write_report(run: Run, folder: Path | None = None) -> Path:
     Parameters
     ----------
     folder
-        Where to write; the run's own folder if None. Figures of an earlier report there are replaced.
+        Where to write; the run's own folder if None. Figures and code of an earlier report there are replaced.
     """
-    folder = folder or run.folder
-    found = analyse(run)
+    return write(analyse(run), folder or run.folder)
+
+
+def write(found: Analysis, folder: Path) -> Path:
+    """Write report.md, details.md, summary.json, figures/ and recommended_<task>.py; returns the path of report.md."""
     drawn = drawings(found)
-    captions = {name: drawing.caption for name, drawing in drawn.items()}
+    values = _values(found) | {"captions": {name: drawing.caption for name, drawing in drawn.items()}}
     code = recommended_code(found)
-    with together(folder) as stage:
+    values["links"] = ["summary.json", *sorted(code)]
+    with together(folder, instead_of=("figures/*.png", "recommended_*.py")) as stage:
         (stage / "figures").mkdir()
         for drawing in drawn.values():
             drawing.save(stage / "figures")
-        if run.series:
-            for name, text in code.items():
-                (stage / f"{name}.py").write_text(text, encoding="utf-8")
-        (stage / "report.md").write_text(render(found, captions, code), encoding="utf-8")
         write_summary(found, stage / "summary.json")
+        pages = {name: _fill(f"{name}.j2", values) for name in ("details.md", "report.md")}
+        for name, text in (code | pages).items():
+            (stage / name).write_text(text, encoding="utf-8")
     return folder / "report.md"
 
 
+def details(found: Analysis, captions: dict[str, str]) -> str:
+    """Fill the template of details.md; `captions` holds those of the figures that were drawn, by name."""
+    return _fill("details.md.j2", _values(found) | {"captions": captions})
+
+
 def recommended_code(found: Analysis) -> dict[str, str]:
-    """Python files that train what is recommended, by their names without the ending."""
-    template = _environment().get_template("recommended.py.j2")
+    """Python files that train what is recommended, by name."""
     given = [one for one in recommendations(found.run) if one.given]
-    return {one.module: template.render(one=one, code=one.code) for one in given}
+    return {f"{one.module}.py": _fill("recommended.py.j2", {"one": one, "code": one.code}) for one in given}
 
 
-def render(found: Analysis, captions: dict[str, str], code: dict[str, str] | None = None) -> str:
-    """Fill the template; `captions` holds those of the figures that were drawn, `code` that of recommendations."""
-    return (
-        _environment()
-        .get_template("report.md.j2")
-        .render(**_values(found, captions), written=recommended_code(found) if code is None else code)
-    )
+def _fill(template: str, values: dict[str, Any]) -> str:
+    return _environment().get_template(template).render(values)
 
 
 @cache
@@ -105,15 +108,18 @@ def _environment() -> Environment:
     return environment
 
 
-def _values(found: Analysis, captions: dict[str, str]) -> dict[str, Any]:
+def _values(found: Analysis) -> dict[str, Any]:
     sizes = sorted({one.a.n for one in found.declared})
     return cost_values(found.costs) | {
         "run": found.run,
         "machine": msgspec.to_builtins(found.run.machine),
         "found": found,
-        "captions": captions,
         "costs_first": found.about_costs,
         "overview": overview(found),
+        "sure": found.sureness,
+        "table": what_to_do(found.compared),
+        "costs_in_short": in_short(found.costs, costs_first=found.about_costs),
+        "machine_line": machine_line(found.run),
         "recommendations": recommendations(found.run),
         "margin": MARGIN,
         "level": LEVEL,
@@ -124,12 +130,22 @@ def _values(found: Analysis, captions: dict[str, str]) -> dict[str, Any]:
         "family": len(found.run.family),
         "families": families(found.run),
         "sizes": sizes,
-        "least_p": smallest_p(sizes[-1]) if sizes else None,
         "most_changed": [one for one in found.sensitivity if one.judgements],
         "false_calls": false_calls(found),
         "failed": [record for record in found.run.records if record.outcome != "ok"],
         "loud": [one for one in found.warnings if one.code in _loud(found)],
     }
+
+
+def machine_line(run: Run) -> str:
+    """Describe the machine and what ran on it; what run.json does not tell is left out."""
+    software = [f"{shown} {run.versions[name]}" for name, shown in SOFTWARE.items() if name in run.versions]
+    of = run.machine
+    hardware = [of.cpu, formatting.count(of.cores, "core"), *of.accelerators, of.system] if of else []
+    return formatting.plain(", ".join([*hardware, *software])) or "Machine not recorded"
+
+
+SOFTWARE = {"python": "Python", "tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch", "keras": "Keras"}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -15,11 +15,16 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
-def together(folder: Path) -> Iterator[Path]:
+def together(folder: Path, instead_of: Sequence[str] = ()) -> Iterator[Path]:
     """Give a folder to write into; all that is in it at the end comes into `folder`, or nothing where something failed.
 
     A full disk shows while the new files are written, and no file is in its place before all are on disk. What remains
     is a handful of renamings, which take no room.
+
+    Parameters
+    ----------
+    instead_of
+        Patterns of what an earlier rendering wrote: what of it is not written again goes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _sweep(folder)
@@ -37,6 +42,8 @@ def together(folder: Path) -> Iterator[Path]:
         try:
             for file, place in (new | waiting).items():
                 file.replace(place)
+            for old in {old for pattern in instead_of for old in folder.glob(pattern)} - set(new.values()):
+                old.unlink(missing_ok=True)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     finally:

@@ -1,5 +1,6 @@
 """The adding problem as a stream: sum the two values marked last, and let all others pass."""
 
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -12,7 +13,7 @@ from tasks.task import FloatArray, Series, Task, check_window
 MARK_SEED = 1997
 
 
-def draw_marks(rows: int, longest_gap: int) -> FloatArray:
+def draw_marks(rows: int, longest_gap: int, draw: int = 0) -> FloatArray:
     """Draw where the marks stand.
 
     Parameters
@@ -27,7 +28,7 @@ def draw_marks(rows: int, longest_gap: int) -> FloatArray:
         1 at a mark, else 0. The first row is marked; the gaps from mark to mark are independent and uniform on
         1, 2, ..., G.
     """
-    gaps = np.random.default_rng(MARK_SEED).integers(1, longest_gap, size=rows, endpoint=True)
+    gaps = noise.generator(MARK_SEED, draw).integers(1, longest_gap, size=rows, endpoint=True)
     at = np.concatenate([[0], np.cumsum(gaps)])
     marks = np.zeros(rows)
     marks[at[at < rows]] = 1.0
@@ -95,6 +96,7 @@ class AddingProblem(Task):
     name: ClassVar[str] = "adding_problem"
     dial_name: ClassVar[str | None] = "G"
     default_dial: ClassVar[int | None] = 8
+    can_be_redrawn: ClassVar[bool] = True
     unit: ClassVar[str] = "share of the target's variance"
     trivial = 1.0  # always predict the mean, 0: the error is the variance
     optimum = 0.0
@@ -124,16 +126,24 @@ class AddingProblem(Task):
 
     def build(self) -> Series:
         """Make the series, with the values in the first column and the marks in the second."""
-        values = noise.stream(self.reach)
-        # From the past on: 2 G rows with the first marked hold at least two marks, as the first target needs.
-        marks = draw_marks(len(values), self._longest_gap)
-        first = self.reach - 1
+        inputs = self._stream
         return Series(
-            inputs=np.column_stack([values, marks])[first:],
-            targets=marked_sum(values, marks, first, self.reach)[:, None],
+            inputs=inputs[self.reach - 1 :],
+            targets=self._marked_sum(self.reach),
             train_rows=noise.TRAIN_ROWS,
             warm_up=noise.warm_up_for(self.reach),
         )
+
+    @cached_property
+    def _stream(self) -> FloatArray:
+        values = noise.stream(self.reach, self.draw)
+        # From the past on: 2 G rows with the first marked hold at least two marks, as the first target needs.
+        marks = draw_marks(len(values), self._longest_gap, self.draw)
+        return np.column_stack([values, marks])
+
+    def _marked_sum(self, window: int) -> FloatArray:
+        values, marks = self._stream.T
+        return marked_sum(values, marks, self.reach - 1, window)[:, None]
 
     def stateless_floor(self, window: int) -> float:
         """Return 1/2 P(A >= L) + 1/2 P(A + B >= L) for a window of L < 2 G steps, else 0."""
@@ -148,6 +158,10 @@ class AddingProblem(Task):
             last = gap * unseen * (unseen + 1)
             one_before = gap * (gap + 1) * (unseen + 1) + _sum_of_products(gap - 1) - _sum_of_products(unseen)
         return (last + one_before) / (2 * gap**2 * (gap + 1))
+
+    def stateless_prediction(self, window: int) -> FloatArray:
+        """Return the sum of what the window shows of the two marked values, for every row."""
+        return self._marked_sum(window)
 
     def baselines(self) -> dict[str, float]:
         """Errors on the scored rows: mean 0, the marked values of the last G steps, and a linear map of those steps."""

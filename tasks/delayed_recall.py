@@ -37,6 +37,7 @@ class DelayedRecall(Task):
     name: ClassVar[str] = "delayed_recall"
     dial_name: ClassVar[str | None] = "k"
     default_dial: ClassVar[int | None] = 8
+    can_be_redrawn: ClassVar[bool] = True
     unit: ClassVar[str] = "share of the target's variance"
     trivial = 1.0  # always predict the mean, 0: the error is the variance
     optimum = 0.0
@@ -63,7 +64,7 @@ class DelayedRecall(Task):
 
     def build(self) -> Series:
         """Make the series; nothing is fitted, since mean and variance are known."""
-        values = noise.stream(self.reach)
+        values = noise.stream(self.reach, self.draw)
         return Series(
             inputs=values[self._delay :, None],
             targets=delayed(values, self._delay)[:, None],
@@ -74,6 +75,11 @@ class DelayedRecall(Task):
     def stateless_floor(self, window: int) -> float:
         """Return the trivial error while the window does not show the target's input (k >= L), else 0."""
         return self.trivial if self._delay >= check_window(window) else self.optimum
+
+    def stateless_prediction(self, window: int) -> FloatArray:
+        """Return the target where the window shows it, else its mean, 0."""
+        targets = self.series().targets
+        return np.zeros_like(targets) if self._delay >= check_window(window) else targets
 
     def baselines(self) -> dict[str, float]:
         """Errors on the scored rows: of the mean 0, and of linear maps just short of and at full reach."""

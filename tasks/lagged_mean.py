@@ -42,6 +42,7 @@ class LaggedMean(Task):
     name: ClassVar[str] = "lagged_mean"
     dial_name: ClassVar[str | None] = "N"
     default_dial: ClassVar[int | None] = 16
+    can_be_redrawn: ClassVar[bool] = True
     unit: ClassVar[str] = "share of the target's variance"
     trivial = 1.0  # always predict the mean, 0: the error is the variance
     optimum = 0.0
@@ -67,7 +68,7 @@ class LaggedMean(Task):
 
     def build(self) -> Series:
         """Make the series; nothing is fitted, since mean and variance are known."""
-        values = noise.stream(self.reach)
+        values = noise.stream(self.reach, self.draw)
         return Series(
             inputs=values[self.reach - 1 :, None],
             targets=scaled_lagged_mean(values, self.reach)[:, None],
@@ -78,6 +79,13 @@ class LaggedMean(Task):
     def stateless_floor(self, window: int) -> float:
         """Return (N - L) / N for a window of L < N steps, else 0."""
         return max(self.reach - check_window(window), 0) / self.reach
+
+    def stateless_prediction(self, window: int) -> FloatArray:
+        """Return the sum of the terms that the window shows, for every row."""
+        seen = min(check_window(window), self.reach)
+        values = noise.stream(self.reach, self.draw)[self.reach - seen :]
+        shown: FloatArray = scaled_lagged_mean(values, seen)[:, None] * np.sqrt(seen / self.reach)
+        return shown
 
     def baselines(self) -> dict[str, float]:
         """Errors on the scored rows: of the mean 0, and of the best linear map at half and at full reach."""

@@ -1,4 +1,4 @@
-"""Independent random inputs, which tell nothing of each other: what is not remembered cannot be guessed."""
+"""Independent random inputs, which say nothing about each other: what is not remembered cannot be guessed."""
 
 import numpy as np
 
@@ -12,12 +12,17 @@ WARM_UP = 128
 DATA_SEED = 1986
 
 
+def generator(seed: int, draw: int) -> np.random.Generator:
+    """Return the generator of a stream; the first draw is that of the seed alone."""
+    return np.random.default_rng([seed, draw] if draw else seed)
+
+
 def warm_up_for(reach: int) -> int:
     """Return the warm-up in rows: never shorter than the dependency, or a carried state could not know it."""
     return max(WARM_UP, reach)
 
 
-def stream(reach: int) -> FloatArray:
+def stream(reach: int, draw: int = 0) -> FloatArray:
     """Draw the inputs of a task, and the past before its first row.
 
     Uniform rather than normal, as in Keras' old stateful example: bounded, so that no few extreme values rule
@@ -27,6 +32,8 @@ def stream(reach: int) -> FloatArray:
     ----------
     reach : int
         How many inputs, the current one included, a target depends on.
+    draw : int
+        Which of the independent streams of this law.
 
     Returns
     -------
@@ -37,5 +44,5 @@ def stream(reach: int) -> FloatArray:
     """
     rows = TRAIN_ROWS + warm_up_for(reach) + SCORED_ROWS
     bound = np.sqrt(3.0)
-    drawn = np.random.default_rng(DATA_SEED).uniform(-bound, bound, rows + reach - 1)
+    drawn = generator(DATA_SEED, draw).uniform(-bound, bound, rows + reach - 1)
     return np.concatenate([drawn[rows:], drawn[:rows]])

@@ -51,6 +51,7 @@ class Parity(Task):
     dial_name: ClassVar[str | None] = "n"
     # Gradient descent finds parities hardly at all once n is large: no subset of the factors tells anything.
     default_dial: ClassVar[int | None] = 3
+    can_be_redrawn: ClassVar[bool] = True
     unit: ClassVar[str] = "share of the target's variance"
     trivial = 1.0  # always predict the mean, 0: the error is the variance
     optimum = 0.0
@@ -75,7 +76,7 @@ class Parity(Task):
 
     def build(self) -> Series:
         """Make the series: the signs of the inputs that the other tasks show."""
-        bits = signs(noise.stream(self.reach))
+        bits = signs(noise.stream(self.reach, self.draw))
         return Series(
             inputs=bits[self.reach - 1 :, None],
             targets=parity(bits, self.reach)[:, None],
@@ -86,6 +87,11 @@ class Parity(Task):
     def stateless_floor(self, window: int) -> float:
         """Return the trivial error while the window lacks a factor (L < n), else 0."""
         return self.trivial if check_window(window) < self.reach else self.optimum
+
+    def stateless_prediction(self, window: int) -> FloatArray:
+        """Return the target where the window shows it, else its mean, 0."""
+        targets = self.series().targets
+        return np.zeros_like(targets) if check_window(window) < self.reach else targets
 
     def baselines(self) -> dict[str, float]:
         """Errors on the scored rows: of the mean 0, and of the linear map at full reach, which is no better."""

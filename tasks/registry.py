@@ -5,8 +5,10 @@ import importlib
 import inspect
 import pkgutil
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
+from typing import TypeGuard
 
 import tasks
 from tasks.task import DuplicateTaskError, InvalidTaskError, Task, UnknownTaskError
@@ -42,12 +44,35 @@ def create(name: str, dial: int | None = None) -> Task:
     """
     if name in _ADDED and dial is None:
         return _ADDED[name]
-    found = discover()
-    if name not in found:
+    found, broken = _usable()
+    here = found.get(name, [])
+    if len(here) > 1:
+        raise _two_named(name, *here[:2])
+    if not here:
         near = difflib.get_close_matches(name, found, n=1, cutoff=0.4)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise UnknownTaskError(f"there is no task {name!r}.{hint} Valid tasks: {', '.join(sorted(found))}.")
-    return found[name](dial)
+        unusable = f" Not usable: {'; '.join(broken)}" if broken else ""
+        raise UnknownTaskError(f"there is no task {name!r}.{hint} Valid tasks: {', '.join(sorted(found))}.{unusable}")
+    return here[0](dial)
+
+
+def _usable() -> tuple[dict[str, list[type[Task]]], list[str]]:
+    """Every task by its name, several where they claim one, and what cannot be used.
+
+    A broken task is no reason to do without the others.
+    """
+    found: dict[str, list[type[Task]]] = {}
+    broken = []
+    loaders: list[Callable[[], list[type[Task]]]] = [*_own_loaders()]
+    loaders += [partial(_load, one) for one in entry_points(group=ENTRY_POINT_GROUP)]
+    for load in loaders:
+        try:
+            for task in load():
+                here = found.setdefault(_name_of(task), [])
+                here += [task] if task not in here else []
+        except InvalidTaskError as error:
+            broken.append(str(error))
+    return found, broken
 
 
 def discover() -> dict[str, type[Task]]:
@@ -62,31 +87,35 @@ def discover() -> dict[str, type[Task]]:
     InvalidTaskError
         If an entry point does not load to a task, or a task's name cannot be part of a case id.
     """
-    found: dict[str, type[Task]] = {}
-    for task in (*_own(), *_installed()):
-        name = _name_of(task)
-        if found.setdefault(name, task) is not task:
-            raise DuplicateTaskError(
-                f"two tasks are named {name!r}: {_where(found[name])} and {_where(task)}; rename one."
-            )
-    return found
+    found, broken = _usable()
+    if broken:
+        raise InvalidTaskError(broken[0])
+    for name, here in found.items():
+        if len(here) > 1:
+            raise _two_named(name, *here[:2])
+    return {name: here[0] for name, here in found.items()}
 
 
-def _own() -> Iterator[type[Task]]:
-    """Every concrete task that a module of this package defines; imported ones are their own module's."""
+def _two_named(name: str, first: type[Task], second: type[Task]) -> DuplicateTaskError:
+    return DuplicateTaskError(f"two tasks are named {name!r}: {_where(first)} and {_where(second)}; rename one.")
+
+
+def _own_loaders() -> Iterator[Callable[[], list[type[Task]]]]:
+    """One for each module of this package."""
     for module_info in pkgutil.iter_modules(tasks.__path__, prefix=f"{tasks.__name__}."):
-        module = importlib.import_module(module_info.name)
-        for value in vars(module).values():
-            if _is_task(value) and value.__module__ == module.__name__:
-                yield value
+        yield partial(_of_module, module_info.name)
 
 
-def _installed() -> Iterator[type[Task]]:
-    for entry_point in entry_points(group=ENTRY_POINT_GROUP):
-        yield _load(entry_point)
+def _of_module(name: str) -> list[type[Task]]:
+    """Every concrete task that a module defines; imported ones are their own module's."""
+    try:
+        module = importlib.import_module(name)
+    except Exception as error:
+        raise InvalidTaskError(f"module {name} cannot be imported: {error}; mend or remove it.") from error
+    return [value for value in vars(module).values() if _is_task(value) and value.__module__ == name]
 
 
-def _load(entry_point: EntryPoint) -> type[Task]:
+def _load(entry_point: EntryPoint) -> list[type[Task]]:
     where = f"entry point {entry_point.name!r} ({entry_point.value}) of group {ENTRY_POINT_GROUP!r}"
     try:
         value = entry_point.load()
@@ -94,11 +123,10 @@ def _load(entry_point: EntryPoint) -> type[Task]:
         raise InvalidTaskError(f"{where} cannot be loaded: {error}; mend or uninstall its package.") from error
     if not _is_task(value):
         raise InvalidTaskError(f"{where} is {value!r}; it must be a concrete subclass of tasks.task.Task.")
-    task: type[Task] = value
-    return task
+    return [value]
 
 
-def _is_task(value: object) -> bool:
+def _is_task(value: object) -> TypeGuard[type[Task]]:
     return inspect.isclass(value) and issubclass(value, Task) and not inspect.isabstract(value)
 
 

@@ -1,11 +1,11 @@
-"""What every task says of itself: its series, its known errors, and the target that follows from them."""
+"""What every task states: its series, its known errors, and the target that follows from them."""
 
 import inspect
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,11 +46,13 @@ class CsvSeriesError(TaskError):
 FloatArray = NDArray[np.float64]
 
 # Half the way from the floor to the optimum: below what any model reaches without carried state, so that
-# only memory gets there, and far enough above the optimum for a small network to arrive.
+# only memory reaches it, and far enough above the optimum for a small network to arrive.
 MEMORY_SHARE = 0.5
 # Where the window already covers the dependency nothing separates the arms but speed. A quarter of the
 # trivial error is well below what a model that ignores the past reaches, and not yet fine tuning.
 LEARNT_FRACTION = 0.25
+# A floor this close to the optimum, as a share of the trivial error, leaves nothing between them to aim at.
+NEGLIGIBLE_SHARE = 0.01
 # A longer reach would leave fewer than four stretches of independent data in the 4096 training rows.
 MAX_DIAL = 1024
 
@@ -183,10 +185,11 @@ def target_from_floor(floor: float, optimum: float, trivial: float) -> float:
     Returns
     -------
     float
-        ``floor - 0.5 (floor - optimum)`` where the floor lies above the optimum: only memory gets there.
-        Otherwise ``optimum + 0.25 (trivial - optimum)``: a quarter of the trivial error if the optimum is 0.
+        ``floor - 0.5 (floor - optimum)`` where the floor lies above the optimum by more than a hundredth of the
+        way to the trivial error: only memory reaches it. Otherwise ``optimum + 0.25 (trivial - optimum)``: a quarter
+        of the trivial error if the optimum is 0.
     """
-    if floor > optimum:
+    if floor - optimum > NEGLIGIBLE_SHARE * (trivial - optimum):
         return floor - MEMORY_SHARE * (floor - optimum)
     return optimum + LEARNT_FRACTION * (trivial - optimum)
 
@@ -215,14 +218,17 @@ class Task(ABC):
     default_dial: ClassVar[int | None] = None
     unit: ClassVar[str]
     """What the errors are counted in."""
+    can_be_redrawn: ClassVar[bool] = False
+    """Whether `build` draws other data of the same law for another ``draw``; a real series has but one."""
     target_rule: ClassVar[str] = (
         "half-way from the best error without carried state to the optimum where the window is too short "
         "(floor - 0.5 (floor - optimum)); otherwise a quarter of the trivial error"
     )
     """One sentence that states how `target` follows from the known errors."""
 
-    def __init__(self, dial: int | None = None) -> None:
+    def __init__(self, dial: int | None = None, draw: int = 0) -> None:
         self.dial = self._check_dial(dial)
+        self.draw = draw
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({'' if self.dial is None else self.dial})"
@@ -240,9 +246,13 @@ class Task(ABC):
             )
         return int(dial)
 
+    def redrawn(self, draw: int) -> Self:
+        """Return the same task at the same dial with another draw of its data."""
+        return type(self)(self.dial, draw)
+
     @abstractmethod
     def build(self) -> Series:
-        """Make the series: the same at every call, from a fixed data seed or a file."""
+        """Make the series: the same at every call, from a fixed data seed (and ``draw``) or a file."""
 
     def series(self) -> Series:
         """Return the series, built once."""
@@ -264,8 +274,8 @@ class Task(ABC):
 
     @property
     @abstractmethod
-    def reach(self) -> int | None:
-        """The narrowest window, in steps, that covers the dependency; None when unknown."""
+    def reach(self) -> float | None:
+        """The narrowest window, in steps, that covers the dependency; infinite where none does; None when unknown."""
 
     @property
     @abstractmethod
@@ -287,6 +297,25 @@ class Task(ABC):
             If the window is no positive whole number.
         """
 
+    def stateless_prediction(self, window: int) -> FloatArray | None:
+        """Return the best prediction of every row without carried state, shape (rows, outputs); None when unknown.
+
+        Its error on the rows that are scored is their floor. The formula of `stateless_floor` is the mean over all
+        data of the same law, and a few hundred rows may lie far from it, where targets are rare or change slowly.
+        """
+        del window
+        return None
+
+    def floor_on(self, window: int, rows: NDArray[np.integer]) -> float | None:
+        """Return the best error without carried state on these rows: measured where the best prediction is known.
+
+        Else it is `stateless_floor`, the mean over all data.
+        """
+        predicted = self.stateless_prediction(check_window(window))
+        if predicted is None:
+            return self.stateless_floor(window)
+        return float(np.mean((predicted[rows] - self.series().targets[rows]) ** 2))
+
     @abstractmethod
     def baselines(self) -> dict[str, float]:
         """Mean squared errors of named simple predictions, measured on the scored rows."""
@@ -294,7 +323,8 @@ class Task(ABC):
     def target_on(self, window: int, rows: NDArray[np.integer]) -> float:
         """Return the error to reach where only some of the scored rows are scored.
 
-        Here it is the same. A task whose target is an error measured on its rows measures it on these: a small
+        Where the best prediction without carried state is known, the target follows from its error on these rows.
+        Else it is the same on all. A task whose target is an error measured on its rows measures it on these: a small
         subset is easier or harder than the whole by more than arms differ.
 
         Parameters
@@ -304,8 +334,10 @@ class Task(ABC):
         rows : array of int, shape (n,)
             The rows that are scored.
         """
-        del rows
-        return self.target(window)
+        floor = self.floor_on(window, rows)
+        if floor is None or self.optimum is None or self.stateless_prediction(window) is None:
+            return self.target(window)
+        return target_from_floor(floor, self.optimum, self.trivial)
 
     def simple_errors(self, rows: NDArray[np.integer]) -> dict[str, FloatArray]:
         """Return the squared errors of predictions that a network must beat to be worth its training.

@@ -22,6 +22,7 @@ class WhiteNoise(Task):
     """
 
     name: ClassVar[str] = "white_noise"
+    can_be_redrawn: ClassVar[bool] = True
     unit: ClassVar[str] = "share of the target's variance"
     target_rule: ClassVar[str] = "half of the optimum, which no model reaches"
     trivial = 1.0
@@ -32,9 +33,9 @@ class WhiteNoise(Task):
 
     def build(self) -> Series:
         """Make the two streams, both with mean 0 and variance 1."""
-        values = noise.stream(1)
+        values = noise.stream(1, self.draw)
         bound = np.sqrt(3.0)
-        targets = np.random.default_rng(TARGET_SEED).uniform(-bound, bound, len(values))
+        targets = noise.generator(TARGET_SEED, self.draw).uniform(-bound, bound, len(values))
         return Series(values[:, None], targets[:, None], train_rows=noise.TRAIN_ROWS, warm_up=noise.warm_up_for(1))
 
     def stateless_floor(self, window: int) -> float:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 from msgspec import Meta
 
 from bench.case.checked import MOST_SIZE
+from bench.case.configurations import NAME, Configuration
 from bench.case.regimes import REGIMES
 
 Kind = Literal["convergence", "time", "memory"]
@@ -59,7 +60,8 @@ _ID = re.compile(
     rf"(?P<task>\w+?)(?:@(?P<dial>\d+))?-(?P<cell>{_any_of(CELLS)})-(?P<regime>{_any_of(tuple(REGIMES))})"
     rf"(?:-l(?P<layers>\d+))?-u(?P<units>\d+)-L(?P<window>\d+)-b(?P<batch_size>\d+)"
     rf"(?:-(?P<kernel>{_any_of(KERNELS)}))?(?:-on_(?P<engine>\w+))?"
-    rf"(?:-(?P<device>{_any_of(DEVICES)}))?(?:-(?P<dtype>{_any_of(DTYPES)}))?(?:#(?P<repetition>\d+))?"
+    rf"(?:-(?P<device>{_any_of(DEVICES)}))?(?:-(?P<dtype>{_any_of(DTYPES)}))?(?:~(?P<configuration>[^#]+))?"
+    r"(?:#(?P<repetition>\d+))?"
 )
 
 
@@ -71,17 +73,27 @@ class Training:
     ----------
     learning_rates
         The common grid. Each arm's rate is chosen from it on the tuning seeds.
-    tuning_seeds, evaluation_seeds
-        Number of seeds of each role. No seed has both roles.
+        Where the best of it is the smallest or largest tried, the grid is extended by its own steps (`further_rates`).
+    folds
+        Independent repetitions of the whole procedure: each has its own draw of the task's data (where the task can be
+        drawn anew), its own tuning and its own share of the evaluation seeds. They are what intervals are formed over.
+    tuning_seeds
+        Seeds that each rate is tried with, in each fold.
+    evaluation_seeds
+        Number of seeds that decide, over all folds. No seed has both roles.
+    further_rates
+        Most rates beyond the grid on either side.
     epochs
         Budget: passes over the training targets.
     stop
-        ``"target"``: a replicate ends at the first evaluation that reaches the target. ``"budget"``: every
-        replicate uses its whole budget.
+        ``"target"``: a replicate ends once it has reached the target and held it. ``"budget"``: every replicate uses
+        its whole budget.
     scored_targets
         How many held-out targets an evaluation scores; evenly spaced, the same for every arm.
-    evaluations_per_epoch
-        Cadence of evaluation, in processed targets: one every ``training targets / evaluations_per_epoch``.
+    cadence
+        An evaluation comes whenever the updates have grown by this share since the last one, and by at least one.
+    hold
+        Evaluations in a row that must be at the target or below for it to be reached: the cost is that of the first.
     burn_in
         Steps without loss before each window of `stateless-burnin`, as a multiple of the window.
     dropout
@@ -93,13 +105,16 @@ class Training:
         the target; 0 for none.
     """
 
-    learning_rates: tuple[Annotated[float, Meta(gt=0, le=1e6)], ...] = (0.003, 0.01, 0.03)
-    tuning_seeds: Size = 3
+    learning_rates: tuple[Annotated[float, Meta(gt=0, le=1e6)], ...] = (0.001, 0.003, 0.01, 0.03, 0.1)
+    folds: Size = 5
+    tuning_seeds: Size = 1
     evaluation_seeds: Size = 10
+    further_rates: Number = 3
     epochs: Size = 50
     stop: Literal["target", "budget"] = "budget"
     scored_targets: Annotated[int, Meta(ge=2, le=MOST_SIZE)] = 256
-    evaluations_per_epoch: Size = 1
+    cadence: Annotated[float, Meta(gt=0, le=1e3)] = 0.05
+    hold: Size = 2
     burn_in: Annotated[float, Meta(ge=0, le=1e6)] = 1.0
     dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     inference: bool = False
@@ -128,6 +143,8 @@ class Case:
         What computes it, and in which numbers.
     repetition
         Which of several processes of the same case.
+    configuration
+        The way of running it, by its name; empty for the usual one.
     """
 
     kind: Kind
@@ -144,6 +161,7 @@ class Case:
     device: Device = "cpu"
     dtype: Dtype = "float32"
     repetition: Number = 0
+    configuration: Annotated[str, Meta(pattern=rf"^({NAME.pattern})?$", max_length=200)] = ""
 
     @property
     def id(self) -> str:
@@ -155,10 +173,11 @@ class Case:
             for name, default in _DEFAULTS.items()
             if (value := getattr(self, name)) != default
         )
+        configuration = f"~{self.configuration.replace(' ', '_')}" if self.configuration else ""
         repetition = f"#{self.repetition}" if self.repetition else ""
         return (
             f"{self.task}{dial}-{self.cell}-{self.regime}{layers}"
-            f"-u{self.units}-L{self.window}-b{self.batch_size}{rest}{repetition}"
+            f"-u{self.units}-L{self.window}-b{self.batch_size}{rest}{configuration}{repetition}"
         )
 
     @property
@@ -181,6 +200,8 @@ class Case:
         found = {name: value for name, value in match.groupdict().items() if value is not None}
         numbers = {"dial", "layers", "units", "window", "batch_size", "repetition"}
         values: dict[str, Any] = {name: int(value) if name in numbers else value for name, value in found.items()}
+        if "configuration" in values:
+            values["configuration"] = values["configuration"].replace("_", " ")
         return cls(**({"kind": kind, "dial": None, "layers": 1} | values))
 
     def to_dict(self) -> dict[str, Any]:
@@ -206,8 +227,11 @@ class Job:
     ----------
     series
         File of the user's own series that the case's task is; None where the task knows its own.
+    configuration
+        The way of running that the case names; None where it names none.
     """
 
     case: Case
     training: Training
     series: Path | None = None
+    configuration: Configuration | None = None

@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 from bench.case import checked
 from bench.case.cases import Case, Training, burn_in_steps
 from bench.case.checked import MOST_COUNT, FaultError, check, wrong
+from bench.case.configurations import Configuration
 from bench.case.regimes import REGIMES
 from bench.warnings import Warn
 
@@ -39,6 +40,7 @@ Duration = Annotated[float, Meta(gt=0, le=1e9)]
 Amount = Annotated[float, Meta(ge=0, le=1e18)]
 Error = Annotated[float, Meta(ge=0, le=MOST_ERROR)]
 Rate = Annotated[float, Meta(gt=0, le=1e6)]
+Target = Annotated[float, Meta(gt=0, le=MOST_ERROR)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Text = Annotated[str, Meta(max_length=20_000)]
 Timestamp = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?\+00:00$")]
@@ -87,6 +89,12 @@ class Replicate(Definition, frozen=True, kw_only=True, omit_defaults=True):
         Unique within its role and learning rate.
     role
         Tuning replicates choose the learning rate, evaluation replicates decide.
+    fold
+        Which repetition of tuning and evaluation it belongs to; null in records that know no folds.
+    draw
+        Which draw of the task's data it was trained on.
+    target
+        The error to reach on the scored targets of that draw; null where it is the case's.
     learning_rate
         Of Adam.
     updates
@@ -96,17 +104,22 @@ class Replicate(Definition, frozen=True, kw_only=True, omit_defaults=True):
     loss
         Mean training loss since the evaluation before; missing in published records, which keep what reports read.
     reached
-        Whether error <= target at some evaluation.
+        Whether error <= target at `hold` evaluations in a row.
     updates_to_target
-        Updates before the first such evaluation; null = censored.
+        Updates before the first of them; null = censored.
     censored_at
         All updates spent, where the target was not reached; else null.
     diverged
         Whether it ended with an error that is not a number.
+    abandoned
+        Whether it was given up in tuning, since another rate had already needed less.
     """
 
     seed: Count
     role: Literal["tuning", "evaluation"]
+    fold: Count | None = None
+    draw: Count = 0
+    target: Target | None = None
     learning_rate: Rate
     updates: Annotated[list[Positive], Meta(min_length=1)]
     error: Annotated[list[Error | None], Meta(min_length=1)]
@@ -115,6 +128,7 @@ class Replicate(Definition, frozen=True, kw_only=True, omit_defaults=True):
     updates_to_target: Positive | None
     censored_at: Positive | None
     diverged: bool
+    abandoned: bool = False
 
     def __post_init__(self) -> None:
         # Texts of errors are built where there is one: this runs some fifty times a record.
@@ -145,27 +159,34 @@ class Replicate(Definition, frozen=True, kw_only=True, omit_defaults=True):
         assert spent is not None
         return spent
 
-    def check_target(self, target: float) -> None:
-        """Hold what was reached against the curve.
+    def check_target(self, target: float, hold: int) -> None:
+        """Hold what was reached against the curve; `target` is the case's, for a replicate without its own.
 
         Raises
         ------
         FaultError
             If the curve meets the target elsewhere, or nowhere, or is not whole.
         """
+        target = target if self.target is None else self.target
         updates, hit, sure = self.updates, self.updates_to_target, target * (1 - ROUNDED)
-        first = None
+        first, held = None, 0
         for number, error in enumerate(self.error):
-            if error is not None and error <= sure:
-                first = updates[number]
+            held = held + 1 if error is not None and error <= sure else 0
+            if held == hold:
+                first = updates[number - hold + 1]
                 break
         if hit is None:
             if first is not None:
                 raise wrong("reached", self.reached, f"true, since the error is below the target at update {first}")
         elif hit in updates:
-            error = self.error[updates.index(hit)]
-            if error is None or error > target * (1 + ROUNDED):
-                raise wrong("updates_to_target", hit, f"an update whose error is at the target, {target:.6g}, or below")
+            at = updates.index(hit)
+            errors = self.error[at : at + hold]
+            if len(errors) < hold or any(error is None or error > target * (1 + ROUNDED) for error in errors):
+                if len(updates) == 1 and self.role == "tuning":
+                    return
+                rows = "" if hold == 1 else f", as at the {hold - 1} evaluations after it"
+                valid = f"an update whose error is at the target, {target:.6g}, or below{rows}"
+                raise wrong("updates_to_target", hit, valid)
             if first is not None and first < hit:
                 raise wrong("updates_to_target", hit, f"{first}, the first update with an error below the target")
         elif len(updates) > 1 or self.role != "tuning":  # of a published tuning curve only the end is kept
@@ -208,6 +229,38 @@ class Scored(Definition, frozen=True, kw_only=True, omit_defaults=True):
             check(trivial, "simple", sorted(self.simple), "at least one prediction that is not linear")
 
 
+class Tuning(Definition, frozen=True, kw_only=True):
+    """How the learning rate of a fold was chosen.
+
+    Attributes
+    ----------
+    fold
+        Counted from 0.
+    draw
+        Which draw of the task's data its replicates were trained on.
+    rates
+        All that were tried: the grid, and what was added while the best was at its edge.
+    chosen_rate
+        The one that the fold's evaluation replicates were trained with.
+    reached
+        Whether any of its tuning replicates reached the target.
+    at_edge
+        Whether the chosen rate is the least or the largest of several tried.
+    """
+
+    fold: Count
+    draw: Count
+    rates: Annotated[list[Rate], Meta(min_length=1)]
+    chosen_rate: Rate
+    reached: bool
+    at_edge: bool
+
+    def __post_init__(self) -> None:
+        check(self.chosen_rate in self.rates, "chosen_rate", self.chosen_rate, f"one of rates, {self.rates}")
+        edge = len(self.rates) > 1 and self.chosen_rate in {min(self.rates), max(self.rates)}
+        check(self.at_edge == edge, "at_edge", self.at_edge, f"{str(edge).lower()}, as rates say")
+
+
 class Convergence(Definition, frozen=True, kw_only=True):
     """How much training a case needs.
 
@@ -223,17 +276,24 @@ class Convergence(Definition, frozen=True, kw_only=True):
     steps_per_prediction
         Cell steps for one prediction that way.
     target
-        The error to reach on the scored targets.
+        The error to reach on the scored targets, mean over the draws.
     target_rule
         Where the target comes from.
+    hold
+        Evaluations in a row at which the target must be met to be reached.
     trivial
         Error of predicting without a network.
     optimum
         Least error that any predictor can have; null where the task does not state it.
     stateless_floor
-        Least error for one that sees a window alone; null where the task does not state it.
+        Least error for one that sees a window alone, on the scored targets where the task knows its best prediction,
+        mean over the draws; null where the task does not state it.
     baselines
         Errors over all held-out targets after the warm-up, of which `scored` are a part.
+    draws
+        Draws of the task's data that its folds were trained on; 1 for a real series.
+    data_sha256
+        Fingerprint of all of them; null in records that know none.
     scored
         The targets that an evaluation scores.
     updates_per_epoch
@@ -242,14 +302,18 @@ class Convergence(Definition, frozen=True, kw_only=True):
         Batch size x targets in a window.
     cell_steps_per_update
         Batch size x (window + burn-in) x layers.
+    budget
+        Updates that a replicate may make; null in records that do not say.
     evaluate_every
-        Updates between evaluations: about the same number of processed targets in every arm.
+        Updates between evaluations where these were equally far apart, as in older records; else null.
     learning_rates
         The grid.
+    tuning
+        How each fold's rate was chosen; empty in records that know no folds.
     chosen_rate
-        The one chosen on the tuning seeds.
+        The one chosen on the tuning seeds, median over the folds.
     rate_at_edge
-        Whether it is the least or the largest of several.
+        Whether the one of any fold is the least or the largest of several tried.
     replicates
         Every training.
     seconds_per_update
@@ -267,18 +331,23 @@ class Convergence(Definition, frozen=True, kw_only=True):
     parameters: Positive
     predicts: Predicts
     steps_per_prediction: Positive
-    target: Annotated[float, Meta(gt=0, le=MOST_ERROR)]
+    target: Target
     target_rule: Text
+    hold: Positive = 1
     trivial: Error | None
     optimum: Error | None
     stateless_floor: Error | None
     baselines: dict[str, Error]
+    draws: Positive = 1
+    data_sha256: Text | None = None
     scored: Scored
     updates_per_epoch: Positive
     targets_per_update: Positive
     cell_steps_per_update: Positive
-    evaluate_every: Positive
+    budget: Positive | None = None
+    evaluate_every: Positive | None = None
     learning_rates: Annotated[list[Rate], Meta(min_length=1)]
+    tuning: list[Tuning] = []
     chosen_rate: Rate
     rate_at_edge: bool
     replicates: Annotated[list[Replicate], Meta(min_length=1)]
@@ -289,23 +358,23 @@ class Convergence(Definition, frozen=True, kw_only=True):
     evaluated_otherwise: dict[Way, list[Error | None]]
 
     def __post_init__(self) -> None:
-        grid = self.learning_rates
-        check(self.chosen_rate in grid, "chosen_rate", self.chosen_rate, f"one of learning_rates, {grid}")
-        edge = len(grid) > 1 and self.chosen_rate in {min(grid), max(grid)}
-        check(
-            self.rate_at_edge == edge, "rate_at_edge", self.rate_at_edge, f"{str(edge).lower()}, as learning_rates say"
-        )
+        self._check_rates()
+        rates = {one.fold: one for one in self.tuning}
         seen = set()
         for number, one in enumerate(self.replicates):
-            seed, rate = one.seed, one.learning_rate
+            seed, rate, own = one.seed, one.learning_rate, rates.get(one.fold or 0)
+            tried = own.rates if own else self.learning_rates
+            chosen = own.chosen_rate if own else self.chosen_rate
             try:
-                one.check_target(self.target)
+                one.check_target(self.target, self.hold)
                 if (one.role, rate, seed) in seen:
                     raise wrong("seed", seed, "one that no other replicate of this role and rate has")
-                if one.role == "evaluation" and rate != self.chosen_rate:
-                    raise wrong("learning_rate", rate, f"chosen_rate, {self.chosen_rate:g}")
-                if rate not in grid:
-                    raise wrong("learning_rate", rate, f"one of learning_rates, {grid}")
+                if self.tuning and (one.fold not in rates or one.draw != rates[one.fold].draw):
+                    raise wrong("fold", one.fold, f"one of tuning with draw {one.draw}")
+                if one.role == "evaluation" and rate != chosen:
+                    raise wrong("learning_rate", rate, f"chosen_rate, {chosen:g}")
+                if rate not in tried:
+                    raise wrong("learning_rate", rate, f"one of the rates tried, {tried}")
             except FaultError as error:
                 raise error.at(f"replicates[{number}]") from error
             seen.add((one.role, rate, seed))
@@ -313,6 +382,18 @@ class Convergence(Definition, frozen=True, kw_only=True):
         for way, errors in self.evaluated_otherwise.items():
             place = f"evaluated_otherwise['{way}']"
             check(len(errors) == count, place, errors, f"{count} values, one for each evaluation replicate")
+
+    def _check_rates(self) -> None:
+        grid = self.learning_rates
+        if self.tuning:
+            edge = any(one.at_edge for one in self.tuning)
+            tried = sorted(one.chosen_rate for one in self.tuning)
+            inside = tried[0] <= self.chosen_rate <= tried[-1]
+            check(inside, "chosen_rate", self.chosen_rate, f"the median of those of tuning, {tried}")
+        else:
+            edge = len(grid) > 1 and self.chosen_rate in {min(grid), max(grid)}
+            check(self.chosen_rate in grid, "chosen_rate", self.chosen_rate, f"one of learning_rates, {grid}")
+        check(self.rate_at_edge == edge, "rate_at_edge", self.rate_at_edge, f"{str(edge).lower()}, as the rates say")
 
     @property
     def evaluation(self) -> list[Replicate]:
@@ -568,6 +649,97 @@ Body = Convergence | Timing | Memory
 """What was found, by the case's kind."""
 
 
+class Git(Definition, frozen=True, kw_only=True):
+    """The code that ran.
+
+    Attributes
+    ----------
+    commit
+        Its name.
+    dirty
+        Whether the working tree differed from it.
+    """
+
+    commit: Annotated[str, Meta(pattern=r"^[0-9a-f]{3,64}$")]
+    dirty: bool
+
+
+class Asked(Definition, frozen=True, kw_only=True, omit_defaults=True):
+    """A configuration, as a preset names it; missing is what does not differ from the usual.
+
+    Attributes
+    ----------
+    name
+        As tables show it.
+    cores
+        How many the process may use.
+    environment
+        Variables that are set before the framework is imported.
+    device, engine, dtype
+        They replace those of every case.
+    python
+        Path of another interpreter, from the preset's folder.
+    """
+
+    name: Text
+    cores: Positive | None = None
+    environment: dict[str, Text] = {}
+    device: Text | None = None
+    engine: Text | None = None
+    dtype: Text | None = None
+    python: Text | None = None
+
+
+class Seen(Definition, frozen=True, kw_only=True):
+    """What the process of a configuration had, by its own account after the measurement.
+
+    Attributes
+    ----------
+    cores
+        Those that any of its threads may use, by number.
+    threads
+        How many it had.
+    environment
+        Variables that decide how fast frameworks compute, and those that were asked for.
+    flags
+        What the framework says of itself, such as whether it uses oneDNN.
+    accelerators
+        GPUs that each engine sees.
+    versions
+        Of what its interpreter has installed.
+    git
+        The code that ran; null where that is not known.
+    """
+
+    cores: list[Count]
+    threads: Count
+    environment: dict[str, Text]
+    flags: dict[str, bool]
+    accelerators: dict[str, list[Text]]
+    versions: dict[str, Text]
+    git: Git | None
+
+
+class Configured(Definition, frozen=True, kw_only=True):
+    """The configuration of a case.
+
+    Attributes
+    ----------
+    asked
+        What it was to have.
+    seen
+        What it had; null where it did not end well, as one does whose configuration had no effect.
+    """
+
+    asked: Asked
+    seen: Seen | None
+
+
+def asked_of(configuration: Configuration) -> Asked:
+    """A configuration as records hold it."""
+    return msgspec.convert(configuration.to_dict(), Asked)
+
+
 class Record(Definition, frozen=True, kw_only=True, omit_defaults=True):
     """One case, as one line of ``records.jsonl``.
 
@@ -584,13 +756,15 @@ class Record(Definition, frozen=True, kw_only=True, omit_defaults=True):
     outcome
         "failed": a Python error; "crashed": killed by a signal.
     message
-        The error's last words; null where it ended well.
+        The end of the error output; null where it ended well.
     started
         ISO 8601, UTC.
     seconds
         Where the time went.
     warnings
         Codes of bench/warnings.py.
+    configuration
+        Of a case that names one; missing for the usual way.
     convergence, time, memory
         What was found: one of them, by the case's kind, and only where the outcome is "ok".
     """
@@ -604,6 +778,7 @@ class Record(Definition, frozen=True, kw_only=True, omit_defaults=True):
     started: Timestamp
     seconds: Phases
     warnings: list[Warn]
+    configuration: Configured | None = None
     convergence: Convergence | None = None
     time: Timing | None = None
     memory: Memory | None = None
@@ -611,6 +786,8 @@ class Record(Definition, frozen=True, kw_only=True, omit_defaults=True):
     def __post_init__(self) -> None:
         case = self.case
         check(self.key == case.key, "key", self.key, f"{case.key}, as the case says")
+        asked = self.configuration.asked.name if self.configuration else ""
+        check(asked == case.configuration, "configuration", asked, f"{case.configuration!r}, as the case says")
         parts = {"convergence": self.convergence, "time": self.time, "memory": self.memory}
         for kind, part in parts.items():
             wanted = self.outcome == "ok" and kind == case.kind
@@ -665,16 +842,19 @@ class Record(Definition, frozen=True, kw_only=True, omit_defaults=True):
             if one.updates[-1] > most:
                 place = f"convergence.replicates[{number}].updates"
                 raise wrong(place, one.updates[-1], f"at most {most}, the budget")
-        if body.evaluation:
+        if body.evaluation and body.evaluate_every:
             updates = body.evaluation[0].updates
             widest = max(after - before for before, after in pairwise([0, *updates]))
             every = min(body.evaluate_every, body.updates_per_epoch)
             check(widest == every, "convergence.evaluate_every", body.evaluate_every, f"{widest}, as updates say")
-        of_role = Counter((one.role, one.learning_rate) for one in body.replicates)
-        expected = dict.fromkeys((("tuning", rate) for rate in training.learning_rates), training.tuning_seeds)
-        expected["evaluation", body.chosen_rate] = training.evaluation_seeds
+        of_role = Counter((one.fold, one.learning_rate) for one in body.replicates if one.role == "tuning")
+        expected: dict[tuple[int | None, float], int]
+        if body.tuning:
+            expected = {(one.fold, rate): training.tuning_seeds for one in body.tuning for rate in one.rates}
+        else:
+            expected = {(None, rate): training.tuning_seeds for rate in training.learning_rates}
         check(
-            dict(of_role) == expected,
+            dict(of_role) == expected and len(body.evaluation) == training.evaluation_seeds,
             "convergence.replicates",
             len(body.replicates),
             "a replicate for each seed of training",

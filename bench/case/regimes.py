@@ -96,3 +96,12 @@ REGIMES: dict[str, Regime] = {
         injected=True,
     ),
 }
+
+CLAIM = ("stateful", "stateless")
+"""The two arms of the claim, the one that carries state first."""
+
+CONTROLS = tuple(name for name, regime in REGIMES.items() if name not in CLAIM and not regime.misaligned)
+"""Regimes that tell what a difference of the two is due to."""
+
+PAIRS = (CLAIM, *(pair for name in CONTROLS for pair in ((name, "stateless"), ("stateful", name))))
+"""Every comparison that a report forms, first over second."""

@@ -13,7 +13,7 @@ from msgspec import Meta
 from bench.case import checked
 from bench.case.cases import Case
 from bench.case.checked import check
-from bench.case.record import SCHEMA, Amount, Count, Definition, Positive, Seconds, Text, Timestamp
+from bench.case.record import SCHEMA, Amount, Asked, Count, Definition, Git, Positive, Seconds, Text, Timestamp
 from tasks.csv_series.about import About
 
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
@@ -52,7 +52,7 @@ class PresetRead(Definition, frozen=True, kw_only=True):
     sha256
         Fingerprint of the file.
     description
-        What it says of itself.
+        Its own description.
     settings
         The TOML as read.
     limits
@@ -94,7 +94,7 @@ class OwnSeries(About, frozen=True, kw_only=True, omit_defaults=True):
     content: Sha256
 
 
-class Machine(Definition, frozen=True, kw_only=True):
+class Machine(Definition, frozen=True, kw_only=True, omit_defaults=True):
     """The machine; null for what it does not tell.
 
     Attributes
@@ -135,6 +135,8 @@ class Machine(Definition, frozen=True, kw_only=True):
         Memory that it may use.
     environment
         Variables that decide how fast frameworks compute.
+    accelerator_bytes
+        Memory of each GPU; empty where it is not told.
     """
 
     cpu: Text
@@ -155,21 +157,7 @@ class Machine(Definition, frozen=True, kw_only=True):
     quota_cores: Amount | None
     quota_bytes: Count | None
     environment: dict[str, Text]
-
-
-class Git(Definition, frozen=True, kw_only=True):
-    """The code that ran.
-
-    Attributes
-    ----------
-    commit
-        Its name.
-    dirty
-        Whether the working tree differed from it.
-    """
-
-    commit: Annotated[str, Meta(pattern=r"^[0-9a-f]{3,64}$")]
-    dirty: bool
+    accelerator_bytes: list[Count] = msgspec.field(default_factory=list)
 
 
 class Ceiling(Definition, frozen=True, kw_only=True):
@@ -284,6 +272,8 @@ class RunRecord(Definition, frozen=True, kw_only=True, omit_defaults=True):
     family
         The comparisons that the run is to decide, each two keys, declared in the preset before the first training;
         every other comparison is exploratory.
+    data
+        Fingerprint of the data of each task, by its name and dial.
     refused
         Combinations that were left out on purpose.
     series
@@ -292,6 +282,10 @@ class RunRecord(Definition, frozen=True, kw_only=True, omit_defaults=True):
         Where it ran.
     machine_sha256
         Fingerprint of the parts of it that may not change within a run.
+    machine_class_sha256
+        Fingerprint of what makes machines alike, so that a history outlives an update of the system.
+    configurations
+        Ways of running the cases, as asked for; missing where there is the usual one alone.
     versions
         Of what is installed, by package.
     invocations
@@ -304,10 +298,13 @@ class RunRecord(Definition, frozen=True, kw_only=True, omit_defaults=True):
     plan: list[Case]
     plan_sha256: Sha256
     family: list[tuple[Text, Text]]
+    data: dict[str, Text] = msgspec.field(default_factory=dict)
     refused: list[Refused]
     series: OwnSeries | None = None
     machine: Machine
     machine_sha256: Sha256
+    machine_class_sha256: Sha256 | None = None
+    configurations: list[Asked] = msgspec.field(default_factory=list)
     versions: dict[str, Text]
     invocations: list[Invocation]
 

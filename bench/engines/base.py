@@ -172,8 +172,12 @@ class Progress:
 class Trainer(Protocol):
     """Trains a block of replicates of one network on one series."""
 
-    def place(self, slot: int, weights: Weights, learning_rate: float, seed: int) -> None:
-        """Put a fresh model into a slot: weights, optimiser at step 0, zero state, its own dropout stream."""
+    def place(self, slot: int, weights: Weights, learning_rate: float, seed: int, first_row: int = 0) -> None:
+        """Put a fresh model into a slot: weights, optimiser at step 0, zero state, its own dropout stream.
+
+        Several draws of a task lie one after another in one series; `first_row` is where the model's own begins, and is
+        added to every row of `HeldOut`.
+        """
 
     def weights(self, slot: int) -> Weights:
         """The weights of the model in a slot."""

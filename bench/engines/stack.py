@@ -10,6 +10,7 @@ Import this after `bench.engines.backend.choose`.
 from typing import Any
 
 import keras
+import numpy as np
 from keras.src.backend.common import dtypes
 
 from bench.engines.base import HeldOut, Network
@@ -95,20 +96,31 @@ class Stack:
         """States before the first step."""
         return [list(layer.get_initial_state(batch_size)) for layer in self._layers]
 
-    def windows(self, weights: list[Tensor], inputs: Tensor, targets: Tensor, held_out: HeldOut) -> Tensor:
-        """Squared error at each step of the windows that end at a scored row, from a zero state: (targets, steps)."""
-        rows = held_out.positions[:, None] + range(1 - held_out.steps, 1)
+    def windows(
+        self, weights: list[Tensor], inputs: Tensor, targets: Tensor, held_out: HeldOut, first_row: Tensor
+    ) -> Tensor:
+        """Squared error at each step of the windows that end at a scored row, from a zero state: (targets, steps).
+
+        `first_row`, a scalar, is where the model's own draw of the series begins.
+        """
+        rows = _from(first_row, held_out.positions[:, None] + range(1 - held_out.steps, 1))
         return self._squared_errors(weights, inputs[rows], targets[rows])
 
-    def stream(self, weights: list[Tensor], inputs: Tensor, targets: Tensor, held_out: HeldOut) -> Tensor:
+    def stream(
+        self, weights: list[Tensor], inputs: Tensor, targets: Tensor, held_out: HeldOut, first_row: Tensor
+    ) -> Tensor:
         """Squared error at every scored row with the state carried along the held-out series: (targets,)."""
-        rows = slice(held_out.start, int(held_out.positions.max()) + 1)
-        errors = self._squared_errors(weights, inputs[None, rows], targets[None, rows])
+        rows = _from(first_row, np.arange(held_out.start, int(held_out.positions.max()) + 1)[None])
+        errors = self._squared_errors(weights, inputs[rows], targets[rows])
         return errors[0, held_out.positions - held_out.start]
 
     def _squared_errors(self, weights: list[Tensor], x: Tensor, y: Tensor) -> Tensor:
         predictions, _, _ = self(weights, self.zero_states(len(x)), x)
         return ((predictions - y) ** 2).mean(-1)
+
+
+def _from(first_row: Tensor, rows: Any) -> Tensor:
+    return first_row + keras.ops.convert_to_tensor(rows, "int32")
 
 
 def _keep_precision(dtype: str) -> None:

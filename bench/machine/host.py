@@ -14,6 +14,8 @@ from typing import Any
 
 import psutil
 
+from bench.machine import sensors
+
 PACKAGES = (
     "tensorflow",
     "jax",
@@ -30,6 +32,8 @@ PACKAGES = (
 FIXED = ("cpu", "cores", "architecture", "system", "accelerators")
 """Parts that may not change within a run: figures from two machines must never be mixed."""
 
+
+PYTHON = sys.executable
 
 DECIDING = ("XLA_FLAGS", "TF_XLA_FLAGS", "TF_ENABLE_ONEDNN", "ONEDNN_", "OMP_NUM", "OPENBLAS_NUM", "CUDA_VISIBLE")
 """Beginnings of the environment variables that decide how fast frameworks compute."""
@@ -48,6 +52,7 @@ def fingerprint(accelerators: list[str]) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "accelerators": accelerators,
+        "accelerator_bytes": sensors.accelerator_bytes() if accelerators else [],
         **facts(),
         "environment": {name: value for name, value in os.environ.items() if name.startswith(DECIDING)},
     }
@@ -57,6 +62,25 @@ def fixed_sha256(machine: dict[str, Any]) -> str:
     """Fingerprint of the parts that may not change within a run."""
     text = json.dumps({name: machine[name] for name in FIXED}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def class_of(machine: dict[str, Any]) -> dict[str, Any]:
+    """What makes machines alike: a history goes on over an update of the system, and unlike machines never look alike.
+
+    Names of virtual CPUs say little ("AMD EPYC"), so caches and instruction sets count too; memory counts in GiB, since
+    what a kernel keeps for itself changes. Fields that a fingerprint of an older version lacks are None.
+    """
+    names = ("cpu", "architecture", "cores", "threads", "caches", "instruction_sets", "accelerators")
+    found = {name: machine.get(name) for name in names}
+    bytes_ = machine.get("memory_bytes")
+    found["memory_gib"] = None if bytes_ is None else round(bytes_ / 2**30)
+    found["accelerator_gib"] = [round(size / 2**30) for size in machine.get("accelerator_bytes") or []]
+    return found
+
+
+def class_sha256(machine: dict[str, Any]) -> str:
+    """Fingerprint of the class of a machine."""
+    return hashlib.sha256(json.dumps(class_of(machine), sort_keys=True).encode()).hexdigest()
 
 
 def versions() -> dict[str, str]:
@@ -84,6 +108,11 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
+def has_gpu_driver(root: Path = Path("/")) -> bool:
+    """Whether NVIDIA's driver is loaded; cheap, since no framework is asked."""
+    return any(root.glob("dev/nvidia[0-9]*")) or (root / "dev/dxg").exists()
+
+
 def accelerators(engine: str) -> list[str]:
     """GPUs that an engine can use, asked in a process of its own: a framework that has looked for GPUs keeps them."""
     done = _ask(engine, "import json; print(json.dumps(engine.accelerators()))")
@@ -101,7 +130,7 @@ def why_no_gpu(engine: str, asked: Sequence[str] = ()) -> str:
         if smi
         else "there is no nvidia-smi either: no NVIDIA driver is installed, or this container was not given the GPU"
     )
-    return f"DEVICE=gpu, but {engine} sees no GPU. It says of itself: {' '.join(said)}. {missing}."
+    return f"DEVICE=gpu, but {engine} sees no GPU. It reports: {' '.join(said)}. {missing}."
 
 
 def _ask(engine: str, code: str) -> subprocess.CompletedProcess[str]:

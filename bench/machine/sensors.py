@@ -182,6 +182,15 @@ def load() -> Any | None:
     return pynvml
 
 
+def accelerator_bytes(library: Any | None = None) -> list[int]:
+    """Memory of each GPU, in bytes; [] where NVIDIA's library tells none."""
+    nvml = load() if library is None else library
+    if nvml is None:
+        return []
+    devices = map(nvml.nvmlDeviceGetHandleByIndex, range(nvml.nvmlDeviceGetCount()))
+    return [int(nvml.nvmlDeviceGetMemoryInfo(device).total) for device in devices]
+
+
 class AcceleratorSensors:
     """Samples of every GPU of this machine.
 

@@ -5,6 +5,7 @@ places of the series: they start at a random offset below the window length, dra
 cut at fixed places can read the time of day from the position in the window.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -122,6 +123,20 @@ class Schedule:
         if regime.shuffled:
             starts = rng.permutation(starts)
         return np.asarray(starts[: updates * batch].reshape(updates, batch), np.int32)
+
+
+def look_times(budget: int, cadence: float) -> tuple[int, ...]:
+    """Updates at which a training is evaluated: each later than the last by that share, and by at least one.
+
+    So a cost is known to the same share of itself wherever it falls, and a training of any length is looked at often
+    where it begins. The last look is the budget.
+    """
+    looks = []
+    at = 0
+    while at < budget:
+        at = min(budget, max(at + 1, math.floor(at * (1 + cadence))))
+        looks.append(at)
+    return tuple(looks)
 
 
 def check_continuation(starts: Array, window: int, begins: Array | None = None) -> None:

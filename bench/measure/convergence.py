@@ -1,24 +1,24 @@
-"""How much training a case needs: replicates over seeds and learning rates, scored at a cadence in processed targets.
+"""How much training a case needs: replicates over folds, seeds and learning rates, evaluated at growing intervals.
 
-Replicates wait in a queue and are trained in the slots of a block. One that is finished leaves its slot to the next in
-the queue at the end of the epoch; learning rates and seeds are data, so nothing is compiled again.
+Replicates are trained in waves: as many side by side as a block has slots, all from their first update on, so that they
+are evaluated at the same updates. Learning rates, seeds and draws of the data are data, so nothing is compiled again.
 """
 
 import math
 import time
-from collections import deque
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from bench.case import record
-from bench.case.record import MOST_ERROR
 from bench.case.regimes import REGIMES
 from bench.engines.base import Array, Engine, Predicts, Trainer
 from bench.measure.batching import check_continuation
 from bench.measure.initial_weights import initial_weights
-from bench.measure.paired import HalfScores, mean_errors, six_digits
+from bench.measure.paired import mean_errors, six_digits
+from bench.measure.replicate import Replicate, Role, rounded
+from bench.measure.tuning import Tuning
 from bench.measure.workload import Workload
 from bench.warnings import Warn
 
@@ -38,51 +38,13 @@ missing went to other work."""
 LEAST_TIMED_S = 0.02
 """Blocks shorter than this say nothing of who had the core."""
 
+STRETCHES = 16
+"""Parts of the scored targets whose means give the sampling error of the whole."""
+
+WAVE = 4
+"""What a wave of replicates costs beside its slots, in slots: the part of an update that a larger block shares."""
+
 WAYS: tuple[Predicts, ...] = ("sliding", "carried", "positions")
-
-
-@dataclass
-class Replicate:
-    """One training and what was found along it."""
-
-    seed: int
-    role: Literal["tuning", "evaluation"]
-    learning_rate: float
-    epochs: int = 0
-    updates: list[int] = field(default_factory=list)
-    error: list[float] = field(default_factory=list)
-    loss: list[float] = field(default_factory=list)
-    updates_to_target: int | None = None
-    diverged: bool = False
-    otherwise: dict[Predicts, float | None] = field(default_factory=dict)
-    relative_standard_error: float = math.nan
-    scores: HalfScores = field(default_factory=HalfScores)
-
-    def note(self, updates: int, error: float, loss: float, target: float) -> None:
-        """Add one evaluation after `updates` more updates."""
-        self.updates.append((self.updates[-1] if self.updates else 0) + updates)
-        self.error.append(error)
-        self.loss.append(loss)
-        if not error <= MOST_ERROR:  # nan is not
-            self.diverged = True
-        elif error <= target and self.updates_to_target is None:
-            self.updates_to_target = self.updates[-1]
-
-    def to_record(self) -> record.Replicate:
-        """The replicate as a record holds it."""
-        reached = self.updates_to_target is not None
-        return record.Replicate(
-            seed=self.seed,
-            role=self.role,
-            learning_rate=self.learning_rate,
-            updates=self.updates,
-            error=[_rounded(value) for value in self.error],
-            loss=[_rounded(value) for value in self.loss],
-            reached=reached,
-            updates_to_target=self.updates_to_target,
-            censored_at=None if reached else self.updates[-1],
-            diverged=self.diverged,
-        )
 
 
 class Block:
@@ -92,7 +54,6 @@ class Block:
         self._workload = workload
         self._slots: list[Replicate | None] = [None] * replicates
         self._predicts = REGIMES[workload.case.regime].predicts
-        self._target = workload.target
         sequences = workload.sequences
         self._begins = None if sequences is None else sequences.begins
         self.disturbed = False
@@ -102,53 +63,62 @@ class Block:
         self.seconds["prepare"] = time.perf_counter() - begin
         self._call("compile", self._starts(0)[:1], reset=True, evaluate=self._predicts)
 
-    def run(self, replicates: list[Replicate]) -> None:
-        """Train all of them, as many at a time as there are slots."""
-        queue = deque(replicates)
-        while self._fill(queue):
-            self._epoch()
-            self._settle()
+    @property
+    def slots(self) -> int:
+        """How many replicates it trains side by side."""
+        return len(self._slots)
+
+    def run(self, wave: Sequence[Replicate], races: Sequence[Tuning] = ()) -> None:
+        """Train replicates, no more than there are slots, from their first update on.
+
+        `races` may abandon some on the way.
+        """
+        self._slots = [*wave, *[None] * (self.slots - len(wave))]
+        for slot, new in enumerate(wave):
+            weights = initial_weights(self._workload.network, new.seed)
+            first_row = new.draw * self._workload.rows_per_draw
+            self.trainer.place(slot, weights, new.learning_rate, new.seed, first_row)
+        looks = iter(self._workload.looks)
+        look, done = next(looks), 0
+        for epoch in range(self._workload.training.epochs):
+            starts = self._starts(epoch)
+            at = 0
+            while at < len(starts) and any(self._slots):
+                part = starts[at : at + look - done]
+                due = done + len(part) == look
+                progress = self._call("train", part, reset=at == 0, evaluate=self._predicts if due else None)
+                at, done = at + len(part), done + len(part)
+                if due:
+                    look = next(looks, look)
+                    self._note(done, progress)
+                    self._settle(races)
+            if not any(self._slots):
+                break
 
     def timed(self) -> list[float]:
         """Steady-state seconds per update and replicate, one sample a compiled call; spoils the models in the slots."""
-        starts = self._starts(0)[: self._workload.updates_between_evaluations]
+        starts = self._starts(0)[: self._workload.updates_in_call]
         samples = []
         wall, cpu = time.perf_counter(), time.process_time()
         for _ in range(TIMED_BLOCKS):
             begin = time.perf_counter()
             self._call("train", starts, reset=True)
-            samples.append((time.perf_counter() - begin) / len(starts) / len(self._slots))
+            samples.append((time.perf_counter() - begin) / len(starts) / self.slots)
         self.disturbed = disturbed(time.perf_counter() - wall, time.process_time() - cpu)
         return samples
 
-    def _fill(self, queue: deque[Replicate]) -> bool:
+    def _note(self, updates: int, progress: Any) -> None:
         for slot, replicate in enumerate(self._slots):
-            if replicate is None and queue:
-                new = queue.popleft()
-                weights = initial_weights(self._workload.network, new.seed)
-                self.trainer.place(slot, weights, new.learning_rate, new.seed)
-                self._slots[slot] = new
-        return any(self._slots)
-
-    def _epoch(self) -> None:
-        epochs = [replicate.epochs if replicate else 0 for replicate in self._slots]
-        starts = self._starts(*epochs)
-        every = self._workload.updates_between_evaluations
-        for first in range(0, len(starts), every):
-            part = starts[first : first + every]
-            progress = self._call("train", part, reset=first == 0, evaluate=self._predicts)
-            for slot, replicate in enumerate(self._slots):
-                if replicate and not self._finished(replicate):
-                    error = float(progress.squared_errors[slot].mean())
-                    replicate.note(len(part), error, float(progress.loss[:, slot].mean()), self._target)
-                    replicate.scores.note(progress.squared_errors[slot])
-            self._settle()
-        for replicate in self._slots:
             if replicate:
-                replicate.epochs += 1
+                error = float(progress.squared_errors[slot].mean())
+                replicate.note(updates, error, float(progress.loss[:, slot].mean()))
+                replicate.scores.note(progress.squared_errors[slot])
+                replicate.used_up = updates >= self._workload.budget
 
-    def _settle(self) -> None:
+    def _settle(self, races: Sequence[Tuning]) -> None:
         """Score finished replicates the other ways and free their slots."""
+        for race in races:
+            race.abandon()
         done = [s for s, replicate in enumerate(self._slots) if replicate and self._finished(replicate)]
         if any(self._slots[slot].role == "evaluation" for slot in done):  # type: ignore[union-attr]
             nothing = self._starts(0)[:0]
@@ -156,26 +126,25 @@ class Block:
             for slot in done:
                 replicate = self._slots[slot]
                 assert replicate is not None
-                replicate.otherwise = {way: _rounded(errors[way][slot].mean()) for way in WAYS}
-                replicate.relative_standard_error = _relative_standard_error(errors[self._predicts][slot])
+                replicate.otherwise = {way: rounded(errors[way][slot].mean()) for way in WAYS}
+                replicate.relative_standard_error = relative_standard_error(errors[self._predicts][slot])
         for slot in done:
             self._slots[slot] = None
 
     def _finished(self, replicate: Replicate) -> bool:
-        training = self._workload.training
-        early = training.stop == "target" and replicate.updates_to_target is not None
-        return early or replicate.diverged or replicate.epochs >= training.epochs
+        if self._workload.training.stop == "budget" and replicate.role == "evaluation":
+            return replicate.used_up or replicate.diverged
+        return replicate.ended
 
-    def _starts(self, *epochs: int) -> Array:
+    def _starts(self, epoch: int) -> Array:
         """First rows of every slot's own next epoch, shape (updates, replicates, batch_size)."""
-        schedule = self._workload.schedule
-        seeds = [replicate.seed if replicate else 0 for replicate in self._slots]
-        own = list(epochs) if len(epochs) == len(seeds) else [epochs[0]] * len(seeds)
-        starts = np.stack([schedule.epoch(s, e) for s, e in zip(seeds, own, strict=True)], axis=1)
+        schedule, rows = self._workload.schedule, self._workload.rows_per_draw
+        own = [(one.seed, one.draw * rows) if one else (0, 0) for one in self._slots]
+        starts = np.stack([schedule.epoch(seed, epoch) + first_row for seed, first_row in own], axis=1)
         regime = REGIMES[schedule.regime]
         if regime.carried and not regime.misaligned:
             check_continuation(starts, schedule.window, self._begins)
-        return starts
+        return np.asarray(starts, np.int32)
 
     def _call(self, what: str, starts: Array, *, reset: bool, evaluate: Predicts | None = None) -> Any:
         begin = time.perf_counter()
@@ -198,26 +167,45 @@ def measure(workload: Workload, engine: Engine) -> tuple[record.Convergence, dic
     """
     training, schedule, task = workload.training, workload.schedule, workload.task
     first_seed = SEEDS_APART * workload.case.repetition
-    tuning = [
-        Replicate(FIRST_TUNING_SEED + first_seed + seed, "tuning", rate)
-        for rate in training.learning_rates
-        for seed in range(training.tuning_seeds)
+    folds = range(min(training.folds, training.evaluation_seeds))
+
+    def replicate(number: int, fold: int, rate: float, role: Role) -> Replicate:
+        draw = workload.draw_of(fold)
+        seed = first_seed + number + (FIRST_TUNING_SEED if role == "tuning" else 0)
+        return Replicate(seed, role, rate, fold, draw, workload.targets[draw], training.hold)
+
+    block = Block(workload, engine, slots_for(workload, len(folds)))
+    tunings = [Tuning(training.learning_rates, training.further_rates) for _ in folds]
+    wanted = {fold: list(training.learning_rates) for fold in folds}
+    while wanted:
+        waves: list[list[Replicate]] = [[]]
+        for fold, rates in wanted.items():
+            numbers = range(fold * training.tuning_seeds, (fold + 1) * training.tuning_seeds)
+            new = [replicate(number, fold, rate, "tuning") for rate in rates for number in numbers]
+            tunings[fold].enter(new)
+            # A fold's rates race side by side, so they go into one wave wherever they fit.
+            if waves[-1] and len(waves[-1]) + len(new) > block.slots:
+                waves.append([])
+            waves[-1] += new
+        for wave in waves:
+            for part in _parts(wave, block.slots):
+                block.run(part, tunings)
+        wanted = {fold: [rate] for fold in folds if (rate := tunings[fold].next_rate) is not None}
+    evaluation = [
+        replicate(number, fold, tunings[fold].chosen, "evaluation")
+        for number in range(training.evaluation_seeds)
+        for fold in [number % len(folds)]
     ]
-    wanted = max(len(tuning), training.evaluation_seeds)
-    block = Block(workload, engine, 1 if workload.case.kernel != "replicated" else workload.replicates_in_block(wanted))
-    block.run(tuning)
-    rate = choose_rate(tuning)
-    evaluation = [Replicate(first_seed + seed, "evaluation", rate) for seed in range(training.evaluation_seeds)]
-    block.run(evaluation)
+    for part in _parts(evaluation, block.slots):
+        block.run(part)
     samples = block.timed()
     kernel, evidence = engine.kernel_seen(block.trainer)
 
     simple = task.simple_errors(workload.positions)
-    grid = training.learning_rates
-    at_edge = len(grid) > 1 and rate in {min(grid), max(grid)}
+    at_edge = any(one.at_edge for one in tunings)
     checks = {
         Warn.RATE_AT_EDGE: at_edge,
-        Warn.NO_RATE_REACHES: bool(tuning) and all(r.updates_to_target is None for r in tuning),
+        Warn.NO_RATE_REACHES: not any(one.reached for one in tunings),
         Warn.DIVERGED: any(r.diverged for r in evaluation),
         # On a GPU the process waits for it, and need not compute.
         Warn.BUSY_MACHINE: block.disturbed and workload.case.device == "cpu",
@@ -230,10 +218,13 @@ def measure(workload: Workload, engine: Engine) -> tuple[record.Convergence, dic
         steps_per_prediction=1 if REGIMES[workload.case.regime].predicts == "carried" else schedule.steps,
         target=workload.target,
         target_rule=task.target_rule,
+        hold=training.hold,
         trivial=task.trivial,
         optimum=task.optimum,
-        stateless_floor=task.stateless_floor(schedule.steps),
+        stateless_floor=workload.stateless_floor,
         baselines=task.baselines(),
+        draws=len(workload.draws),
+        data_sha256=workload.data_sha256,
         scored=record.Scored(
             count=len(workload.positions),
             of=len(task.series().scored),
@@ -244,18 +235,56 @@ def measure(workload: Workload, engine: Engine) -> tuple[record.Convergence, dic
         updates_per_epoch=schedule.updates_per_epoch,
         targets_per_update=schedule.batch_size * schedule.targets_per_window,
         cell_steps_per_update=schedule.batch_size * schedule.steps * workload.case.layers,
-        evaluate_every=workload.updates_between_evaluations,
-        learning_rates=list(grid),
-        chosen_rate=rate,
+        budget=workload.budget,
+        learning_rates=list(training.learning_rates),
+        tuning=[
+            record.Tuning(
+                fold=fold,
+                draw=workload.draw_of(fold),
+                rates=one.tried,
+                chosen_rate=one.chosen,
+                reached=one.reached,
+                at_edge=one.at_edge,
+            )
+            for fold, one in enumerate(tunings)
+        ],
+        chosen_rate=float(np.median([one.chosen for one in tunings])),
         rate_at_edge=at_edge,
-        replicates=[replicate.to_record() for replicate in tuning + evaluation],
+        replicates=[
+            *(one.to_record() for tuning in tunings for one in tuning.replicates),
+            *(one.to_record() for one in evaluation),
+        ],
         seconds_per_update=samples,
         kernel_seen=kernel,
         evidence=evidence,
-        replicates_in_block=len(block._slots),  # noqa: SLF001
+        replicates_in_block=block.slots,
         evaluated_otherwise={way: [r.otherwise[way] for r in evaluation] for way in WAYS},
     )
     return result, block.seconds, [code for code, found in checks.items() if found]
+
+
+def slots_for(workload: Workload, folds: int) -> int:
+    """How many replicates a block trains side by side: as many as get through tuning and evaluation soonest.
+
+    A fold's rates race in one wave wherever they fit; what a wave costs is taken as its slots and `WAVE`, the part that
+    does not grow with them.
+    """
+    training = workload.training
+    if workload.case.kernel != "replicated":
+        return 1
+    of_fold = len(training.learning_rates) * training.tuning_seeds
+    most = workload.replicates_in_block(max(of_fold * folds, training.evaluation_seeds))
+
+    def cost(slots: int) -> tuple[int, int]:
+        together = slots // of_fold
+        tuning = math.ceil(folds / together) if together else folds * math.ceil(of_fold / slots)
+        return (tuning + math.ceil(training.evaluation_seeds / slots)) * (slots + WAVE), -slots
+
+    return min(range(1, most + 1), key=cost)
+
+
+def _parts(wave: Sequence[Replicate], slots: int) -> Iterator[Sequence[Replicate]]:
+    yield from (wave[first : first + slots] for first in range(0, len(wave), slots))
 
 
 def disturbed(wall: float, cpu: float) -> bool:
@@ -263,40 +292,20 @@ def disturbed(wall: float, cpu: float) -> bool:
     return wall >= LEAST_TIMED_S and cpu < LEAST_CPU_SHARE * wall
 
 
-def choose_rate(tuning: list[Replicate]) -> float:
-    """The learning rate with the least expected updates to target on the tuning seeds.
+def relative_standard_error(squared_errors: Array) -> float:
+    """Standard error of the mean over the mean, for targets that depend on their neighbours, as they usually do.
 
-    Expected updates are all updates spent at a rate, failed runs included, over its successes. Where no rate
-    reaches the target, the one with the lowest median of best errors is taken.
+    From the means of 16 stretches that follow one another. (Treated as independent, the targets of a slowly changing
+    series give an error several times too small.) Not a number where the mean is none.
     """
-    by_rate: dict[float, list[Replicate]] = {}
-    for replicate in tuning:
-        by_rate.setdefault(replicate.learning_rate, []).append(replicate)
-
-    def merit(rate: float) -> tuple[float, float]:
-        runs = by_rate[rate]
-        successes = sum(run.updates_to_target is not None for run in runs)
-        spent = sum(run.updates_to_target or run.updates[-1] for run in runs)
-        best = [min((e for e in run.error if math.isfinite(e)), default=math.inf) for run in runs]
-        return (spent / successes if successes else math.inf), float(np.median(best))
-
-    return min(by_rate, key=merit)
-
-
-def _relative_standard_error(squared_errors: Array) -> float:
-    """Standard error of the mean over the mean, as if targets were independent; not a number where the mean is none."""
     mean = float(squared_errors.mean())
     if mean == 0:
         return 0.0
-    return float(squared_errors.std(ddof=1) / math.sqrt(len(squared_errors)) / mean)
+    stretches = np.array([part.mean() for part in np.array_split(squared_errors, min(STRETCHES, len(squared_errors)))])
+    return float(stretches.std(ddof=1) / math.sqrt(len(stretches)) / mean)
 
 
 def _median_of_numbers(values: list[float]) -> float | None:
     """Median of those that are finite: a replicate that diverged says nothing about the others."""
     finite = [value for value in values if math.isfinite(value)]
     return float(np.median(finite)) if finite else None
-
-
-def _rounded(value: Any) -> float | None:
-    """Six digits, since more would only make the records larger; None for what is no number, which JSON has not."""
-    return float(f"{float(value):.6g}") if value <= MOST_ERROR else None

@@ -1,5 +1,7 @@
 """Initial weights as Keras draws them, from NumPy, so that a seed means the same in every engine and process."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from bench.engines.base import Array, Network, States, Weights
@@ -53,30 +55,33 @@ STATES: dict[str, tuple[str, ...]] = {
 """The states of each cell, in the order in which Keras keeps them."""
 
 
-def injected_states(task: Task, network: Network) -> States:
-    """Ask a task for the states before each row of its series.
+def injected_states(draws: Sequence[Task], network: Network) -> States:
+    """Ask a task for the states before each row of its series, its draws one after another.
 
     Raises
     ------
     PlanError
         If a state does not have shape (rows, units), or is not finite, naming the layer and the state.
     """
-    rows = len(task.series().inputs)
-    expected = (rows, network.units)
-    found = []
-    for layer in range(network.layers):
-        own = []
-        for name in STATES[network.cell]:
-            state = np.asarray(task.state_before(layer, name, network.units))
-            which = f"state {name} of layer {layer} that task {task.name!r} gives"
-            if state.shape != expected:
-                raise PlanError(
-                    f"{which} has shape {state.shape}; it must be {expected}: one row for each row of the series, one "
-                    f"column for each of {network.units} units"
-                )
-            if not np.isfinite(state).all():
-                row = int(np.argwhere(~np.isfinite(state))[0][0])
-                raise PlanError(f"{which} is not finite in row {row}; fill what is missing")
-            own.append(state)
-        found.append(tuple(own))
-    return tuple(found)
+    return tuple(
+        tuple(
+            np.concatenate([_injected_state(task, layer, name, network.units) for task in draws])
+            for name in STATES[network.cell]
+        )
+        for layer in range(network.layers)
+    )
+
+
+def _injected_state(task: Task, layer: int, name: str, units: int) -> Array:
+    expected = (len(task.series().inputs), units)
+    state = np.asarray(task.state_before(layer, name, units))
+    which = f"state {name} of layer {layer} that task {task.name!r} gives"
+    if state.shape != expected:
+        raise PlanError(
+            f"{which} has shape {state.shape}; it must be {expected}: one row for each row of the series, one "
+            f"column for each of {units} units"
+        )
+    if not np.isfinite(state).all():
+        row = int(np.argwhere(~np.isfinite(state))[0][0])
+        raise PlanError(f"{which} is not finite in row {row}; fill what is missing")
+    return state

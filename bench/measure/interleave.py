@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import groupby, islice
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
-from bench.case.cases import Case, Job
-from bench.case.record import Record
+from bench.case.cases import Case
 from bench.measure.channel import Channel
 
 PASSES = 2
@@ -42,21 +41,32 @@ def first_group(cases: Iterable[Case], most: int) -> list[Case]:
     """The cases at the head of the order, at most `most`, that are interleaved with each other.
 
     Two kernels, regimes or dtypes of one network are never parted, where that can be; so networks are taken whole.
+    One that is too large is cut, but never between two configurations of the same case.
     """
     taken: list[Case] = []
     # Of what may be the rest of a long plan no more is looked at than is needed.
     _, group = next(groupby(cases, lambda one: (one.repetition % PASSES, _compared(one))), (None, iter(())))
     for _, network in groupby(group, _network):
-        together = list(islice(network, most))
+        together = list(islice(network, most + 1))
         if taken and len(taken) + len(together) > most:
             break
         taken += together
+    if len(taken) > most and taken[0].configuration:
+        points = [_point(case) for case in taken]
+        most = next((n for n in range(most, 1, -1) if points[n - 1] != points[n]), most)
     return taken[:most]
 
 
 def _compared(case: Case) -> tuple[Any, ...]:
     """What two cases have in common that a report compares."""
-    return case.task, case.dial, case.device, case.layers, case.window, case.batch_size
+    # Configurations are compared whatever their device.
+    device = "" if case.configuration else case.device
+    return case.task, case.dial, device, case.layers, case.window, case.batch_size
+
+
+def _point(case: Case) -> Case:
+    """The case without what a configuration may change."""
+    return case.replace(configuration="", device="", engine="", dtype="")
 
 
 def _network(case: Case) -> tuple[Any, ...]:
@@ -134,7 +144,11 @@ class Interleaved:
         self._channel.send(Signal.LEFT.name)
 
 
-class Process(Protocol):
+Found = TypeVar("Found", covariant=True)  # noqa: PLC0105 - as short as what it is of
+"""What a process has found once it has ended: in a run a record."""
+
+
+class Process(Protocol[Found]):
     """A case's process as its `Group` needs it; `bench.run.worker.Worker` is one.
 
     Attributes
@@ -145,7 +159,7 @@ class Process(Protocol):
 
     told: Signal | None
 
-    def poll(self) -> Record | None:
+    def poll(self) -> Found | None:
         """Hear what it says; its record once it has ended."""
 
     def wait(self, seconds: float) -> None:
@@ -170,7 +184,7 @@ class Member:
         Blocks that it has made in the present one.
     """
 
-    process: Process
+    process: Process[Any]
     sampled: int = 0
     blocks: int = -1
     enough: bool = False
@@ -180,7 +194,11 @@ class Member:
         self.sampled, self.blocks, self.enough = self.sampled + 1, -1, False
 
 
-class Group:
+What = TypeVar("What")
+"""Of what a group is made: in a run jobs, each with a process of its own."""
+
+
+class Group(Generic[What, Found]):
     """Starts cases one after another, then gives each its turn until all have ended.
 
     A case computes from its start until it asks for its first turn, so that compiling too has the machine to itself.
@@ -188,7 +206,7 @@ class Group:
     the same round.
     """
 
-    def __init__(self, jobs: Iterable[Job], start: Callable[[Job], Process]) -> None:
+    def __init__(self, jobs: Iterable[What], start: Callable[[What], Process[Found]]) -> None:
         self._waiting = deque(jobs)
         self._start = start
         self._members: list[Member] = []
@@ -199,7 +217,7 @@ class Group:
         """Whether every case has ended."""
         return not (self._waiting or self._members)
 
-    def step(self) -> Record | None:
+    def step(self) -> Found | None:
         """Give a turn where nobody computes, and wait a moment; the record of a case that has ended, or None."""
         if self._computing is None:
             self._computing = self._next()

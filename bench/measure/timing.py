@@ -219,7 +219,7 @@ def _inference(trainer: Trainer, starts: Any, most: int, turns: Turns, least: in
 
 
 def _overhead(trainer: Trainer, starts: Any) -> list[float] | None:
-    """Seconds an update that are the harness's own: the same block with nothing in it; None where it cannot idle."""
+    """Seconds per update that are the harness's own: the same block with nothing in it; None where it cannot idle."""
     if not isinstance(trainer, Timed):
         return None
 
@@ -239,15 +239,15 @@ def _slowed(accelerators: list[dict[str, Any]]) -> bool:
 def train_whole(workload: Workload, engine: Engine) -> Whole:
     """Train a fresh model until it reaches the target or has used its epochs, in the process that timed the kernel.
 
-    An epoch's updates are made in as many calls as evaluations fall into it, as a user who looks at the error would.
+    An epoch's updates are made in one call, after which the error is looked at, as most users would.
     `seconds` begins with the first call, so tracing and compiling are in it; evaluations are timed apart, because their
     number is the observer's choice and not the kernel's.
     """
     training, schedule = workload.training, workload.schedule
     predicts = REGIMES[schedule.regime].predicts
-    trainer = engine.trainer(workload.work(1), workload.case.kernel)
+    trainer = engine.trainer(workload.work(1, schedule.updates_per_epoch), workload.case.kernel)
     trainer.place(0, initial_weights(workload.network, 0), training.learning_rates[0], 0)
-    every = workload.updates_between_evaluations
+    every = schedule.updates_per_epoch
     seconds = evaluating = 0.0
     updates = calls = 0
     error = float("inf")

@@ -1,5 +1,7 @@
 """From a case to what an engine needs: the series, the schedule, the network, the scored targets."""
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any
@@ -12,7 +14,7 @@ from bench.case.regimes import REGIMES
 from bench.engines.base import Array, HeldOut, Layout, Network, Sequences, Work
 from bench.errors import PlanError
 from bench.measure import initial_weights
-from bench.measure.batching import Schedule
+from bench.measure.batching import Schedule, look_times
 from bench.measure.sequences import SequenceSchedule
 
 BLOCK_BYTES = 256 * 2**20
@@ -25,40 +27,91 @@ until the slowest replicate is done."""
 
 @dataclass(frozen=True)
 class Workload:
-    """A case made concrete."""
+    """A case made concrete.
+
+    Attributes
+    ----------
+    draws
+        The task with each fold's own data; one where it cannot be drawn anew, or where the data do not matter.
+    positions
+        Rows of a draw whose targets are scored.
+    """
 
     case: Case
     training: Training
-    task: tasks.Task
+    draws: tuple[tasks.Task, ...]
     schedule: Schedule
     network: Network
     positions: Array
 
+    @property
+    def task(self) -> tasks.Task:
+        """The task with the data of the first fold."""
+        return self.draws[0]
+
+    def draw_of(self, fold: int) -> int:
+        """Which draw of the data a fold has."""
+        return fold % len(self.draws)
+
     @cached_property
-    def target(self) -> float:
-        """The error to reach on the targets that are scored."""
-        return self.task.target_on(self.case.window, self.positions)
+    def targets(self) -> tuple[float, ...]:
+        """The error to reach on the targets that are scored, of each draw."""
+        return tuple(task.target_on(self.case.window, self.positions) for task in self.draws)
+
+    @cached_property
+    def stateless_floor(self) -> float | None:
+        """Best error without carried state on the targets that are scored, mean over the draws; None where unknown."""
+        floors = [task.floor_on(self.schedule.steps, self.positions) for task in self.draws]
+        known = [floor for floor in floors if floor is not None]
+        return float(np.mean(known)) if known else None
+
+    @cached_property
+    def data_sha256(self) -> str:
+        """Fingerprint of all data that the case trains and is scored on."""
+        return fingerprint(self.draws)
 
     @property
-    def updates_between_evaluations(self) -> int:
-        """Updates after which every arm has processed about the same number of targets."""
-        return max(1, round(self.schedule.updates_per_epoch / self.training.evaluations_per_epoch))
+    def target(self) -> float:
+        """Their mean: what a figure or a sentence names."""
+        return float(np.mean(self.targets))
+
+    @property
+    def rows_per_draw(self) -> int:
+        """Rows from one draw of the series to the next."""
+        return len(self.task.series().inputs)
+
+    @property
+    def budget(self) -> int:
+        """Updates that a replicate may make."""
+        return self.training.epochs * self.schedule.updates_per_epoch
+
+    @cached_property
+    def looks(self) -> tuple[int, ...]:
+        """Updates after which a replicate is evaluated; the last is the budget."""
+        return look_times(self.budget, self.training.cadence)
+
+    @property
+    def updates_in_call(self) -> int:
+        """Most updates between two evaluations of an epoch: what one compiled call must have room for."""
+        longest = int(np.diff(self.looks, prepend=0).max())
+        return min(longest, self.schedule.updates_per_epoch)
 
     def work(self, replicates: int, max_updates: int | None = None) -> Work:
         """What the engine gets, for a block of replicates."""
         series = self.task.series()
+        every = [task.series() for task in self.draws]
         return Work(
             network=self.network,
             layout=Layout(
                 steps=self.schedule.steps,
                 batch_size=self.case.batch_size,
-                max_updates=max_updates or self.updates_between_evaluations,
+                max_updates=max_updates or self.updates_in_call,
                 replicates=replicates,
             ),
             feed=self.schedule.feed(),
-            inputs=series.inputs,
-            targets=series.targets,
-            injected=initial_weights.injected_states(self.task, self.network)
+            inputs=np.concatenate([one.inputs for one in every]),
+            targets=np.concatenate([one.targets for one in every]),
+            injected=initial_weights.injected_states(self.draws, self.network)
             if REGIMES[self.case.regime].injected
             else None,
             held_out=HeldOut(
@@ -113,8 +166,10 @@ def build(case: Case, training: Training) -> Workload:
     bench.errors.PlanError
         If the case cannot be run on its task's series.
     """
-    task = _task(case.task, case.dial)
-    series = task.series()
+    # What an update costs depends on no value of the series.
+    folds = training.folds if case.kind == "convergence" else 1
+    draws = tuple(dict.fromkeys(task_of(case.task, case.dial, fold) for fold in range(folds)))
+    series = draws[0].series()
     schedule = _schedule(case, series, burn_in_steps(case, training))
     # What an update costs depends on shapes alone: such a case needs room for a window, not for a whole batch of them.
     (schedule if case.kind == "convergence" or training.whole_epochs else replace(schedule, batch_size=1)).check()
@@ -128,8 +183,13 @@ def build(case: Case, training: Training) -> Workload:
         dtype=case.dtype,
     )
     if REGIMES[case.regime].injected:
-        initial_weights.injected_states(task, network)
-    return Workload(case, training, task, schedule, network, scored_positions(series, training.scored_targets))
+        initial_weights.injected_states(draws, network)
+    return Workload(case, training, draws, schedule, network, scored_positions(series, training.scored_targets))
+
+
+def task_of(name: str, dial: int | None, draw: int = 0) -> tasks.Task:
+    """One instance for all cases, since it keeps its series; the same for every draw where there is only one."""
+    return _task_of(name, dial, draw)
 
 
 def _schedule(case: Case, series: tasks.Series, burn_in: int) -> Schedule:
@@ -146,9 +206,21 @@ def _schedule(case: Case, series: tasks.Series, burn_in: int) -> Schedule:
 
 
 @cache
-def _task(name: str, dial: int | None) -> tasks.Task:
-    """One instance for all cases, since it keeps its series."""
-    return tasks.create(name, dial)
+def _task_of(name: str, dial: int | None, draw: int) -> tasks.Task:
+    if not draw:
+        return tasks.create(name, dial)
+    first = task_of(name, dial)
+    return first.redrawn(draw) if first.can_be_redrawn else first
+
+
+def fingerprint(draws: Iterable[tasks.Task]) -> str:
+    """SHA-256 of what tasks give: inputs, targets and how they are split."""
+    digest = hashlib.sha256()
+    for series in (task.series() for task in draws):
+        digest.update(f"{series.inputs.shape}{series.targets.shape}{series.train_rows},{series.warm_up}".encode())
+        digest.update(series.inputs.tobytes())
+        digest.update(series.targets.tobytes())
+    return digest.hexdigest()
 
 
 def scored_positions(series: Any, count: int) -> Array:

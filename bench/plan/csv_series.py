@@ -217,7 +217,7 @@ def _settings(series: CsvSeries, grid: Grid, windows: Proposal, batches: Proposa
         "description": f"{series.title}: does carrying state pay?",
         "training": {
             "learning_rates": [0.003, 0.01, 0.03, 0.1],
-            "tuning_seeds": 3,
+            "folds": 6,
             "evaluation_seeds": grid.seeds,
             "epochs": grid.epochs or min(200, max(20, round(TARGETS / rows))),
             "scored_targets": min(1024, max(128, 16 * len(series.prepared.about.get("members", ())))),

@@ -7,7 +7,7 @@ from typing import Any
 
 import tasks
 from bench.case.cases import CELLS, DTYPES, KERNELS, Case, Training
-from bench.case.regimes import REGIMES
+from bench.case.regimes import CLAIM, PAIRS, REGIMES
 from bench.errors import MOST_SHOWN, PlanError, shown, unknown
 
 GRID_DEFAULTS: dict[str, Any] = {
@@ -25,9 +25,6 @@ NAMES: dict[str, tuple[str, ...]] = {
     "dtype": DTYPES,
 }
 """Dimensions of a grid whose values are names, and those names."""
-
-CLAIM = "stateful / stateless"
-"""The comparison that a grid with ``family = true`` declares."""
 
 NUMBERS = {"layers": 3, "units": 2**16, "window": 2**20, "batch_size": 2**20}
 """Dimensions of a grid whose values are whole numbers from 1, and the largest: beyond what any machine trains in a
@@ -110,22 +107,35 @@ def declared(family: Any, cases: list[Case], where: str) -> list[tuple[Case, Cas
     if family is False:
         return []
     if family is True:
-        family = [CLAIM]
+        family = [" / ".join(CLAIM)]
     if not isinstance(family, list) or not all(isinstance(text, str) for text in family):
-        raise PlanError(f"family {shown(family)} in {where} must be true, false or a list such as [{CLAIM!r}]")
+        raise PlanError(
+            f"family {shown(family)} in {where} must be true, false or a list such as [{' / '.join(CLAIM)!r}]"
+        )
     pairs = []
     for text in family:
         first, slash, second = (part.strip() for part in text.partition("/"))
         if not slash or first == second:
-            raise PlanError(f"family {shown(text)} in {where} must name two regimes, as in {CLAIM!r}")
+            raise PlanError(f"family {shown(text)} in {where} must name two regimes, as in {' / '.join(CLAIM)!r}")
         for regime in (first, second):
             if regime not in REGIMES:
                 raise unknown("regime", regime, REGIMES, f"family of {where}")
-        found = [(case, case.replace(regime=second)) for case in cases if case.regime == first]
-        if not found:
-            raise PlanError(f"family {shown(text)} in {where}: the grid has no regime {first!r}; add it to 'regime'")
-        pairs += found
+        _check_pair(first, second, {case.regime for case in cases}, f"family {shown(text)} in {where}")
+        pairs += [(case, case.replace(regime=second)) for case in cases if case.regime == first]
     return pairs
+
+
+def _check_pair(first: str, second: str, present: set[str], where: str) -> None:
+    """Refuse a comparison that no report forms, or whose arms the grid lacks."""
+    if (first, second) not in PAIRS:
+        remedy = (
+            f"turned round it is one: {f'{second} / {first}'!r}"
+            if (second, first) in PAIRS
+            else f"valid are {', '.join(repr(f'{a} / {b}') for a, b in PAIRS)}"
+        )
+        raise PlanError(f"{where} is no comparison that a report forms; {remedy}")
+    if first not in present:
+        raise PlanError(f"{where}: the grid has no regime {first!r}; add it to 'regime'")
 
 
 def _task(text: Any, where: str) -> tuple[str, int | None]:
@@ -143,15 +153,26 @@ def _task(text: Any, where: str) -> tuple[str, int | None]:
     return name, task.dial
 
 
-LEAST = {"dropout": 0, "workers": 0, "burn_in": 0, "scored_targets": 2, "whole_epochs": 0}
+LEAST = {
+    "further_rates": 0,
+    "cadence": 0.01,
+    "dropout": 0,
+    "workers": 0,
+    "burn_in": 0,
+    "scored_targets": 2,
+    "whole_epochs": 0,
+}
 """Least value of a setting where that is not 1; one scored target has no sampling error."""
 
 LARGEST: dict[str, float] = {
+    "folds": 9999,
+    "further_rates": 20,
+    "cadence": 10,
+    "hold": 1000,
     "tuning_seeds": 9999,  # seeds of a case's repetitions count from 10,000 times its number
     "evaluation_seeds": 9999,
     "epochs": 10**6,
     "scored_targets": 10**6,
-    "evaluations_per_epoch": 10**4,
     "burn_in": 100,
     "whole_epochs": 10**6,
     "seconds": 30 * 86_400,

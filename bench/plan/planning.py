@@ -2,14 +2,19 @@
 
 import hashlib
 import json
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
+import tasks
 from bench import engines
 from bench.case.cases import KINDS, Case, Job, Training
+from bench.case.configurations import Configuration
 from bench.errors import PlanError
 from bench.measure import interleave, workload
 from bench.plan.presets import Preset
+from tasks import checks
 
 LONGEST_UNROLL = 256
 """Unrolled steps beyond which a graph takes minutes and gigabytes to compile; Keras' own advice is short sequences."""
@@ -30,18 +35,30 @@ class Plan:
         Combinations of a grid that mean nothing, each with its reason; they are no errors, since a grid is a product.
     family
         Comparisons declared before the run: keys of two cases that differ in the regime alone.
+    data
+        Fingerprint of the data of each task, by its name and dial.
+    configurations
+        Ways of running the cases; none for the usual one.
     """
 
     jobs: list[Job]
     left_out: list[tuple[Case, str]]
     family: list[tuple[str, str]]
+    data: dict[str, str]
+    configurations: tuple[Configuration, ...] = ()
 
     @cached_property
     def sha256(self) -> str:
-        """Fingerprint of the cases and their settings."""
-        cases = [[job.case.to_dict(), vars(job.training)] for job in self.jobs]
-        text = json.dumps([cases, self.family], sort_keys=True)
+        """Fingerprint of the cases, their settings and their data."""
+        # Without what was unknown before there were configurations, so that a run from then goes on.
+        cases = [[_known_before(job.case), vars(job.training)] for job in self.jobs]
+        ways = [one.to_dict() for one in self.configurations]
+        text = json.dumps([cases, self.family, self.data, *([ways] if ways else [])], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _known_before(case: Case) -> dict[str, Any]:
+    return {name: value for name, value in case.to_dict().items() if name != "configuration" or value}
 
 
 def make(preset: Preset) -> Plan:
@@ -55,15 +72,17 @@ def make(preset: Preset) -> Plan:
     jobs: dict[str, Job] = {}
     left_out: dict[str, tuple[Case, str]] = {}
     refused: dict[str, str] = {}
+    lacking = dict(preset.configured.lacking)
+    broken = _broken_tasks(preset.grids)
     for case, training in preset.grids:
-        if reason := _means_nothing(case):
+        if reason := lacking.get(case.configuration) or _means_nothing(case):
             left_out[case.key] = (case, reason)
-        elif reason := _cannot_run(case, training):
+        elif reason := broken.get((case.task, case.dial)) or _cannot_run(case, training):
             refused.setdefault(reason, case.key)
         elif case.key in jobs and jobs[case.key].training != training:
             refused.setdefault("named by two grids with different training settings; keep one of them", case.key)
         else:
-            jobs[case.key] = Job(case, training)
+            jobs[case.key] = Job(case, training, configuration=preset.configured.named(case.configuration))
     if refused:
         lines = "\n".join(f"  {key}: {reason}" for reason, key in refused.items())
         raise PlanError(f"{preset.path.name} asks for cases that cannot be run; nothing was trained:\n{lines}")
@@ -75,7 +94,31 @@ def make(preset: Preset) -> Plan:
         *sorted(of_kind["memory"], key=lambda case: case.repetition),
     ]
     ordered = [jobs[case.key] for case in in_order]
-    return Plan(ordered, list(left_out.values()), _family([job.case for job in ordered], preset.family))
+    family = _family([job.case for job in ordered], preset.family)
+    return Plan(ordered, list(left_out.values()), family, _fingerprints(ordered), preset.configured.found)
+
+
+def _broken_tasks(grids: list[tuple[Case, Training]]) -> dict[tuple[str, int | None], str]:
+    """What is wrong with each task, by name and dial, at the windows that it is asked for."""
+    windows: defaultdict[tuple[str, int | None], set[int]] = defaultdict(set)
+    for case, _ in grids:
+        windows[case.task, case.dial].add(case.window)
+    broken = {}
+    for (name, dial), asked in windows.items():
+        try:
+            checks.check(workload.task_of(name, dial), sorted(asked))
+        except tasks.task.TaskError as error:
+            broken[name, dial] = str(error)
+    return broken
+
+
+def _fingerprints(jobs: list[Job]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for case in (job.case for job in jobs):
+        name = case.task if case.dial is None else f"{case.task}@{case.dial}"
+        if name not in found:
+            found[name] = workload.fingerprint([workload.task_of(case.task, case.dial)])
+    return found
 
 
 def _family(cases: list[Case], declared: list[tuple[Case, Case]]) -> list[tuple[str, str]]:

@@ -11,6 +11,8 @@ from typing import Any
 from bench.case.cases import DEVICES, KINDS, Case, Training
 from bench.engines import check as check_engines
 from bench.errors import PlanError, shown, unknown
+from bench.plan import configuring
+from bench.plan.configuring import Configured
 from bench.plan.grids import declared, expand, known_keys, read_settings
 from tasks.csv_series.series import CsvSeries
 
@@ -61,6 +63,8 @@ class Preset:
         alone. All others are exploratory.
     series
         The user's own series that its cases are about; None where tasks know theirs.
+    configured
+        Ways of running every case; none for the usual one.
     """
 
     name: str
@@ -70,6 +74,7 @@ class Preset:
     settings: dict[str, Any]
     limits: Limits
     series: CsvSeries | None = None
+    configured: Configured = field(default_factory=Configured)
     grids: list[tuple[Case, Training]] = field(default_factory=list)
     family: list[tuple[Case, Case]] = field(default_factory=list)
 
@@ -159,9 +164,11 @@ def check(
     if device not in DEVICES:
         raise unknown("device", device, DEVICES)
     where = path.name
-    known_keys(settings, {"name", "description", "training", "limits", *KINDS}, where)
+    known_keys(settings, {"name", "description", "training", "limits", "configuration", *KINDS}, where)
     limits = read_settings(Limits(), settings.get("limits", {}), f"[limits] of {where}")
     training = read_settings(Training(), settings.get("training", {}), f"[training] of {where}")
+    tables = settings.get("configuration", [])
+    configured = configuring.read(tables, path.parent, where, engines=engines, device=device)
     preset = Preset(
         name=_text(settings, "name", path.stem, where),
         description=_text(settings, "description", "", where),
@@ -170,6 +177,7 @@ def check(
         settings=settings,
         limits=limits,
         series=series,
+        configured=configured,
     )
     for kind in KINDS:
         grids = settings.get(kind, [])
@@ -180,6 +188,7 @@ def check(
             cases = expand(
                 kind, grid, training, place, engines=engines, device=device, most=limits.cases - len(preset.grids)
             )
+            cases = configured.cases(cases)
             preset.grids.extend(cases)
             preset.family.extend(declared(grid.get("family", False), [case for case, _ in cases], place))
     if not preset.grids:

@@ -42,9 +42,12 @@ class Progress:
         ended = self._ended.setdefault(record.case.kind, Ended())
         ended.seconds, ended.cases = ended.seconds + total, ended.cases + 1
         width = len(str(self._total))
-        return f"[{self._count:>{width}}/{self._total}] {record.key}: {found(record)} · {total:.1f} s{self._left()}"
+        left = self.left and f" · {self.left}"
+        return f"[{self._count:>{width}}/{self._total}] {record.key}: {found(record)} · {total:.1f} s{left}"
 
-    def _left(self) -> str:
+    @property
+    def left(self) -> str:
+        """About how long it still takes; "" at the end."""
         if not self._todo:
             return ""
         all_kinds = Ended(
@@ -54,7 +57,7 @@ class Progress:
         for kind, count in self._left_of.items():
             mean = self._ended.get(kind, all_kinds).mean
             left += count * mean / (1 if kind == "time" else self._workers)
-        return f" · about {duration(left)} left"
+        return f"about {duration(left)} left"
 
 
 def found(record: Record) -> str:
@@ -62,16 +65,20 @@ def found(record: Record) -> str:
     match record.body:
         case Convergence() as result:
             runs = result.evaluation
-            updates = sorted(one.spent for one in runs if one.reached)
+            reached = sum(one.reached for one in runs)
+            # Of all trainings: the median of those alone that reached the target would flatter the arm.
+            middle = statistics.median(one.spent if one.reached else math.inf for one in runs)
             best = statistics.median(min((e for e in one.error if e is not None), default=math.inf) for one in runs)
-            median = f", median {updates[len(updates) // 2]} updates" if updates else ""
+            median = "median not reached" if math.isinf(middle) else f"median {middle:.0f} updates"
             return (
-                f"target {result.target:.3g} reached by {len(updates)} of {len(runs)}{median}; "
+                f"target {result.target:.3g} reached by {reached} of {len(runs)}, {median}; "
                 f"best error {best:.3g} at rate {result.chosen_rate:g}"
             )
         case Timing() as result:
             seconds = statistics.median(result.seconds_per_update)
-            return f"{1e3 * seconds:.4g} ms an update, compile {result.compile_seconds:.2g} s, ran {result.kernel_seen}"
+            return (
+                f"{1e3 * seconds:.4g} ms per update, compile {result.compile_seconds:.2g} s, ran {result.kernel_seen}"
+            )
         case Memory() as result:
             return (
                 f"allocator {(result.allocator_peak_bytes or 0) / 2**20:.3g} MiB, "
@@ -79,7 +86,7 @@ def found(record: Record) -> str:
             )
         case None:
             first = (record.message or "").strip().splitlines()
-            return f"{record.outcome.upper()}: {first[-1][:100] if first else 'no last words'}"
+            return f"{record.outcome.upper()}: {first[-1][:100] if first else 'no error output'}"
 
 
 def duration(seconds: float) -> str:

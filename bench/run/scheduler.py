@@ -56,7 +56,7 @@ class Scheduler:
         self._done = done
         self._slots = limits.workers or len(os.sched_getaffinity(0))
         self._running: dict[int, Worker] = {}
-        self._group: Group | None = None
+        self._group: Group[Job, Record] | None = None
         self._finished: set[str] = set()
         if self._waiting:
             self._logs.mkdir(parents=True, exist_ok=True)
@@ -111,12 +111,14 @@ class Scheduler:
             self._said = why_not
         return folder
 
-    def _next_group(self) -> Group:
+    def _next_group(self) -> Group[Job, Record]:
         if self._turns is not None:
             self._turns()
             self._turns = None
-        # Contexts of several processes on one GPU share its memory and are nothing that this suite has tried.
-        most = 1 if self._waiting[0].case.device == "gpu" else self._limits.together
+        # Contexts of several processes on one GPU share its memory and are nothing that this suite has tried; but
+        # configurations are compared with each other, so that theirs take turns all the same.
+        first = self._waiting[0].case
+        most = 1 if first.device == "gpu" and not first.configuration else self._limits.together
         cases = takewhile(lambda case: case.kind == "time", (job.case for job in self._waiting))
         jobs = [self._waiting.popleft() for _ in first_group(cases, most)]
         name = jobs[0].case.key if len(jobs) > 1 else None
@@ -125,7 +127,7 @@ class Scheduler:
     def _log(self, job: Job) -> Path:
         return self._logs / (job.case.key.replace("/", "-") + ".log")
 
-    def _step_group(self, group: Group) -> None:
+    def _step_group(self, group: Group[Job, Record]) -> None:
         record = group.step()
         if group.over:
             self._group = None

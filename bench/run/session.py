@@ -16,6 +16,7 @@ from bench.errors import PlanError
 from bench.machine import ceilings, host
 from bench.plan.planning import Plan
 from bench.plan.presets import Preset
+from bench.run.bar import RED, YELLOW, Bar
 from bench.run.interrupts import INTERRUPTS
 from bench.run.progress import Progress
 from bench.run.scheduler import Scheduler
@@ -50,6 +51,10 @@ class Session:
     _begin: float = field(default_factory=time.perf_counter)
     _scheduler: Scheduler | None = None
 
+    def __post_init__(self) -> None:
+        # Now, before pytest captures standard output: the bar needs the terminal.
+        self._bar = Bar(self.say)
+
     def open(self, jobs: list[Job]) -> None:
         """Open the run's folder and see what is left to do.
 
@@ -60,7 +65,7 @@ class Session:
         bench.errors.RunFolderError
             If the folder belongs to another plan or machine.
         """
-        accelerators = self._accelerators() if self.device == "gpu" else []
+        accelerators = self._accelerators() if self.device == "gpu" else self._accelerators_of_configurations()
         self._run = RunFolder(self.folder)
         self._run.lock()
         self._run.open(self.preset, self.plan, host.fingerprint(accelerators), ROOT, self.command)
@@ -73,9 +78,10 @@ class Session:
         self._waiting = {job.case.key for job in todo}
         self.say(
             f"{self.folder}: {len(jobs)} cases, {len(jobs) - len(todo)} already there, {len(todo)} to run, "
-            f"{len(self.plan.left_out)} left out with a reason; "
-            f"{workers} side by side, but for time cases, which take turns"
+            f"{len(self.plan.left_out)} skipped (reasons in the report); "
+            f"{workers} side by side, time cases interleaved"
         )
+        self._bar.start(len(jobs) - len(todo), len(jobs))
         if todo:
             prepare_forkserver(self.engines[0])
         if any(job.case.kind == "time" for job in todo):
@@ -102,6 +108,11 @@ class Session:
                 raise PlanError(host.why_no_gpu(name, self.engines))
         return seen[self.engines[0]]
 
+    def _accelerators_of_configurations(self) -> list[str]:
+        """GPUs that a configuration of this run uses."""
+        engines = [job.case.engine for job in self.plan.jobs if job.case.device == "gpu"]
+        return host.accelerators(engines[0]) if engines else []
+
     def record(self, key: str) -> Record:
         """Return a case's record, running it and what comes before it if need be."""
         assert self._scheduler is not None
@@ -116,6 +127,7 @@ class Session:
 
     def close(self, ended: Literal["done", "interrupted"]) -> None:
         """Stop what still runs and note when and how this ended: "done" or "interrupted"."""
+        self._bar.stop()
         if self._scheduler is not None:
             self._scheduler.stop()
             self._run.close(time.perf_counter() - self._begin, ended)
@@ -126,10 +138,11 @@ class Session:
             self.say(f"cut off again and again among time cases: at most {together} of them take turns")
 
     def _ended(self, record: Record) -> None:
+        style = RED if record.outcome != "ok" else YELLOW if record.warnings else ""
         with INTERRUPTS.held():
             self._run.append(record)
             self._waiting.discard(record.key)
-            self.say(self._progress.line(record))
+            self._bar.ended(self._progress.line(record), style, self._progress.left)
 
 
 SESSION: pytest.StashKey[Session] = pytest.StashKey()

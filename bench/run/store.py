@@ -11,10 +11,9 @@ import msgspec
 from msgspec.structs import replace
 
 from bench.case.checked import FaultError, OtherSchemaError
-from bench.case.record import SCHEMA, Record, decode, encode
+from bench.case.record import SCHEMA, Git, Record, asked_of, decode, encode
 from bench.case.run_record import (
     Ceiling,
-    Git,
     Invocation,
     Limits,
     Machine,
@@ -72,10 +71,13 @@ class RunFolder:
             plan=[job.case for job in plan.jobs],
             plan_sha256=plan.sha256,
             family=plan.family,
+            configurations=[asked_of(one) for one in plan.configurations],
+            data=plan.data,
             refused=[Refused(case=case, reason=reason) for case, reason in plan.left_out],
             series=msgspec.convert(prepared.about | {"content": prepared.sha256}, OwnSeries) if prepared else None,
             machine=msgspec.convert(machine, Machine),
             machine_sha256=machines.fixed_sha256(machine),
+            machine_class_sha256=machines.class_sha256(machine),
             versions=machines.versions(),
             invocations=[],
         )
@@ -228,6 +230,12 @@ class RunFolder:
         if (ours and ours.content) != (theirs and theirs.content):
             raise RunFolderError(
                 f"{self.path} holds another series: {_series_name(ours)}, not {_series_name(theirs)}. {remedy}"
+            )
+        stale = [name for name, found in fresh.data.items() if about.data.get(name, found) != found]
+        if stale:
+            raise RunFolderError(
+                f"{self.path} was measured on other data of {', '.join(stale)}: the task's series has changed since. "
+                f"{remedy}"
             )
         if about.plan_sha256 != fresh.plan_sha256:
             what = differences(about.preset.settings, fresh.preset.settings)

@@ -1,6 +1,7 @@
-"""A case's own process: started fresh, watched from outside, its last words kept."""
+"""A case's own process: started fresh, watched from outside, end of its error output kept."""
 
 import ctypes
+import dataclasses
 import faulthandler
 import fcntl
 import json
@@ -15,6 +16,7 @@ from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +26,13 @@ from msgspec.structs import replace
 
 from bench import engines
 from bench.case.cases import Job
-from bench.case.record import SCHEMA, Outcome, Phases, Record, decode
+from bench.case.record import SCHEMA, Configured, Outcome, Phases, Record, asked_of, decode
 from bench.errors import printable, shown
 from bench.measure.channel import Channel, GarbageError
 from bench.measure.interleave import Alone, Interleaved, Signal, Turns
 from bench.plan.presets import Limits
+from bench.run import configured
+from bench.run.configured import ALLOCATOR_COUNTS_ALL
 from bench.run.store import now
 
 LAST_WORDS = 4000
@@ -46,11 +50,10 @@ STOPPED_S = 2.0
 COUNT_CHILDREN_S = 0.5
 """How often the memory of what a case has started is counted, which takes a look at every thread of it."""
 
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
 ENDINGS = ("ok", "failed", "out-of-memory")
 """What a case can say of itself; that it crashed or took too long is for others to say."""
-
-ALLOCATOR_COUNTS_ALL = "TF_CPU_ALLOCATOR_USE_BFC"
-"""TensorFlow's plain CPU allocator counts large blocks only; this one counts all, but must be chosen before import."""
 
 
 _preloaded: list[str] = []
@@ -113,24 +116,34 @@ class Worker:
     def __post_init__(self) -> None:
         # Here and not in the case's process: without room for a log it is the run that must stop, not the case.
         self.log.write_text(f"{self.job.case.key}\n", encoding="utf-8")
-        memory = self.job.case.kind == "memory"
-        context = get_context("spawn") if memory else context_for(self.job.case.engine)
-        ours, theirs = context.Pipe()
-        self._channel = Channel(ours)
-        self._process = context.Process(
-            target=_main, args=(theirs, self.job, self.log, self.core, self.cache, self.group is not None), daemon=True
-        )
-        if memory:
+        if self.job.case.kind == "memory":
             os.environ[ALLOCATOR_COUNTS_ALL] = "true"
         try:
-            self._process.start()
+            self._channel, self._process = self._start()
         finally:
             os.environ.pop(ALLOCATOR_COUNTS_ALL, None)
-        theirs.close()
         self._found: dict[str, Any] | None = None
         self._said_at = self._looked = self._counted = self.begin
         self._paused = 0.0
         self._of_children = 0
+
+    def _start(self) -> tuple[Channel, BaseProcess | configured.OtherProcess]:
+        case, shares = self.job.case, self.group is not None
+        if (asked := self.job.configuration) is not None:
+            # Convergence cases run side by side, each on its own cores; one by default.
+            if case.kind == "convergence" and asked.cores is None and case.device == "cpu":
+                asked = dataclasses.replace(asked, cores=1)
+            threads = asked.cores if case.kind == "convergence" else None
+            order = configured.Order(asked, [self.job], self.core or 0, threads, self.cache, shares)
+            return configured.start(order, self.log)
+        context = get_context("spawn") if case.kind == "memory" else context_for(case.engine)
+        ours, theirs = context.Pipe()
+        process = context.Process(
+            target=_main, args=(theirs, self.job, self.log, self.core, self.cache, shares), daemon=True
+        )
+        process.start()
+        theirs.close()
+        return Channel(ours), process
 
     def poll(self) -> Record | None:
         """Hear what it says; return the record once the case has ended, in whatever way, and None while it runs."""
@@ -212,8 +225,8 @@ class Worker:
             assert self._process.pid is not None
             if self._looked - self._counted > COUNT_CHILDREN_S:
                 self._counted, self._of_children = self._looked, _bytes_of_children(self._process.pid)
-            resident = psutil.Process(self._process.pid).memory_info().rss + self._of_children
-        except psutil.Error:
+            resident = _resident_bytes(self._process.pid) + self._of_children
+        except OSError:  # it has just ended
             return None
         if resident > self.limits.memory_mib * 2**20:
             self.kill()
@@ -229,7 +242,7 @@ class Worker:
             text = tail(self.log).decode("utf-8", errors="replace").partition("\n")[2].strip()
         except OSError:
             text = ""
-        return f"; last words:\n{text[-LAST_WORDS:]}" if text else "; it said nothing"
+        return f"; end of its error output:\n{text[-LAST_WORDS:]}" if text else "; it printed nothing"
 
     def _record(self, outcome: Outcome, message: str | None, found: dict[str, Any] | None = None) -> Record:
         """Make its record.
@@ -246,12 +259,15 @@ class Worker:
             found["time"]["group"] = self.group
         if outcome == "ok":
             self.log.unlink(missing_ok=True)
+        asked = self.job.configuration
+        seen = found.pop("configuration", None) if found else None
         phases = Phases(total=total, wait=self.waited, start=total - known)
         record = Record(
             schema=SCHEMA,
             key=self.job.case.key,
             case=self.job.case,
             training=self.job.training,
+            configuration=Configured(asked=asked_of(asked), seen=None) if asked else None,
             # A terminal and a report will show it.
             message=None if message is None else printable(message),
             outcome="failed" if outcome == "ok" else outcome,
@@ -263,6 +279,8 @@ class Worker:
             return record
         values = msgspec.to_builtins(record) | found | {"outcome": outcome}
         values["seconds"] |= seconds
+        if asked:
+            values["configuration"]["seen"] = seen
         try:
             # Read as a report will read it: what could not be read again must not count as done.
             return decode(json.dumps(values, allow_nan=False).encode())
@@ -282,6 +300,11 @@ def _is_whole(said: Any, kind: str) -> bool:
         and all(isinstance(value, int | float) for value in seconds.values())
         and (isinstance(said.get(kind), dict) if said["outcome"] == "ok" else True)
     )
+
+
+def _resident_bytes(pid: int) -> int:
+    # Not psutil, which asks for twenty times as much: this is done for every case ten times a second and more.
+    return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE
 
 
 def _bytes_of_children(pid: int) -> int:
@@ -388,7 +411,7 @@ def end_group(head: int) -> None:
     """
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(head, signal.SIGKILL)
-    known = {child.pid for child in active_children()}
+    known = {child.pid for child in active_children()} | configured.RUNNING
     sessions = known | {os.getsid(0)}
     for child in children(os.getpid()):
         with suppress(OSError):

@@ -7,48 +7,64 @@ from functools import cached_property
 import numpy as np
 
 from bench.case.record import Convergence, Record, Replicate
-from bench.case.regimes import REGIMES
+from bench.case.regimes import CLAIM, PAIRS
 from bench.warnings import Warn
 from reports.collect.grouping import USUAL, Setting, arms_by_setting, by_engine, in_order
 from reports.collect.read import Run
-from reports.collect.records import body, costs_of, curve, measured_memory, median_seconds_per_update
+from reports.collect.records import (
+    body,
+    budget_of,
+    costs_of,
+    fold_of,
+    last_error,
+    lowest_error,
+    measured_memory,
+    median_seconds_per_update,
+    target_of,
+)
 from reports.costs.roofline import count, flops_per_update
 from reports.statistics.intervals import (
     LEVEL,
     BoolArray,
+    Costs,
     FloatArray,
     clopper_pearson,
-    cost_arrays,
-    expected_running_time,
     relative_variance_of_median,
+    restart_after,
     restricted_mean,
-    rounding_variance,
     running_time_interval,
 )
 from reports.statistics.verdict import (
     DIFFERENT,
+    MARGIN,
     Judgement,
     Verdict,
     WidthInterval,
     compare_widths,
     holm,
     judge,
-    sign_flip_p,
     width_interval,
 )
-
-CLAIM = ("stateful", "stateless")
-CONTROLS = tuple(name for name, regime in REGIMES.items() if name not in CLAIM and not regime.misaligned)
-_PAIRS = (CLAIM, *(pair for name in CONTROLS for pair in ((name, "stateless"), ("stateful", name))))
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One arm over the paired seeds; `cost` in updates, shape (n,), as `reached`."""
+    """One arm over the paired seeds.
+
+    Attributes
+    ----------
+    costs
+        Updates to the target, up to the smaller budget of both arms.
+    restart
+        Updates after which a training counts as started anew, the same for both arms.
+    replicates
+        In the order of `costs`.
+    """
 
     record: Record
-    cost: FloatArray
-    reached: BoolArray
+    costs: Costs
+    restart: float
+    replicates: tuple[Replicate, ...]
 
     @property
     def convergence(self) -> Convergence:
@@ -56,14 +72,24 @@ class Arm:
         return body(self.record)
 
     @property
+    def cost(self) -> FloatArray:
+        """Updates to the target, or all that were spent, shape (n,)."""
+        return self.costs.cost
+
+    @property
+    def reached(self) -> BoolArray:
+        """Which reached the target and held it, shape (n,)."""
+        return self.costs.reached
+
+    @property
     def n(self) -> int:
         """Number of replicates."""
-        return self.cost.size
+        return self.costs.n
 
     @property
     def hits(self) -> int:
         """How many reached the target."""
-        return int(self.reached.sum())
+        return self.costs.hits
 
     @property
     def success(self) -> tuple[float, float]:
@@ -71,25 +97,45 @@ class Arm:
         return clopper_pearson(self.hits, self.n)
 
     @property
-    def rounding_variance(self) -> float:
-        """Variance of the log of `ert` because evaluations are apart."""
-        return rounding_variance(self.cost, self.reached, self.convergence.evaluate_every)
+    def still_there(self) -> int | None:
+        """How many are at the target at the end of the budget; None where training stopped once it was reached."""
+        if self.record.training.stop != "budget":
+            return None
+        return sum(last_error(one) <= target_of(one, self.convergence) for one in self.replicates)
+
+    @property
+    def lasting(self) -> int:
+        """How many reached the target and, where that is known, did not lose it by the end of the budget."""
+        if self.still_there is None:
+            return self.hits
+        at_end = [last_error(one) <= target_of(one, self.convergence) for one in self.replicates]
+        return int(np.sum(self.reached & np.array(at_end, dtype=bool)))
+
+    @property
+    def best_error(self) -> float:
+        """Median over replicates of the lowest error, over the target; not a number without any."""
+        found = [(lowest_error(one), target_of(one, self.convergence)) for one in self.replicates]
+        return _median([lowest / target for lowest, target in found if lowest is not None])
+
+    @property
+    def last_error(self) -> float:
+        """Median over replicates of the last error, over the target; not a number without any."""
+        return _median([last_error(one) / target_of(one, self.convergence) for one in self.replicates])
 
     @property
     def ert(self) -> float:
         """Expected running time in updates."""
-        return expected_running_time(self.cost, self.reached)
+        return self.costs.up_to(self.restart).expected
 
     @property
     def ert_interval(self) -> tuple[float, float]:
         """Interval of the expected running time, updates."""
-        return running_time_interval(self.cost, self.reached, self.rounding_variance)
+        return running_time_interval(self.costs.up_to(self.restart))
 
     @property
     def budget(self) -> float:
-        """Updates that a censored replicate spent, or the most that any spent."""
-        spent = [one.updates[-1] for one in self.convergence.evaluation]
-        return float(max([*spent, *self.cost]))
+        """Updates that a replicate could make."""
+        return budget_of(self.convergence)
 
     @property
     def restricted_mean(self) -> float:
@@ -98,8 +144,18 @@ class Arm:
 
     @property
     def coarse(self) -> bool:
-        """Whether one evaluation is more than the margin of 10 % of the time to target."""
-        return self.hits > 0 and self.ert < 10 * self.convergence.evaluate_every
+        """Whether two arms as coarse as this could never be shown to need the same, whatever the number of seeds."""
+        return 2 * float(np.sqrt(2 * self.costs.up_to(self.restart).rounding_variance)) > MARGIN
+
+    @property
+    def rate_found(self) -> bool:
+        """Whether the best learning rate lies within what was tried, in every fold."""
+        return not self.convergence.rate_at_edge
+
+
+def _median(values: list[float]) -> float:
+    finite = [value for value in values if np.isfinite(value)]
+    return float(np.median(finite)) if finite else float("nan")
 
 
 @dataclass(frozen=True)
@@ -107,6 +163,7 @@ class Comparison:
     """Arm `a` against arm `b`; every ratio is a / b.
 
     `declared`: named before the run as one that it is to decide; all others are exploratory, and their `p_holm` is nan.
+    `process_variance`: of the logarithm of seconds per update between processes that do equal work.
     """
 
     setting: Setting
@@ -115,6 +172,7 @@ class Comparison:
     unpaired: int
     declared: bool = False
     p_holm: float = float("nan")
+    process_variance: float = 0.0
 
     @property
     def regimes(self) -> tuple[str, str]:
@@ -163,22 +221,34 @@ class Comparison:
         arms = self.a.convergence, self.b.convergence
         a, b = map(median_seconds_per_update, arms)
         variances = [relative_variance_of_median(np.array(arm.seconds_per_update)) for arm in arms]
-        return self._judge(a, b, sum(variances))
+        return self._judge(a, b, sum(variances) + 2 * self.process_variance)
 
-    @cached_property
+    @property
     def p(self) -> float:
-        """Paired permutation test of the ratio in updates."""
-        return sign_flip_p(self.a.cost, self.a.reached, self.b.cost, self.b.reached)
+        """Of the claim that is made in updates: 1 where no difference is claimed."""
+        return self.updates.p
+
+    @property
+    def better_on_a_fresh_draw(self) -> float:
+        """Chance that a fresh training of `a` takes fewer updates than one of `b`; equal costs count half.
+
+        Over all pairs of an a and a b; one that failed costs more than any that did not.
+        """
+        a, b = (np.where(arm.reached, arm.cost, np.inf) for arm in (self.a, self.b))
+        less, equal = a[:, None] < b, a[:, None] == b
+        return float(np.mean(less + equal / 2)) if a.size else float("nan")
 
     def _judge(self, unit_a: float = 1.0, unit_b: float = 1.0, variance_of_units: float = 0.0) -> Judgement:
-        variance = self.a.rounding_variance + self.b.rounding_variance + variance_of_units
-        costs = (self.a.cost * unit_a, self.a.reached), (self.b.cost * unit_b, self.b.reached)
-        return judge(*costs, extra_variance=variance)
+        judged = judge(self.a.costs, self.b.costs, unit=unit_a / unit_b, extra_variance=variance_of_units)
+        if judged.verdict is not Verdict.NEITHER and not (self.a.rate_found and self.b.rate_found):
+            return Judgement(Verdict.RATE_NOT_FOUND, judged.ratio, 1.0)
+        return judged
 
     @property
     def same_target(self) -> bool:
-        """Whether both arms were asked for the same error."""
-        return self.a.convergence.target == self.b.convergence.target
+        """Whether both arms were asked for the same error, as often in a row."""
+        a, b = self.a.convergence, self.b.convergence
+        return (a.target, a.hold) == (b.target, b.hold)
 
     @property
     def disagree(self) -> bool:
@@ -195,32 +265,64 @@ def compare(
     Parameters
     ----------
     by_position
-        Pair the k-th replicates instead of equal seeds: for an arm against itself on other seeds. Of one record the
-        even replicates are compared with the odd ones.
+        Pair the k-th replicates instead of equal seeds: for an arm against itself on other seeds. Of one record
+        every other fold is compared with the rest.
     target
         Count up to this error, from the curves, instead of each arm's declared one.
     """
     ours, theirs = body(first).evaluation, body(second).evaluation
     if first is second and by_position:
-        ours, theirs = ours[0::2], theirs[1::2]
+        folds = sorted({fold_of(one) for one in ours})
+        half = len(folds) // 2 * 2
+        ours, theirs = (
+            [one for fold in some for one in theirs if fold_of(one) == fold]
+            for some in (folds[0:half:2], folds[1:half:2])
+        )
     if by_position:
         pairs = list(zip(ours, theirs, strict=False))
     else:
         by_seed = {one.seed: one for one in theirs}
         pairs = [(one, by_seed[one.seed]) for one in ours if one.seed in by_seed]
-    a, b = (_arm(record, [pair[side] for pair in pairs], target) for side, record in enumerate((first, second)))
+    budget = min(budget_of(body(record)) for record in (first, second))
+    sides = [tuple(pair[side] for pair in pairs) for side in (0, 1)]
+    a, b = (
+        costs_of(side, body(record).hold, target).up_to(budget)
+        for side, record in zip(sides, (first, second), strict=True)
+    )
+    if by_position:
+        # Folds of two runs of one arm have nothing in common but their order.
+        b = replace(b, group=a.group)
+    restart = restart_after(a, b)
     return Comparison(
         setting=setting,
-        a=a,
-        b=b,
+        a=Arm(first, a, restart, sides[0]),
+        b=Arm(second, b, restart, sides[1]),
         unpaired=len(ours) + len(theirs) - 2 * len(pairs),
     )
 
 
-def _arm(record: Record, replicates: list[Replicate], target: float | None) -> Arm:
-    if target is not None:
-        return Arm(record, *cost_arrays(list(map(curve, replicates)), target))
-    return Arm(record, *costs_of(replicates))
+LEAST_PROCESSES = 8
+"""Pairs of processes from which the variance between them is estimated."""
+
+
+def process_variance(run: Run) -> float:
+    """Variance of log seconds per update between processes that do equal work; 0 where no two do.
+
+    None is known of fewer than `LEAST_PROCESSES`. Equal work are the arms of one setting that process as many cell
+    steps; what their medians differ by is due to the process that each was timed in, which no number of blocks within
+    it shows.
+    """
+    squares, degrees = 0.0, 0
+    for arms in arms_by_setting(run).values():
+        equal: defaultdict[float, list[float]] = defaultdict(list)
+        for record in arms.values():
+            if Warn.BUSY_MACHINE not in record.warnings:
+                logs = equal[body(record).cell_steps_per_update]
+                logs.append(float(np.log(median_seconds_per_update(body(record)))))
+        for logs in equal.values():
+            squares += float(np.sum((np.array(logs) - np.mean(logs)) ** 2)) if logs else 0.0
+            degrees += max(len(logs) - 1, 0)
+    return squares / degrees if degrees >= LEAST_PROCESSES else 0.0
 
 
 def comparisons(run: Run) -> list[Comparison]:
@@ -233,11 +335,11 @@ def comparisons(run: Run) -> list[Comparison]:
     against control. A declared comparison that has no usable records counts with p = 1: the family was fixed before
     the run, and what failed may not make the others' correction milder.
     """
-    family = set(run.family)
+    family, between = set(run.family), process_variance(run)
     found = [
-        compare(setting, arms[first], arms[second])
+        replace(compare(setting, arms[first], arms[second]), process_variance=between)
         for setting, arms in arms_by_setting(run).items()
-        for first, second in _PAIRS
+        for first, second in PAIRS
         if {first, second} <= arms.keys()
     ]
     sizes = families(run)
@@ -260,8 +362,8 @@ def families(run: Run) -> dict[str, int]:
 def self_comparisons(run: Run) -> list[Comparison]:
     """A/A: every arm against itself on other seeds, where a verdict can only be false.
 
-    Where the run repeated an arm on other seeds, the repetition; else the odd-numbered evaluation replicates
-    against the even-numbered ones, which has half the pairs.
+    Where the run repeated an arm on other seeds, the repetition; else every other fold against the rest, which has
+    half the pairs.
     """
     repeated = {
         (setting, regime): record
@@ -313,20 +415,26 @@ def width_comparisons(run: Run) -> list[WidthComparison]:
     for setting, by_units in groups.items():
         if len(by_units) < 2:
             continue
+        both = [arms[regime] for arms in by_units.values() for regime in CLAIM]
+        # A width that was trained for longer would reach the target more often for that alone.
+        budget = min(budget_of(body(record)) for record in both)
         stateful, stateless = (
-            _width_arm(run, setting, {units: arms[regime] for units, arms in by_units.items()})
-            for regime in ("stateful", "stateless")
+            _width_arm(run, setting, {units: arms[regime] for units, arms in by_units.items()}, budget)
+            for regime in CLAIM
         )
         verdict = compare_widths(stateful.interval, stateless.interval)
+        if any(body(record).rate_at_edge for record in both):
+            verdict = Verdict.RATE_NOT_FOUND
         found.append(WidthComparison(setting, stateful, stateless, verdict))
     return found
 
 
-def _width_arm(run: Run, setting: Setting, by_units: dict[int, Record]) -> WidthArm:
-    counts = {
-        units: (sum(one.reached for one in body(record).evaluation), len(body(record).evaluation))
+def _width_arm(run: Run, setting: Setting, by_units: dict[int, Record], budget: float) -> WidthArm:
+    costs = {
+        units: costs_of(body(record).evaluation, body(record).hold).up_to(budget)
         for units, record in sorted(by_units.items())
     }
+    counts = {units: (one.hits, one.n) for units, one in costs.items()}
     interval = width_interval(list(counts), [hits for hits, _ in counts.values()], [n for _, n in counts.values()])
     at = by_units.get(interval.up_to or -1)
     counted = count(at) if at else None

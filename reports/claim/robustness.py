@@ -12,10 +12,10 @@ from bench.case.regimes import REGIMES
 from reports.claim.arms import Comparison, compare
 from reports.collect.grouping import Arms, Setting, arms_by_setting, in_order
 from reports.collect.read import Run
-from reports.collect.records import body, costs_of, curve, last_errors, lowest_error
+from reports.collect.records import body, costs_of, last_errors, lowest_error
 from reports.costs.contrasts import Contrasts
 from reports.formatting import count, listing, low_to_high, percent
-from reports.statistics.intervals import cost_arrays, expected_running_time, ladder, rounding_variance
+from reports.statistics.intervals import FloatArray, ladder
 from reports.statistics.verdict import FEWER, MARGIN, MORE, Judgement, Verdict, judge
 
 
@@ -60,12 +60,11 @@ def sensitivity(comparison: Comparison) -> Sensitivity:
     if not 0 < best < trivial:
         return Sensitivity(comparison.setting, why_not="no arm got below the trivial error")
     targets = ladder(best, trivial)
-    curves = [[curve(one) for one in arm.evaluation if one.seed in shared] for arm in arms]
-    judgements = []
-    for target in targets:
-        costs = [cost_arrays(curve, target) for curve in curves]
-        variances = [rounding_variance(*cost, arm.evaluate_every) for cost, arm in zip(costs, arms, strict=True)]
-        judgements.append(judge(costs[0], costs[1], extra_variance=sum(variances)))
+    paired = [[one for one in arm.evaluation if one.seed in shared] for arm in arms]
+    judgements = [
+        judge(*(costs_of(some, arm.hold, float(target)) for some, arm in zip(paired, arms, strict=True)))
+        for target in targets
+    ]
     return Sensitivity(comparison.setting, tuple(float(t) for t in targets), tuple(judgements))
 
 
@@ -113,6 +112,7 @@ class SameArm:
             Verdict.ONLY_STATEFUL: f"only {self.a}",
             Verdict.ONLY_STATELESS: f"only {self.b}",
             Verdict.NEITHER: "neither",
+            Verdict.RATE_NOT_FOUND: "rate not found",
         }[self.verdict]
 
 
@@ -223,19 +223,77 @@ def _rates_of(record: Record) -> Rates:
         regime=record.case.regime,
         chosen=convergence.chosen_rate,
         at_edge=convergence.rate_at_edge,
-        grid=tuple(_rate_at(rate, replicates) for rate, replicates in sorted(tuning.items())),
+        grid=tuple(_rate_at(rate, replicates, convergence.hold) for rate, replicates in sorted(tuning.items())),
     )
 
 
-def _rate_at(rate: float, replicates: list[Replicate]) -> Rate:
-    spent, reached = costs_of(replicates)
-    return Rate(rate, int(reached.sum()), reached.size, expected_running_time(spent, reached))
+def _rate_at(rate: float, replicates: list[Replicate], hold: int) -> Rate:
+    costs = costs_of(replicates, hold)
+    return Rate(rate, costs.hits, costs.n, costs.expected)
 
 
 def median_second_best(found: Iterable[Rates]) -> float:
     """Median over arms of `Rates.second_best`, a rate without a success counted as infinite; nan without arms."""
     ratios = [one.second_best for one in found if not np.isnan(one.second_best)]
     return float(np.median(ratios)) if ratios else float("nan")
+
+
+@dataclass(frozen=True)
+class Split:
+    """What the log of the updates to target scatters by on a task, as standard deviations, over arms and folds.
+
+    Attributes
+    ----------
+    seed
+        Between replicates of a fold: initial weights and order of the data.
+    draw
+        Between folds of equal learning rate: the draw of the data, on a synthetic task; on a real series there is but
+        one, and what is left is chance.
+    rate
+        What the choice of another rate in another fold adds.
+    """
+
+    task: str
+    draws: int
+    arms: int
+    seed: float
+    draw: float
+    rate: float
+
+
+def splits(run: Run) -> list[Split]:
+    """Split the variance of every task that has an arm whose folds all hold two successes or more."""
+    by_task: defaultdict[str, list[tuple[FloatArray, int]]] = defaultdict(list)
+    for record in run.of_kind("convergence"):
+        parts = _variances(body(record))
+        if parts is not None:
+            by_task[Setting.of(record.case).task_name].append((parts, body(record).draws))
+    found = []
+    for task, arms in sorted(by_task.items()):
+        means = np.maximum(np.mean([parts for parts, _ in arms], axis=0), 0.0)
+        seed, draw, rate = (float(value) for value in np.sqrt(means))
+        found.append(Split(task, max(draws for _, draws in arms), len(arms), seed, draw, rate))
+    return found
+
+
+def _variances(convergence: Convergence) -> FloatArray | None:
+    """Variance of the log cost between seeds, between folds of equal rate, and what other rates add, shape (3,)."""
+    chosen = {one.fold: one.chosen_rate for one in convergence.tuning}
+    costs = costs_of(convergence.evaluation, convergence.hold)
+    folds = [np.log(costs.cost[costs.reached & (costs.group == fold)]) for fold in chosen]
+    if len(folds) < 2 or min(fold.size for fold in folds) < 2:
+        return None
+    within = float(np.mean([fold.var(ddof=1) for fold in folds]))
+    means = np.array([fold.mean() for fold in folds])
+    of_means = within * float(np.mean([1 / fold.size for fold in folds]))
+    rates = np.array(list(chosen.values()))
+    alike = [means[rates == rate] for rate in np.unique(rates)]
+    degrees = sum(group.size - 1 for group in alike)
+    total = float(means.var(ddof=1)) - of_means
+    if not degrees:
+        return None
+    equal = sum(float(((group - group.mean()) ** 2).sum()) for group in alike) / degrees - of_means
+    return np.array([within, equal, total - equal])
 
 
 STANDARD_ERRORS = 4.0

@@ -89,20 +89,19 @@ class Setting:
     @property
     def network(self) -> str:
         """Cell, layers and units, and what is unusual."""
-        layers = "" if self.layers == 1 else f"{self.layers} layers × "
-        return f"{self.cell_name}, {layers}{self.units} units{self.aside}"
+        layers = "" if self.layers == 1 else f"{self.layers} × "
+        return f"{layers}{self.cell_name} {self.units}{self.aside}"
 
     @property
     def short(self) -> str:
         """All that usually varies but the task, and what is unusual."""
-        layers = "" if self.layers == 1 else f" l{self.layers}"
-        shape = f"{self.cell_name}{layers} u{self.units} L{self.window} B{self.batch_size}"
-        return " ".join([shape, *self.unusual])
+        layers = "" if self.layers == 1 else f"{self.layers} × "
+        return f"{layers}{self.cell_name} {self.units}, window {self.window}, batch {self.batch_size}{self.aside}"
 
     @property
     def label(self) -> str:
         """All that usually varies, and what is unusual, in one line: the name of a row or a panel."""
-        return f"{self.task_name} {self.short}"
+        return f"{self.task_name}, {self.short}"
 
     @property
     def reach(self) -> int | None:

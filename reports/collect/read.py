@@ -12,7 +12,7 @@ from pathlib import Path
 import tasks
 from bench.case.cases import Case
 from bench.case.checked import FaultError, OtherSchemaError
-from bench.case.record import SCHEMA, Record, decode
+from bench.case.record import SCHEMA, Asked, Record, decode
 from bench.case.run_record import Invocation, Machine, OwnSeries, Refused, RunRecord
 from bench.case.run_record import decode as decode_run
 from bench.run.store import SERIES_FILE
@@ -77,6 +77,11 @@ class Run:
     def refused(self) -> list[Refused]:
         """Combinations that were left out on purpose."""
         return self.about.refused if self.about else []
+
+    @property
+    def configurations(self) -> list[Asked]:
+        """Ways of running its cases; [] for the usual one alone."""
+        return self.about.configurations if self.about else []
 
     @property
     def invocations(self) -> list[Invocation]:

@@ -1,11 +1,12 @@
 """What a report asks of a record beyond what it holds; bench/case/record.py says what that is."""
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
 
 from bench.case.record import Convergence, Memory, Record, Replicate, Timing
-from reports.statistics.intervals import BoolArray, FloatArray
+from reports.statistics.intervals import Costs, FloatArray
 
 
 def body(record: Record) -> Convergence:
@@ -46,10 +47,50 @@ def last_errors(convergence: Convergence) -> FloatArray:
     return floats(one.error[-1] for one in convergence.evaluation)
 
 
-def costs_of(replicates: Iterable[Replicate]) -> tuple[FloatArray, BoolArray]:
-    """(cost, reached), shape (n,) each: updates to the declared target, or all that were spent."""
-    pairs = [(one.spent, one.reached) for one in replicates]
-    return np.array([spent for spent, _ in pairs], dtype=float), np.array([hit for _, hit in pairs], dtype=bool)
+def last_error(replicate: Replicate) -> float:
+    """Error at the last evaluation; nan where it is no number."""
+    error = replicate.error[-1]
+    return math.nan if error is None else error
+
+
+def fold_of(replicate: Replicate) -> int:
+    """The fold; a replicate of which none is known was made alone."""
+    return replicate.seed if replicate.fold is None else replicate.fold
+
+
+def target_of(replicate: Replicate, convergence: Convergence) -> float:
+    """The error that a replicate is to reach, on its own draw of the data."""
+    return convergence.target if replicate.target is None else replicate.target
+
+
+def budget_of(convergence: Convergence) -> float:
+    """Updates that a replicate could make; the most that any made where the record does not say."""
+    return float(convergence.budget or max(one.updates[-1] for one in convergence.replicates))
+
+
+def costs_of(replicates: Iterable[Replicate], hold: int, target: float | None = None) -> Costs:
+    """Updates to the declared target, as recorded, or to another one, from the curves.
+
+    Replicates of a fold form a group.
+    """
+    found = list(replicates)
+    group = np.array([fold_of(one) for one in found], dtype=int)
+    if target is not None:
+        return Costs.of_curves([curve(one) for one in found], np.full(len(found), target), hold, group)
+    each = [_cost(one) for one in found]
+    cost, width = (np.array([pair[side] for pair in each], dtype=float) for side in (0, 1))
+    return Costs(cost, np.array([one.reached for one in found], dtype=bool), width, group)
+
+
+def _cost(replicate: Replicate) -> tuple[float, float]:
+    """(cost, width): the middle of the evaluations between which the target was reached, and their distance."""
+    hit = replicate.updates_to_target
+    if hit is None or hit not in replicate.updates:
+        # Of a published tuning curve the end alone is kept.
+        return float(replicate.spent), 0.0
+    at = replicate.updates.index(hit)
+    before = replicate.updates[at - 1] if at else 0
+    return (hit + before) / 2, float(hit - before)
 
 
 def median_seconds_per_update(convergence: Convergence) -> float:

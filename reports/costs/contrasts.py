@@ -35,7 +35,7 @@ class Contrast:
     @property
     def where(self) -> str:
         """What both have in common, as far as it varies."""
-        other = f"{self.a.setting.cell_name} u{self.a.setting.units} against " if self.other_units else ""
+        other = f"{self.a.setting.cell_name} {self.a.setting.units} against " if self.other_units else ""
         regime = f" {self.b.regime}" if self.a.regime == self.b.regime else ""
         return f"{other}{self.shown.label}{regime}"
 
@@ -170,11 +170,21 @@ class SelfComparison:
         Of two processes of a case that ran at different times: what figures that are not compared are uncertain by.
     blocks
         Of the even and the odd blocks of a process, one entry a process: what no repetition could take away.
+    halves
+        The later half of a process' blocks over its earlier half, one entry per process, above 1 or below: seconds may
+        grow or shrink as the weights do (denormal numbers are slow).
     """
 
     turns: tuple[float, ...]
     passes: tuple[float, ...]
     blocks: tuple[float, ...]
+    halves: tuple[float, ...]
+
+    @property
+    def later(self) -> tuple[float, float, float]:
+        """Later over earlier half: median, and the limits of the middle nine tenths of the processes."""
+        middle, low, high = (float(q) for q in np.quantile(self.halves, (0.5, 0.05, 0.95)))
+        return middle, low, high
 
     @property
     def reached(self) -> bool:
@@ -192,6 +202,7 @@ def self_comparison(measured: list[Timing]) -> SelfComparison:
     turns: list[float] = []
     passes: list[float] = []
     blocks: list[float] = []
+    halves: list[float] = []
     for one in measured:
         for a, b in combinations(one.blocks.values(), 2):
             (turns if took_turns(a, b) else passes).append(_apart(a, b))
@@ -199,14 +210,16 @@ def self_comparison(measured: list[Timing]) -> SelfComparison:
             if process.seconds.size > 3:
                 even, odd = (Blocks(None, 0, process.seconds[start::2]) for start in (0, 1))
                 blocks.append(_apart(even, odd))
-    return SelfComparison(tuple(turns), tuple(passes), tuple(blocks))
+                early, late = np.array_split(process.seconds, 2)
+                halves.append(float(np.median(late) / np.median(early)))
+    return SelfComparison(tuple(turns), tuple(passes), tuple(blocks), tuple(halves))
 
 
 def _apart(a: Blocks, b: Blocks) -> float:
     return math.exp(abs(log_ratio(a, b)))
 
 
-SECONDS, FORWARD, COMPILE = "seconds an update", "seconds a forward pass", "compile seconds"
+SECONDS, FORWARD, COMPILE = "seconds per update", "seconds a forward pass", "compile seconds"
 ALLOCATED, RESIDENT = "allocator's peak, training", "resident peak beyond the framework"
 
 AXES = {"window": "window", "batch_size": "batch size", "units": "units"}
@@ -245,10 +258,11 @@ class Growth:
     def where(self) -> str:
         """What stays as it is along the axis."""
         setting = self.setting
-        layers = "" if setting.layers == 1 else f" l{setting.layers}"
-        sizes = {"units": f"u{setting.units}", "window": f"L{setting.window}", "batch_size": f"B{setting.batch_size}"}
-        rest = " ".join(text for axis, text in sizes.items() if axis != self.axis)
-        return " ".join([f"{setting.cell_name}{layers}", rest, *setting.unusual])
+        layers = "" if setting.layers == 1 else f"{setting.layers} × "
+        units = "" if self.axis == "units" else f" {setting.units}"
+        sizes = {"window": f"window {setting.window}", "batch_size": f"batch {setting.batch_size}"}
+        rest = [text for axis, text in sizes.items() if axis != self.axis]
+        return f"{', '.join([f'{layers}{setting.cell_name}{units}', *rest])}{setting.aside}"
 
 
 def longest(every: Iterable[Growth], axis: str, quantities: tuple[str, ...]) -> dict[tuple[str, str, str], Growth]:

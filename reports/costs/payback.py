@@ -1,4 +1,4 @@
-"""What seconds come to: when a kernel has paid for its compilation, and how long training to the target takes."""
+"""What seconds come to: when a kernel breaks even, and how long training to the target takes."""
 
 import math
 from collections import defaultdict
@@ -14,8 +14,7 @@ from reports.costs.timings import Blocks, Timing, log_ratios, middle
 from reports.statistics.intervals import (
     LEVEL,
     FloatArray,
-    expected_running_time,
-    rounding_variance,
+    restart_after,
     running_time_interval,
 )
 from reports.statistics.moderated import Error, common, error_of
@@ -103,7 +102,7 @@ class ToTarget:
     updates
         Expected running time in updates; infinite where no replicate reached the target.
     seconds, low, high
-        With compile time, and its interval: that of the updates and of the seconds an update.
+        With compile time, and its interval: that of the updates and of the seconds per update.
     """
 
     timing: Timing
@@ -147,19 +146,20 @@ def to_target(run: Run, measured: list[Timing]) -> list[ToTarget]:
         if record is None:
             continue
         convergence = body(record)
-        cost, reached = costs_of(convergence.evaluation)
-        updates = expected_running_time(cost, reached)
-        limits = running_time_interval(cost, reached, rounding_variance(cost, reached, convergence.evaluate_every))
+        costs = costs_of(convergence.evaluation, convergence.hold)
+        costs = costs.up_to(restart_after(costs, costs))
+        updates = costs.expected
+        limits = running_time_interval(costs)
         second, compiling = middle(one.by_process), one.compile_seconds
         compiling = 0.0 if math.isnan(compiling) else compiling
         error = error_of(_logs(one), known).half_width()
         low, high = (_widened(limit, updates, error) * second + compiling for limit in limits)
-        rows.append(ToTarget(one, int(reached.sum()), cost.size, updates, updates * second + compiling, low, high))
+        rows.append(ToTarget(one, costs.hits, costs.n, updates, updates * second + compiling, low, high))
     return rows
 
 
 def _logs(one: Timing) -> FloatArray:
-    """Log seconds an update, one value a pass: a slow minute of the machine slows all that took turns in it."""
+    """Log seconds per update, one value a pass: a slow minute of the machine slows all that took turns in it."""
     passes: defaultdict[str, list[float]] = defaultdict(list)
     for repetition, blocks in one.blocks.items():
         passes[blocks.group or f"alone {repetition}"].append(math.log(blocks.median))
@@ -167,7 +167,7 @@ def _logs(one: Timing) -> FloatArray:
 
 
 def _widened(limit: float, updates: float, error: float) -> float:
-    """Limit of the updates, widened by what log(seconds an update) may be off by: both errors are independent."""
+    """Limit of the updates, widened by what log(seconds per update) may be off by: both errors are independent."""
     if not all(map(math.isfinite, (limit, updates, error))) or limit <= 0:
         return limit
     off = math.log(limit / updates)

@@ -1,7 +1,7 @@
 """All figures of a report."""
 
 from reports.analysis import Analysis
-from reports.figures.claim_figures import draw_map, draw_time_to_target, draw_widths
+from reports.figures.claim_figures import draw_map, draw_time_to_target, draw_verdicts, draw_widths
 from reports.figures.cost_figures import draw_growth, draw_memory, draw_memory_growth, draw_roofline, draw_seconds
 from reports.figures.learning_figures import draw_arrivals, draw_curves, draw_targets
 from reports.figures.style import Drawing
@@ -11,6 +11,7 @@ def drawings(found: Analysis) -> dict[str, Drawing]:
     """Draw every figure that has something to show, by name."""
     declared: dict[object, float] = {one.setting: one.a.convergence.target for one in found.compared}
     every = (
+        draw_verdicts(found.compared),
         draw_map(found.compared),
         draw_time_to_target(found.compared),
         draw_arrivals(found.judged),

@@ -1,72 +1,120 @@
 """Figures of the claim: the map of verdicts, updates to target, and the narrowest width."""
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from reports.claim.arms import Arm, Comparison, WidthArm, WidthComparison
+from reports.collect.grouping import Setting
 from reports.figures.style import (
     FONT,
     REGIME_STYLES,
     VERDICT_STYLES,
     Drawing,
+    label_margin,
     log_ticks,
     new_figure,
     small_multiples,
     tidy,
 )
-from reports.formatting import listing, mark, number
+from reports.formatting import listing, number
 from reports.statistics.intervals import clopper_pearson
 from reports.statistics.verdict import MARGIN, Verdict
+from reports.tell.headline import by_kind, deciding
 
 MOST_ROWS = 24
-CELL_WIDTH, CELL_HEIGHT = 0.62, 0.44  # inches: a ratio and a word at 7.5 points fit
+COUNTED = (
+    Verdict.FEWER,
+    Verdict.ONLY_STATEFUL,
+    Verdict.SAME,
+    Verdict.INCONCLUSIVE,
+    Verdict.NEITHER,
+    Verdict.RATE_NOT_FOUND,
+    Verdict.ONLY_STATELESS,
+    Verdict.MORE,
+)
+"""From left to right: what speaks for carrying state, what for neither, what against it."""
 
-Row = tuple[str, str, int, int]  # task, cell and what is unusual, layers, units
-Column = tuple[float, int]  # D / L or L, then batch size
+
+def draw_verdicts(compared: list[Comparison]) -> Drawing | None:
+    """Draw a bar for each kind of setting, its comparisons stacked by verdict."""
+    kinds = by_kind(deciding(compared))
+    if not kinds:
+        return None
+    height = 0.75 + 0.42 * len(kinds)
+    figure = new_figure(7.5, height)
+    axes = figure.add_axes((0.36, 0.52 / height, 0.62, (height - 0.62) / height))
+    for row, here in enumerate(kinds.values()):
+        left = 0
+        for verdict in COUNTED:
+            n = sum(one.updates.verdict is verdict for one in here)
+            if n:
+                colour, hatch, _ = VERDICT_STYLES[verdict]
+                axes.barh(row, n, left=left, height=0.72, color=colour, hatch=hatch, edgecolor="#555555", lw=0.6)
+                backing = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 0.8} if hatch else None
+                axes.text(left + n / 2, row, str(n), ha="center", va="center", fontsize=FONT, bbox=backing)
+            left += n
+    axes.set_yticks(range(len(kinds)), [f"{kind} ({len(here)})" for kind, here in kinds.items()])
+    axes.set_ylim(len(kinds) - 0.5, -0.5)
+    axes.set_xlim(0, max(map(len, kinds.values())))
+    axes.set_xticks([])
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+    axes.tick_params(length=0, labelsize=FONT)
+    _verdict_legend(figure, {one.updates.verdict for here in kinds.values() for one in here}, len(COUNTED))
+    kind = "declared" if deciding(compared)[0].declared else "exploratory"
+    return Drawing("verdicts", figure, f"Updates that stateful needs, of {kind} comparisons, by kind of setting.")
+
+
+def _verdict_legend(figure: Figure, seen: set[Verdict], columns: int) -> None:
+    figure.legend(
+        handles=[
+            Patch(facecolor=VERDICT_STYLES[one][0], hatch=VERDICT_STYLES[one][1], edgecolor="#555555", label=str(one))
+            for one in COUNTED
+            if one in seen
+        ],
+        loc="lower center",
+        ncol=columns,
+        fontsize=FONT - 1,
+        frameon=False,
+    )
+
+
+CELL_WIDTH, CELL_HEIGHT = 0.62, 0.4  # inches: a window and a ratio at 8 points fit
 
 
 def draw_map(compared: list[Comparison]) -> Drawing | None:
-    """Draw a panel for tasks that know their reach (columns D / L) and one for the others (columns L)."""
+    """Draw a panel for each batch size; a row is a network on a task, a cell one of its windows."""
     shown, rule = _choose_networks(compared)
     if not shown:
         return None
-    panels = [
-        ("D / L = reach over window", [one for one in shown if one.setting.reach is not None], True),
-        ("window L (steps)", [one for one in shown if one.setting.reach is None], False),
-    ]
-    panels = [panel for panel in panels if panel[1]]
-    sizes = [(len(_rows(found)), len(_columns(found, known=known))) for _, found, known in panels]
-    left, right, gap, legend = 1.95, 0.15, 0.85, 0.6
-    width = max(6.2, left + right + CELL_WIDTH * max(columns for _, columns in sizes))
-    height = legend + sum(rows * CELL_HEIGHT + gap for rows, _ in sizes)
+    panels = {
+        batch: _networks(one for one in shown if one.setting.batch_size == batch)
+        for batch in sorted({one.setting.batch_size for one in shown})
+    }
+    labels = [_row_label(network) for panel in panels.values() for network in panel]
+    longest = max(len(row) for panel in panels.values() for row in panel.values())
+    left, head, legend = 0.35 + 0.072 * max(map(len, labels)), 0.34, 0.55
+    width = max(6.0, left + CELL_WIDTH * longest + 0.1)
+    height = legend + sum(head + len(panel) * CELL_HEIGHT for panel in panels.values())
     figure = new_figure(width, height)
     top = height
-    for (label, found, known), (rows, columns) in zip(panels, sizes, strict=True):
-        top -= 0.3
-        box = (left / width, (top - rows * CELL_HEIGHT) / height)
-        axes = figure.add_axes((*box, columns * CELL_WIDTH / width, rows * CELL_HEIGHT / height))
-        _map_panel(axes, found, known=known, label=label)
-        top -= rows * CELL_HEIGHT + gap - 0.3
-    seen = {one.updates.verdict for one in shown}
-    figure.legend(
-        handles=[
-            Patch(facecolor=colour, hatch=hatch, edgecolor="#555555", label=_meaning(verdict))
-            for verdict, (colour, hatch, _) in VERDICT_STYLES.items()
-            if verdict in seen
-        ],
-        loc="lower center",
-        ncol=3 if width > 7.5 else 2,
-        fontsize=FONT - 1.5,
-        frameon=False,
-    )
+    for batch, panel in panels.items():
+        tall = len(panel) * CELL_HEIGHT
+        top -= head + tall
+        axes = figure.add_axes((left / width, top / height, longest * CELL_WIDTH / width, tall / height))
+        _map_panel(axes, panel, longest)
+        axes.set_title(f"batch size {batch}", fontsize=FONT + 1, loc="left", weight="bold", pad=3)
+    _verdict_legend(figure, {one.updates.verdict for one in shown}, 4)
     caption = (
-        "Where carrying state takes fewer updates. The number is stateful / stateless in updates to target (expected "
-        "running time): below 1, carried state needs fewer. Columns are grouped by batch size B; what was "
-        f"not run is left grey. {_frames(shown)}{rule}"
+        "Every comparison. In a cell: the window L and stateful / stateless in updates to target, below 1 where "
+        "stateful needs fewer; behind a task's name how far its target reaches back (D). "
+        f"{_frames(shown)}{rule}"
     )
     return Drawing("map", figure, caption)
 
@@ -78,82 +126,61 @@ def _frames(shown: list[Comparison]) -> str:
 
 
 def _choose_networks(compared: list[Comparison]) -> tuple[list[Comparison], str]:
-    if len({_row(one) for one in compared}) <= MOST_ROWS:
+    if len(_networks(compared)) <= MOST_ROWS:
         return compared, ""
-    most: dict[tuple[str, str], tuple[int, int]] = {}
-    for task, cell in {_row(one)[:2] for one in compared}:
-        counts = Counter(_row(one)[2:] for one in compared if _row(one)[:2] == (task, cell))
+    most: dict[tuple[str, str], Setting] = {}
+    for task, cell in dict.fromkeys((one.setting.task_name, one.setting.cell) for one in compared):
+        here = [one for one in compared if (one.setting.task_name, one.setting.cell) == (task, cell)]
+        counts = Counter(_network(one, batch=False) for one in here)
         most[task, cell] = max(counts, key=lambda network: (counts[network], network))
-    shown = [one for one in compared if most[_row(one)[:2]] == _row(one)[2:]]
-    return shown, " Of each task and cell, the network with the most settings is shown; the table has all."
+    shown = [one for one in compared if most[one.setting.task_name, one.setting.cell] == _network(one, batch=False)]
+    return shown, " Of each task and cell, the network with the most settings is shown; details.md has all."
 
 
-def _row(one: Comparison) -> Row:
-    setting = one.setting
-    return setting.task_name, f"{setting.cell_name}{setting.aside}", setting.layers, setting.units
+def _network(one: Comparison, *, batch: bool = True) -> Setting:
+    # Kernels share a row.
+    setting = replace(one.setting, window=0, kernel="")
+    return setting if batch else replace(setting, batch_size=0)
 
 
-def _column(one: Comparison, *, known: bool) -> Column:
-    across = one.setting.reach_in_windows if known else float(one.setting.window)
-    return float(f"{across or 0.0:.3g}"), one.setting.batch_size
+def _networks(compared: Iterable[Comparison]) -> dict[Setting, dict[int, Comparison]]:
+    """Comparisons by network and window, both in order; of several kernels the first."""
+    found: defaultdict[Setting, dict[int, Comparison]] = defaultdict(dict)
+    for one in sorted(compared, key=lambda one: one.setting.window):
+        found[_network(one)].setdefault(one.setting.window, one)
+    return dict(sorted(found.items()))
 
 
-def _rows(found: list[Comparison]) -> list[Row]:
-    return sorted({_row(one) for one in found})
+def _map_panel(axes: Axes, panel: dict[Setting, dict[int, Comparison]], columns: int) -> None:
+    for row, by_window in enumerate(panel.values()):
+        for column, (window, one) in enumerate(by_window.items()):
+            _map_cell(axes, row, column, window, one)
+    axes.set_xlim(0, columns)
+    axes.set_ylim(len(panel), 0)
+    axes.set_xticks([])
+    axes.set_yticks([row + 0.5 for row in range(len(panel))], [_row_label(network) for network in panel])
+    axes.tick_params(length=0, labelsize=FONT)
+    axes.spines[:].set_visible(False)
 
 
-def _columns(found: list[Comparison], *, known: bool) -> list[Column]:
-    return sorted({_column(one, known=known) for one in found}, key=lambda column: (column[1], column[0]))
+def _map_cell(axes: Axes, row: int, column: int, window: int, one: Comparison) -> None:
+    colour, hatch, _ = VERDICT_STYLES[one.updates.verdict]
+    axes.add_patch(
+        Rectangle((column + 0.03, row + 0.06), 0.94, 0.88, facecolor=colour, hatch=hatch, edgecolor="#999999", lw=0.6)
+    )
+    if one.declared:
+        axes.add_patch(Rectangle((column + 0.03, row + 0.06), 0.94, 0.88, fill=False, edgecolor="black", lw=1.4))
+    value = one.updates.ratio.value
+    formed = one.updates.ratio.method != "none" and 0 < value < math.inf
+    backing = {"facecolor": "white", "alpha": 0.9, "edgecolor": "none", "pad": 0.6} if hatch else None
+    style = "normal" if one.declared else "italic"
+    text = f"L {window}\n{number(value)}" if formed else f"L {window}"
+    axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=FONT - 1, bbox=backing, style=style)
 
 
-def _map_panel(axes: Axes, found: list[Comparison], *, known: bool, label: str) -> None:
-    rows, columns = _rows(found), _columns(found, known=known)
-    drawn: dict[tuple[int, int], Comparison] = {}
-    for one in found:
-        # Kernels share a cell of the map: the first stands there, the table has all.
-        drawn.setdefault((rows.index(_row(one)), columns.index(_column(one, known=known))), one)
-    for (row, column), one in drawn.items():
-        verdict = one.updates.verdict
-        colour, hatch, word = VERDICT_STYLES[verdict]
-        axes.add_patch(Rectangle((column, row), 1, 1, facecolor=colour, hatch=hatch, edgecolor="#777777", lw=0.6))
-        if one.declared:
-            inner = Rectangle((column + 0.035, row + 0.05), 0.93, 0.9, fill=False, edgecolor="black", lw=1.6)
-            axes.add_patch(inner)
-        bounded = verdict in {Verdict.FEWER, Verdict.MORE, Verdict.SAME, Verdict.INCONCLUSIVE}
-        formed = bounded and 0 < one.updates.ratio.value < math.inf
-        text = f"{number(one.updates.ratio.value)}\n{word}" if formed else word
-        backing = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 0.8} if hatch else None
-        style = "normal" if one.declared else "italic"
-        axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=FONT - 2, bbox=backing, style=style)
-    axes.set_facecolor("#F1F1F1")
-    axes.set_xlim(0, len(columns))
-    axes.set_ylim(len(rows), 0)
-    axes.set_xticks([c + 0.5 for c in range(len(columns))], [mark(across) for across, _ in columns])
-    axes.set_yticks([r + 0.5 for r in range(len(rows))], [_row_label(row) for row in rows])
-    axes.tick_params(length=0, labelsize=FONT - 1)
-    axes.set_xlabel(label, fontsize=FONT)
-    for size in dict.fromkeys(batch for _, batch in columns):
-        first = min(i for i, column in enumerate(columns) if column[1] == size)
-        count = sum(column[1] == size for column in columns)
-        axes.text(first + count / 2, -0.12, f"B = {size}", ha="center", va="bottom", fontsize=FONT, weight="bold")
-        axes.axvline(first, color="black", lw=1.2 if first else 0.8)
-
-
-def _row_label(row: Row) -> str:
-    task, cell, layers, units = row
-    return f"{task}\n{cell}, {'' if layers == 1 else f'{layers} × '}{units} units"
-
-
-def _meaning(verdict: Verdict) -> str:
-    return {
-        Verdict.FEWER: "fewer: stateful needs fewer updates",
-        Verdict.ONLY_STATEFUL: "only stateful reaches the target",
-        Verdict.MORE: "more: stateful needs more updates",
-        Verdict.ONLY_STATELESS: "only stateless reaches the target",
-        Verdict.SAME: "same, within 10 %",
-        Verdict.INCONCLUSIVE: "?: inconclusive with these seeds",
-        Verdict.NEITHER: "neither reaches the target",
-    }[verdict]
+def _row_label(network: Setting) -> str:
+    reach = "" if network.reach is None else f" (D {network.reach})"
+    return f"{network.task_name}{reach}, {network.network}"
 
 
 ROW_HEIGHT = 0.3
@@ -169,7 +196,8 @@ def draw_time_to_target(compared: list[Comparison]) -> Drawing | None:
     figure = new_figure(9.0, height)
     box = {"bottom": 0.55 / height, "top": 1 - 0.7 / height}
     left, right = figure.subplots(1, 2, sharey=True)
-    figure.subplots_adjust(left=0.285, right=0.87, wspace=0.06, **box)
+    labels = [one.setting.label for one in shown]
+    figure.subplots_adjust(left=label_margin(labels, 9.0), right=0.87, wspace=0.06, **box)
     _arms(left, shown)
     _ratios(right, shown)
     handles, labels = left.get_legend_handles_labels()

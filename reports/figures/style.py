@@ -15,7 +15,7 @@ from reports.collect.grouping import USUAL, Setting
 from reports.formatting import mark
 from reports.statistics.verdict import Verdict
 
-# Okabe and Ito, "Color universal design" (2008): told apart with any colour vision.
+# Okabe and Ito, "Color universal design" (2008): distinguishable with any colour vision.
 BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE, YELLOW, GREY = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#F0E442", "#8A8A8A",
 )  # fmt: skip
@@ -53,6 +53,7 @@ VERDICT_STYLES: dict[Verdict, tuple[str, str, str]] = {
     Verdict.SAME: ("#D9D9D9", "", "same"),
     Verdict.INCONCLUSIVE: ("#FFFFFF", "", "?"),
     Verdict.NEITHER: ("#FFFFFF", "xx", "neither"),
+    Verdict.RATE_NOT_FOUND: ("#FFFFFF", "..", "rate not\nfound"),
 }
 
 DPI = 120  # 9 inches are 1080 pixels: as wide as a phone, and 18 cm in print at 150 dpi

@@ -5,7 +5,8 @@ or was censored; `reached` has shape (n,) and tells which.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import numpy as np
@@ -14,6 +15,7 @@ from scipy import special
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int_]
 
 
 def expected_running_time(cost: FloatArray, reached: BoolArray) -> float:
@@ -49,13 +51,122 @@ def ecdf(cost: FloatArray, reached: BoolArray) -> tuple[FloatArray, FloatArray]:
     return hits, np.cumsum(counts) / max(cost.size, 1)
 
 
-def first_reached(updates: FloatArray, error: FloatArray, target: float) -> tuple[float, bool]:
-    """Find the updates at the first evaluation with error <= target, else all that were spent and False.
+RESTART = 2.0
+"""A training that has not reached the target after so many times the slower arm's median is started anew."""
 
+
+@dataclass(frozen=True)
+class Costs:
+    """What n replicates spent, all arrays of shape (n,).
+
+    Attributes
+    ----------
+    cost
+        Middle of the two evaluations between which the target was reached, or all that was spent without.
+    width
+        Distance of those two evaluations; 0 where the target was not reached, or the cost is known exactly.
+    group
+        Replicates of equal label were made together (one tuning, one draw of the data) and are left out together.
+    """
+
+    cost: FloatArray
+    reached: BoolArray
+    width: FloatArray
+    group: IntArray
+
+    @classmethod
+    def exact(cls, cost: FloatArray, reached: BoolArray) -> Self:
+        """Costs that are known exactly, of replicates that have nothing in common."""
+        return cls(cost, reached, np.zeros(cost.size), np.arange(cost.size))
+
+    @classmethod
+    def of_curves(
+        cls, curves: Sequence[tuple[FloatArray, FloatArray]], targets: FloatArray, hold: int, group: IntArray
+    ) -> Self:
+        """Costs of n curves (updates, error) at a target each, held for so many evaluations in a row."""
+        found = [reached_at(*curve, target, hold) for curve, target in zip(curves, targets, strict=True)]
+        cost, reached, width = (np.array(column) for column in zip(*found, strict=True)) if found else ([], [], [])
+        return cls(np.asarray(cost, float), np.asarray(reached, bool), np.asarray(width, float), group)
+
+    @property
+    def n(self) -> int:
+        """Number of replicates."""
+        return self.cost.size
+
+    @property
+    def hits(self) -> int:
+        """How many reached the target."""
+        return int(self.reached.sum())
+
+    @property
+    def groups(self) -> int:
+        """Number of groups."""
+        return np.unique(self.group).size
+
+    @property
+    def groups_reaching(self) -> int:
+        """Groups in which any replicate reached the target."""
+        return np.unique(self.group[self.reached]).size
+
+    @property
+    def expected(self) -> float:
+        """Expected running time."""
+        return expected_running_time(self.cost, self.reached)
+
+    def up_to(self, budget: float) -> Self:
+        """The same replicates had they stopped at this cost at the latest."""
+        reached = self.reached & (self.cost <= budget)
+        return replace(
+            self, cost=np.minimum(self.cost, budget), reached=reached, width=np.where(reached, self.width, 0.0)
+        )
+
+    def without(self, label: int) -> Self:
+        """All but one group."""
+        keep = self.group != label
+        return replace(
+            self, cost=self.cost[keep], reached=self.reached[keep], width=self.width[keep], group=self.group[keep]
+        )
+
+    @property
+    def rounding_variance(self) -> float:
+        """Variance of log(expected running time) because evaluations are apart.
+
+        A success lies anywhere between two evaluations, uniformly at the best of our knowledge: width^2 / 12. Those
+        between the same two share the error, whatever their number; those between others do not.
+
+        References
+        ----------
+        W. F. Sheppard, Proceedings of the London Mathematical Society s1-29 (1898) 353-380.
+        """
+        total = float(self.cost.sum())
+        if not total or not self.hits:
+            return 0.0
+        cells, counts = np.unique(np.stack([self.cost, self.width])[:, self.reached], axis=1, return_counts=True)
+        return float(np.sum((counts * cells[1]) ** 2) / 12 / total**2)
+
+
+def restart_after(a: Costs, b: Costs) -> float:
+    """When a training is given up: `RESTART` times the slower arm's median cost of success; inf without successes.
+
+    Of an arm without a success no median is known: the other's counts.
+    """
+    medians = [float(np.median(one.cost[one.reached])) for one in (a, b) if one.hits]
+    return RESTART * max(medians, default=math.inf)
+
+
+def reached_at(updates: FloatArray, error: FloatArray, target: float, hold: int = 1) -> tuple[float, bool, float]:
+    """(cost, reached, width): between which evaluations a curve came to a target and held it.
+
+    Reached is the first of `hold` evaluations in a row with error <= target. The cost is the middle between it and the
+    evaluation before, the width their distance; before the first evaluation lies 0. Not reached: all updates, width 0.
     Both arrays have shape (evaluations,); nan counts as above any target.
     """
-    hits = np.flatnonzero(error <= target)
-    return (float(updates[hits[0]]), True) if hits.size else (float(updates[-1]) if updates.size else 0.0, False)
+    below = np.convolve(error <= target, np.ones(hold, int), "valid") == hold if error.size >= hold else np.array([])
+    hits = np.flatnonzero(below)
+    if not hits.size:
+        return (float(updates[-1]) if updates.size else 0.0), False, 0.0
+    at, before = float(updates[hits[0]]), float(updates[hits[0] - 1]) if hits[0] else 0.0
+    return (at + before) / 2, True, at - before
 
 
 def ladder(hardest: float, easiest: float, steps: int = 12) -> FloatArray:
@@ -69,12 +180,6 @@ def ladder(hardest: float, easiest: float, steps: int = 12) -> FloatArray:
     if not 0 < hardest < easiest:
         raise ValueError(f"no targets between {hardest!r} and {easiest!r}: needed is 0 < hardest < easiest")
     return np.geomspace(easiest, hardest, steps + 1)[1:]
-
-
-def cost_arrays(curves: list[tuple[FloatArray, FloatArray]], target: float) -> tuple[FloatArray, BoolArray]:
-    """(cost, reached), shape (n,), of n curves (updates, error) at one target."""
-    found = [first_reached(updates, error, target) for updates, error in curves]
-    return np.array([cost for cost, _ in found]), np.array([hit for _, hit in found], dtype=bool)
 
 
 LEVEL = 0.95
@@ -99,6 +204,10 @@ class Ratio:
         Number of pairs.
     degrees
         Degrees of freedom of the t quantile behind the limits; nan where there is none.
+    fixed_variance
+        The part of the squared standard error that more replicates would not lessen.
+    restart
+        Cost after which a training counts as restarted; inf for never.
     """
 
     value: float
@@ -108,6 +217,12 @@ class Ratio:
     method: Literal["jackknife", "bound", "moderated", "none"]
     n: int
     degrees: float = math.nan
+    fixed_variance: float = 0.0
+    restart: float = math.inf
+
+    def times(self, factor: float) -> Self:
+        """The same ratio in another unit, of which the two arms spend so many times as many."""
+        return replace(self, value=self.value * factor, low=self.low * factor, high=self.high * factor)
 
     @classmethod
     def without_limits(cls, value: float, n: int) -> Self:
@@ -133,77 +248,52 @@ def t_quantile(degrees: float, level: float = LEVEL) -> float:
     return float(special.stdtrit(degrees, 1 - (1 - level) / 2))
 
 
-def effective_degrees(values: FloatArray, costs: FloatArray) -> FloatArray:
-    """Degrees of freedom of the jackknife's variance, shape (...), of log ratios without one pair, shape (..., n).
+def running_time_ratio(a: Costs, b: Costs, *, level: float = LEVEL, extra_variance: float = 0.0) -> Ratio:
+    """Ratio of two arms' expected running times, pairs in the same order; a training is restarted (`restart_after`).
 
-    Satterthwaite's 2 V^2 / Var(V). With Var(s^2) = s^4 (2 / (n - 1) + k / n), k the excess kurtosis, that is about
-    2 (n - 1) / (k + 2), and no more than the n - 1 of normal values. Without this a single dominant replicate gives
-    intervals that cover 90 % instead of 95 % (docs/statistics.md).
+    On the log scale: estimate +- t x the standard error, which is the jackknife's (deleting one group at a time, of
+    both arms together, the restart found anew each time), both arms' `rounding_variance` and `extra_variance`, what of
+    the log ratio the pairs cannot show; t has the number of groups less one as its degrees. Where all successes of an
+    arm lie in one group, the limits come from the arms' exact success rates instead (each at the level that makes both
+    hold together); these take the mean cost of a replicate as known, which is close where most replicates used the
+    whole budget.
 
-    Heavy tails come from `costs`, the log ratios of total costs without one pair, shape (..., n); the number of
-    successes is bounded, and its logarithm makes the jackknife err on the wide side by itself. So k is the excess of
-    `costs` times their share of the variance. (Cumulants would weigh with the square of the share; in simulation that
-    covers less where a heavy-tailed arm meets one that often fails.) The excess is estimated by Fisher's G2, whose bias
-    is small; it never exceeds n, so that 2 (n - 1) / (n + 2) is the least. Three values or fewer show none: n - 1.
-
-    References
-    ----------
-    F. E. Satterthwaite, Biometrics Bulletin 2 (1946) 110-114; D. N. Joanes and C. A. Gill, The Statistician 47 (1998)
-    183-189 (G2).
-    """
-    n = values.shape[-1]
-    if n < 4:
-        return np.full(values.shape[:-1], float(n - 1))
-    off = costs - costs.mean(axis=-1, keepdims=True)
-    second = np.mean(off**2, axis=-1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        biased = np.mean(off**4, axis=-1) / second**2 - 3
-        excess = (n - 1) / ((n - 2) * (n - 3)) * ((n + 1) * biased + 6)
-        share = np.minimum(second / values.var(axis=-1), 1.0)
-        degrees = 2 * (n - 1) / np.maximum(excess * share + 2, 2.0)
-    # Equal values have no kurtosis.
-    return np.where(np.isfinite(degrees), degrees, float(n - 1))
-
-
-def running_time_ratio(
-    cost_a: FloatArray,
-    reached_a: BoolArray,
-    cost_b: FloatArray,
-    reached_b: BoolArray,
-    *,
-    level: float = LEVEL,
-    extra_variance: float = 0.0,
-) -> Ratio:
-    """Ratio of two arms' expected running times, pairs in the same order in all four arrays of shape (n,).
-
-    On the log scale: estimate +- t x the standard error, which is the jackknife's (deleting one pair at a time) and
-    `extra_variance`, the variance of the log ratio that the pairs cannot show (see `rounding_variance`); t has
-    `effective_degrees`. Where an arm has fewer than two successes, or there is one pair only, the limits
-    come from the arms' exact success rates instead (each at the level that makes both hold together); these
-    take the mean cost of a replicate as known, which is close where most replicates used the whole budget.
+    Without the restart a failure costs the whole budget, often many times what a success costs, and a dozen trainings
+    say little of how often that happens: where one in ten to one in fifty fails, intervals covered 50 to 85 % instead
+    of 95 % (docs/statistics.md).
 
     References
     ----------
     B. Efron, "The Jackknife, the Bootstrap and Other Resampling Plans", SIAM (1982), chapter 3.
     """
-    n = cost_a.size
-    value = _quotient(expected_running_time(cost_a, reached_a), expected_running_time(cost_b, reached_b))
+    restart = restart_after(a, b)
+    without_one = [_log_ratio(a.without(one), b.without(one)) for one in np.unique(a.group)]
+    ratio = _jackknife(a.up_to(restart), b.up_to(restart), np.array(without_one), level, extra_variance)
+    return replace(ratio, restart=restart)
+
+
+def _log_ratio(a: Costs, b: Costs) -> float:
+    restart = restart_after(a, b)
+    value = _quotient(a.up_to(restart).expected, b.up_to(restart).expected)
+    return math.log(value) if 0 < value < math.inf else math.nan
+
+
+def _jackknife(a: Costs, b: Costs, without_one: FloatArray, level: float, extra_variance: float) -> Ratio:
+    """Ratio of two arms from the log ratios without each group, shape (groups,)."""
+    n = a.n
+    value = _quotient(a.expected, b.expected)
     if n == 0 or math.isnan(value):
-        return Ratio.without_limits(value, n)
-    if n < 2 or min(reached_a.sum(), reached_b.sum()) < 2:
-        low, high = _bound(cost_a, reached_a, cost_b, reached_b, level)
-        return Ratio(value, low, high, math.nan, "bound", n)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        without_one = np.log(_ert_without_one(cost_a, reached_a)) - np.log(_ert_without_one(cost_b, reached_b))
-    if not (np.isfinite(without_one).all() and 0 < value < math.inf):
-        return Ratio.without_limits(value, n)
-    jackknife = (n - 1) / n * float(np.sum((without_one - without_one.mean()) ** 2))
-    error = math.sqrt(jackknife + extra_variance)
-    costs = np.log(cost_a.sum() - cost_a) - np.log(cost_b.sum() - cost_b)
-    degrees = float(effective_degrees(without_one, costs))
+        return Ratio(value, 0.0, math.inf, math.nan, "none", n)
+    if a.hits and b.hits and not 0 < value < math.inf:
+        return Ratio(value, 0.0, math.inf, math.nan, "none", n)
+    if not np.isfinite(without_one).all():
+        return Ratio(value, *success_bound(a, b, level), math.nan, "bound", n)
+    degrees = without_one.size - 1
+    fixed = a.rounding_variance + b.rounding_variance + extra_variance
+    error = math.sqrt(degrees * float(without_one.var()) + fixed)
     # exp overflows past 709; an interval that wide bounds nothing.
     factor = math.exp(min(t_quantile(degrees, level) * error, 700.0))
-    return Ratio(value, value / factor, value * factor, error, "jackknife", n, degrees)
+    return Ratio(value, value / factor, value * factor, error, "jackknife", n, degrees, fixed)
 
 
 def geometric_ratio(a: FloatArray, b: FloatArray, level: float = LEVEL) -> Ratio:
@@ -221,33 +311,16 @@ def geometric_ratio(a: FloatArray, b: FloatArray, level: float = LEVEL) -> Ratio
     return Ratio(value, value / factor, value * factor, error, "jackknife", n, n - 1)
 
 
-def running_time_interval(
-    cost: FloatArray, reached: BoolArray, extra_variance: float = 0.0, level: float = LEVEL
-) -> tuple[float, float]:
+def running_time_interval(costs: Costs, level: float = LEVEL) -> tuple[float, float]:
     """Interval of one arm's expected running time, the same way; the upper limit is inf without a success."""
-    hits = int(reached.sum())
-    if hits < 2:
-        low, high = clopper_pearson(hits, reached.size, level)
-        mean = float(cost.mean()) if cost.size else math.nan
+    if costs.groups_reaching < 2:
+        low, high = clopper_pearson(costs.hits, costs.n, level)
+        mean = float(costs.cost.mean()) if costs.n else math.nan
         return mean / high, mean / low if low else math.inf
-    certain = np.ones_like(reached, dtype=bool)
-    ratio = running_time_ratio(cost, reached, np.ones_like(cost), certain, level=level, extra_variance=extra_variance)
+    certain = replace(costs, cost=np.ones(costs.n), reached=np.ones(costs.n, dtype=bool), width=np.zeros(costs.n))
+    without_one = np.array([math.log(costs.without(one).expected) for one in np.unique(costs.group)])
+    ratio = _jackknife(costs, certain, without_one, level, 0.0)
     return ratio.low, ratio.high
-
-
-def rounding_variance(cost: FloatArray, reached: BoolArray, every: float) -> float:
-    """Variance of log(expected running time) because each success is known to one evaluation only.
-
-    A success seen at t fell anywhere in (t - every, t]: a variance of every^2 / 12 each. Without it, arms
-    whose replicates all succeed at the same evaluation would seem to be known exactly. `every` has the unit
-    of `cost`.
-
-    References
-    ----------
-    W. F. Sheppard, Proceedings of the London Mathematical Society s1-29 (1898) 353-380.
-    """
-    total = float(cost.sum())
-    return float(reached.sum()) * every**2 / 12 / total**2 if total else 0.0
 
 
 def relative_variance_of_median(samples: FloatArray) -> float:
@@ -262,23 +335,18 @@ def relative_variance_of_median(samples: FloatArray) -> float:
     return math.pi / 2 * (spread / median) ** 2 / samples.size if median else 0.0
 
 
-def _ert_without_one(cost: FloatArray, reached: BoolArray) -> FloatArray:
-    return np.asarray((cost.sum() - cost) / (reached.sum() - reached), dtype=float)
-
-
 def _quotient(a: float, b: float) -> float:
     if (math.isinf(a) and math.isinf(b)) or a == b == 0:
         return math.nan
     return math.inf if math.isinf(a) or b == 0 else a / b
 
 
-def _bound(
-    cost_a: FloatArray, reached_a: BoolArray, cost_b: FloatArray, reached_b: BoolArray, level: float
-) -> tuple[float, float]:
+def success_bound(a: Costs, b: Costs, level: float = LEVEL) -> tuple[float, float]:
+    """Limits of the ratio from the arms' exact success rates alone."""
     each = 1 - (1 - level) / 2
-    low_a, high_a = clopper_pearson(int(reached_a.sum()), reached_a.size, each)
-    low_b, high_b = clopper_pearson(int(reached_b.sum()), reached_b.size, each)
-    mean_a, mean_b = float(cost_a.mean()), float(cost_b.mean())
+    low_a, high_a = clopper_pearson(a.hits, a.n, each)
+    low_b, high_b = clopper_pearson(b.hits, b.n, each)
+    mean_a, mean_b = float(a.cost.mean()), float(b.cost.mean())
     if mean_a == 0 or mean_b == 0:
         return 0.0, math.inf
     ratio = mean_a / mean_b

@@ -1,10 +1,9 @@
 """How often the intervals cover and the verdicts are false, where the truth is known.
 
-`python -m reports.statistics.simulation verdicts` and `... ratios` print the tables of docs/statistics.md as Markdown;
+`python -m reports.statistics.simulations_page` writes the tables to docs/simulations.md;
 every run gives the same numbers (about two minutes each on one core).
 """
 
-import argparse
 import itertools
 import math
 from collections.abc import Callable
@@ -13,87 +12,136 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize, special
 
-from reports.statistics.intervals import LEVEL, BoolArray, FloatArray, effective_degrees, running_time_ratio
+from reports.statistics.intervals import LEVEL, RESTART, BoolArray, Costs, FloatArray, restart_after, success_bound
 from reports.statistics.moderated import Error, common, error_of
-from reports.statistics.verdict import MARGIN, all_or_none_p, holm, sign_flip_p
-
-
-def log_ratio_limits(
-    cost_a: FloatArray,
-    reached_a: BoolArray,
-    cost_b: FloatArray,
-    reached_b: BoolArray,
-    every_a: float = 0.0,
-    every_b: float = 0.0,
-) -> tuple[FloatArray, FloatArray]:
-    """Limits of log(ERT a / ERT b), shape (m,), of arrays of shape (m, n); nan where an arm has under two successes.
-
-    `every_a` and `every_b` are the cadences at which successes are looked for, the unit of cost (0: exactly known).
-    """
-    n = cost_a.shape[1]
-    arms = ((cost_a, reached_a, every_a), (cost_b, reached_b, every_b))
-    log_ert, without_one, costs, rounding = [], [], [], np.zeros(cost_a.shape[0])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        for cost, reached, every in arms:
-            total, hits = cost.sum(axis=1, keepdims=True), reached.sum(axis=1, keepdims=True)
-            log_ert.append(np.log(total / hits)[:, 0])
-            costs.append(np.log(total - cost))
-            without_one.append(costs[-1] - np.log(hits - reached))
-            rounding += (hits * every**2 / 12 / total**2)[:, 0]
-        values = without_one[0] - without_one[1]
-        jackknife = (n - 1) * values.var(axis=1)
-        t = special.stdtrit(effective_degrees(values, costs[0] - costs[1]), 1 - (1 - LEVEL) / 2)
-        half = t * np.sqrt(jackknife + rounding)
-        middle = log_ert[0] - log_ert[1]
-    enough = (reached_a.sum(axis=1) >= 2) & (reached_b.sum(axis=1) >= 2)
-    return np.where(enough, middle - half, np.nan), np.where(enough, middle + half, np.nan)
-
+from reports.statistics.verdict import MARGIN, holm, one_sided_p
 
 VERDICT_SEED = 20_240_502
-FAMILY = 12
-REPETITIONS = 1000 * FAMILY
-TRUTH = 400_000
+FAMILY = 30
+REPETITIONS = 400 * FAMILY
+TRUTH = 1_000_000
 CORRELATION = 0.6
+BUDGET = 20.0
+"""Budget in medians of the time to target: a failure costs many times what a success does."""
 
 
-class Family(NamedTuple):
-    """Times to target whose median is about 1.
+class Law(NamedTuple):
+    """Times to target whose median is about 1, and how they are seen.
 
     Attributes
     ----------
     time
         From normal scores.
-    step
-        The cadence at which success is looked for; 0: exactly known.
-    budget
-        None: the quantile of `time` at the success rate, so that the slow fail. Else that many medians, and failing is
-        up to chance.
+    looks
+        Evaluations of either arm: by so much later than the last each (`"growing"`), or so far apart (`"even"`).
+    between
+        Standard deviation between draws of the data of the log ratio of the arms.
     """
 
     time: Callable[[FloatArray], FloatArray]
-    step: float = 0.0
-    budget: float | None = None
+    looks: tuple[str, float, float] = ("growing", 0.05, 0.05)
+    between: float = 0.0
 
 
 def _mild(score: FloatArray) -> FloatArray:
     return np.asarray(np.exp(0.6 * score))
 
 
-FAMILIES: dict[str, Family] = {
-    "lognormal, σ 0.6": Family(_mild),
-    "the same, failing by chance": Family(_mild, budget=5.0),
-    "Weibull, shape 0.7": Family(lambda z: (-special.log_ndtr(-z)) ** (1 / 0.7)),
-    "grid of half a median": Family(lambda z: np.ceil(_mild(z) / 0.5) * 0.5, step=0.5),
-    "heavy: lognormal, σ 1.5": Family(lambda z: np.exp(1.5 * z)),
-    "heavy: Pareto, α 1.5": Family(lambda z: np.exp(-special.log_ndtr(-z) / 1.5)),
+LAWS: dict[str, Law] = {
+    "lognormal, σ 0.6": Law(_mild),
+    "draws differ by σ 0.2": Law(_mild, between=0.2),
+    "draws differ by σ 0.4": Law(_mild, between=0.4),
+    "Weibull, shape 0.7": Law(lambda z: (-special.log_ndtr(-z)) ** (1 / 0.7)),
+    "heavy: lognormal, σ 1.5": Law(lambda z: np.exp(1.5 * z)),
+    "heavy: Pareto, α 1.5": Law(lambda z: np.exp(-special.log_ndtr(-z) / 1.5)),
+    "evaluated every 0.25 and 0.5 medians": Law(_mild, looks=("even", 0.25, 0.5)),
+    "all arrive at the first evaluation": Law(lambda z: np.exp(0.2 * z), looks=("even", 8.0, 8.0)),
 }
 
+SUCCESS: tuple[tuple[float, float], ...] = (
+    *((rate, rate) for rate in (1.0, 0.98, 0.95, 0.9, 0.6)),
+    *((1.0, 0.95), (0.98, 0.9), (1.0, 0.4), (0.9, 0.2)),
+)
+FOLDS = ((5, 2), (6, 2), (10, 3))
 
-class Arm(NamedTuple):
-    """Replicates of one arm, all of shape (..., n)."""
+
+class Arms(NamedTuple):
+    """Replicates of one arm in many runs, of shape (runs, folds, seeds of a fold); as in `Costs`."""
 
     cost: FloatArray
     reached: BoolArray
+    width: FloatArray
+
+    def of_folds(self, folds: list[int]) -> "Arms":
+        """Some of the folds alone."""
+        return Arms(self.cost[:, folds], self.reached[:, folds], self.width[:, folds])
+
+    def of_run(self, run: int) -> Costs:
+        """One run as a report has it."""
+        folds = np.repeat(np.arange(self.cost.shape[1]), self.cost.shape[2])
+        return Costs(self.cost[run].ravel(), self.reached[run].ravel(), self.width[run].ravel(), folds)
+
+
+def log_ratio(a: Arms, b: Arms) -> tuple[FloatArray, FloatArray]:
+    """Logarithm of the ratio and its standard error, shape (runs,) each; tested to equal `running_time_ratio`.
+
+    nan where the jackknife over folds cannot be formed.
+    """
+    folds = a.cost.shape[1]
+    rest = [[one for one in range(folds) if one != left] for left in range(folds)]
+    without_one = np.stack([_restarted(a.of_folds(some), b.of_folds(some)) for some in rest], axis=1)
+    value, rounding = _restarted(a, b), _rounding(a, b)
+    with np.errstate(invalid="ignore"):
+        error = np.sqrt((folds - 1) * without_one.var(axis=1) + rounding)
+    formed = np.isfinite(error)
+    return np.where(formed, value, np.nan), np.where(formed, error, np.nan)
+
+
+def _restarted(a: Arms, b: Arms) -> FloatArray:
+    """Logarithm of the ratio, shape (runs,)."""
+    restart = _restart(a, b)
+    log_ert = []
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for arms in (a, b):
+            hits = (arms.reached & (arms.cost <= restart)).sum(axis=(1, 2))
+            log_ert.append(np.log(np.minimum(arms.cost, restart).sum(axis=(1, 2)) / hits))
+        return np.asarray(log_ert[0] - log_ert[1])
+
+
+def _rounding(a: Arms, b: Arms) -> FloatArray:
+    """Variance of the logarithm of the ratio due to the distance of evaluations, shape (runs,)."""
+    restart = _restart(a, b)
+    variance = np.zeros(len(a.cost))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for arms in (a, b):
+            cost = np.minimum(arms.cost, restart)
+            width = np.where(arms.reached & (arms.cost <= restart), arms.width, 0.0)
+            variance += _squared_widths(cost, width) / 12 / cost.sum(axis=(1, 2)) ** 2
+    return variance
+
+
+def _restart(a: Arms, b: Arms) -> FloatArray:
+    """As `restart_after`, shape (runs, 1, 1); 0 where neither arm has a success."""
+    medians = []
+    runs = np.arange(len(a.cost))
+    for arms in (a, b):
+        costs = np.sort(np.where(arms.reached, arms.cost, np.inf).reshape(len(runs), -1), axis=1)
+        hits = arms.reached.sum(axis=(1, 2))
+        middle = (costs[runs, np.maximum(hits - 1, 0) // 2] + costs[runs, np.minimum(hits // 2, hits - (hits > 0))]) / 2
+        medians.append(np.where(hits, middle, 0.0))
+    slower: FloatArray = RESTART * np.maximum(medians[0], medians[1])
+    return slower[:, None, None]
+
+
+def _squared_widths(cost: FloatArray, width: FloatArray) -> FloatArray:
+    """Squared sum of the widths of all that arrived between the same two evaluations, added up, shape (runs,)."""
+    cost, width = (values.reshape(len(values), -1) for values in (cost, width))
+    order = np.argsort(cost, axis=1)
+    cost, width = (np.take_along_axis(values, order, axis=1) for values in (cost, width))
+    cell = np.cumsum(np.diff(cost, axis=1, prepend=np.nan) != 0, axis=1)
+    cell = cell - 1 + np.arange(len(cost))[:, None] * cost.shape[1]
+    sums = np.bincount(cell.ravel(), width.ravel(), minlength=cost.size)
+    return np.asarray((sums**2).reshape(len(cost), -1).sum(axis=1))
 
 
 class VerdictCell(NamedTuple):
@@ -102,19 +150,21 @@ class VerdictCell(NamedTuple):
     Attributes
     ----------
     success
-        Success rates of both arms.
+        Success rates of both arms; failing is up to chance and costs the whole budget.
     covered
         Of all intervals (the bound included), how many hold the true ratio.
     bounded
-        How often the jackknife's interval cannot be formed and the bound stands in.
-    false_calls, false_families
-        On identical arms: comparisons called different, and families of 12 with any claim that survives Holm.
+        How often the jackknife's interval cannot be formed and the bound is used.
+    false_calls
+        On identical arms: comparisons called different.
+    false_families
+        Where every ratio lies at the limit of the margin: families of 30 with any claim that survives Holm.
     """
 
-    family: str
+    law: str
     success: tuple[float, float]
-    paired: bool
-    n: int
+    folds: int
+    seeds: int
     covered: float
     bounded: float
     false_calls: float
@@ -122,95 +172,102 @@ class VerdictCell(NamedTuple):
 
 
 def draw(
-    rng: np.random.Generator, family: str, success: tuple[float, float], shape: tuple[int, ...], *, paired: bool
-) -> tuple[Arm, Arm]:
-    """Draw both arms; the second needs twice the time. Pairs share normal scores with correlation 0.6."""
-    time, _, budget = FAMILIES[family]
-    weight = CORRELATION if paired else 0.0
-    shared = rng.standard_normal((2, *shape))
+    rng: np.random.Generator, law: Law, success: tuple[float, float], shape: tuple[int, int, int], ratio: float
+) -> tuple[Arms, Arms]:
+    """Draw both arms, the first `ratio` times as slow. Pairs share normal scores with correlation 0.6."""
+    shared = rng.standard_normal(shape)
+    kind, *steps = law.looks
     arms = []
-    for scale, rate in zip((1.0, 2.0), success, strict=True):
-        score, luck = math.sqrt(weight) * shared + math.sqrt(1 - weight) * rng.standard_normal((2, *shape))
-        last = float(special.ndtri(rate))  # inf at rate 1: no budget
-        if budget is None:
-            arms.append(Arm(scale * time(np.minimum(score, last)), score <= last))
-        else:
-            reached = (luck <= last) & (time(score) <= budget)
-            arms.append(Arm(scale * np.where(reached, time(score), budget), reached))
+    for scale, rate, step in zip((ratio, 1.0), success, steps, strict=True):
+        score = math.sqrt(CORRELATION) * shared + math.sqrt(1 - CORRELATION) * rng.standard_normal(shape)
+        of_draw = law.between / math.sqrt(2) * rng.standard_normal((*shape[:2], 1))
+        time = scale * law.time(score) * np.exp(of_draw)
+        reached = (rng.random(shape) < rate) & (time <= BUDGET)
+        after, before = _looked_at(time, kind, step)
+        cost = np.where(reached, (after + before) / 2, BUDGET)
+        arms.append(Arms(cost, reached, np.where(reached, after - before, 0.0)))
     return arms[0], arms[1]
 
 
-def simulate_verdicts(family: str, success: tuple[float, float], n: int, *, paired: bool) -> VerdictCell:
+def _looked_at(time: FloatArray, kind: str, step: float) -> tuple[FloatArray, FloatArray]:
+    """The evaluation after each time and the one before it."""
+    if kind == "even":
+        last = np.ceil(time / step)
+        return last * step, (last - 1) * step
+    last = np.ceil(np.log(np.maximum(time, 1e-9)) / math.log(1 + step))
+    return (1 + step) ** last, (1 + step) ** (last - 1)
+
+
+def true_log_ratio(law: Law, success: tuple[float, float], ratio: float) -> float:
+    """Logarithm of the ratio of expected running times, restarted by the true medians, of a large sample."""
+    rng = np.random.default_rng(VERDICT_SEED)
+    exactly = law._replace(looks=("growing", 1e-6, 1e-6))
+    return float(_restarted(*draw(rng, exactly, success, (1, TRUTH // 10, 10), ratio))[0])
+
+
+def simulate_verdicts(name: str, success: tuple[float, float], folds: int, seeds: int) -> VerdictCell:
     """Draw one cell of the table."""
+    law = LAWS[name]
     # A generator of its own, so that a cell does not depend on which were drawn before it.
-    rng = np.random.default_rng([VERDICT_SEED, n, paired, *(round(100 * rate) for rate in success), *family.encode()])
-    step = FAMILIES[family].step
-    truth = _true_log_ratio(rng, family, success)
-    a, b = draw(rng, family, success, (REPETITIONS, n), paired=paired)
-    low, high, bounded = _limits(a, b, step, 2 * step)
+    rng = np.random.default_rng([VERDICT_SEED, folds, seeds, *(round(100 * rate) for rate in success), *name.encode()])
+    shape = (REPETITIONS, folds, seeds)
+    a, b = draw(rng, law, success, shape, 0.5)
+    low, high, bounded = _limits(a, b)
+    truth = true_log_ratio(law, success, 0.5)
+    covered = float(np.mean((low <= truth) & (truth <= high)))
     false_calls = false_families = math.nan
     if success[0] == success[1]:
-        halved = Arm(b.cost / 2, b.reached)  # identical arms
-        called = _called(a, halved, step)
-        false_calls = float(called.mean())
-        false_families = _surviving(a, halved, called)
-    covered = float(np.mean((low <= truth) & (truth <= high)))
-    return VerdictCell(family, success, paired, n, covered, float(bounded.mean()), false_calls, false_families)
+        false_calls = float(np.mean(_claims(*draw(rng, law, success, shape, 1.0)) <= 1 - LEVEL))
+        p = _claims(*draw(rng, law, success, shape, _at_margin(law, success)))
+        false_families = float(np.mean([(holm(family) <= 1 - LEVEL).any() for family in p.reshape(-1, FAMILY)]))
+    return VerdictCell(name, success, folds, seeds, covered, float(bounded.mean()), false_calls, false_families)
 
 
-def _true_log_ratio(rng: np.random.Generator, family: str, success: tuple[float, float]) -> float:
-    if success[0] == success[1]:
-        return math.log(0.5)
-    a, b = draw(rng, family, success, (TRUTH,), paired=False)
-    return math.log(a.cost.mean() / a.reached.mean()) - math.log(b.cost.mean() / b.reached.mean())
+def _at_margin(law: Law, success: tuple[float, float]) -> float:
+    """How many times as slow the first arm must be for the true ratio to lie at the lower limit of the margin."""
+    limit = math.log(1 - MARGIN)
+    return float(optimize.brentq(lambda ratio: true_log_ratio(law, success, ratio) - limit, 0.5, 1.0, xtol=1e-3))
 
 
-def _limits(a: Arm, b: Arm, step_a: float, step_b: float) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """Limits of the log ratio and whether they are the bound, shape (repetitions,) each."""
-    low, high = log_ratio_limits(*a, *b, step_a, step_b)
-    bounded = np.isnan(low)
-    for row in np.flatnonzero(bounded):
-        ratio = running_time_ratio(a.cost[row], a.reached[row], b.cost[row], b.reached[row])
-        low[row] = math.log(ratio.low) if ratio.low > 0 else -math.inf
-        high[row] = math.log(ratio.high) if ratio.high < math.inf else math.inf
+def _limits(a: Arms, b: Arms) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Limits of the log ratio and whether they are the bound, shape (runs,) each."""
+    value, error = log_ratio(a, b)
+    half = special.stdtrit(a.cost.shape[1] - 1, 1 - (1 - LEVEL) / 2) * error
+    low, high, bounded = value - half, value + half, np.isnan(error)
+    for row in map(int, np.flatnonzero(bounded)):
+        first, second = a.of_run(row), b.of_run(row)
+        restart = restart_after(first, second)
+        bound = success_bound(first.up_to(restart), second.up_to(restart))
+        low[row], high[row] = (math.log(end) if 0 < end < math.inf else side for end, side in _ends(bound))
     return low, high, bounded
 
 
-def _called(a: Arm, b: Arm, step: float) -> BoolArray:
-    low, high, _ = _limits(a, b, step, step)
-    by_margin = (high < math.log(1 - MARGIN)) | (low > math.log(1 + MARGIN))
-    hits_a, hits_b = a.reached.sum(axis=1), b.reached.sum(axis=1)
-    n = a.cost.shape[1]
-    all_or_none = np.array([all_or_none_p(hits, n) < 1 - LEVEL for hits in range(n + 1)])
-    # Without a success in one arm, Fisher's test decides and not the interval.
-    return np.where(np.minimum(hits_a, hits_b) == 0, all_or_none[np.maximum(hits_a, hits_b)], by_margin)
+def _ends(bound: tuple[float, float]) -> tuple[tuple[float, float], tuple[float, float]]:
+    return (bound[0], -math.inf), (bound[1], math.inf)
 
 
-def _surviving(a: Arm, b: Arm, called: BoolArray) -> float:
-    """Share of families of 12 in which a comparison called different also has an adjusted p of at most 5 %."""
-    survived = 0
-    for rows in np.arange(called.size).reshape(-1, FAMILY):
-        p = {row: sign_flip_p(a.cost[row], a.reached[row], b.cost[row], b.reached[row]) for row in rows[called[rows]]}
-        # A p above 5 % does not get smaller by the correction: the other eleven are then not needed.
-        if min(p.values(), default=1.0) > 1 - LEVEL:
-            continue
-        every = np.array(
-            [p[r] if r in p else sign_flip_p(a.cost[r], a.reached[r], b.cost[r], b.reached[r]) for r in rows]
-        )
-        survived += bool((holm(every)[called[rows]] <= 1 - LEVEL).any())
-    return survived / (called.size // FAMILY)
+def _claims(a: Arms, b: Arms) -> FloatArray:
+    """P of the claim that each run makes, shape (runs,), 1 where it makes none; as `verdict.claim_p`."""
+    value, error = log_ratio(a, b)
+    beyond = np.maximum(math.log(1 - MARGIN) - value, value - math.log(1 + MARGIN))
+    p = np.where(beyond > 0, 2 * special.stdtr(a.cost.shape[1] - 1, -beyond / error), 1.0)
+    for row in map(int, np.flatnonzero(np.isnan(error))):
+        first, second = a.of_run(row), b.of_run(row)
+        none = min(first.hits, second.hits) == 0 < max(first.hits, second.hits)
+        p[row] = one_sided_p(first, second) if none else 1.0
+    return np.asarray(p)
 
 
 def verdict_table(cells: list[VerdictCell]) -> str:
-    """Write the cells as Markdown in percent, a line for those that differ in n only."""
-    lines = ["| time to target | success | pairs | n | covered | only bounded | false calls | false families |"]
-    lines.append("|---|---|---|---|---|---|---|---|")
-    for (family, success, paired), group in itertools.groupby(cells, key=lambda one: one[:3]):
+    """Write the cells as Markdown in percent, a line for those that differ in folds and seeds only."""
+    lines = ["| time to target | success | folds x seeds | covered | only bounded | false calls | false families |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    for (law, success), group in itertools.groupby(cells, key=lambda one: one[:2]):
         here = list(group)
         rates = " and ".join(f"{rate:g}" for rate in dict.fromkeys(success))
-        shares = _percent([(one.covered, one.bounded, one.false_calls, one.false_families) for one in here])
-        sizes = " ".join(str(one.n) for one in here)
-        lines.append(f"| {family} | {rates} | {'paired' if paired else 'unpaired'} | {sizes} | {shares} |")
+        numbers = _percent([one[4:] for one in here])
+        sizes = " ".join(f"{one.folds}x{one.seeds}" for one in here)
+        lines.append(f"| {law} | {rates} | {sizes} | {numbers} |")
     return "\n".join(lines)
 
 
@@ -222,9 +279,8 @@ def _percent(rows: list[tuple[float, ...]]) -> str:
 
 def every_verdict() -> list[VerdictCell]:
     """Draw the whole table: equal success rates, then arms that differ in theirs."""
-    rates = [(rate, rate) for rate in (1.0, 0.8, 0.6, 0.4)] + [(1.0, 0.4), (0.9, 0.2)]
-    grid = itertools.product(FAMILIES, rates, (True, False), (10, 20, 30))
-    return [simulate_verdicts(family, success, n, paired=paired) for family, success, paired, n in grid]
+    grid = itertools.product(LAWS, SUCCESS, FOLDS)
+    return [simulate_verdicts(law, success, *size) for law, success, size in grid]
 
 
 RATIO_SEED = 20_261_121
@@ -372,10 +428,3 @@ def every_ratio() -> list[RatioCell]:
     """Draw the whole table of timed ratios."""
     grid = itertools.product(SPREADS, (2, 3), (10, 30, 70))
     return [cell for spread, n, pairs in grid for cell in simulate_ratios(spread, n, pairs)]
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(prog="python -m reports.statistics.simulation", description=__doc__)
-    parser.add_argument("table", choices=("verdicts", "ratios"))
-    chosen = parser.parse_args().table
-    print(verdict_table(every_verdict()) if chosen == "verdicts" else ratio_table(every_ratio()))  # noqa: T201

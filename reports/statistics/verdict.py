@@ -1,19 +1,30 @@
-"""Verdicts: an interval against a margin that was fixed beforehand, paired permutation tests, the narrowest width."""
+"""Verdicts: an interval against a margin that was fixed beforehand, Holm's correction, the narrowest width."""
 
 import math
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cache
 
 import numpy as np
 from scipy import special
 
-from reports.statistics.intervals import LEVEL, BoolArray, FloatArray, Ratio, running_time_ratio, t_quantile
+from reports.statistics.intervals import (
+    LEVEL,
+    Costs,
+    FloatArray,
+    Ratio,
+    restart_after,
+    running_time_ratio,
+    success_bound,
+    t_quantile,
+)
 
 MARGIN = 0.10
+ALPHA = 0.05
 MOST_SEEDS = 10_000
+LIKELY = 0.8
+"""Chance with which a run of the stated number of seeds is to decide."""
 
 
 class Verdict(StrEnum):
@@ -26,6 +37,7 @@ class Verdict(StrEnum):
     ONLY_STATEFUL = "only stateful"
     ONLY_STATELESS = "only stateless"
     NEITHER = "neither"
+    RATE_NOT_FOUND = "rate not found"
 
 
 FEWER = frozenset({Verdict.FEWER, Verdict.ONLY_STATEFUL})
@@ -43,35 +55,87 @@ def fewer_and_more(verdicts: Iterable[Verdict]) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict and what it rests on; `seeds_needed` is None where decided or not foreseeable."""
+    """A verdict and what it rests on.
+
+    Attributes
+    ----------
+    p
+        Of the claim itself, that the ratio lies beyond the margin: 1 where no difference is claimed.
+    seeds_needed
+        Seeds per arm at which a new run would decide with a chance of 80 %; None where decided or not foreseeable.
+    look_oftener
+        Whether the distance of the evaluations alone keeps it open: no number of seeds would decide it.
+    """
 
     verdict: Verdict
     ratio: Ratio
-    seeds_needed: int | None
+    p: float
+    seeds_needed: int | None = None
+    look_oftener: bool = False
 
 
-def judge(
-    stateful: tuple[FloatArray, BoolArray],
-    stateless: tuple[FloatArray, BoolArray],
-    level: float = LEVEL,
-    extra_variance: float = 0.0,
-) -> Judgement:
-    """Judge paired arms, each (cost, reached) of shape (n,); ratio = stateful / stateless.
+def judge(a: Costs, b: Costs, *, unit: float = 1.0, extra_variance: float = 0.0, level: float = LEVEL) -> Judgement:
+    """Judge paired arms, stateful (a) over stateless (b).
 
-    The interval wholly below 1 - 10 %: fewer. Wholly above 1 + 10 %: more. Wholly within: same. An arm without any
-    success against one with so many that Fisher's exact test distinguishes them (two-sided, 5 %): only the other. No
-    success in either: neither. Else inconclusive.
+    The interval wholly below 1 - 10 %: fewer. Wholly above 1 + 10 %: more. Wholly within: same.
+    An arm without any success: only the other, where Fisher's exact test distinguishes the shares of groups
+    with a success (two-sided, 5 %) and the bound of the ratio lies beyond the margin too. No success in either:
+    neither. Else inconclusive.
+
+    Parameters
+    ----------
+    unit
+        Cost of an update of a over that of b; `extra_variance` is that of its logarithm.
     """
-    ratio = running_time_ratio(*stateful, *stateless, level=level, extra_variance=extra_variance)
-    hits_a, hits_b, n = int(stateful[1].sum()), int(stateless[1].sum()), ratio.n
-    if hits_a == hits_b == 0:
-        return Judgement(Verdict.NEITHER, ratio, None)
-    if min(hits_a, hits_b) == 0:
-        if all_or_none_p(max(hits_a, hits_b), n) < 1 - level:
-            return Judgement(Verdict.ONLY_STATEFUL if hits_a else Verdict.ONLY_STATELESS, ratio, None)
-        return Judgement(Verdict.INCONCLUSIVE, ratio, _seeds_for_all_or_none(max(hits_a, hits_b) / n, 1 - level))
+    ratio = running_time_ratio(a, b, level=level, extra_variance=extra_variance).times(unit)
+    if a.hits == b.hits == 0:
+        return Judgement(Verdict.NEITHER, ratio, 1.0)
+    if min(a.hits, b.hits) == 0:
+        p = one_sided_p(a, b, unit)
+        if p <= 1 - level:
+            return Judgement(Verdict.ONLY_STATEFUL if a.hits else Verdict.ONLY_STATELESS, ratio, p)
+        return Judgement(Verdict.INCONCLUSIVE, ratio, 1.0)
     verdict = by_margin(ratio)
-    return Judgement(verdict, ratio, seeds_to_decide(ratio, level) if verdict is Verdict.INCONCLUSIVE else None)
+    if verdict is not Verdict.INCONCLUSIVE:
+        return Judgement(verdict, ratio, claim_p(ratio) if verdict in BY_INTERVAL else 1.0)
+    return Judgement(verdict, ratio, 1.0, seeds_to_decide(ratio), _blocked_by_cadence(ratio))
+
+
+def claim_p(ratio: Ratio) -> float:
+    """Two-sided p of "the ratio lies within the margin or on the other side of it", by the t that forms the interval.
+
+    At most 5 % exactly where the interval of 95 % lies beyond the margin.
+    """
+    if ratio.method != "jackknife":
+        return 1.0
+    at = math.log(ratio.value)
+    beyond = max(math.log(1 - MARGIN) - at, at - math.log(1 + MARGIN))
+    if beyond <= 0:
+        return 1.0
+    return 2 * float(special.stdtr(ratio.degrees, -beyond / ratio.standard_error)) if ratio.standard_error else 0.0
+
+
+def one_sided_p(a: Costs, b: Costs, unit: float = 1.0) -> float:
+    """P of "one arm costs less beyond the margin" where the other has no success: the larger of two.
+
+    Fisher's of the groups in which any replicate reached the target, and the level at which the bound from the exact
+    success rates comes to lie beyond the margin.
+    """
+    restart = restart_after(a, b)
+    a, b = a.up_to(restart), b.up_to(restart)
+    fisher = all_or_none_p(max(a.groups_reaching, b.groups_reaching), a.groups)
+
+    def beyond(alpha: float) -> bool:
+        low, high = success_bound(a, b, 1 - alpha)
+        return high * unit < 1 - MARGIN if a.hits else low * unit > 1 + MARGIN
+
+    if not beyond(1.0 - 1e-9):
+        return 1.0
+    below, above = 0.0, 1.0
+    for _ in range(50):
+        middle = (below + above) / 2
+        below, above = (below, middle) if beyond(middle) else (middle, above)
+    return max(fisher, above)
 
 
 def by_margin(ratio: Ratio) -> Verdict:
@@ -87,25 +151,44 @@ def by_margin(ratio: Ratio) -> Verdict:
     return Verdict.INCONCLUSIVE
 
 
-def seeds_to_decide(ratio: Ratio, level: float = LEVEL) -> int | None:
-    """Foresee the number of pairs at which the interval clears the margin, if ratio and spread stay.
+def seeds_to_decide(ratio: Ratio) -> int | None:
+    """Foresee how many seeds per arm a new run needs to be decided with a chance of `LIKELY`.
 
-    The smallest m with t x s / sqrt(m) below the distance of log(ratio) to the nearest limit of the margin, s =
-    standard error x sqrt(n), t with degrees of freedom in proportion to m - 1. None without a standard error, or above
-    10,000.
+    The ratio is not known, only estimated: over what it may be (normal about the estimate) and over what a new run
+    would see of it, the chance that the new interval clears a limit of the margin, or lies within both. The smallest
+    number of groups with that chance, times seeds of a group. None without a standard error, or above 10,000 seeds.
     """
-    if ratio.method != "jackknife":
+    if ratio.method != "jackknife" or not ratio.standard_error:
         return None
-    at = math.log(ratio.value)
-    distance = min(abs(at - math.log(1 - MARGIN)), abs(at - math.log(1 + MARGIN)))
-    spread = ratio.standard_error * math.sqrt(ratio.n)
-    share = ratio.degrees / (ratio.n - 1)
+    groups = int(ratio.degrees) + 1
+    of_group = ratio.n / groups
+    most = int(MOST_SEEDS / of_group)
+    if _chance_to_decide(ratio, most) < LIKELY:
+        return None
+    needed = bisect_left(range(most), LIKELY, lo=2, key=lambda m: _chance_to_decide(ratio, m))
+    return math.ceil(needed * of_group)
 
-    def clears(m: int) -> bool:
-        return t_quantile(share * (m - 1), level) * spread / math.sqrt(m) < distance
 
-    # The half-width falls with m, so that the first m below the distance can be bisected for.
-    return bisect_left(range(MOST_SEEDS), 1, lo=2, key=clears) if clears(MOST_SEEDS) else None
+def _chance_to_decide(ratio: Ratio, groups: int) -> float:
+    at, now = math.log(ratio.value), ratio.standard_error**2
+    fixed = min(ratio.fixed_variance, now)
+    each = (now - fixed) * (ratio.degrees + 1)
+    new = each / groups + fixed
+    half = t_quantile(groups - 1) * math.sqrt(new)
+    # What a new run would see: it may be off by its own error, and what it estimates by the error of this run.
+    spread = math.sqrt(now + new)
+    low, high = math.log(1 - MARGIN), math.log(1 + MARGIN)
+    below, above = special.ndtr((low - half - at) / spread), special.ndtr((at - high - half) / spread)
+    within = special.ndtr((high - half - at) / spread) - special.ndtr((low + half - at) / spread)
+    return float(below + above + max(within, 0.0))
+
+
+def _blocked_by_cadence(ratio: Ratio) -> bool:
+    """Whether the distance of evaluations, or of seconds, alone would leave the interval open."""
+    if ratio.method != "jackknife" or not ratio.fixed_variance:
+        return False
+    factor = math.exp(t_quantile(math.inf) * math.sqrt(ratio.fixed_variance))
+    return by_margin(replace(ratio, low=ratio.value / factor, high=ratio.value * factor)) is Verdict.INCONCLUSIVE
 
 
 def all_or_none_p(hits: int, n: int) -> float:
@@ -115,59 +198,6 @@ def all_or_none_p(hits: int, n: int) -> float:
     independent, which errs on the safe side where pairing makes them agree.
     """
     return min(1.0, 2 * math.comb(n, hits) / math.comb(2 * n, hits))
-
-
-def _seeds_for_all_or_none(rate: float, alpha: float) -> int | None:
-    return next((n for n in range(2, 1000) if all_or_none_p(max(1, math.floor(rate * n)), n) < alpha), None)
-
-
-EXACT_UP_TO = 12
-FLIPS = 9_999
-SEED = 20_240_501
-
-
-def sign_flip_p(cost_a: FloatArray, reached_a: BoolArray, cost_b: FloatArray, reached_b: BoolArray) -> float:
-    """Two-sided p of "the two arms are exchangeable within each pair"; all arrays have shape (n,).
-
-    The statistic is the verdict's own, abs(log ERT ratio), infinite where one arm has no success. Every pair
-    keeps or swaps its arms: all 2^n ways up to n = 12, else 9,999 drawn with a fixed seed (and the observed
-    one counted with them, so that p is never 0). 1 where no replicate of either arm reached the target.
-
-    References
-    ----------
-    E. S. Edgington and P. Onghena, "Randomization Tests", 4th ed. (2007), chapter 6; the Monte Carlo p is (k
-    + 1) / (m + 1), B. Phipson and G. K. Smyth, Stat. Appl. Genet. Mol. Biol. 9 (2010) 39.
-    """
-    n = cost_a.size
-    if n == 0 or not (reached_a.any() or reached_b.any()):
-        return 1.0
-    flips = _flips(n)
-    statistic = _abs_log_ratio(flips, cost_a, reached_a, cost_b, reached_b)
-    observed = _abs_log_ratio(np.zeros((1, n)), cost_a, reached_a, cost_b, reached_b)[0]
-    # Sums in another order differ in the last digits: equal statistics must count as equal.
-    at_least = int(np.sum(statistic >= observed * (1 - 1e-9)))
-    return at_least / len(flips) if n <= EXACT_UP_TO else (at_least + 1) / (FLIPS + 1)
-
-
-@cache
-def _flips(n: int) -> FloatArray:
-    # As floats, since NumPy multiplies matrices of integers slowly.
-    if n <= EXACT_UP_TO:
-        return ((np.arange(2**n)[:, None] >> np.arange(n)) & 1).astype(float)
-    return np.random.default_rng(SEED).integers(0, 2, size=(FLIPS, n)).astype(float)
-
-
-def _abs_log_ratio(
-    flips: FloatArray, cost_a: FloatArray, reached_a: BoolArray, cost_b: FloatArray, reached_b: BoolArray
-) -> FloatArray:
-    moved = flips @ (cost_b - cost_a)
-    successes = flips @ (reached_b.astype(float) - reached_a.astype(float))
-    total_a, total_b = cost_a.sum() + moved, cost_b.sum() - moved
-    hits_a, hits_b = reached_a.sum() + successes, reached_b.sum() - successes
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.log(total_a) - np.log(hits_a) - np.log(total_b) + np.log(hits_b)
-    # nan: both arms at no cost, no difference to be seen.
-    return np.asarray(np.nan_to_num(np.abs(ratio), nan=0.0, posinf=np.inf), dtype=float)
 
 
 def holm(p: FloatArray) -> FloatArray:
@@ -184,14 +214,6 @@ def holm(p: FloatArray) -> FloatArray:
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(stepped, 1.0)
     return adjusted
-
-
-def smallest_p(n: int) -> float:
-    """Smallest p that `sign_flip_p` can give with n pairs: the observed assignment and its mirror image."""
-    return 2.0 / 2**n if n <= EXACT_UP_TO else 1 / (FLIPS + 1)
-
-
-ALPHA = 0.05
 
 
 @dataclass(frozen=True)

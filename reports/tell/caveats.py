@@ -36,12 +36,12 @@ class Caution(Enum):
         "Mark the grids that are to decide with 'family = true' in the preset, and run it under another name.",
     )
     DECLARED_MISSING = (
-        "a declared comparison has no verdict; it counts in Holm's family as showing no difference",
+        "a declared comparison was not judged; it counts in Holm's family as showing no difference",
         "Run again with the same command: only what is missing is run.",
     )
     FAILED = (
         "a case did not end well",
-        "Its last words stand below, its output is in logs/. Run again with ARGS=--retry once the cause is mended.",
+        "Its error output is in logs/, the end of it below. Run again with ARGS=--retry once the cause is fixed.",
     )
     MISSING = (
         "a case of the plan has no record",
@@ -64,8 +64,8 @@ class Caution(Enum):
         "If the code that trains or measures changed in between, run again under another name.",
     )
     COARSE = (
-        "an arm's time to target is less than 10 evaluations, so one evaluation is more than the 10 % margin",
-        "Raise evaluations_per_epoch, or set a harder target.",
+        "an arm was evaluated so seldom that its updates to the target are not known to the margin of 10 %",
+        "Evaluate more often (a smaller `cadence`), or set a harder target.",
     )
     FEW_SEEDS = (f"an arm was judged on fewer than {FEW_SEEDS} seeds", "Raise evaluation_seeds.")
     UNPAIRED = (

@@ -11,11 +11,12 @@ import numpy as np
 from reports.collect.grouping import ENGINE_PAIRS
 from reports.costs import Costs
 from reports.costs.contrasts import AXES, SECONDS, Contrast, Growth, longest, off
-from reports.costs.memory_peaks import FACTOR, LEAST_SHARE, Pair
+from reports.costs.memory_peaks import FACTOR, LEAST_SHARE
 from reports.costs.payback import Payback
 from reports.costs.roofline import NARROW, UNKNOWN
 from reports.formatting import listing, low_to_high, never, number, percent, ratio, seconds, size, span
 from reports.statistics.intervals import LEVEL, Ratio
+from reports.statistics.verdict import MARGIN
 
 USUAL = 0.9
 """A ceiling whose usual rate is below this share of its best is one that the machine seldom reaches: that is told."""
@@ -77,10 +78,14 @@ def _compiling(here: list[Contrast]) -> str:
 
 
 def judged(one: Ratio) -> str:
-    """Whether the interval tells the ratio from one."""
+    """Say whether the interval lies below or above one, else whether it lies within the margin."""
     if one.method == "none":
         return "one process, no interval"
-    return "faster" if one.high < 1 else "slower" if one.low > 1 else "inconclusive"
+    if one.high < 1:
+        return "faster"
+    if one.low > 1:
+        return "slower"
+    return "same" if one.low >= 1 - MARGIN and one.high <= 1 + MARGIN else "inconclusive"
 
 
 def _several(found: Costs, what: str, subject: str, verdicts: tuple[str, ...] = (), who: str = "") -> ShortAndLong:
@@ -88,7 +93,7 @@ def _several(found: Costs, what: str, subject: str, verdicts: tuple[str, ...] = 
     here = found.contrasts.of(what)
     if not here:
         return None
-    long = f"{subject[0].upper()}{subject[1:]}, in training: {_tally(here)}; {_list(here)}.{_inference(here)}"
+    long = f"{subject[0].upper()}{subject[1:]}, in training: {tally(here)}; {_list(here)}.{_inference(here)}"
     return _short(here, verdicts, who), long
 
 
@@ -96,9 +101,9 @@ def _short(here: list[Contrast], verdicts: tuple[str, ...], who: str = "") -> st
     """A verdict, the tally behind it, and the ends of the range."""
     low, high = (pick(here, key=lambda one: one.training.value) for pick in (min, max))
     ends = " to ".join(
-        f"× {number(one.training.value)} ({_place(one)})" for one in ((low,) if low is high else (low, high))
+        f"× {ratio(one.training)} ({_where(one, here)})" for one in ((low,) if low is high else (low, high))
     )
-    text = f"{_verdict(here, verdicts)}{who and f'{who} is '}{_tally(here)}, {ends}."
+    text = f"{_verdict(here, verdicts)}{who and f'{who} is '}{tally(here)}, {ends}."
     return text[0].upper() + text[1:]
 
 
@@ -108,7 +113,7 @@ def _verdict(here: list[Contrast], verdicts: tuple[str, ...]) -> str:
     always, partly, depends, never = verdicts
     counts = Counter(judged(one.training) for one in here)
     if not counts["faster"] and not counts["slower"]:
-        return "No difference shown: "
+        return "No difference shown: " if counts["inconclusive"] else "No: "
     if not counts["faster"]:
         return f"{never}: "
     if counts["slower"]:
@@ -116,27 +121,35 @@ def _verdict(here: list[Contrast], verdicts: tuple[str, ...]) -> str:
     return f"{always if counts['faster'] == len(here) else partly}: "
 
 
-def _tally(here: list[Contrast]) -> str:
+def tally(here: list[Contrast]) -> str:
+    """How many are faster, slower, the same or inconclusive."""
     counts = Counter(judged(one.training) for one in here)
-    return listing([f"{word} in {n} of {len(here)}" for word, n in counts.most_common()])
+    return f"{listing([f'{word} in {n}' for word, n in counts.most_common()])} of {len(here)}"
 
 
 def _list(here: Iterable[Contrast], most: int = 4) -> str:
     """Each with its interval, the ends of the range first where there are many."""
     ordered = sorted(here, key=lambda one: one.training.value)
     shown = ordered if len(ordered) <= most else [*ordered[: most // 2], *ordered[-(most // 2) :]]
-    parts = [f"{_place(one)} × {ratio(one.training)}" for one in shown]
+    parts = [f"{_where(one, ordered)} × {ratio(one.training)}" for one in shown]
     return listing(parts) + (f" (the ends of {len(ordered)})" if len(shown) < len(ordered) else "")
 
 
-def _place(one: Contrast) -> str:
+def place(one: Contrast) -> str:
+    """Name what a ratio was measured at."""
     setting = one.shown
     # `what` names the kernels that differ, and those of two engines.
     named = setting.kernel == "loop" or one.a.setting.kernel != setting.kernel or one.of_engines
     ran = "" if named else f" {setting.kernel}"
     ran += f" {one.b.regime}" if one.a.regime == one.b.regime else ""
-    other = f"{one.a.setting.cell_name} u{one.a.setting.units} against " if one.other_units else ""
+    other = f"{one.a.setting.cell_name} {one.a.setting.units} against " if one.other_units else ""
     return f"{other}{setting.short}{ran}"
+
+
+def _where(one: Contrast, others: Iterable[Contrast]) -> str:
+    """Name the place, and the task where the others are not all of the same."""
+    tasks = {other.b.setting.task_name for other in others}
+    return f"{one.b.setting.task_name}, {place(one)}" if len(tasks) > 1 else place(one)
 
 
 def _inference(here: list[Contrast]) -> str:
@@ -151,10 +164,7 @@ def _inference(here: list[Contrast]) -> str:
 def _unrolling(found: Costs) -> ShortAndLong:
     what = "unrolled / loop"
     said = _several(found, what, "unrolled against the loop", YES_NO)
-    short, long = _memory(found.unrolled)
-    if said is not None:
-        short, long = said[0] + _ahead(found.paybacks, what) + short, said[1] + _pays(found.paybacks, what) + long
-    return (short.strip(), long.strip()) if long else None
+    return said and (said[0] + _ahead(found.paybacks, what), said[1] + _pays(found.paybacks, what))
 
 
 def _xla(found: Costs) -> ShortAndLong:
@@ -171,30 +181,27 @@ def _sure(paybacks: list[Payback], what: str) -> list[Payback]:
 
 
 def _ahead(paybacks: list[Payback], what: str) -> str:
-    ends = [never(one.updates) for one in _sure(paybacks, what)]
-    return f" Compilation is paid for after {' to '.join(ends)} updates." if ends else ""
+    ends = [f"{never(one.updates)} [{never(one.low)}, {never(one.high)}]" for one in _sure(paybacks, what)]
+    return f" It breaks even after {' to '.join(ends)} updates." if ends else ""
 
 
 def _pays(paybacks: list[Payback], what: str) -> str:
     ends = [
-        f"{never(one.updates)} updates [{never(one.low)}, {never(one.high)}] at {_place(one.contrast)}"
+        f"{never(one.updates)} updates [{never(one.low)}, {never(one.high)}] at {place(one.contrast)}"
         for one in _sure(paybacks, what)
     ]
     if not ends:
-        return " So nowhere here does it pay for its compilation for certain."
-    return f" Where it is faster it has paid for its compilation after {' to '.join(ends)}."
+        return " So nowhere here does it break even for certain."
+    return f" Where it is faster it breaks even after {' to '.join(ends)}."
 
 
-def _memory(pairs: list[Pair]) -> tuple[str, str]:
-    """In short and at length; of pairs that are large enough for the count to say something, where there are any."""
-    pairs = [one for one in pairs if one.a.over_count and one.b.over_count] or pairs
+def _memory(found: Costs) -> ShortAndLong:
+    """Of pairs that are large enough for the count to say something, where there are any."""
+    pairs = [one for one in found.unrolled if one.a.over_count and one.b.over_count] or found.unrolled
     if not pairs:
-        return "", ""
+        return None
     low, high = (pick(pairs, key=lambda one: one.ratio) for pick in (min, max))
-    ends = [
-        f"{number(one.ratio)} (u{one.a.setting.units} L{one.a.setting.window} B{one.a.setting.batch_size})"
-        for one in ((low,) if low is high else (low, high))
-    ]
+    ends = [f"{number(one.ratio)} ({one.a.setting.short})" for one in ((low,) if low is high else (low, high))]
     beyond = [one.beyond_framework for one in pairs if math.isfinite(one.beyond_framework)]
     resident = f"; what the process takes beyond the framework is {low_to_high(beyond)} times" if beyond else ""
     count = high.a.count
@@ -203,8 +210,8 @@ def _memory(pairs: list[Pair]) -> tuple[str, str]:
         if count and count.of_steps > count.activations
         else ""
     )
-    short = f" It takes {low_to_high([one.ratio for one in pairs])} times the loop's memory."
-    return short, f" Its allocator's peak in training is {' to '.join(ends)} times the loop's{why}{resident}."
+    short = f"× {low_to_high([one.ratio for one in pairs])} of the loop's, by the allocator's peak (no interval)."
+    return short, f"The allocator's peak in training is {' to '.join(ends)} times the loop's{why}{resident}."
 
 
 def _state(found: Costs) -> ShortAndLong:
@@ -212,10 +219,12 @@ def _state(found: Costs) -> ShortAndLong:
     if found.states:
         one = max(found.states, key=lambda pair: pair.a.count.state if pair.a.count else 0)
         counted = size(one.a.count.state) if one.a.count else "unknown"
-        short += f" The state itself is {counted} at u{one.a.setting.units} B{one.a.setting.batch_size}."
+        short += (
+            f" The state itself is {counted} ({one.a.setting.units} units, batch {one.a.setting.batch_size}), by count."
+        )
         long += (
-            f" Memory: the state is {counted} at u{one.a.setting.units} B{one.a.setting.batch_size}; the allocator's "
-            f"peak differs by {size(one.difference)} of {size(one.b.allocated)} "
+            f" Memory: the state is {counted} ({one.a.setting.units} units, batch {one.a.setting.batch_size}); the "
+            f"allocator's peak differs by {size(one.difference)} of {size(one.b.allocated)} "
             f"({number(100 * abs(one.ratio - 1))} %)."
         )
     return (short.strip(), long.strip()) if long else None
@@ -226,17 +235,14 @@ def _fit(found: Costs) -> ShortAndLong:
     if not here:
         return None
     here.sort(key=lambda one: one.training.value)
-    parts = [
-        f"{_place(one)} {percent(1 - 1 / one.training.value)} "
-        f"[{percent(1 - 1 / one.training.low) if one.training.low else '−∞'}, "
+    shares = [
+        f"{percent(1 - 1 / one.training.value)} [{percent(1 - 1 / one.training.low) if one.training.low else '−∞'}, "
         f"{percent(1 - 1 / one.training.high)}]"
         for one in here
     ]
+    parts = [f"{_where(one, here)} {share}" for one, share in zip(here, shares, strict=True)]
     than = listing(sorted({one.what.removeprefix("fit / ") for one in here}))
-    ends = " to ".join(
-        f"{percent(1 - 1 / one.training.value)} ({_place(one)})"
-        for one in ((here[0],) if len(here) == 1 else (here[0], here[-1]))
-    )
+    ends = " to ".join(f"{shares[at]} ({_where(here[at], here)})" for at in ((0,) if len(here) == 1 else (0, -1)))
     return (
         f"Of the time in `model.fit` {ends} is not the update itself.",
         f"Of the time in `model.fit`, this share is not the update itself (1 − {than} / fit): {listing(parts)}.",
@@ -257,7 +263,7 @@ def _growth(found: Costs) -> ShortAndLong:
     def every(say: Callable[[Growth], str]) -> str:
         return "; ".join(f"{name}: {listing([say(one) for one in here])}" for name, here in lines.items())
 
-    short = every(lambda one: f"{one.setting.kernel} {number(one.last)}")
+    short = every(lambda one: f"{one.setting.kernel} {number(one.exponent)} {span(one.low, one.high)}")
     long = every(
         lambda one: (
             f"{one.setting.kernel} {number(one.exponent)} {span(one.low, one.high)} "
@@ -265,8 +271,8 @@ def _growth(found: Costs) -> ShortAndLong:
         )
     )
     return (
-        f"Between its two largest sizes, as a power (1: in proportion) of {short}.",
-        f"Seconds an update, as a power of {long}.",
+        f"Seconds per update, as a power (1: in proportion) of {short}.",
+        f"Seconds per update, as a power of {long}.",
     )
 
 
@@ -294,9 +300,10 @@ def _of(what: str, subject: str, verdicts: tuple[str, ...] = YES_NO, who: str = 
 
 _DEFAULT = ("It depends", "The default is no slower")
 QUESTIONS: tuple[tuple[str, Answering], ...] = (
-    ("Does unrolling pay?", _unrolling),
-    ("Does XLA pay?", _xla),
-    ("What does carrying the state take?", _state),
+    ("What does carrying the state cost?", _state),
+    ("Is unrolling faster?", _unrolling),
+    ("Is XLA faster?", _xla),
+    ("What memory does unrolling take?", _memory),
     (
         "GRU or LSTM?",
         _of(
@@ -324,13 +331,23 @@ QUESTIONS: tuple[tuple[str, Answering], ...] = (
             "False",
         ),
     ),
-    ("Does cuDNN pay?", _of("cuDNN / loop", "cuDNN against the loop")),
-    ("Does XLA unrolled pay?", _of("XLA unrolled / loop", "unrolled under XLA against the plain loop")),
-    ("Does bfloat16 pay?", _of("mixed bfloat16 / float32", "`mixed_bfloat16` against float32")),
+    ("Is cuDNN faster?", _of("cuDNN / loop", "cuDNN against the loop")),
+    ("Is XLA unrolled faster?", _of("XLA unrolled / loop", "unrolled under XLA against the plain loop")),
+    ("Is bfloat16 faster?", _of("mixed bfloat16 / float32", "`mixed_bfloat16` against float32")),
     ("How much of a user's time is overhead?", _fit),
     ("How does cost grow?", _growth),
-    ("How far is it from what the machine can do?", _limits),
+    ("What share of the measured peak is reached?", _limits),
 )
+
+
+IN_SHORT = 4
+"""How many questions a report that is not about costs answers on its first page: state, kernels, memory."""
+
+
+def in_short(found: Costs, *, costs_first: bool) -> list[Answer]:
+    """Answers for the first page; without the share of the peak, which has no interval."""
+    asked = [question for question, say in QUESTIONS if say is not _limits][: None if costs_first else IN_SHORT]
+    return [one for one in answers(found) if one.question in asked]
 
 
 def cost_values(found: Costs) -> dict[str, Any]:

@@ -1,36 +1,25 @@
-"""The answer to the claim in two short sentences, and where it changes, computed from the verdicts."""
+"""The answer in a few sentences: by kind of setting, what carrying costs, how sure that is, and where it changes."""
 
-from collections import Counter, defaultdict
+import math
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from reports.claim.arms import Comparison, WidthComparison
+from reports.claim.controls import LongerWindow
 from reports.collect.grouping import Setting, by_engine, engine_by_engine
-from reports.formatting import count, listing
+from reports.collect.read import Run
+from reports.collect.records import body, lowest_error
+from reports.costs import Costs
+from reports.costs.contrasts import Contrast
+from reports.formatting import count, listing, number, ratio
 from reports.statistics.verdict import FEWER, MORE, Verdict, fewer_and_more
+from reports.tell.cost_answers import judged, place, tally
+from reports.tell.recommendation import line
 
-
-def headline(compared: list[Comparison], widths: list[WidthComparison]) -> list[str]:
-    """Two sentences: less training, and a smaller network; of LSTM, the claim's cell, where the run has any.
-
-    Of a run with several engines a paragraph each: the same settings by another engine are no further evidence.
-    """
-    engines = by_engine(compared, lambda one: one.setting)
-    if len(engines) < 2:
-        return _of_one_engine(compared, widths)
-    return [
-        f"On {engine}: {' '.join(_of_one_engine(here, [one for one in widths if one.setting.engine == engine]))}"
-        for engine, here in engines.items()
-    ]
-
-
-def _of_one_engine(compared: list[Comparison], widths: list[WidthComparison]) -> list[str]:
-    if not compared:
-        return [
-            "**Whether carrying state takes fewer updates cannot be said from this run**: no setting has both arms.",
-            "What was measured is below.",
-        ]
-    return [_training(compared), _network(widths)]
+BEYOND, WITHIN, REAL = "target reaches beyond the window", "target is within the window", "real series"
 
 
 def deciding(compared: list[Comparison]) -> list[Comparison]:
@@ -39,67 +28,230 @@ def deciding(compared: list[Comparison]) -> list[Comparison]:
 
 
 def claimed(compared: list[Comparison]) -> list[Comparison]:
-    """Those that the headline counts: of what decides, the claim's cell, an LSTM, where the run has any."""
+    """Those that figures choose from: of what decides, the claim's cell, an LSTM, where the run has any."""
     family = deciding(compared)
     return [one for one in family if one.setting.cell == "lstm"] or family
 
 
-def _training(compared: list[Comparison]) -> str:
-    here = claimed(compared)
-    lstm = here[0].setting.cell == "lstm"
-    fewer, more, same = (
-        [one for one in here if one.updates.verdict in verdicts] for verdicts in (FEWER, MORE, {Verdict.SAME})
-    )
-    open_ = len(here) - len(fewer) - len(more) - len(same)
-    declared = here[0].declared
-    kind = "declared" if declared else "exploratory"
-    cell = "LSTM" if lstm else "net"
-    parts = [f"a stateful {cell} took fewer updates in {len(fewer)}", *([f"more in {len(more)}"] if more else [])]
-    parts += [f"the same in {len(same)}"] if same else []
-    parts += [f"{open_} inconclusive or neither"] if open_ else []
-    none = "" if declared else " (the run declared none)"
-    answer = f"**Less training: {_answer(len(fewer), len(more), len(here))}.**"
-    return f"{answer} Of {count(len(here), f'{kind} comparison')}{none}, {listing(parts)}{_after_holm(fewer, more)}."
+def by_kind(compared: Iterable[Comparison]) -> dict[str, list[Comparison]]:
+    """Comparisons by how far the target reaches back; of a real series that is not known. Empty kinds are left out."""
+    kinds: dict[str, list[Comparison]] = {BEYOND: [], WITHIN: [], REAL: []}
+    for one in compared:
+        reach = one.setting.reach_in_windows
+        kinds[REAL if reach is None else BEYOND if reach > 1 else WITHIN].append(one)
+    return {kind: here for kind, here in kinds.items() if here}
 
 
-def _after_holm(fewer: list[Comparison], more: list[Comparison]) -> str:
-    found = [here for here in (fewer, more) if here]
-    if not any(one.declared for here in found for one in here):
-        return ""
-    remain = [f"{sum(one.survives_holm for one in here)} of {len(here)}" for here in found]
-    return f"; after Holm's correction {listing(remain)} remain"
+def headline(run: Run, compared: list[Comparison], longer: list[LongerWindow], costs: Costs) -> list[str]:
+    """Sentences, the weightiest first; of several engines the first speaks: the others train the same seeds.
+
+    In order: a linear model that no network beats, each kind of setting, the longer window, what carrying costs.
+    """
+    engine, here = next(iter(by_engine(compared, lambda one: one.setting).items()), ("", []))
+    if not here:
+        return ["**Whether to carry state cannot be said from this run:** no setting has both arms.", _cost(costs)]
+    longer = [one for one in longer if one.setting.engine == engine]
+    kinds = by_kind(deciding(here))
+    said = [_linear(run), *(_kind(kind, of_kind) for kind, of_kind in kinds.items() if kind != REAL)]
+    said += _real(kinds.get(REAL, []), here)
+    said += [_longer(longer), _cost(costs)]
+    return [sentence for sentence in said if sentence]
 
 
-def _answer(fewer: int, more: int, of: int) -> str:
+def _kind(kind: str, here: list[Comparison]) -> str:
+    verdicts = [one.updates.verdict for one in here]
+    fewer, more = fewer_and_more(verdicts)
+    only = verdicts.count(Verdict.ONLY_STATEFUL)
+    parts = [
+        f"Fewer updates in {fewer} of {len(here)}{f' (in {only} only stateful reached the target)' if only else ''}"
+    ]
+    parts += [f"more in {more}"] if more else []
+    parts += [
+        f"{verdict} in {n}"
+        for verdict in (Verdict.SAME, Verdict.INCONCLUSIVE, Verdict.NEITHER, Verdict.RATE_NOT_FOUND)
+        if (n := verdicts.count(verdict))
+    ]
+    return f"**{kind[0].upper()}{kind[1:]}: {answer(fewer, more, len(here))}.** {', '.join(parts)}."
+
+
+def answer(fewer: int, more: int, of: int) -> str:
     """One answer for all comparisons; one-sided only where most of them, not merely those decided, say so."""
     if fewer and more:
         return "it depends"
     if not fewer and not more:
-        return "not shown"
+        return "no difference shown"
     if 2 * max(fewer, more) <= of:
         return "not settled"
-    return "yes" if fewer else "no, more"
+    return "carry state" if fewer else "do not carry state"
 
 
-def _network(widths: list[WidthComparison]) -> str:
-    if not widths:
-        return "**Smaller network: not tested.** No setting was run at two widths."
-    lstm = [one for one in widths if one.setting.cell == "lstm"]
-    here = lstm or widths
-    verdicts = Counter(one.verdict for one in here)
-    fewer, more = fewer_and_more(verdicts.elements())
-    answer = _answer(fewer, more, len(here))
-    parts = [
-        f"{verb} in {n}"
-        for verb, n in (("a narrower one sufficed", fewer), ("a wider one was needed", more))
-        if n or verb.startswith("a narrower")
+def _real(here: list[Comparison], every: list[Comparison]) -> list[str]:
+    """One sentence for each series."""
+    by_task: defaultdict[str, list[Comparison]] = defaultdict(list)
+    for one in here:
+        by_task[one.setting.task_name].append(one)
+    found = []
+    for task, some in by_task.items():
+        sizes = {one.setting.batch_size for one in some}
+        others = [
+            one
+            for one in every
+            if one.setting.task_name == task and not one.declared and one.setting.batch_size not in sizes
+        ]
+        found.append(f"**{task}:** {line(some)}.{_other_batches(others)}")
+    return found
+
+
+def _other_batches(others: list[Comparison]) -> str:
+    by_batch: defaultdict[int, list[Verdict]] = defaultdict(list)
+    for one in others:
+        by_batch[one.setting.batch_size].append(one.updates.verdict)
+    parts = []
+    for batch, verdicts in sorted(by_batch.items()):
+        fewer, more = fewer_and_more(verdicts)
+        counts = [f"{word} in {n}" for word, n in (("fewer", fewer), ("more", more)) if n]
+        shown = ", ".join(counts) or "no difference shown in any"
+        parts.append(f"batch {batch} {shown} of {len(verdicts)}")
+    return f" Exploratory: {'; '.join(parts)}." if parts else ""
+
+
+def _longer(found: list[LongerWindow]) -> str:
+    if not found:
+        return ""
+    # Stateful at a short window needing more is stateless at the long one needing fewer.
+    more, fewer = fewer_and_more(one.comparison.updates.verdict for one in found)
+    steps = sum(one.comparison.cell_steps.verdict in MORE for one in found)
+    return (
+        f"**A longer window instead, stateless:** fewer updates in {fewer}{f' and more in {more}' if more else ''} of "
+        f"{len(found)}, fewer computed steps in {steps}; each prediction costs the whole window."
+    )
+
+
+def _cost(costs: Costs) -> str:
+    every = costs.contrasts.of("stateful / stateless")
+    found = [one for one in every if one.b.setting.engine == every[0].b.setting.engine]
+    if not found:
+        return "**Seconds per update with carried state** were not compared in this run."
+    one = representative(found)
+    others = f" In all: {tally(found)}." if len(found) > 1 else ""
+    takes = f"**An update with carried state takes × {ratio(one.training)}** of one without"
+    return f"{takes} ({place(one)}): {judged(one.training)}.{others}"
+
+
+def representative(found: list[Contrast]) -> Contrast:
+    """Choose the case to name first: Keras' own loop on an LSTM, the smallest, where there is one."""
+    return min(found, key=lambda one: (one.b.setting.kernel != "loop", one.b.setting.cell != "lstm", one.b.setting))
+
+
+def smaller_network(widths: list[WidthComparison]) -> str:
+    """Say whether a narrower stateful network suffices, of the first engine; "" where no width grid was run."""
+    here = next(iter(by_engine(widths, lambda one: one.setting).values()), [])
+    if not here:
+        return ""
+    verdicts = [one.verdict for one in here]
+    fewer, more = fewer_and_more(verdicts)
+    words = {"carry state": "yes", "do not carry state": "no, wider"}
+    given = answer(fewer, more, len(here))
+    parts = [f"A narrower stateful network sufficed in {fewer} of {count(len(here), 'width grid')} (exploratory)"]
+    parts += [f"a wider one was needed in {more}"] if more else []
+    parts += [
+        f"{verdict} in {n}"
+        for verdict in (Verdict.SAME, Verdict.INCONCLUSIVE, Verdict.NEITHER, Verdict.RATE_NOT_FOUND)
+        if (n := verdicts.count(verdict))
     ]
-    parts += [f"the same width sufficed in {verdicts[Verdict.SAME]}"] if verdicts[Verdict.SAME] else []
-    unknown = verdicts[Verdict.INCONCLUSIVE] + verdicts[Verdict.NEITHER]
-    parts += [f"{unknown} inconclusive"] if unknown else []
-    cell = "LSTM " if lstm else ""
-    bold = f"**Smaller network: {'no, wider' if answer == 'no, more' else answer}.**"
-    return f"{bold} Of {count(len(here), f'{cell}width grid')}, {listing(parts)}."
+    return f"**Smaller network: {words.get(given, given)}.** {', '.join(parts)}."
+
+
+STANDARD_ERRORS = 2.0
+
+
+def _linear(run: Run) -> str:
+    """Name the real series on which no network beats a linear autoregression; "" where there is none.
+
+    A network's error is the median over trainings of each one's lowest, of the best arm. It is that of the scored
+    targets, the linear model's that of all held-out ones: so the network must be worse by more than 2 relative standard
+    errors of the scored targets.
+    """
+    networks: dict[str, tuple[float, float]] = {}
+    linear: dict[str, dict[str, float]] = {}
+    for record in run.of_kind("convergence"):
+        found = body(record)
+        lowest = [low for one in found.evaluation if (low := lowest_error(one)) is not None]
+        if found.optimum is not None or not lowest:
+            continue
+        task = Setting.of(record.case).task_name
+        doubt = found.scored.relative_standard_error or 0.0
+        networks[task] = min(networks.get(task, (math.inf, 0.0)), (float(np.median(lowest)), doubt))
+        linear[task] = {
+            name: error for name, error in found.baselines.items() if name.startswith("linear autoregression")
+        }
+    parts = []
+    for task, (error, doubt) in networks.items():
+        name = min(linear[task], key=lambda one: linear[task][one], default=None)
+        if name is not None and error * (1 - STANDARD_ERRORS * doubt) > linear[task][name]:
+            parts.append(f"{task}** (error {number(linear[task][name])}, best network {number(error)})")
+    return f"**A linear autoregression beats every network here on {', and **on '.join(parts)}." if parts else ""
+
+
+@dataclass(frozen=True)
+class Sureness:
+    """How far to trust the verdicts that the headline counts.
+
+    Attributes
+    ----------
+    declared
+        Whether they were declared before the run.
+    of
+        How many there are.
+    fewer, more
+        Differences of each sign: how many remain after Holm's correction, and of how many.
+    at_edge
+        Comparisons of which an arm chose its learning rate at the grid's edge.
+    not_judged
+        Those of them in which a better rate beyond the edge could decide, so that none is decided.
+    """
+
+    declared: bool
+    of: int
+    fewer: tuple[int, int]
+    more: tuple[int, int]
+    at_edge: int
+    not_judged: int
+
+    @property
+    def sentence(self) -> str:
+        """The counts in words; "" without comparisons."""
+        if not self.of:
+            return ""
+        edge = (
+            f"In {self.at_edge} of {self.of} comparisons an arm's learning rate is at its grid's edge, where a better "
+            f"one may lie beyond{f'; so {self.not_judged} are not judged' if self.not_judged else ''}."
+        )
+        if not self.declared:
+            return f"{edge} None was declared before the run: all of it is exploratory."
+        remain = " and ".join(
+            f'{n} of {of} "{word}"' for word, (n, of) in (("fewer", self.fewer), ("more", self.more)) if of
+        )
+        return f"{edge} After Holm's correction {remain or 'no difference'} remain{'' if remain else 's'}."
+
+
+def sureness(compared: list[Comparison]) -> Sureness:
+    """Count over what decides, of the first engine."""
+    here = deciding(next(iter(by_engine(compared, lambda one: one.setting).values()), []))
+    fewer, more = ([one for one in here if one.updates.verdict in verdicts] for verdicts in (FEWER, MORE))
+    return Sureness(
+        declared=any(one.declared for one in here),
+        of=len(here),
+        fewer=(sum(one.survives_holm for one in fewer), len(fewer)),
+        more=(sum(one.survives_holm for one in more), len(more)),
+        at_edge=sum(map(at_edge, here)),
+        not_judged=sum(one.updates.verdict is Verdict.RATE_NOT_FOUND for one in here),
+    )
+
+
+def at_edge(one: Comparison) -> bool:
+    """Whether an arm chose its learning rate at the edge of the grid, where a better one may lie beyond."""
+    return any(arm.convergence.rate_at_edge for arm in (one.a, one.b))
 
 
 @dataclass(frozen=True)

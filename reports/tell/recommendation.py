@@ -30,11 +30,12 @@ class Do(StrEnum):
     """What follows at one window; a closed list."""
 
     CARRY = "carry state"
-    SHUFFLE = "shuffle, do not carry"
-    EITHER = "either does"
-    DEPENDS = "it depends on the width"
+    SHUFFLE = "do not carry state"
+    EITHER = "the same"
+    DEPENDS = "depends on the network"
     OPEN = "inconclusive"
     HARDER = "neither reaches the target"
+    UNTUNED = "rate not found"
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,12 @@ def summary_lines(compared: list[Comparison]) -> list[SummaryLine]:
     lines = []
     for (task, cell, batch, _), here in groups.items():
         at_batch = f", batch size {batch}" if (task, cell) in several else ""
-        lines.append(SummaryLine(f"{task}, {cell}{at_batch}", _line(here), any(one.declared for one in here)))
+        lines.append(SummaryLine(f"{task}, {cell}{at_batch}", line(here), any(one.declared for one in here)))
     return lines
 
 
-def _line(here: list[Comparison]) -> str:
+def line(here: list[Comparison]) -> str:
+    """Say what to do at each window, and how sure that is."""
     windows = sorted({one.setting.window for one in here})
     advised = {w: _do([one.updates.verdict for one in here if one.setting.window == w]) for w in windows}
     declared = any(one.declared for one in here)
@@ -82,18 +84,19 @@ def _do(verdicts: list[Verdict]) -> Do:
         return Do.CARRY if fewer else Do.SHUFFLE
     if Verdict.SAME in verdicts:
         return Do.EITHER
-    return Do.HARDER if set(verdicts) == {Verdict.NEITHER} else Do.OPEN
+    alone = {Verdict.NEITHER: Do.HARDER, Verdict.RATE_NOT_FOUND: Do.UNTUNED}
+    return alone.get(verdicts[0], Do.OPEN) if len(set(verdicts)) == 1 else Do.OPEN
 
 
 def _phrase(do: Do, at: list[int], windows: list[int]) -> str:
     # "from 12 on" only where it is the rest of the grid, and the grid has something before it.
     rest = windows[-len(at) :] == at and 1 < len(at) < len(windows)
-    where = f"from a window of {at[0]} on" if rest else f"at {_windows(at)}"
+    where = f"from window {at[0]} on" if rest else f"at {_windows(at)}"
     return f"**{do}** {where}" if do in {Do.CARRY, Do.SHUFFLE} else f"{do} {where}"
 
 
 def _windows(at: list[int]) -> str:
-    return f"{'windows' if len(at) > 1 else 'a window'} of {listing(at)}"
+    return f"{'windows' if len(at) > 1 else 'window'} {listing(at)}"
 
 
 def _how_sure(do: Do, used: list[Comparison], *, some_declared: bool) -> str:
@@ -109,7 +112,7 @@ def _how_sure(do: Do, used: list[Comparison], *, some_declared: bool) -> str:
         arm = "stateful" if do is Do.CARRY else "stateless"
         parts.append(f"only {arm} reached the target{f' in {only}' if ratios else ''}")
     if len(found) < len(used):
-        parts.append(f"no difference shown in the other {len(used) - len(found)}")
+        parts.append(f"no difference shown in {len(used) - len(found)} of {len(used)}")
     # A line without any declared comparison is marked as a whole.
     if some_declared and not any(one.declared for one in found):
         parts.append("exploratory")
@@ -123,7 +126,8 @@ _SAYS = {
     Verdict.ONLY_STATELESS: "do not carry state at {windows}, where only the stateless arm reached it",
     Verdict.SAME: "the same number of updates at {windows}",
     Verdict.INCONCLUSIVE: "inconclusive at {windows}{seeds}",
-    Verdict.NEITHER: "at {windows} neither arm reached the target, so there is nothing to choose",
+    Verdict.NEITHER: "at {windows} neither arm reached the target",
+    Verdict.RATE_NOT_FOUND: "at {windows} an arm's best learning rate lies at the edge of those tried",
 }
 
 
@@ -193,6 +197,8 @@ def _by_verdict(group: list[Comparison]) -> str:
 def _seeds(found: list[Comparison]) -> str:
     needed = [one.updates.seeds_needed for one in found]
     known = [float(n) for n in needed if n is not None]
+    if any(one.updates.look_oftener for one in found):
+        return " (evaluate more often: the distance of the evaluations alone keeps it open)"
     if not known:
         return ""
     return f" ({'about ' if len(known) == len(needed) else 'at least '}{low_to_high(known)} seeds would decide it)"
@@ -284,7 +290,7 @@ class Recommendation:
     series
         What is known of the user's own series; None where the task knows its series.
     unreliable
-        All others, the cheapest first; empty where no arm is reliable, as there is none to hold them against.
+        All others, the cheapest first; empty where no arm is reliable, as there is none to compare them with.
     tried
         How many arms there were.
     nearest
@@ -393,7 +399,8 @@ class Recommendation:
     def module(self) -> str:
         """Name of the file that the code stands in, without its ending."""
         engine = "" if self.engine == "tensorflow" else f"_{self.engine}"
-        return f"recommended_{self.series.slug if self.series else self.task.replace('@', '_')}{engine}"
+        name = self.series.slug if self.series else re.sub(r"[^A-Za-z0-9]+", "_", self.task).strip("_")
+        return f"recommended_{name}{engine}"
 
     @property
     def _of_series(self) -> dict[str, Any]:
@@ -465,8 +472,10 @@ def recommendations(run: Run) -> list[Recommendation]:
 def _recommend(run: Run, task: str, engine: str, arms: list[tuple[Setting, Record]]) -> Recommendation:
     alone = [(setting, compare(setting, record, record).a) for setting, record in arms]
     alone.sort(key=lambda one: one[1].ert * _flops(one[1].record))
-    reliable = [(setting, arm) for setting, arm in alone if shown_above_half(arm.hits, arm.n)]
-    rest = [(setting, arm) for setting, arm in alone if reliable and not shown_above_half(arm.hits, arm.n)]
+    # An arm that reaches the target and loses it again is not one to name.
+    lasts = {id(arm): arm.rate_found and shown_above_half(arm.lasting, arm.n) for _, arm in alone}
+    reliable = [(setting, arm) for setting, arm in alone if lasts[id(arm)]]
+    rest = [(setting, arm) for setting, arm in alone if reliable and not lasts[id(arm)]]
 
     def candidates(some: list[tuple[Setting, Arm]]) -> list[Candidate]:
         return [Candidate(setting, arm, compare(setting, arm.record, reliable[0][1].record)) for setting, arm in some]

@@ -1,6 +1,7 @@
 """Reads a user's file, whatever its kind, as a table of columns in which every value still knows its line."""
 
 import bz2
+import csv
 import difflib
 import gzip
 import io
@@ -147,15 +148,23 @@ def _read_text(path: Path, open_binary: Callable[[], IO[bytes]]) -> Table:
     notes: list[str] = []
     for encoding in ("utf-16",) if wide else ("utf-8-sig", "cp1252"):
         try:
-            with open_binary() as file, io.TextIOWrapper(file, encoding=encoding, newline="") as text:
-                found = layout.read_text(path, text, MOST_ROWS)
+            return _as_table(path, _read_lines(path, open_binary, encoding), notes)
         except UnicodeDecodeError:
             notes = ["The file is not UTF-8; it was read as Windows-1252."]
-        except UNPACKING as error:
-            raise CsvSeriesError(f"{path.name} cannot be unpacked ({error}); pack it again, or unpack it.") from error
-        else:
-            return _as_table(path, found, notes)
     raise CsvSeriesError(f"{path.name} is not text in UTF-8 or Windows-1252; save it as UTF-8.")
+
+
+def _read_lines(path: Path, open_binary: Callable[[], IO[bytes]], encoding: str) -> layout.Found:
+    try:
+        with open_binary() as file, io.TextIOWrapper(file, encoding=encoding, newline="") as text:
+            return layout.read_text(path, text, MOST_ROWS)
+    except UNPACKING as error:
+        raise CsvSeriesError(f"{path.name} cannot be unpacked ({error}); pack it again, or unpack it.") from error
+    except csv.Error as error:
+        raise CsvSeriesError(
+            f"{path.name} cannot be read as lines of fields: {error}. A quote that is not closed makes one field of "
+            "many lines, and lines must end in LF or CR LF."
+        ) from error
 
 
 def _as_table(path: Path, found: layout.Found, notes: list[str]) -> Table:

@@ -18,7 +18,7 @@ def case():
 
 @pytest.fixture
 def training():
-    return Training(learning_rates=(0.01, 0.1), tuning_seeds=2, evaluation_seeds=3, epochs=4, scored_targets=16)
+    return Training(learning_rates=(0.01, 0.1), folds=2, evaluation_seeds=3, epochs=4, scored_targets=16)
 
 
 @pytest.fixture

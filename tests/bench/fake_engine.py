@@ -52,7 +52,8 @@ class FakeTrainer:
         self.slots = [Slot() for _ in range(work.layout.replicates)]
         self.placed, self.calls = [], []
 
-    def place(self, slot, weights, learning_rate, seed):
+    def place(self, slot, weights, learning_rate, seed, first_row=0):
+        assert first_row % 1 == 0
         assert [w.shape for w in weights] == self.work.network.weight_shapes
         self.slots[slot] = Slot(seed, learning_rate)
         self.placed.append((slot, seed, learning_rate))

@@ -37,12 +37,15 @@ rates = st.floats(1e-8, 10, allow_nan=False)
 trainings = st.builds(
     Training,
     learning_rates=st.lists(rates, min_size=1, max_size=4).map(tuple),
+    folds=COUNTS,
     tuning_seeds=COUNTS,
+    further_rates=st.integers(0, 5),
     evaluation_seeds=COUNTS,
     epochs=COUNTS,
     stop=st.sampled_from(["target", "budget"]),
-    scored_targets=COUNTS,
-    evaluations_per_epoch=COUNTS,
+    scored_targets=COUNTS.filter(lambda count: count > 1),
+    cadence=st.floats(0.01, 2),
+    hold=COUNTS,
     burn_in=st.floats(0, 9),
     dropout=st.floats(0, 0.99),
 )

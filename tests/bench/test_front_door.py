@@ -16,7 +16,7 @@ PRESET = """
 name = "own"
 [training]
 learning_rates = [0.1]
-tuning_seeds = 1
+folds = 1
 evaluation_seeds = {seeds}
 epochs = 3
 scored_targets = 16
@@ -34,7 +34,19 @@ units = {units}
 
 def command(folder, *options, engine="fake"):
     return [
-        *(sys.executable, "-m", "pytest", "bench", "-q", "-p", "no:cacheprovider", "-p", "fake_engine"),
+        *(
+            sys.executable,
+            "-m",
+            "pytest",
+            "bench",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:hypothesispytest",
+            "-p",
+            "fake_engine",
+        ),
         *("--results", str(folder / "results"), "--benchmark-storage", f"file://{folder}/storage"),
         *("--benchmark-quiet", "--engine", engine, *options),
     ]
@@ -127,12 +139,8 @@ def test_a_part_of_a_plan_runs_alone_and_the_rest_later(tmp_path):
     assert "3 cases, 2 already there, 1 to run" in done.stdout
     assert lines(tmp_path)[:2] == before
     assert endings(tmp_path) == {2: "ok", 3: "ok", 4: "ok"}
-    found = json.loads((tmp_path / "found.json").read_text())["benchmarks"]
-    by_units = {one["extra_info"]["units"]: one["stats"]["data"] for one in found}
-    assert by_units == {
-        (r := json.loads(line))["case"]["units"]: pytest.approx(r["convergence"]["seconds_per_update"])
-        for line in lines(tmp_path)
-    }
+    # Seconds of a trainer with many models rank nothing.
+    assert not (tmp_path / "found.json").exists()
 
 
 def test_bad_endings_fail_their_test_stay_as_they_are_and_run_again_only_when_asked(tmp_path):

@@ -86,14 +86,14 @@ class Missing(Cosine):
 
 
 def test_a_wrong_shape_is_an_error_before_training_that_names_layer_and_state(monkeypatch, case, training):
-    monkeypatch.setattr(workload, "_task", lambda *_: Wrong())
+    monkeypatch.setattr(workload, "task_of", lambda *_: Wrong())
     with pytest.raises(PlanError, match=r"state c of layer 1 .*'cosine'.* has shape \(2,\); it must be \(\d+, 2\)"):
         workload.build(case.replace(regime="stateful-injected", layers=2), training)
 
 
 def test_a_state_that_is_not_finite_is_named_by_its_row():
     with pytest.raises(PlanError, match=r"state h of layer 0 .* is not finite in row 7"):
-        initial_weights.injected_states(Missing(), Network("gru", 1, 4, 1, 1))
+        initial_weights.injected_states([Missing()], Network("gru", 1, 4, 1, 1))
 
 
 def test_overlapping_windows_come_in_order_at_stride_one_and_are_no_continuation():

@@ -16,7 +16,18 @@ ROOT = Path(__file__).parents[2]
 def found(tmp_path_factory):
     results = tmp_path_factory.mktemp("results")
     command = [
-        *(sys.executable, "-m", "pytest", "bench", "-q", "-p", "no:cacheprovider", "--benchmark-disable"),
+        *(
+            sys.executable,
+            "-m",
+            "pytest",
+            "bench",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:hypothesispytest",
+            "--benchmark-disable",
+        ),
         *("--preset", "known", "--results", str(results)),
     ]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -29,6 +40,8 @@ def found(tmp_path_factory):
 def provable(comparison):
     """What follows from the task's own statements alone."""
     arm = comparison.b.convergence
+    if max(arm.learning_rates) < 0.001:
+        return {"rate not found"}  # the largest of rates far too small, and no further one may be tried
     if arm.target < arm.optimum:
         return {"neither"}
     if arm.target < arm.stateless_floor:
@@ -39,14 +52,14 @@ def provable(comparison):
 
 
 def test_every_verdict_is_the_provable_one(found):
-    assert len(found.declared) == 8
+    assert len(found.declared) == 9
     for one in found.declared:
         assert str(one.updates.verdict) in provable(one), (one.setting.label, one.regimes, one.updates)
 
 
 def test_all_kinds_of_answers_occur(found):
     verdicts = {str(one.updates.verdict) for one in found.declared}
-    assert verdicts == {"only stateful", "neither", "same"}
+    assert verdicts == {"only stateful", "neither", "same", "rate not found"}
 
 
 def test_only_carried_state_reaches_the_mean_beyond_the_window(found):

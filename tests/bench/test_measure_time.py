@@ -191,7 +191,7 @@ def test_a_training_is_timed_whole_with_its_compiling_and_without_its_evaluation
     case = Case("time", "cosine", None, "lstm", "stateful", 1, 2, 4, 8, "loop", "fake")
     load = workload.build(case, replace(TRAINING, whole_epochs=3))
     found = timing.train_whole(load, engine)
-    assert found.updates == found.calls * load.updates_between_evaluations
+    assert found.updates == found.calls * load.schedule.updates_per_epoch
     assert found.seconds == pytest.approx(2.0 + 1e-3 * found.updates)
     assert found.updates == 3 * load.schedule.updates_per_epoch or found.reached
 

@@ -12,6 +12,7 @@ from bench.case.cases import Training
 from bench.errors import PlanError
 from bench.measure import workload
 from bench.plan import planning, presets
+from tasks.cosine import Cosine
 
 ROOT = Path(__file__).parents[2]
 
@@ -190,15 +191,15 @@ def test_no_more_targets_are_scored_than_there_are(case, training):
     assert list(load.positions) == list(load.task.series().scored_rows)
 
 
-@pytest.mark.parametrize("per_epoch", [1, 2, 5])
-def test_all_arms_are_evaluated_after_about_as_many_targets(case, training, per_epoch):
-    settings = replace(training, evaluations_per_epoch=per_epoch)
+def test_every_arm_is_evaluated_after_the_same_updates(case, training):
     seen = {
-        regime: load.updates_between_evaluations * load.schedule.batch_size * load.schedule.targets_per_window
-        for regime in ("stateless", "stateful", "stateless-ordered", "stateless-burnin", "stateless-sliding")
-        for load in [workload.build(case.replace(regime=regime), settings)]
+        workload.build(case.replace(regime=regime), training).looks
+        for regime in ("stateless", "stateful", "stateless-ordered")
     }
-    assert max(seen.values()) <= 1.05 * min(seen.values())
+    (looks,) = seen
+    load = workload.build(case, training)
+    assert looks[-1] == load.budget == training.epochs * load.schedule.updates_per_epoch
+    assert load.updates_in_call <= load.schedule.updates_per_epoch
 
 
 def test_the_burn_in_is_a_multiple_of_the_window_and_only_for_its_arm(case):
@@ -215,3 +216,30 @@ def test_a_block_holds_as_many_replicates_as_wanted_but_bounded_in_number_and_me
     assert load.replicates_in_block(5) == 3
     monkeypatch.setattr(workload, "BLOCK_BYTES", 1)
     assert load.replicates_in_block(5) == 1
+
+
+def test_a_broken_task_is_refused_with_its_line_and_blocks_no_other(preset, monkeypatch):
+    monkeypatch.setattr(Cosine, "trivial", float("nan"))
+    workload._task_of.cache_clear()
+    with pytest.raises(PlanError, match=r"task 'cosine'.*cosine\.py, line \d+: trivial is nan"):
+        planning.make(preset(grid()))
+    planning.make(preset(grid(task='"co2"')))
+    workload._task_of.cache_clear()
+
+
+def test_a_plan_knows_the_data_of_its_tasks(preset):
+    made = planning.make(preset(grid()))
+    assert set(made.data) == {"cosine"}
+    assert replace(made, data={"cosine": "other"}).sha256 != made.sha256
+
+
+@pytest.mark.parametrize(
+    ("family", "message"),
+    [
+        ('["stateless / stateful"]', r"turned round it is one: 'stateful / stateless'"),
+        ('["stateless-burnin / stateless-ordered"]', r"is no comparison that a report forms; valid are"),
+    ],
+)
+def test_a_declared_comparison_that_no_report_forms_is_refused(preset, family, message):
+    with pytest.raises(PlanError, match=message):
+        preset(grid(regime='["stateless", "stateful", "stateless-burnin", "stateless-ordered"]', family=family))

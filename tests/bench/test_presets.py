@@ -60,6 +60,7 @@ def test_every_shipped_preset_loads_and_plans(name, device):
     assert made.jobs
     assert len({job.case.key for job in made.jobs}) == len(made.jobs)
     assert {job.case.kind for job in made.jobs} == ONLY.get(name, set(KINDS))
+    # Without a GPU, configurations that need one are skipped.
     assert {job.case.device for job in made.jobs} == {device}
 
 
@@ -221,7 +222,9 @@ WRONG_VALUES = [
     ("tuning_seeds", "0", "at least 1"),
     ("evaluation_seeds", "0", "at least 1"),
     ("scored_targets", "1", "at least 2"),
-    ("evaluations_per_epoch", "0", "at least 1"),
+    ("cadence", "0", "at least 0.01"),
+    ("hold", "0", "at least 1"),
+    ("folds", "0", "at least 1"),
     ("burn_in", "-0.5", "at least 0"),
     ("burn_in", "false", "number"),
     ("dropout", "1.0", "at least 0 and below 1"),
@@ -260,6 +263,7 @@ WRONG_VALUES = [
     ("task", f'"{"x" * 5000}"', "must be the name of a task"),
     ("task", '"lagged_mean@²"', "whole number"),
     ("cell", f'"{"x" * 5000}"', "Valid: "),
+    ("cell", f"0x{'f' * 6000}", "Valid: "),
     ("units", f"{'[' * 60}1{']' * 60}", "whole number"),
 ]
 

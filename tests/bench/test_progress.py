@@ -18,17 +18,18 @@ BAD = ["failed", "crashed", "timed-out", "out-of-memory"]
 
 def test_a_convergence_line_says_who_reached_the_target_when_and_the_best_error():
     text = found(made.convergence(made.case_of()))
-    assert text == "target 0.0123 reached by 3 of 4, median 20 updates; best error 0.00617 at rate 0.01"
+    assert text == "target 0.0123 reached by 3 of 4, median 25 updates; best error 0.00617 at rate 0.01"
 
 
-def test_a_line_of_an_arm_that_never_reached_says_so_without_a_median():
-    text = found(made.convergence(made.case_of(), (None, None)))
-    assert text.startswith("target 0.0123 reached by 0 of 2; best error 0.25")
+@pytest.mark.parametrize("hits", [(None, None), (10, None), (10, None, None)])
+def test_the_median_is_that_of_all_trainings_not_of_those_that_reached_the_target(hits):
+    text = found(made.convergence(made.case_of(), hits))
+    assert f"reached by {sum(hit is not None for hit in hits)} of {len(hits)}, median not reached; best" in text
 
 
 def test_a_time_line_says_the_median_the_compile_time_and_what_ran():
     text = found(made.timed(made.case_of(kind="time", kernel="unrolled")))
-    assert text == "1.3 ms an update, compile 2.3 s, ran unrolled"
+    assert text == "1.3 ms per update, compile 2.3 s, ran unrolled"
 
 
 def test_a_memory_line_says_both_peaks():
@@ -36,17 +37,17 @@ def test_a_memory_line_says_both_peaks():
 
 
 @pytest.mark.parametrize("outcome", BAD)
-def test_a_bad_ending_stands_out_with_the_last_of_its_last_words(outcome):
+def test_a_bad_ending_stands_out_with_the_end_of_its_error_output(outcome):
     text = found(made.failed(job(0).case, outcome, "Traceback\n  somewhere\nRuntimeError: no room\n"))
     assert text == f"{outcome.upper()}: RuntimeError: no room"
 
 
 @pytest.mark.parametrize("message", [None, "", "\n \n"])
-def test_a_bad_ending_without_last_words_says_that(message):
-    assert found(made.failed(job(0).case, "crashed", message)) == "CRASHED: no last words"
+def test_a_bad_ending_without_error_output_says_that(message):
+    assert found(made.failed(job(0).case, "crashed", message)) == "CRASHED: no error output"
 
 
-def test_last_words_without_end_do_not_break_the_line():
+def test_error_output_without_end_does_not_break_the_line():
     assert len(found(made.failed(job(0).case, "failed", "x" * 5000))) < 130
 
 

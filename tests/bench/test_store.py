@@ -122,7 +122,7 @@ def refusal(path, **options):
 
 def test_another_plan_is_refused(path):
     opened(path)
-    other = planning.Plan(PLAN.jobs[:-1], PLAN.left_out, PLAN.family)
+    other = planning.Plan(PLAN.jobs[:-1], PLAN.left_out, PLAN.family, PLAN.data)
     text = refusal(path, the_plan=other)
     assert "belongs to another plan" in text
     assert f"with {len(PLAN.jobs)} cases" in text

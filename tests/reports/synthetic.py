@@ -168,6 +168,19 @@ def family(records):
     return [list(pair) for pair in pairs if pair[1] in keys]
 
 
+def at_edge(made):
+    """Let an arm have chosen its learning rate at the edge of its grid."""
+    found = made["convergence"]
+    found["learning_rates"] = [0.01, 0.03]
+    found["replicates"] = [one for one in found["replicates"] if one["learning_rate"] != 0.003]
+    settle(made)
+
+
+def whole(report):
+    """All text of a report: its first page and the details."""
+    return report.read_text() + (report.parent / "details.md").read_text()
+
+
 def pair(stateful, stateless, **changes):
     """Both arms of one setting."""
     return [

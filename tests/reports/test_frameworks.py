@@ -15,9 +15,9 @@ from reports.analysis import analyse
 from reports.claim.robustness import learning_in_short, same_arms
 from reports.collect.grouping import ENGINE_PAIRS, Setting
 from reports.collect.read import read
-from reports.figures.claim_figures import _rows
+from reports.figures.claim_figures import _networks
 from reports.figures.cost_figures import draw_growth
-from reports.render import false_calls, overview, render, write_report
+from reports.render import details, false_calls, overview, write_report
 from reports.statistics.verdict import Verdict
 from reports.summary import summary
 from reports.tell.cost_answers import answers, frameworks
@@ -55,10 +55,10 @@ def test_two_settings_of_a_kernel_never_share_a_label(one, other):
 
 def test_a_label_names_what_is_unusual_and_nothing_else():
     one = Setting.of(case())
-    assert one.label == "made_up LSTM u8 L4 B8"
+    assert one.label == "made_up, LSTM 8, window 4, batch 8"
     other = Setting.of(case(engine="jax", device="gpu", dtype="float64"))
-    assert other.label == "made_up LSTM u8 L4 B8 jax gpu float64"
-    assert other.network == "LSTM, 8 units (jax, gpu, float64)"
+    assert other.label == "made_up, LSTM 8, window 4, batch 8 (jax, gpu, float64)"
+    assert other.network == "LSTM 8 (jax, gpu, float64)"
     assert sorted([replace(one, engine=name) for name in ("torch", "jax", "tensorflow")]) == [
         replace(one, engine=name) for name in NAMES
     ]
@@ -76,12 +76,12 @@ def test_what_is_said_of_an_engine_does_not_depend_on_the_others():
     alone = {name: by(name) for name in NAMES}
     together = flat(alone.values())
     found = analyse(synthetic.run_of(together, family=synthetic.family(together)))
-    paragraphs = dict(zip(NAMES, found.headline, strict=True))
     for name, records in alone.items():
         own = analyse(synthetic.run_of(records, family=synthetic.family(records)))
         assert verdicts(found, name) == verdicts(own, name)
         assert len(own.survivors) == 2
-        assert paragraphs[name] == f"On {name}: {' '.join(own.headline)}"
+        if name == NAMES[0]:
+            assert own.headline == found.headline
         assert [one for one in found.summary_lines if one in own.summary_lines] == own.summary_lines
         assert [one.sentence for one in own.findings] == [
             one.sentence for one in found.findings if one.settings[0].engine == name
@@ -91,14 +91,18 @@ def test_what_is_said_of_an_engine_does_not_depend_on_the_others():
 
 def test_another_engine_makes_no_declared_family_larger():
     records = flat(by(name) for name in NAMES)
-    (found,) = {one.p_holm for one in analyse(synthetic.run_of(records, family=synthetic.family(records))).declared}
-    assert found == pytest.approx(2 * 2 / 2**10)  # the least p of ten pairs, times two comparisons
+    declared = analyse(synthetic.run_of(records, family=synthetic.family(records))).declared
+    by_engine = {name: [one for one in declared if one.setting.engine == name] for name in NAMES}
+    for here in by_engine.values():
+        least, largest = sorted(here, key=lambda one: one.p)
+        assert least.p_holm == pytest.approx(2 * least.p)  # two comparisons, whatever the number of engines
+        assert largest.p_holm == pytest.approx(max(largest.p, 2 * least.p))
 
 
 def test_nothing_of_an_engine_overwrites_another_or_is_counted_with_it():
     records = flat(by(name) for name in NAMES)
     found = analyse(synthetic.run_of(records, family=synthetic.family(records)))
-    assert len(_rows(found.compared)) == 3  # of the map: one row an engine
+    assert len(_networks(found.compared)) == 3  # of the map: one row an engine
     rows = overview(found)
     assert [(row.cell, row.settings, row.fewer, row.more) for row in rows] == [
         ("LSTM", 2, 1, 1), ("LSTM (jax)", 2, 1, 1), ("LSTM (torch)", 2, 1, 1),
@@ -189,20 +193,20 @@ def test_which_framework_is_answered_with_tally_and_ranges(costs_of):
         "jax loop against tensorflow loop, compiled by XLA against a graph:",
     ]
     assert found[0].short.startswith("Faster in 4 of 4, × ")
-    assert "in training: faster in 4 of 4; LSTM u" in found[0].text
+    assert "in training: faster in 4 of 4; LSTM 8, window" in found[0].text
     assert "longer than later ones" in found[0].text
     assert frameworks(costs_of(timed(1e-3))) == []
 
 
 def test_questions_of_kernels_are_answered_engine_by_engine(costs_of):
     told = {one.question: one.text for one in answers(costs_of(timings()))}
-    text = told["Does unrolling pay?"]
+    text = told["Is unrolling faster?"]
     assert "On tensorflow: Unrolled against the loop, in training: faster in 4 of 4" in text
     assert "On jax: Unrolled against the loop, in training: faster in 4 of 4" in text
     assert "torch" not in text
-    assert told["Does XLA pay?"].startswith("On tensorflow: ")
+    assert told["Is XLA faster?"].startswith("On tensorflow: ")
     for name in NAMES:
-        assert f"On {name}: Seconds an update, as a power of units: loop" in told["How does cost grow?"]
+        assert f"On {name}: Seconds per update, as a power of units: loop" in told["How does cost grow?"]
     alone = [one for one in timings() if one["case"]["engine"] == "jax"]
     assert not any("On jax" in one.text for one in answers(costs_of(alone)))
 
@@ -211,7 +215,7 @@ def test_seconds_to_target_take_the_updates_of_their_own_engine(costs_of):
     trained = [synthetic.convergence(hits, case_=case(engine=name))
                for name, hits in (("tensorflow", [100] * 10), ("jax", [300] * 10))]  # fmt: skip
     found = costs_of([*trained, *flat(timed(1e-3, engine=name) for name in NAMES)])
-    assert {one.timing.setting.engine: one.updates for one in found.to_target} == {"tensorflow": 100, "jax": 300}
+    assert {one.timing.setting.engine: one.updates for one in found.to_target} == {"tensorflow": 90, "jax": 290}
 
 
 def learning(by_engine, records=()):
@@ -275,15 +279,14 @@ def test_the_report_of_two_engines_names_each_row(tmp_path):
         ("matrix product, float32", "FLOP/s"), ("memory, read and written", "B/s"))}  # fmt: skip
     folder = synthetic.write(tmp_path / "two", records, family=synthetic.family(records), invocations=[
         synthetic.invocation(ceilings=ceilings, ceilings_engine="tensorflow")])  # fmt: skip
-    text = write_report(read(folder)).read_text()
+    text = synthetic.whole(write_report(read(folder)))
     assert "This run has the engines tensorflow, jax and torch." in text
-    assert "\nOn tensorflow: **Less training: it depends.**" in text
-    assert "\nOn jax: **Less training: it depends.**" in text
+    assert "Verdicts are by tensorflow; by jax and torch the same seeds were trained" in text
     assert "each engine's apart (tensorflow 2, jax 2)" in text
     assert "## Which framework" in text
     assert "Ceilings measured in this run with tensorflow" in text
-    rows = [line for line in text.splitlines() if line.startswith("| made_up LSTM")]
-    assert any(" jax |" in row for row in rows)
+    rows = [line for line in text.splitlines() if line.startswith("| made_up, LSTM")]
+    assert any(" (jax)" in row for row in rows)
     assert len(rows) == len(set(rows))
     told = summary(analyse(read(folder)))
     assert [one["engines"] for one in told["same_arms"]] == [["jax", "tensorflow"]] * 5
@@ -291,6 +294,6 @@ def test_the_report_of_two_engines_names_each_row(tmp_path):
 
 def test_the_report_of_one_engine_says_nothing_of_engines(tmp_path):
     found = analyse(read(synthetic.write(tmp_path / "one", [*by("tensorflow"), *timed(1e-3)])))
-    text = render(found, {})
+    text = details(found, {})
     for words in ("Which framework", "On tensorflow", "each engine's", "(by tensorflow)", "has the engines"):
         assert words not in text

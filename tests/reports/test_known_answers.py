@@ -14,7 +14,7 @@ WINDOWS = (2, 4, 8, 16)
 
 def reported(folder, records):
     report = write_report(read(synthetic.write(folder / "run", records, family=synthetic.family(records))))
-    return report.read_text(), json.loads((report.parent / "summary.json").read_text())
+    return synthetic.whole(report), json.loads((report.parent / "summary.json").read_text())
 
 
 def grid(arms, **changes):
@@ -31,24 +31,24 @@ def faster(seed):
 @pytest.mark.parametrize(
     ("arms", "verdict", "answer", "advice", "survivors"),
     [
-        (faster, "fewer", "Less training: yes", "**carry state** at windows of 2, 4, 8 and 16", 4),
-        (lambda seed: faster(seed)[::-1], "more", "Less training: no, more", "**shuffle, do not carry** at", 4),
+        (faster, "fewer", "**carry state** at windows 2, 4, 8 and 16", "**carry** (fewer)", 4),
+        (lambda seed: faster(seed)[::-1], "more", "**do not carry state** at windows", "**don't carry** (more)", 4),
         (
             lambda seed: (synthetic.hits(200, seed=seed), [None] * 10),
-            "only stateful", "Less training: yes", "(only stateful reached the target)", 4,
+            "only stateful", "(only stateful reached the target)", "**carry** (only stateful)", 4,
         ),
         (
             lambda seed: ([None] * 10, synthetic.hits(200, seed=seed)),
-            "only stateless", "Less training: no, more", "(only stateless reached the target)", 4,
+            "only stateless", "(only stateless reached the target)", "**don't carry** (only stateless)", 4,
         ),
         (
             lambda seed: (synthetic.hits(500, spread=0.03, seed=seed), synthetic.hits(500, spread=0.03, seed=seed)),
-            "same", "Less training: not shown", "either does at windows", 0,
+            "same", "the same at windows", "| same |", 0,
         ),
-        (lambda _: ([None] * 10, [None] * 10), "neither", "Less training: not shown", "neither reaches the target", 0),
+        (lambda _: ([None] * 10, [None] * 10), "neither", "neither reaches the target", "| neither |", 0),
         (
             lambda seed: (synthetic.hits(300, spread=0.9, seed=seed), synthetic.hits(300, spread=0.9, seed=seed + 50)),
-            "inconclusive", "Less training: not shown", "inconclusive at windows", 0,
+            "inconclusive", "inconclusive at windows", "| inconclusive |", 0,
         ),
     ],
 )  # fmt: skip
@@ -65,13 +65,14 @@ def test_it_turns_over_where_the_window_covers_the_target(tmp_path):
     # lagged_mean@8: 2 and 4 steps do not cover it, 8 and 16 do.
     records = grid(lambda place: faster(place) if place < 2 else faster(place)[::-1], task="lagged_mean", dial=8)
     text, _ = reported(tmp_path, records)
-    assert "**Less training: it depends.** Of 4 declared comparisons, a stateful LSTM took fewer updates in 2" in text
-    assert "and more in 2; after Holm's correction 2 of 2 and 2 of 2 remain" in text
-    assert "**carry state** at windows of 2 and 4" in text
-    assert "**shuffle, do not carry** from a window of 8 on" in text
+    assert "- **Target reaches beyond the window: carry state.** Fewer updates in 2 of 2." in text
+    assert "- **Target is within the window: do not carry state.** Fewer updates in 0 of 2, more in 2." in text
+    assert 'After Holm\'s correction 2 of 2 "fewer" and 2 of 2 "more" remain.' in text
+    assert "**carry state** at windows 2 and 4" in text
+    assert "**do not carry state** from window 8 on" in text
     assert "(D/L > 1) carried state took fewer updates in 2 and more in 0 of 2" in text
     assert "(D/L ≤ 1) it took fewer updates in 0 and more in 2 of 2" in text
-    assert "changed with the window on lagged_mean@8, LSTM, 8 units, B 8 (fewer up to 4, more from 8 on)" in text
+    assert "changed with the window on lagged_mean@8, LSTM 8, B 8 (fewer up to 4, more from 8 on)" in text
 
 
 def test_fewer_updates_that_take_more_seconds(tmp_path):
@@ -88,7 +89,7 @@ def test_fewer_updates_that_take_more_seconds(tmp_path):
 def test_widths_that_disagree_are_said_to_depend_on_the_width(tmp_path):
     records = grid(faster, units=8) + grid(lambda place: faster(place)[::-1], units=16)
     text, _ = reported(tmp_path, records)
-    assert "it depends on the width at windows of 2, 4, 8 and 16" in text
+    assert "depends on the network at windows 2, 4, 8 and 16" in text
 
 
 def test_arms_of_one_law_are_not_told_apart_after_holm(tmp_path):
@@ -115,7 +116,7 @@ def test_a_leak_is_loud_and_the_sound_record_silent(tmp_path):
         }
     text, summary = reported(tmp_path, records)
     assert (len(summary["floors"]["below"]), summary["floors"]["checked"]) == (0, 4)
-    assert "4 records were held against" in text
+    assert "4 records were checked against" in text
     records[1]["convergence"]["stateless_floor"] = 0.5
     text, summary = reported(tmp_path, records)
     assert summary["floors"]["below"] == [records[1]["key"]]
@@ -123,11 +124,14 @@ def test_a_leak_is_loud_and_the_sound_record_silent(tmp_path):
 
 
 def test_the_controls_add_up_to_the_whole(tmp_path):
-    order = synthetic.convergence([400] * 10, case_=synthetic.case(regime="stateless-ordered"))
-    text, _ = reported(tmp_path, [*synthetic.pair([200] * 10, [800] * 10), order])
+    order = synthetic.convergence([408] * 10, case_=synthetic.case(regime="stateless-ordered"))
+    text, _ = reported(tmp_path, [*synthetic.pair([204] * 10, [816] * 10), order])
     assert "**Order alone.** Against stateless, keeping the order without carrying took fewer updates in 1" in text
-    row = next(line for line in text.split("\n") if line.startswith("| made_up LSTM u8 L4 B8 | 10/10 | 0.500"))
-    assert row.count("0.500") == 2  # 400 / 800, then 200 / 400: together the 200 / 800 of the verdict
+    row = next(
+        line for line in text.split("\n") if line.startswith("| made_up, LSTM 8, window 4, batch 8 | 10/10 | 0.500")
+    )
+    # 404 / 808, then 202 / 404, half-way between evaluations: together the verdict's 202 / 808
+    assert row.count("0.500") == 2
 
 
 def test_the_easy_and_the_hard_target_can_disagree(tmp_path):
@@ -149,4 +153,4 @@ def test_advice_that_rests_on_an_exploratory_width_says_so(tmp_path):
     folder = synthetic.write(tmp_path / "run", records, family=synthetic.family(declared))
     (line,) = analyse(read(folder)).summary_lines
     assert line.declared
-    assert line.what.endswith("no difference shown in the other 1, exploratory)")
+    assert line.what.endswith("no difference shown in 1 of 2, exploratory)")

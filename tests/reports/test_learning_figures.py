@@ -33,10 +33,10 @@ def test_each_arm_steps_up_where_its_trainings_arrived(judged):
     ]
     every = judged(records)
     found = lines(draw_arrivals(every))
-    assert found["stateful"] == ([100, 200, 300], [0.25, 0.75, 1.0], False)
+    assert found["stateful"] == ([90, 190, 290], [0.25, 0.75, 1.0], False)
     budget = next(one.b.cost.max() for one in every if one.of_the_claim)
     assert budget > 400
-    assert found["stateless"] == ([100, 400, budget], [0.25, 0.5, 0.5], True)
+    assert found["stateless"] == ([90, 390, budget], [0.25, 0.5, 0.5], True)
     assert found["stateless-burnin"][1] == [0.0]
     assert found["stateless-burnin"][2]
 
@@ -61,8 +61,8 @@ def test_of_many_settings_each_task_gets_the_middle_of_its_grid_whatever_came_ou
     every = judged(records)
     drawing = draw_arrivals(every)
     assert [axes.get_title().split("\n")[0] for axes in drawing.figure.axes if axes.get_title()] == [
-        "lagged_mean@8 LSTM u8 L8 B8",
-        "lagged_mean@16 LSTM u8 L8 B8",
+        "lagged_mean@8, LSTM 8, window 8, batch 8",
+        "lagged_mean@16, LSTM 8, window 8, batch 8",
     ]
     assert "Of 16 settings that the headline counts, 2 are shown" in drawing.caption
 

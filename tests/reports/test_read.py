@@ -57,7 +57,7 @@ def test_a_missing_run_names_those_nearby(tmp_path):
     ("text", "why"),
     [
         ("{", "no whole JSON object"),
-        ("[]", r"is \[\]; valid: an object"),
+        ("[]", r"is \[\]; valid: a RunRecord"),
         ('{"schema": 1}', "run is missing"),
     ],
 )

@@ -67,14 +67,14 @@ def test_an_arm_that_often_fails_and_costs_more_leaves_nothing_open(tmp_path):
     assert regimes.unreliable["stateful"].ratio.low > 2
     assert (regimes.open, regimes.failing) == ([], [])
     assert found.answer == "Do not carry state"
-    assert "not shown to be reliable" in write_report(read(tmp_path / "run")).read_text()
+    assert "not shown to be reliable" in synthetic.whole(write_report(read(tmp_path / "run")))
 
 
 def test_an_arm_that_was_shown_to_fail_decides(tmp_path):
     found = recommended(tmp_path, arm(1, "stateful", reached=0), arm(400))
     assert choice(found, "regime").failing == ["stateful"]
     assert found.answer == "Do not carry state"
-    text = write_report(read(tmp_path / "run")).read_text()
+    text = synthetic.whole(write_report(read(tmp_path / "run")))
     assert "| regime | stateless | decided | stateful: failed |" in text
 
 
@@ -87,7 +87,7 @@ def test_nothing_is_recommended_where_no_arm_is_reliable(tmp_path):
     assert not found.reliable
     assert found.nearest.record.case.regime == "stateful"
     report = write_report(read(tmp_path / "run"))
-    assert "**None.** Of 2 arms, none" in report.read_text()
+    assert "**None.** Of 2 arms, none" in synthetic.whole(report)
     (told,) = json.loads((report.parent / "summary.json").read_text())["recommendations"]
     assert told["choice"] is None
     assert told["answer"] is None
@@ -98,7 +98,7 @@ def test_controls_are_no_candidates_and_known_answers_need_no_recommendation(tmp
     assert "stateless-ordered" not in {one.regime for one in found.reliable}
     known = synthetic.pair([100] * N, [200] * N)
     assert recommendations(read(synthetic.write(tmp_path / "known", known))) == []
-    assert "## Recommendation" not in write_report(read(tmp_path / "known")).read_text()
+    assert "## Recommendation" not in synthetic.whole(write_report(read(tmp_path / "known")))
 
 
 def test_each_real_series_has_its_own(tmp_path):
@@ -139,9 +139,9 @@ def test_where_no_arm_beats_the_trivial_prediction_the_report_begins_with_that_a
     assert not found.given
     report = write_report(read(tmp_path / "run"))
     first = report.read_text().split("\n\n")[1]
-    assert first.startswith("**Nothing was shown to be learnt: no arm predicts better than ")
-    assert "**None.** Nothing was shown" in report.read_text()
-    assert "```python" not in report.read_text()
+    assert first.startswith("- **Nothing was shown to be learnt: no arm predicts better than ")
+    assert "**None.** Nothing was shown" in (report.parent / "details.md").read_text()
+    assert not list(report.parent.glob("recommended_*.py"))
     (one,) = json.loads((report.parent / "summary.json").read_text())["recommendations"]
     assert one["choice"] is None
     assert one["nothing_learnt"].startswith("Nothing")
@@ -164,7 +164,8 @@ def test_where_one_arm_beats_both_there_is_a_recommendation(tmp_path):
     found = recommended(tmp_path, *arms)
     assert found.nothing_learnt is None
     assert found.given
-    assert "```python" in write_report(read(tmp_path / "run")).read_text()
+    write_report(read(tmp_path / "run"))
+    assert (tmp_path / "run" / "recommended_made_up.py").is_file()
 
 
 def test_of_arms_as_good_as_the_trivial_prediction_few_seem_to_beat_it():

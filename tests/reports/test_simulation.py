@@ -6,49 +6,63 @@ import numpy as np
 import pytest
 
 from reports.statistics import simulation
-from reports.statistics.intervals import rounding_variance, running_time_ratio
-from reports.statistics.simulation import log_ratio_limits
+from reports.statistics.intervals import running_time_ratio
+from reports.statistics.simulation import LAWS, log_ratio
+from reports.statistics.verdict import Verdict, claim_p, judge
 
 
-@pytest.mark.parametrize("n", [3, 10, 20])
-@pytest.mark.parametrize("family", simulation.FAMILIES)
-def test_many_at_once_is_one_by_one(family, n):
+@pytest.mark.parametrize("shape", [(5, 2), (10, 1)])
+@pytest.mark.parametrize("name", LAWS)
+def test_many_at_once_is_one_by_one(name, shape):
     rng = np.random.default_rng(5)
-    a, b = simulation.draw(rng, family, (0.9, 0.5), (40, n), paired=True)
-    step = simulation.FAMILIES[family].step
-    low, high = log_ratio_limits(*a, *b, step, 2 * step)
-    for row in range(40):
-        arms = (a.cost[row], a.reached[row]), (b.cost[row], b.reached[row])
-        extra = rounding_variance(*arms[0], step) + rounding_variance(*arms[1], 2 * step)
-        ratio = running_time_ratio(*arms[0], *arms[1], extra_variance=extra)
+    a, b = simulation.draw(rng, LAWS[name], (0.9, 0.5), (40, *shape), 0.6)
+    value, error = log_ratio(a, b)
+    p = simulation._claims(a, b)
+    for run in range(40):
+        ratio = running_time_ratio(a.of_run(run), b.of_run(run))
         if ratio.method == "jackknife":
-            assert (low[row], high[row]) == pytest.approx((math.log(ratio.low), math.log(ratio.high)))
+            assert (value[run], error[run]) == pytest.approx((math.log(ratio.value), ratio.standard_error))
+            assert p[run] == pytest.approx(claim_p(ratio))
         else:
-            assert math.isnan(low[row])
+            assert math.isnan(error[run])
 
 
 def test_the_success_rate_is_as_asked_for():
     rng = np.random.default_rng(6)
-    for family in simulation.FAMILIES:
-        a, b = simulation.draw(rng, family, (0.8, 0.4), (20_000,), paired=True)
-        assert a.reached.mean() == pytest.approx(0.8, abs=0.02)
-        assert b.reached.mean() == pytest.approx(0.4, abs=0.02)
+    a, b = simulation.draw(rng, LAWS["lognormal, σ 0.6"], (0.8, 0.4), (1, 2000, 10), 1.0)
+    assert (a.reached.mean(), b.reached.mean()) == pytest.approx((0.8, 0.4), abs=0.02)
 
 
-@pytest.mark.parametrize("rate", [1.0, 0.4])
-@pytest.mark.parametrize("family", ["lognormal, σ 0.6", "heavy: lognormal, σ 1.5"])
-def test_coverage_and_false_calls(monkeypatch, family, rate):
-    monkeypatch.setattr(simulation, "REPETITIONS", 100 * simulation.FAMILY)
-    cell = simulation.simulate_verdicts(family, (rate, rate), 10, paired=True)
+def test_evaluations_enclose_the_time():
+    time = np.array([0.3, 1.0, 7.7])
+    for kind, step in (("growing", 0.05), ("even", 0.5)):
+        after, before = simulation._looked_at(time, kind, step)
+        assert (before < time).all()
+        assert (time <= after * (1 + 1e-12)).all()
+
+
+@pytest.mark.parametrize("success", [(1.0, 1.0), (0.95, 0.95)])
+@pytest.mark.parametrize("name", ["draws differ by σ 0.4", "heavy: lognormal, σ 1.5"])
+def test_coverage_and_false_calls(monkeypatch, name, success):
+    monkeypatch.setattr(simulation, "REPETITIONS", 50 * simulation.FAMILY)
+    monkeypatch.setattr(simulation, "TRUTH", 100_000)
+    cell = simulation.simulate_verdicts(name, success, 6, 2)
     assert cell.covered >= 0.93
     assert cell.false_calls <= 0.05
-    assert cell.false_families <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 100)
-    assert cell == simulation.simulate_verdicts(family, (rate, rate), 10, paired=True)
+    assert cell.false_families <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 50)
+    assert cell == simulation.simulate_verdicts(name, success, 6, 2)
 
 
-def test_the_table_has_a_line_for_all_n():
+def test_nothing_is_claimed_where_all_arrive_at_the_first_evaluation():
+    rng = np.random.default_rng(7)
+    a, b = simulation.draw(rng, LAWS["all arrive at the first evaluation"], (1.0, 1.0), (20, 6, 2), 0.5)
+    for run in range(20):
+        judged = judge(a.of_run(run), b.of_run(run))
+        assert (judged.verdict, judged.look_oftener) == (Verdict.INCONCLUSIVE, True)
+
+
+def test_the_table_has_a_line_for_all_sizes():
     nan = math.nan
-    cells = [simulation.VerdictCell("made up", (0.9, 0.2), paired=True, n=n, covered=0.951, bounded=0.2,
-                             false_calls=nan, false_families=nan) for n in (10, 20)]  # fmt: skip
+    cells = [simulation.VerdictCell("made up", (0.9, 0.2), folds, 2, 0.951, 0.2, nan, nan) for folds in (5, 10)]
     line = simulation.verdict_table(cells).split("\n")[2]
-    assert line == "| made up | 0.9 and 0.2 | paired | 10 20 | 95.1 95.1 | 20.0 20.0 |  |  |"
+    assert line == "| made up | 0.9 and 0.2 | 5x2 10x2 | 95.1 95.1 | 20.0 20.0 |  |  |"

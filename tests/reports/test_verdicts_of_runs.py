@@ -2,6 +2,7 @@
 
 import random
 
+import numpy as np
 import pytest
 import synthetic
 from hypothesis import HealthCheck, given, settings
@@ -47,7 +48,7 @@ def test_pairs_are_by_seed_and_the_rest_is_left_out():
 
 
 def test_tuning_replicates_never_decide():
-    records = synthetic.pair([200] * 10, [200] * 10)
+    records = synthetic.pair([500] * 10, [500] * 10)
     for replicate in records[0]["convergence"]["replicates"]:
         if replicate["role"] == "tuning":
             replicate["error"][0] = synthetic.TARGET / 2
@@ -62,6 +63,92 @@ def test_seconds_and_cell_steps_can_disagree_and_are_then_said_to():
     assert one.updates.verdict is Verdict.FEWER
     assert one.seconds.verdict is Verdict.MORE
     assert one.disagree
+
+
+def test_evaluations_that_lie_too_far_apart_decide_nothing():
+    # All between two evaluations that are an eighth of the cost apart: the same evaluation, and yet not the same cost.
+    (one,) = analyse(run_of(synthetic.pair([160] * 10, [160] * 10))).compared
+    assert (one.updates.verdict, one.updates.look_oftener) == (Verdict.INCONCLUSIVE, True)
+    assert one.a.coarse
+
+
+def test_processes_that_do_equal_work_widen_the_seconds():
+    rng = np.random.default_rng(4)
+    records = []
+    for window in range(1, 13):
+        pair = synthetic.pair(synthetic.hits(300, seed=1), synthetic.hits(300, seed=2), window=window)
+        for one in pair:
+            one["convergence"]["seconds_per_update"] = [1e-3 * float(np.exp(0.1 * rng.standard_normal()))] * 5
+        records += pair
+    found = analyse(run_of(records)).compared
+    assert found[0].process_variance == pytest.approx(0.1**2, rel=0.6)
+    for one in found:
+        assert one.seconds.ratio.standard_error > one.updates.ratio.standard_error
+
+
+def held(hits, folds=5, **changes):
+    """A record as runs write it today: folds, and a target that counts once it is held twice."""
+    made = synthetic.convergence(hits, tuning=1, case_=synthetic.case(**changes))
+    part = made["convergence"]
+    rates = part["learning_rates"]
+    tuning = [
+        synthetic.replicate(1000 + fold, 200, role="tuning", rate=rate) | {"fold": fold, "draw": fold}
+        for fold in range(folds) for rate in rates
+    ]  # fmt: skip
+    deciding = [one for one in part["replicates"] if one["role"] == "evaluation"]
+    for one in deciding:
+        one |= {"fold": one["seed"] % folds, "draw": one["seed"] % folds}
+    part |= {
+        "replicates": tuning + deciding, "hold": 2, "draws": folds, "budget": 1000,
+        "tuning": [{"fold": fold, "draw": fold, "rates": rates, "chosen_rate": 0.01, "reached": True, "at_edge": False}
+                   for fold in range(folds)],
+    }  # fmt: skip
+    return made
+
+
+def test_folds_are_what_an_interval_is_formed_over():
+    records = [held(synthetic.hits(300, seed=2), regime="stateful"), held(synthetic.hits(600, seed=3))]
+    (one,) = analyse(run_of(records)).compared
+    assert (one.a.n, one.updates.ratio.degrees) == (10, 4)
+    # Against itself, two folds of five on either side.
+    assert {aa.a.n for aa in analyse(run_of(records)).a_a} == {4}
+
+
+def test_a_rate_that_was_not_found_is_no_verdict():
+    records = [held(synthetic.hits(300, seed=2), regime="stateful"), held(synthetic.hits(600, seed=3))]
+    part = records[1]["convergence"]
+    part["tuning"][2] |= {"rates": [0.003, 0.01], "at_edge": True}
+    part["replicates"] = [one for one in part["replicates"] if not (one["fold"] == 2 and one["learning_rate"] == 0.03)]
+    part["rate_at_edge"] = True
+    records[1]["warnings"] = ["rate-at-edge"]
+    (one,) = analyse(run_of(records)).compared
+    assert (one.updates.verdict, one.p) == (Verdict.RATE_NOT_FOUND, 1)
+
+
+def test_reached_still_there_and_lost():
+    records = [held([200] * 10, regime="stateful"), held([600] * 10)]
+    for one in records[0]["convergence"]["replicates"][-4:]:
+        one["error"][-1] = 2 * synthetic.TARGET
+    (one,) = analyse(run_of(records)).compared
+    assert (one.a.hits, one.a.still_there, one.a.lasting, one.b.lasting) == (10, 6, 6, 10)
+    assert one.a.best_error == one.a.last_error < 1
+    records[0]["training"]["stop"] = "target"
+    (one,) = analyse(run_of(records)).compared
+    assert (one.a.still_there, one.a.lasting) == (None, 10)
+
+
+def test_a_larger_budget_is_no_advantage():
+    records = synthetic.pair([200] * 10, [600] * 10)
+    records[0] = synthetic.convergence([200] * 9 + [900], case_=synthetic.case(regime="stateful"), budget=1000)
+    records[1] = synthetic.convergence([600] * 10, budget=700)
+    (one,) = analyse(run_of(records)).compared
+    assert (one.a.hits, one.a.cost.max()) == (9, 700)
+
+
+def test_the_chance_of_a_fresh_training_to_need_less():
+    (one,) = analyse(run_of(synthetic.pair([100, 200, 300, 400], [100, 250, None, None]))).compared
+    # Of 16 pairs: 100 ties once and beats three, 200 beats three, 300 and 400 beat two each; each loses the rest.
+    assert one.better_on_a_fresh_draw == pytest.approx((3.5 + 3 + 2 + 2) / 16)
 
 
 def test_seconds_of_a_core_that_was_shared_are_not_compared():
@@ -119,8 +206,8 @@ def test_a_repetition_is_the_other_half_of_the_check():
 
 def test_controls_and_other_ways_of_predicting():
     records = [
-        *synthetic.pair([100] * 10, [200] * 10),
-        synthetic.convergence([100] * 10, case_=synthetic.case(regime="stateless-burnin")),
+        *synthetic.pair([500] * 10, [900] * 10),
+        synthetic.convergence([500] * 10, case_=synthetic.case(regime="stateless-burnin")),
     ]
     found = analyse(run_of(records))
     (control,) = found.controls

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tasks
+from tasks.task import NEGLIGIBLE_SHARE
 
 NAMES = tasks.names()
 WINDOWS = st.integers(1, 400)
@@ -100,7 +101,10 @@ def test_the_target_lies_between_optimum_and_trivial_where_anything_can_be_learn
 def test_where_carried_state_is_needed_the_target_lies_below_the_floor(task):
     if task.reach is not None:
         for window in range(1, task.reach):
-            assert task.target(window) < task.stateless_floor(window)
+            floor = task.stateless_floor(window)
+            # A floor that all but equals the optimum leaves nothing to aim at between them.
+            if floor - task.optimum > NEGLIGIBLE_SHARE * (task.trivial - task.optimum):
+                assert task.target(window) < floor
 
 
 @pytest.mark.parametrize("window", [0, -1, 2.0, True, "4", None])
@@ -148,4 +152,8 @@ def test_a_series_can_be_built_at_every_dial(task, dial):
 def test_the_target_on_all_scored_rows_is_the_target(name):
     task = tasks.create(name)
     rows = task.series().scored
-    assert task.target_on(5, rows) == pytest.approx(task.target(5))
+    if task.stateless_prediction(5) is None:
+        assert task.target_on(5, rows) == pytest.approx(task.target(5))
+    else:
+        # The floor is measured on the rows, and lies near its expectation.
+        assert task.target_on(5, rows) == pytest.approx(task.target(5), rel=0.15)

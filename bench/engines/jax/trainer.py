@@ -39,6 +39,7 @@ class JaxTrainer:
         )
         self._series = (jnp.asarray(work.inputs, network.dtype), jnp.asarray(work.targets, network.dtype))
         self._rates = np.zeros(layout.replicates, network.dtype)
+        self._first_rows = np.zeros(layout.replicates, np.int32)
         zeros = [np.zeros((layout.replicates, *shape), network.dtype) for shape in network.weight_shapes]
         self._weights, self._first, self._second = zeros, list(zeros), list(zeros)
         self._step = np.zeros(layout.replicates, network.dtype)
@@ -53,10 +54,10 @@ class JaxTrainer:
         self._update_each = each(self._update, in_axes=(0, 0, 0, None, None, None))
         self._pass_each = each(self._pass, in_axes=(0, 0, 0, None, None))
         self._inferring, self._idling = jax.jit(self._passes), jax.jit(self._nothing)
-        self._score = jax.jit(each(self._squared_errors, in_axes=(0, None, None)))
+        self._score = jax.jit(each(self._squared_errors, in_axes=(0, 0, None, None)))
         self._program: Any = None
 
-    def place(self, slot: int, weights: Weights, learning_rate: float, seed: int) -> None:
+    def place(self, slot: int, weights: Weights, learning_rate: float, seed: int, first_row: int = 0) -> None:
         """Put a fresh model into a slot."""
         for i, weight in enumerate(weights):
             self._weights[i] = _with_slot(self._weights[i], slot, weight)
@@ -67,6 +68,7 @@ class JaxTrainer:
         for i, seeds in enumerate(self._seeds):
             self._seeds[i] = _with_slot(seeds, slot, np.array([seed, i * LAYER_STRIDE], np.uint32))
         self._rates[slot] = learning_rate
+        self._first_rows[slot] = first_row
 
     def weights(self, slot: int) -> Weights:
         """Copy the weights of the model in a slot."""
@@ -170,19 +172,19 @@ class JaxTrainer:
         return result
 
     def _evaluate(self, way: Predicts) -> Array:
-        found = np.asarray(self._score(self._weights, way != "carried", self._series))
+        found = np.asarray(self._score(self._weights, self._first_rows, way != "carried", self._series))
         # Windows come back with all their steps, so that two ways share a compilation.
         steps = {"carried": found[..., -1], "sliding": found[..., -1], "positions": found.mean(-1)}
         return steps[way]
 
-    def _squared_errors(self, weights: list[Tensor], windows: Tensor, series: Any) -> Tensor:
+    def _squared_errors(self, weights: list[Tensor], first_row: Tensor, windows: Tensor, series: Any) -> Tensor:
         """Squared errors of one model, (targets, steps); of a carried state the last step alone has a meaning."""
         (inputs, targets), held_out = series, self.work.held_out
         shape = (len(held_out.positions), held_out.steps)
         return jax.lax.cond(
             windows,
-            lambda: self._loop.windows(weights, inputs, targets, held_out),
-            lambda: jnp.broadcast_to(self._loop.stream(weights, inputs, targets, held_out)[:, None], shape),
+            lambda: self._loop.windows(weights, inputs, targets, held_out, first_row),
+            lambda: jnp.broadcast_to(self._loop.stream(weights, inputs, targets, held_out, first_row)[:, None], shape),
         )
 
 

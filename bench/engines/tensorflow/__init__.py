@@ -4,15 +4,17 @@ import os
 from pathlib import Path
 from types import ModuleType
 
-# TensorFlow's start-up notices would bury a case's last words.
+# TensorFlow's notices would bury what a case prints when it fails.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from bench.engines import backend
+from bench.engines.muted import muted
 
 backend.choose("tensorflow")
 
-import keras
-import tensorflow as tf
+with muted():
+    import keras
+    import tensorflow as tf
 
 from bench.engines.backend import SHORT_LOOPS
 from bench.engines.base import Trainer, Work
@@ -40,6 +42,12 @@ class TensorFlowEngine:
         """Names of the GPUs that TensorFlow can use."""
         found = tf.config.list_physical_devices("GPU")
         return [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in found]
+
+    def flags(self) -> dict[str, bool]:
+        """Whether TensorFlow uses oneDNN, by its own account."""
+        from tensorflow.python.util import _pywrap_util_port  # noqa: PLC0415 - no public name tells
+
+        return {"onednn": bool(_pywrap_util_port.IsMklEnabled())}
 
     def configure(self, *, threads: int | None, device: str, cache: Path | None, short_loops: bool) -> None:
         """Prepare this process; must come before the first computation."""

@@ -68,6 +68,7 @@ class LayerTrainer:
         self._inputs = tf.constant(work.inputs, dtype)
         self._targets = tf.constant(work.targets, dtype)
         self._step_weights = tf.constant(work.feed.step_weights, dtype)
+        self._first_rows = tf.constant([0])
         self._injected = given_states(network, work.injected)
         self._bounds = Bounds.of(work.sequences)
         series = self._inputs, self._targets
@@ -79,9 +80,10 @@ class LayerTrainer:
         self.forward = tf.function(self._passes, jit_compile=jit, autograph=False)
         self._idling = tf.function(self._nothing, jit_compile=jit, autograph=False)
 
-    def place(self, slot: int, weights: Weights, learning_rate: float, seed: int) -> None:
+    def place(self, slot: int, weights: Weights, learning_rate: float, seed: int, first_row: int = 0) -> None:
         """Put a fresh model into the one slot; Keras draws dropout from a generator of its own."""
         del slot, seed
+        self._first_rows = tf.constant([first_row])
         self.model.set_weights(weights)
         for variable in self.optimizer.variables:
             variable.assign(tf.zeros_like(variable))
@@ -109,7 +111,7 @@ class LayerTrainer:
     def score(self, evaluate: Predicts) -> Array:
         """Squared error of every scored target, shape (1, targets)."""
         weights = [variable[None] for variable in self.model.trainable_variables]
-        return np.asarray(self._score(weights, tf.constant(MODES.index(evaluate))))
+        return np.asarray(self._score(weights, tf.constant(MODES.index(evaluate)), self._first_rows))
 
     def infer(self, starts: Array) -> None:
         """Make one forward pass for each row of `starts`; see `bench.engines.base.Timed`."""

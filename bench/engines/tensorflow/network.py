@@ -62,10 +62,10 @@ def forward(
 
 
 def advance(network: Network, weights: list[Tensor], x: Tensor, states: States) -> tuple[Tensor, States]:
-    """One step without dropout or gradient: x (B, F), the same for all replicates -> predictions (R, B, O)."""
+    """One step without dropout or gradient: x (R, B, F), or (1, B, F) for all alike -> predictions (R, B, O)."""
     cell = CELLS[network.cell]
     after = []
-    h = x[None]
+    h = x
     for layer, (kernel, recurrent, bias, recurrent_bias) in enumerate(_layers(network, weights)):
         part = tf.matmul(h, kernel) + bias[:, None]
         state = cell.step(part, states[layer], Forward(split_kernel(cell, recurrent), recurrent_bias))
@@ -139,38 +139,44 @@ class Evaluation:
         self._injected = injected
         self._bounds = bounds
 
-    def squared_errors(self, weights: list[Tensor], mode: Tensor) -> Tensor:
+    def squared_errors(self, weights: list[Tensor], mode: Tensor, first_rows: Tensor) -> Tensor:
         """Squared error of every scored target, mean over outputs, shape (R, targets).
 
-        `mode` is a scalar: an index of `MODES`, or `NO_EVALUATION` for zeros. It is data, so that every way of
-        predicting is part of one compiled computation.
+        `first_rows`, shape (R,), is where each replicate's own draw of the series begins. `mode` is a scalar: an index
+        of `MODES`, or `NO_EVALUATION` for zeros. It is data, so that every way of predicting is part of one compiled
+        computation.
         """
         replicates = weights[0].shape[0]
         nothing = tf.zeros((replicates, len(self._held_out.positions)), self._network.dtype)
         # Two modes share the windows, so that XLA compiles their loop once.
         branch = tf.gather([0, 0, 1, 2], mode)
         return tf.switch_case(
-            branch, [lambda: self._windows(weights, mode), lambda: self._stream(weights), lambda: nothing]
+            branch,
+            [
+                lambda: self._windows(weights, mode, first_rows),
+                lambda: self._stream(weights, first_rows),
+                lambda: nothing,
+            ],
         )
 
-    def _windows(self, weights: list[Tensor], mode: Tensor) -> Tensor:
+    def _windows(self, weights: list[Tensor], mode: Tensor, first_rows: Tensor) -> Tensor:
         """Windows that end at each scored row, from a zero or injected state: last step's error, or the mean of all."""
         steps = self._held_out.steps
-        first = tf.constant(self._held_out.positions - steps + 1, tf.int32)
+        first = tf.constant(self._held_out.positions - steps + 1, tf.int32) + first_rows[:, None]
         replicates, scored = weights[0].shape[0], len(self._held_out.positions)
 
         def seen(rows: Tensor) -> Tensor:
             """1 for rows of the scored row's own sequence."""
             if self._bounds is None:
                 return tf.constant(1, self._network.weight_dtype)
-            begin = tf.gather(self._bounds.first, self._held_out.positions)
+            begin = tf.gather(self._bounds.first, self._held_out.positions)[None]
             return tf.cast(rows >= begin, self._network.weight_dtype)
 
         def body(t: Tensor, states: Tensor, _last: Tensor, total: Tensor) -> tuple[Tensor, ...]:
             rows = first + t
             states = self._within(states, rows)
             predictions, states = advance(self._network, weights, tf.gather(self._inputs, rows), states)
-            errors = tf.reduce_mean((predictions - tf.gather(self._targets, rows)[None]) ** 2, axis=-1)
+            errors = tf.reduce_mean((predictions - tf.gather(self._targets, rows)) ** 2, axis=-1)
             return t + 1, states, errors, total + errors * seen(rows)
 
         zeros = tf.zeros((replicates, scored), self._network.dtype)
@@ -179,28 +185,30 @@ class Evaluation:
             states = tf.nest.map_structure(lambda z, s: z + tf.gather(s, first), states, self._injected)
         start = (tf.constant(0), states, zeros, zeros)
         _, _, last, total = tf.while_loop(lambda t, *_: t < steps, body, start, maximum_iterations=steps)
-        count = steps if self._bounds is None else tf.reduce_sum(seen(first + tf.range(steps)[:, None]), axis=0)
+        count = (
+            steps if self._bounds is None else tf.reduce_sum(seen(first[None] + tf.range(steps)[:, None, None]), axis=0)
+        )
         return tf.where(mode == MODES.index("positions"), total / count, last)
 
     def _within(self, states: Any, rows: Tensor) -> Any:
-        """States before these rows, (rows,): zero where a sequence begins."""
+        """States before these rows, (R, rows): zero where a sequence begins."""
         if self._bounds is None:
             return states
-        begins = tf.gather(self._bounds.begins, rows)[None, :, None]
+        begins = tf.gather(self._bounds.begins, rows)[..., None]
         return tf.nest.map_structure(lambda s: tf.where(begins, tf.zeros_like(s), s), states)
 
-    def _stream(self, weights: list[Tensor]) -> Tensor:
+    def _stream(self, weights: list[Tensor], first_rows: Tensor) -> Tensor:
         """One pass over the held-out series with the state carried along it."""
         start = self._held_out.start
         steps = int(np.max(self._held_out.positions)) + 1 - start
+        first = start + first_rows[:, None]
         replicates = weights[0].shape[0]
         array = tf.TensorArray(self._network.dtype, steps, element_shape=(replicates,))
 
         def body(t: Tensor, states: Tensor, errors: Tensor) -> tuple[Tensor, ...]:
-            row = start + t
-            states = self._within(states, row[None])
-            predictions, states = advance(self._network, weights, self._inputs[row][None], states)
-            error = tf.reduce_mean((predictions[:, 0] - self._targets[row]) ** 2, axis=-1)
+            states = self._within(states, first + t)
+            predictions, states = advance(self._network, weights, tf.gather(self._inputs, first + t), states)
+            error = tf.reduce_mean((predictions - tf.gather(self._targets, first + t)) ** 2, axis=(1, 2))
             return t + 1, states, errors.write(t, error)
 
         state = (tf.constant(0), zero_states(self._network, replicates, 1), array)

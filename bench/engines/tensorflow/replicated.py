@@ -40,6 +40,7 @@ class ReplicatedTrainer:
         self._carried = tf.constant(work.feed.carried)
         self._rates = np.zeros(layout.replicates, network.dtype)
         self._keys = np.zeros(layout.replicates, np.uint32)
+        self._first_rows = np.zeros(layout.replicates, np.int32)
         shapes = [(layout.replicates, *shape) for shape in network.weight_shapes]
         # An empty slot trains a model of zeros at a rate of zero.
         zeros = [tf.zeros(shape, network.dtype) for shape in shapes]
@@ -48,7 +49,7 @@ class ReplicatedTrainer:
         self._states = zero_states(network, layout.replicates, layout.batch_size)
         self.compiled = tf.function(self._segment, jit_compile=True, autograph=False)
 
-    def place(self, slot: int, weights: Weights, learning_rate: float, seed: int) -> None:
+    def place(self, slot: int, weights: Weights, learning_rate: float, seed: int, first_row: int = 0) -> None:
         """Put a fresh model into a slot."""
         for i, weight in enumerate(weights):
             self._weights[i] = _with_slot(self._weights[i], slot, weight)
@@ -58,6 +59,7 @@ class ReplicatedTrainer:
         self._states = tf.nest.map_structure(lambda state: _with_slot(state, slot, 0), self._states)
         self._rates[slot] = learning_rate
         self._keys[slot] = seed
+        self._first_rows[slot] = first_row
 
     def weights(self, slot: int) -> Weights:
         """Copy the weights of the model in a slot."""
@@ -93,6 +95,7 @@ class ReplicatedTrainer:
             self._step_weights,
             self._carried,
             tf.constant(mode),
+            tf.constant(self._first_rows),
         )
 
     def concrete(self) -> Any:
@@ -111,6 +114,7 @@ class ReplicatedTrainer:
         step_weights: Tensor,
         carried: Tensor,
         mode: Tensor,
+        first_rows: Tensor,
     ) -> Any:
         """Make `updates` updates, then score; all of it one computation under XLA."""
         layout = self.work.layout
@@ -121,7 +125,7 @@ class ReplicatedTrainer:
             return i + 1, model, losses.write(i, loss)
 
         _, model, losses = tf.while_loop(lambda i, *_: i < updates, body, (tf.constant(0), model, losses))
-        return model, losses.stack(), self._evaluation.squared_errors(model[0], mode)
+        return model, losses.stack(), self._evaluation.squared_errors(model[0], mode, first_rows)
 
     def _update(
         self, model: Any, rates: Tensor, keys: Tensor, starts: Tensor, step_weights: Tensor, carried: Tensor

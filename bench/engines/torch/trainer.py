@@ -41,6 +41,7 @@ class TorchTrainer:
         self._inputs = self._tensor(work.inputs)
         self._targets = self._tensor(work.targets)
         self._rates = torch.zeros(layout.replicates, 1, **self._options)
+        self._first_rows = torch.zeros(layout.replicates, dtype=torch.int64, device=device)
         self._step = torch.zeros_like(self._rates)
         # All weights of a model in one row, so that Adam is a dozen operations and not a dozen for each.
         self._weights = torch.zeros(layout.replicates, network.parameters, **self._options)
@@ -48,7 +49,7 @@ class TorchTrainer:
         self._zeros = [[self._tensor(np.zeros((layout.replicates, *s.shape))) for s in layer] for layer in zeros]
         self._states = self._zeros
 
-    def place(self, slot: int, weights: Weights, learning_rate: float, seed: int) -> None:
+    def place(self, slot: int, weights: Weights, learning_rate: float, seed: int, first_row: int = 0) -> None:
         """Put a fresh model into a slot; PyTorch draws dropout from one stream for the whole block."""
         if self.work.network.dropout:
             torch.manual_seed(seed)
@@ -60,6 +61,7 @@ class TorchTrainer:
             for state in layer:
                 state[slot] = 0
         self._rates[slot] = learning_rate
+        self._first_rows[slot] = first_row
 
     def weights(self, slot: int) -> Weights:
         """Copy the weights of the model in a slot."""
@@ -132,9 +134,11 @@ class TorchTrainer:
     def _evaluate(self, way: Predicts) -> Array:
         score = self._stack.stream if way == "carried" else self._stack.windows
         each = self._each(
-            lambda weights: score(self._unpacked(weights), self._inputs, self._targets, self.work.held_out)
+            lambda weights, first: score(
+                self._unpacked(weights), self._inputs, self._targets, self.work.held_out, first
+            )
         )
-        found = each(self._weights)
+        found = each(self._weights, self._first_rows)
         errors = {"carried": found, "sliding": found[..., -1], "positions": found.mean(-1)}[way]
         return np.asarray(errors.cpu().numpy())
 

@@ -1,0 +1,97 @@
+"""One training, and what was found along it."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from bench.case import record
+from bench.case.record import MOST_ERROR
+from bench.engines.base import Predicts
+from bench.measure.paired import HalfScores
+
+Role = Literal["tuning", "evaluation"]
+
+
+@dataclass
+class Replicate:
+    """One training and what was found along it.
+
+    Attributes
+    ----------
+    target, hold
+        The error to reach, and at how many evaluations in a row.
+    updates_to_target
+        Updates at the first of those evaluations, once all of them are made; None until then.
+    used_up
+        It has made all the updates of its budget.
+    abandoned
+        A rate that was given up in tuning since another of its fold had already needed less.
+    """
+
+    seed: int
+    role: Role
+    learning_rate: float
+    fold: int = 0
+    draw: int = 0
+    target: float = 0.0
+    hold: int = 1
+    updates: list[int] = field(default_factory=list)
+    error: list[float] = field(default_factory=list)
+    loss: list[float] = field(default_factory=list)
+    updates_to_target: int | None = None
+    diverged: bool = False
+    abandoned: bool = False
+    used_up: bool = False
+    otherwise: dict[Predicts, float | None] = field(default_factory=dict)
+    relative_standard_error: float = math.nan
+    scores: HalfScores = field(default_factory=HalfScores)
+
+    def note(self, updates: int, error: float, loss: float) -> None:
+        """Add one evaluation after so many updates in all."""
+        self.updates.append(updates)
+        self.error.append(error)
+        self.loss.append(loss)
+        self.diverged = not error <= MOST_ERROR  # nan is not
+        last = self.error[-self.hold :]
+        if self.updates_to_target is None and len(last) == self.hold and all(one <= self.target for one in last):
+            self.updates_to_target = self.updates[-self.hold]
+
+    @property
+    def spent(self) -> int:
+        """Updates to the target, or all that were made without reaching it."""
+        return self.updates_to_target or (self.updates[-1] if self.updates else 0)
+
+    @property
+    def ended(self) -> bool:
+        """Whether its race is over: it arrived, or can no longer arrive."""
+        return self.updates_to_target is not None or self.diverged or self.abandoned or self.used_up
+
+    @property
+    def lowest(self) -> float:
+        """Its lowest error."""
+        return min((value for value in self.error if math.isfinite(value)), default=math.inf)
+
+    def to_record(self) -> record.Replicate:
+        """The replicate as a record holds it."""
+        reached = self.updates_to_target is not None
+        return record.Replicate(
+            seed=self.seed,
+            role=self.role,
+            fold=self.fold,
+            draw=self.draw,
+            target=rounded(self.target),
+            learning_rate=self.learning_rate,
+            updates=self.updates,
+            error=[rounded(value) for value in self.error],
+            loss=[rounded(value) for value in self.loss],
+            reached=reached,
+            updates_to_target=self.updates_to_target,
+            censored_at=None if reached else self.updates[-1],
+            diverged=self.diverged,
+            abandoned=self.abandoned,
+        )
+
+
+def rounded(value: Any) -> float | None:
+    """Six digits, since more would only make the records larger; None for what is no number, which JSON has not."""
+    return float(f"{float(value):.6g}") if value <= MOST_ERROR else None

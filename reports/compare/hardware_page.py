@@ -1,0 +1,265 @@
+"""The page of a run with configurations.
+
+What does each buy, where does it begin to, and does the answer on carrying state depend on it?
+"""
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from bench.case.cases import Case
+from reports import formatting
+from reports.collect.read import Run
+from reports.compare import comparison_page, machines
+from reports.compare.comparison_page import READING, Section
+from reports.compare.joining import Comparison, Named, join, of_configuration
+from reports.costs.timings import timings, watched
+from reports.formatting import NOTHING, listing, number
+from reports.statistics.intervals import FloatArray, Ratio
+
+ALONG = {"batch_size": "batch size", "units": "units"}
+
+BUSY = 0.1
+"""Share of the cores that other programs may take while something is timed."""
+
+PACKAGES = ("python", "tensorflow", "jax", "torch", "keras")
+
+
+def has_configurations(run: Run) -> bool:
+    """Whether a run is one of configurations, and its page therefore this one."""
+    return bool(run.configurations)
+
+
+def write(run: Run, folder: Path | None = None) -> Path:
+    """Write report.md, report.html, summary.json and the long frame of a run; returns the path of report.md."""
+    folder = folder or run.folder
+    names = [one.name for one in run.configurations]
+    there = [name for name in names if any(record.case.configuration == name for record in run.records)]
+    found = join([Named(run.name, run)], "configuration", there[0])
+    order = (there[0], *there[1:])
+    title = f"{run.name}: {listing(order)}"
+    parts = sections(run, found)
+    report = folder / "report.md"
+    report.write_text(comparison_page.markdown(title, parts), encoding="utf-8")
+    (folder / "report.html").write_text(comparison_page.page(title, parts), encoding="utf-8")
+    comparison_page.write_frame(found, folder / "frame.csv")
+    every = comparison_page.within([Named(name, of_configuration(run, name)) for name in found.columns])
+    values = comparison_page.to_dict(found, {}) | {
+        "crossings": [one.to_dict() for one in crossings(found)],
+        "within_configuration": [one.to_dict() for one in every],
+    }
+    (folder / "summary.json").write_text(json.dumps(values, indent=1), encoding="utf-8")
+    return report
+
+
+def sections(run: Run, found: Comparison) -> list[Section]:
+    """All parts, in order; those that say nothing are left out."""
+    by_configuration = [Named(name, of_configuration(run, name)) for name in found.columns]
+    parts = [
+        Section("", tuple(comparison_page.summary(found))),
+        _seen(run, found.columns),
+        _steadiness(by_configuration),
+        comparison_page.times_section(found),
+        _crossings(found),
+        comparison_page.within_section(by_configuration, "Does a verdict depend on the configuration?"),
+        comparison_page.updates_section(found),
+        comparison_page.memory_section(found),
+        comparison_page.not_compared_section(found),
+        _skipped(run),
+        Section("How to read this", (READING,)),
+    ]
+    return [part for part in parts if part is not None]
+
+
+def _seen(run: Run, columns: Sequence[str]) -> Section:
+    """What each configuration asked for, and what its processes had."""
+    rows = []
+    for asked in run.configurations:
+        if asked.name not in columns:
+            continue
+        seen = [
+            record.configuration.seen
+            for record in run.records
+            if record.case.configuration == asked.name and record.case.kind != "convergence"
+            if record.configuration and record.configuration.seen
+        ]
+        values = msgspec.to_builtins(asked)
+        wanted = ", ".join(_words(key, value) for key, value in values.items() if key != "name") or "nothing"
+        cores = sorted({len(one.cores) for one in seen})
+        flags = sorted({f"{key} {'on' if value else 'off'}" for one in seen for key, value in one.flags.items()})
+        gpus = sorted({gpu for one in seen for some in one.accelerators.values() for gpu in some})
+        versions = seen[0].versions if seen else {}
+        packages = [f"{name} {versions[name]}" for name in PACKAGES if name in versions]
+        rows.append(
+            (
+                asked.name,
+                wanted,
+                listing(cores) if cores else NOTHING,
+                listing(flags) if flags else NOTHING,
+                listing(gpus) if gpus else "none",
+                ", ".join(packages) or NOTHING,
+            )
+        )
+    text = (
+        "What was asked for, and what the processes of time and memory cases had by their own account. One that did "
+        "not get what it asked for has no result."
+    )
+    header = ("configuration", "asked for", "cores", "flags", "GPUs", "versions")
+    return Section("Configurations", (text,), header, tuple(rows))
+
+
+def _steadiness(parts: Sequence[Named]) -> Section:
+    """How far cases were from themselves, and what else ran, for each configuration."""
+    loads = [one.other_load[0] for part in parts if (one := watched(timings(part.run))) and one.other_load is not None]
+    text = "Two processes of a case are the same code: what they differ by is what no ratio can be trusted beyond."
+    if loads and max(loads) > BUSY:
+        text += (
+            f" **Other programs took {formatting.percent(max(loads))} of the cores in the median while cases were "
+            "timed: seconds of this run are unreliable and intervals wide for that reason; a run on a quiet machine "
+            "would say more.**"
+        )
+    rows = tuple((one.name, *one.values) for one in machines.steadiness(parts))
+    return Section("How steady it was", (text,), ("", *(part.name for part in parts)), rows)
+
+
+def _words(key: str, value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={one}" for name, one in value.items())
+    return f"{key} {value}"
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Where a configuration begins to be faster than the base, along an axis.
+
+    Attributes
+    ----------
+    points
+        The axis and the ratio there, ascending.
+    at, earliest, latest
+        Where the ratio, and the limits of its intervals, fall below 1 for good, between points on a straight line of
+        logarithms; 0 where that is before the first point, infinite where it is behind the last.
+    """
+
+    column: str
+    where: str
+    axis: str
+    points: tuple[tuple[int, Ratio], ...]
+
+    @property
+    def at(self) -> float:
+        """By the ratio itself."""
+        return self._falls(np.array([ratio.value for _, ratio in self.points]))
+
+    @property
+    def earliest(self) -> float:
+        """By the lower limits."""
+        return self._falls(np.array([ratio.low for _, ratio in self.points]))
+
+    @property
+    def latest(self) -> float:
+        """By the upper limits."""
+        return self._falls(np.array([ratio.high for _, ratio in self.points]))
+
+    def _falls(self, ratios: FloatArray) -> float:
+        above = np.flatnonzero(ratios >= 1)
+        if not above.size:
+            return 0.0
+        last = int(above[-1])
+        if last == ratios.size - 1:
+            return math.inf
+        x = np.log([x for x, _ in self.points])
+        y = np.log(ratios)
+        if not np.isfinite(y[last : last + 2]).all():
+            return float(self.points[last + 1][0])
+        return float(np.exp(x[last] + (x[last + 1] - x[last]) * y[last] / (y[last] - y[last + 1])))
+
+    @property
+    def sentence(self) -> str:
+        """Where it begins, with its interval, as far as the points tell."""
+        first, last = self.points[0][0], self.points[-1][0]
+        if self.latest == 0:
+            return f"faster from {first} on, the least that was tried"
+        if math.isinf(self.earliest):
+            return f"not faster up to {last}, the most that was tried"
+        low = f"below {first}" if self.earliest == 0 else number(self.earliest)
+        high = f"beyond {last}" if math.isinf(self.latest) else number(self.latest)
+        at = (
+            f"below {first}"
+            if self.at == 0
+            else f"beyond {last}"
+            if math.isinf(self.at)
+            else f"about {number(self.at)}"
+        )
+        return f"{at} [{low}, {high}]"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As summary.json holds it."""
+        return {
+            "configuration": self.column,
+            "case": self.where,
+            "axis": self.axis,
+            "points": [[x, ratio.value, ratio.low, ratio.high] for x, ratio in self.points],
+            "begins": self.sentence,
+        }
+
+
+def crossings(found: Comparison) -> list[Crossing]:
+    """Every line of at least two cases that differ in the batch size, or the width, alone."""
+    lines: defaultdict[tuple[str, str, Case], list[tuple[int, Ratio]]] = defaultdict(list)
+    for row in found.of_kind("time"):
+        for cell in row.cells[1:]:
+            if cell.ratio is not None and cell.ratio.method != "none":
+                for axis in ALONG:
+                    rest: dict[str, Any] = {axis: 0}
+                    lines[cell.column, axis, row.case.replace(**rest)].append((getattr(row.case, axis), cell.ratio))
+    return [
+        Crossing(column, _where(case, axis), axis, tuple(sorted(points, key=lambda point: point[0])))
+        for (column, axis, case), points in lines.items()
+        if len(points) > 1
+    ]
+
+
+def _where(case: Case, axis: str) -> str:
+    other = f"batch {case.batch_size}" if axis == "units" else f"{case.units} units"
+    return f"{case.cell.upper()}, {case.regime}, window {case.window}, {other}, {case.kernel}"
+
+
+def _crossings(found: Comparison) -> Section | None:
+    every = crossings(found)
+    if not every:
+        return None
+    rows = [
+        (
+            one.column,
+            one.where,
+            ALONG[one.axis],
+            ", ".join(f"{x}: {number(ratio.value)}" for x, ratio in one.points),
+            one.sentence,
+        )
+        for one in every
+    ]
+    text = (
+        f"Seconds per update over those of {found.columns[0]}, along the batch size and the width; where the ratio "
+        "falls below 1 for good, and the same for the limits of its intervals."
+    )
+    header = ("configuration", "case", "along", "ratio at", "begins to be faster at")
+    return Section("Where does it begin to be faster?", (text,), header, tuple(rows))
+
+
+def _skipped(run: Run) -> Section | None:
+    """Configurations that this machine could not run, and combinations that mean nothing."""
+    reasons: defaultdict[str, int] = defaultdict(int)
+    for one in run.refused:
+        reasons[one.reason] += 1
+    if not reasons:
+        return None
+    rows = tuple((reason, str(count)) for reason, count in reasons.items())
+    return Section("Skipped", (), ("reason", "cases"), rows)

@@ -1,0 +1,196 @@
+"""The gate: its statistics, and the real command on two stand-ins for a checkout, once for each exit code."""
+
+import json
+import math
+import subprocess
+import sys
+
+import numpy as np
+import other_suite
+import pytest
+from scipy import stats
+
+from bench.gate import deciding, trial
+from bench.gate.deciding import ALPHA, MARGIN, Verdict
+
+PRESET = """
+[[time]]
+task = "cosine"
+cell = "lstm"
+regime = "stateful"
+kernel = "loop"
+repetitions = 1
+"""
+COUNTED = PRESET.replace("time", "memory") + '[[convergence]]\ntask = "cosine"\ncell = "lstm"\nregime = "stateful"\n'
+
+
+@pytest.mark.parametrize("n", [1, 5, 12, 40])
+def test_the_p_value_is_wilcoxons(n):
+    values = np.random.default_rng(n).standard_t(3, n) * 0.02 + 0.01
+    expected = stats.wilcoxon(values, alternative="greater", method="exact").pvalue
+    assert deciding.signed_rank_p(values) == pytest.approx(expected)
+
+
+def test_interval_and_p_value_say_the_same():
+    """The interval of one case lies beyond the margin just where its slowdown is claimed."""
+    rng, agree = np.random.default_rng(1), set()
+    for _ in range(300):
+        logs = rng.normal(0.04, 0.03, 13)
+        found = deciding.change(logs)
+        agree.add((found.low > 1 + MARGIN, found.p_slower <= ALPHA))
+    assert agree == {(True, True), (False, False)}
+
+
+def test_the_interval_covers_as_often_as_it_says_in_spite_of_long_tails():
+    rng = np.random.default_rng(2)
+    covered = [
+        one.low <= 1 <= one.high for one in (deciding.change(rng.standard_t(1.5, 12) * 0.02) for _ in range(1500))
+    ]
+    low, high = stats.binomtest(sum(covered), len(covered)).proportion_ci(0.999)
+    assert low <= 1 - 2 * ALPHA + 0.03
+    assert high >= 1 - 2 * ALPHA
+
+
+def test_few_pairs_have_no_interval():
+    assert not math.isfinite(deciding.change(np.array([0.5, 0.5])).half_width)
+    assert deciding.change(np.array([])).pairs == 0
+
+
+def test_verdicts_hold_for_all_cases_together():
+    noise = np.linspace(-0.004, 0.004, 12)
+    found = deciding.verdicts({"a": noise, "b": noise + math.log(1.1), "c": noise - math.log(1.1), "d": 10 * noise})
+    assert [verdict for verdict, _ in found.values()] == [
+        Verdict.SAME,
+        Verdict.SLOWER,
+        Verdict.FASTER,
+        Verdict.INCONCLUSIVE,
+    ]
+    # So few pairs that one case alone could claim it, but not one of four.
+    few = np.linspace(0.1, 0.2, 6)
+    assert deciding.verdicts({"a": few})["a"][0] is Verdict.SLOWER
+    assert deciding.verdicts(dict.fromkeys("abcd", few) | {"d": -few, "c": -few})["a"][0] is Verdict.INCONCLUSIVE
+
+
+def test_pairs_are_added_until_the_interval_is_narrow():
+    noise = np.tile([-1.0, 1.0, -0.5, 0.5], 30)
+    assert deciding.enough({"a": 0.01 * noise[:12]})
+    assert not deciding.enough({"a": 0.01 * noise[:10]})
+    assert not deciding.enough({"a": 0.04 * noise[:12]})
+    needed = deciding.pairs_needed(0.04 * noise[:12], 1)
+    assert needed > 12
+    assert deciding.enough({"a": 0.04 * noise[: 2 * needed]})
+
+
+def test_resampled_gates_find_a_slowdown_and_claim_none_without():
+    noise = np.random.default_rng(3).standard_t(3, 24) * 0.01
+
+    def found(shift):
+        gates = trial.gates({"a": noise + shift, "b": noise[::-1] + shift}, np.random.default_rng(4), 100)
+        return sum(bool(confirmed) for confirmed, _, _ in gates)
+
+    assert found(0.0) <= 1
+    assert found(math.log(1.2)) == 100
+
+
+@pytest.fixture
+def gate(tmp_path):
+    """Run the command on two sides."""
+    file = tmp_path / "mine.toml"
+
+    def _gate(*options, base=None, head=None, preset=PRESET, minutes=0.1):
+        file.write_text(preset)
+        sides = [
+            str(other_suite.write(tmp_path / name, **(side or {})))
+            for name, side in zip("ab", (base, head), strict=True)
+        ]
+        out = tmp_path / "out"
+        command = [sys.executable, "-m", "bench.gate", "--base", sides[0], "--head", sides[1], "--preset", str(file)]
+        done = subprocess.run(
+            [*command, "--out", str(out), "--minutes", str(minutes), *options],
+            capture_output=True, text=True, check=False, timeout=300,
+        )  # fmt: skip
+        found = json.loads((out / "gate.json").read_text()) if (out / "gate.json").exists() else {}
+        page = (out / "gate.md").read_text() if found else done.stderr
+        assert not found or found["exit_code"] == done.returncode, done.stderr
+        return done.returncode, found, page
+
+    return _gate
+
+
+def test_exit_0_the_same_code_passes(gate):
+    code, found, page = gate(minutes=0.05)
+    assert code == 0, page
+    assert found["cases"][0]["verdict"] in ("same", "inconclusive")
+    assert found["cases"][0]["first"]["pairs"] == 2 * len(found["passes"][0]["base_log_ratios"])
+    assert "# Gate: passed" in page
+
+
+def test_exit_1_a_slowdown_that_is_found_twice_fails(gate):
+    code, found, page = gate(head={"factor": 1.2}, minutes=5)
+    assert code == 1, page
+    case = found["cases"][0]
+    assert case["verdict"] == "slower"
+    assert case["second"]["low"] > 1.02
+    assert case["first"]["ratio"] == pytest.approx(1.2, rel=0.01)
+    assert "| slower |" in page
+
+
+def test_exit_2_usage(gate):
+    code, _, page = gate("--minutes", "-1")
+    assert code == 2
+    assert "--minutes -1.0 must be above 0" in page
+    code, _, page = gate("--base", "no-such-commit")
+    assert code == 2
+    assert "is no interpreter, no folder and no commit" in page
+    code, _, page = gate(base={"lacks": "nothing is installed"})
+    assert code == 2
+    assert "nothing is installed" in page
+
+
+def test_exit_3_nothing_that_both_sides_can_run_is_no_pass(gate):
+    code, found, page = gate(base={"broken": "not known yet"})
+    assert code == 3, page
+    assert "not known yet" in next(iter(found["missing_in_base"].values()))
+    assert "# Gate: nothing compared" in page
+
+
+def test_exit_4_a_case_that_fails_on_head(gate):
+    code, _, page = gate(head={"broken": "no room for a rabbit"})
+    assert code == 4
+    assert "no room for a rabbit" in page
+
+
+def test_exit_4_a_process_that_dies(gate):
+    code, _, page = gate(head={"inside": "os._exit(3)"})
+    assert code == 4
+    assert "ended with 3" in page
+
+
+def test_exit_4_a_disturbed_job_gives_no_verdict(gate):
+    """Head makes the control case slower, which no change of the suite can."""
+    slower = (
+        "import hashlib; usual = hashlib.blake2b; "
+        "hashlib.blake2b = lambda data: [usual(usual(data).digest() + data) for _ in range(30)][0]"
+    )
+    code, found, page = gate(head={"inside": slower}, minutes=5)
+    assert code == 4, page
+    assert any("contaminated: the control case" in problem for problem in found["problems"])
+
+
+def test_an_inconclusive_gate_passes_unless_it_is_strict(gate):
+    assert gate(minutes=0.001)[0] == 0
+    code, found, page = gate("--strict", minutes=0.001)
+    assert code == 4
+    assert found["cases"][0]["verdict"] == "inconclusive"
+    assert "minutes a pass would do" in page
+
+
+def test_memory_beyond_the_limit_fails_and_other_updates_are_reported(gate):
+    code, found, page = gate(preset=COUNTED, head={"peak": 2**24 + 2**20, "updates": 120})
+    assert code == 0, page
+    assert found["memory"][0]["changed"] is False
+    assert found["updates"][0]["changed"] is True
+    assert "**changed**" in page
+    code, found, page = gate(preset=COUNTED, head={"peak": 2**25})
+    assert code == 1, page
+    assert "1 with more memory" in found["summary"]

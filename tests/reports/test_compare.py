@@ -1,0 +1,300 @@
+"""Runs side by side: verdicts of a known truth, nothing that vanishes, and what is refused."""
+
+import csv
+import json
+import math
+
+import pytest
+import synthetic
+
+from bench.machine import host
+from reports.collect.read import read
+from reports.compare import hardware_page
+from reports.compare.__main__ import main, named_runs
+from reports.compare.hardware_page import Crossing
+from reports.compare.joining import CompareError, Verdict, join
+from reports.statistics.intervals import Ratio
+
+NOISE = 0.004
+UNITS = (4, 8, 16, 32)
+
+
+def seconds(factor=1.0, units=UNITS, seed=0, processes=3, **changes):
+    return [
+        record
+        for n, width in enumerate(units)
+        for record in synthetic.timed(1e-3 * width * factor, processes=processes, noise=NOISE, seed=seed + n,
+                                      units=width, **changes)
+    ]  # fmt: skip
+
+
+def configured(records, name, **seen):
+    had = {
+        "cores": [0, 1], "threads": 9, "environment": {}, "flags": {"onednn": True}, "accelerators": {"tensorflow": []},
+        "versions": {"python": "3.11"}, "git": None,
+    }  # fmt: skip
+    return [one | {"configuration": {"asked": {"name": name}, "seen": had | seen}} for one in records]
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Write runs under the names given."""
+
+    def _runs(**records):
+        return [synthetic.write(tmp_path / name, some) for name, some in records.items()]
+
+    return _runs
+
+
+def joined(folders, by="machine", base=None):
+    return join(named_runs(folders), by, base)
+
+
+def verdicts(found, kind="time", place=1):
+    return [row.cells[place].verdict for row in found.of_kind(kind)]
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.0, Verdict.SAME), (1.3, Verdict.SLOWER), (0.7, Verdict.FASTER)])
+def test_seconds_are_judged_as_they_are(runs, factor, verdict):
+    found = joined(runs(a=seconds(), b=seconds(factor, seed=100)))
+    assert set(verdicts(found)) == {verdict}
+    assert found.means["b"] == pytest.approx(factor, rel=0.02)
+    assert found.in_mean == len(UNITS)
+
+
+def test_the_process_is_the_replicate_and_not_the_block(runs):
+    """One process a side has no interval, however many blocks it made."""
+    found = joined(runs(a=seconds(processes=1), b=seconds(1.3, processes=1)))
+    assert set(verdicts(found)) == {Verdict.INCONCLUSIVE}
+
+
+def test_groups_of_one_name_in_two_runs_took_no_turns(runs):
+    group = {"group": "time/x", "warm_up_blocks": 0}
+    first = [synthetic.time([1e-3, 9e-3, 1e-3], synthetic.case("time", repetition=n), **group) for n in (0, 1)]
+    second = [synthetic.time([9e-3, 1e-3, 1e-3], synthetic.case("time", repetition=n), **group) for n in (0, 1)]
+    ratio = joined(runs(a=first, b=second)).rows[0].cells[1].ratio
+    assert ratio.value == pytest.approx(1.0)
+
+
+def test_nothing_vanishes(runs):
+    failed = synthetic.record(synthetic.case("time", units=8), {}, outcome="crashed", message="ended by SIGKILL")
+    found = joined(runs(a=seconds(units=(4, 8, 16)), b=[*seconds(units=(4, 32)), failed]))
+    assert dict(zip((row.case.units for row in found.rows), verdicts(found), strict=True)) == {
+        4: Verdict.SAME,
+        8: Verdict.FAILED,
+        16: Verdict.MISSING,
+        32: Verdict.NO_BASE,
+    }
+    assert found.in_mean == 1
+    reasons = [cell.reason for row in found.rows for cell in row.cells]
+    assert "crashed: ended by SIGKILL" in reasons
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "reason"),
+    [
+        ("time", {"kernel_seen": "xla"}, "other kernel (xla beside loop)"),
+        ("time", {"parameters": 101}, "other parameters"),
+        ("convergence", {"target": 0.31}, "other target"),
+        ("convergence", {"target_rule": "another"}, "other target_rule"),
+        ("convergence", {"scored": {"count": 128, "of": 1000, "relative_standard_error": 0.05}}, "other scored"),
+        ("convergence", {"trivial": 2.0}, "other trivial"),
+    ],
+)
+def test_what_differs_in_its_definition_is_not_compared(runs, kind, changes, reason):
+    made = {"time": synthetic.time, "convergence": lambda **c: synthetic.convergence([200] * 5, **c)}[kind]
+    found = joined(runs(a=[made(), *seconds()], b=[made(**changes), *seconds()]))
+    row = next(row for row in found.rows if row.case.kind == kind and row.case == synthetic.case(kind))
+    if kind == "time":
+        found = joined(runs(c=[made()], d=[made(**changes)]))
+        row = found.rows[0]
+    assert (row.cells[1].verdict, row.cells[1].reason) == (Verdict.INCOMPARABLE, reason)
+
+
+def test_targets_that_differ_in_the_last_digits_and_equal_seeds_are_the_same(runs):
+    hits = [200, 300, 220, 240, 260]
+    records = [synthetic.convergence(hits), synthetic.convergence(hits, target=synthetic.TARGET * (1 + 1e-14))]
+    cell = joined(runs(a=[records[0], *seconds()], b=[records[1], *seconds()])).of_kind("convergence")[0].cells[1]
+    assert (cell.verdict, cell.reason) == (Verdict.SAME, "every seed, update for update")
+    other = synthetic.convergence([2 * hit for hit in hits])
+    cell = joined(runs(c=[records[0], *seconds()], d=[other, *seconds()])).of_kind("convergence")[0].cells[1]
+    assert cell.verdict in (Verdict.MORE, Verdict.INCONCLUSIVE)
+    assert cell.ratio.value == pytest.approx(2, rel=0.2)
+
+
+def test_memory_counts_beyond_the_larger_limit(runs):
+    mib = 2**20
+    peaks = [(100 * mib, 101 * mib), (1000 * mib, 1015 * mib), (1000 * mib, 1030 * mib), (1000 * mib, 970 * mib)]
+    a, b = (
+        [synthetic.memory(pair[side], synthetic.case("memory", units=n + 1)) for n, pair in enumerate(peaks)]
+        for side in (0, 1)
+    )
+    found = joined(runs(a=a, b=b))
+    assert verdicts(found, "memory") == [Verdict.SAME, Verdict.SAME, Verdict.MORE, Verdict.LESS]
+
+
+def test_any_axis_can_be_the_column(runs):
+    both = [*seconds(), *seconds(0.5, engine="jax", seed=9)]
+    found = joined(runs(a=both), by="engine")
+    assert found.columns == ("tensorflow", "jax")
+    assert set(verdicts(found)) == {Verdict.FASTER}
+    assert joined(runs(a=both), by="engine", base="jax").columns == ("jax", "tensorflow")
+    ways = [
+        *configured(seconds(configuration="all"), "all"),
+        *configured(seconds(2.0, configuration="one core", seed=5), "one core"),
+    ]
+    assert joined(runs(c=ways), by="configuration").columns == ("all", "one core")
+
+
+def test_versions_are_named_by_what_differs(tmp_path):
+    a = synthetic.write(tmp_path / "a", seconds(), versions={"python": "3.11", "keras": "3.14"})
+    b = synthetic.write(tmp_path / "b", seconds(2.0), versions={"python": "3.11", "keras": "3.15"})
+    assert joined([a, b], by="version").columns == ("keras 3.14", "keras 3.15")
+    c = synthetic.write(tmp_path / "c", seconds(2.0), versions={"python": "3.11", "keras": "3.15"})
+    with pytest.raises(CompareError, match="are of one version"):
+        joined([a, b, c], by="version")
+
+
+def page(tmp_path, folders, *options):
+    code = main([*map(str, folders), "--out", str(tmp_path / "out"), *options])
+    return code, tmp_path / "out"
+
+
+def test_the_page_its_json_and_the_frame_say_the_same(tmp_path, runs):
+    trained = synthetic.convergence([200] * 5, case_=synthetic.case(units=8))
+    folders = runs(a=[*seconds(), trained], b=[*seconds(1.3, seed=7), trained])
+    code, out = page(tmp_path, folders, "--price", "a=3.6,b=36")
+    assert code == 0
+    text = (out / "compare.md").read_text()
+    values = json.loads((out / "compare.json").read_text())
+    assert text.count("| slower (interval beyond 5%) |") == len(UNITS)
+    assert values["geometric_means"]["b"] == pytest.approx(1.3, rel=0.02)
+    with (out / "compare.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert sum(row["verdict"] == "slower" for row in rows) == len(UNITS)
+    # Money: a thousandth of the seconds for the one, a hundredth for the other.
+    money = {row["run"]: row["price"] / row["seconds"] for row in values["to_target"]}
+    assert money == pytest.approx({"a": 1e-3, "b": 1e-2})
+    html = (out / "compare.html").read_text()
+    assert html.count("<tr>") >= text.count("\n| ") - text.count("| --- |")
+    assert "<script" not in html
+
+
+def test_ratios_within_a_machine_are_compared_between_machines(tmp_path, runs):
+    def machine(clock, carrying):
+        return [
+            *seconds(clock, regime="stateless"),
+            *seconds(clock * carrying, regime="stateful", seed=3),
+        ]
+
+    folders = runs(a=machine(1.0, 0.5), b=machine(3.0, 0.5), c=machine(3.0, 2.0))
+    out = page(tmp_path, folders[:2])[1]
+    found = json.loads((out / "compare.json").read_text())["within_machine"]
+    assert {one["agreement"] for one in found} <= {"agree", "differ in size"}
+    assert found[0]["what"] == "stateful / stateless"
+    out = page(tmp_path, [folders[0], folders[2]])[1]
+    found = json.loads((out / "compare.json").read_text())["within_machine"]
+    assert {one["agreement"] for one in found} == {"reversed"}
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--by", "colour"], "BY=colour is no axis; valid: machine, engine"),
+        (["--base", "z"], "BASE=z is no column; valid: a, b"),
+        (["--by", "engine"], "one column only (tensorflow)"),
+        (["--price", "a=much"], "'a=much' is no price"),
+        (["--price", "z=1"], "'z' is no run; valid: a, b"),
+    ],
+)
+def test_a_mistake_is_named_with_what_is_valid(tmp_path, runs, capsys, options, says):
+    code, _ = page(tmp_path, runs(a=seconds(), b=seconds()), *options)
+    assert code == 1
+    assert says in capsys.readouterr().err
+
+
+def test_runs_that_cannot_be_compared_are_refused(tmp_path, runs, capsys):
+    a, b = runs(a=seconds(units=(4,)), b=seconds(units=(8,)))
+    for folders, says in (
+        ([a, b], "have no case in common"),
+        ([a, a], "is given twice"),
+        ([a, tmp_path / "none"], "holds no records.jsonl"),
+    ):
+        assert page(tmp_path, folders)[0] == 1
+        assert says in capsys.readouterr().err
+    records = (b / "records.jsonl").read_text()
+    (b / "records.jsonl").write_text(records.replace('"schema": 1', '"schema": 99'))
+    assert page(tmp_path, [a, b])[0] == 1
+    assert "schema 99" in capsys.readouterr().err
+    (b / "records.jsonl").write_text(records[:50])
+    assert page(tmp_path, [a, b])[0] == 1
+    assert "no line of its records can be read" in capsys.readouterr().err
+
+
+def test_machine_classes_outlive_an_update_and_part_what_only_looks_alike():
+    machine = host.fingerprint([])
+    updated = machine | {"system": "Linux 99", "memory_bytes": machine["memory_bytes"] - 2**20, "python": "3.99"}
+    assert host.class_sha256(machine) == host.class_sha256(updated)
+    assert host.fixed_sha256(machine) != host.fixed_sha256(updated)
+    for other in ({"caches": {"L1": 1}}, {"threads": 999}, {"accelerators": ["H100"]}, {"accelerator_bytes": [2**36]}):
+        assert host.class_sha256(machine) != host.class_sha256(machine | other)
+
+
+def ratio(value, factor=1.05):
+    return Ratio(value, value / factor, value * factor, math.nan, "moderated", 4)
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ((0.5, 0.4, 0.3), "faster from 1 on, the least that was tried"),
+        ((2.0, 2.0, 1.9), "not faster up to 64, the most that was tried"),
+        ((2.0, 2.0, 1.02), "beyond 64 [58.5, beyond 64]"),
+    ],
+)
+def test_where_a_configuration_begins_to_be_faster(values, sentence):
+    found = Crossing("GPU", "LSTM", "batch_size", tuple(zip((1, 8, 64), map(ratio, values), strict=True)))
+    assert found.sentence == sentence
+
+
+def test_the_crossing_lies_between_two_points_with_its_interval():
+    points = ((1, ratio(4.0, 1.2)), (16, ratio(2.0, 1.2)), (256, ratio(0.5, 1.2)))
+    found = Crossing("GPU", "LSTM", "batch_size", points)
+    assert found.at == pytest.approx(64)
+    assert 16 < found.earliest < 64 < found.latest < 256
+
+
+def test_a_run_of_configurations_has_a_page_of_its_own(tmp_path):
+    def way(name, factor, carrying, seed):
+        records = []
+        for regime, more in (("stateless", 1.0), ("stateful", carrying)):
+            for n, batch in enumerate((1, 8, 64)):
+                records += synthetic.timed(
+                    1e-3 * more * factor ** (n - 1), processes=3, noise=NOISE, seed=seed + n,
+                    configuration=name, batch_size=batch, regime=regime,
+                )  # fmt: skip
+        return configured(records, name)
+
+    names = [{"name": "all cores"}, {"name": "GPU", "device": "gpu"}]
+    folder = synthetic.write(
+        tmp_path / "ways",
+        [*way("all cores", 1.0, 1.0, 0), *way("GPU", 0.25, 1.5, 50)],
+        configurations=names,
+        refused=[{"case": synthetic.case("memory", configuration="GPU").to_dict(), "reason": "no GPU here"}],
+    )
+    text = hardware_page.write(read(folder)).read_text()
+    assert "# ways: all cores and GPU" in text
+    # The ratio is 4 at batch 1, 1 at 8 and 1 / 4 at 64.
+    line = next(
+        line for line in text.splitlines() if line.startswith("| GPU | LSTM, stateless") and "batch size" in line
+    )
+    assert "about 8" in line or "about 7.9" in line or "about 8.0" in line
+    assert "no GPU here" in text
+    values = json.loads((folder / "summary.json").read_text())
+    assert values["columns"] == ["all cores", "GPU"]
+    assert len(values["crossings"]) == 2
+    # Stateful over stateless is 1.0 with the one and 1.5 with the other.
+    for one in values["within_configuration"]:
+        assert one["what"] == "stateful / stateless"
+        assert [ratio[0] for ratio in one["ratios"]] == pytest.approx([1.0, 1.5], rel=0.03)
+        assert one["agreement"] in ("differ", "differ in size")

@@ -1,0 +1,127 @@
+"""report.md: short enough to be read, and what it says first."""
+
+from pathlib import Path
+
+import pytest
+import synthetic
+
+from reports.analysis import analyse
+from reports.collect.read import read
+from reports.formatting import span
+from reports.render import write_report
+from reports.tell.what_to_do import what_to_do
+
+PUBLISHED = Path(__file__).parents[2] / "reports" / "published"
+LINEAR = {"persistence": 0.8, "linear autoregression (2 lags)": 0.3, "linear autoregression (9 lags)": 0.01}
+
+
+def real(hits, regime, **changes):
+    """An arm of a real series: nobody knows its optimum."""
+    return synthetic.convergence(hits, case_=synthetic.case(regime=regime, **changes), optimum=None)
+
+
+def analysed(*records, declared=True):
+    family = synthetic.family(records) if declared else []
+    return analyse(synthetic.run_of(list(records), family=family))
+
+
+@pytest.mark.parametrize("name", ["quick", "full", "cost"])
+def test_a_published_run_fits_two_pages_and_a_phone(name, tmp_path):
+    text = write_report(read(PUBLISHED / name), tmp_path).read_text()
+    assert len(text.split()) <= 1500
+    assert len(text.encode()) <= 15_000
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert rows
+    assert max(row.replace("\\|", "").count("|") for row in rows) <= 5  # four columns
+    for file in tmp_path.glob("recommended_*.py"):
+        compile(file.read_text(), file, "exec")
+        assert f"]({file.name})" in text
+
+
+@pytest.mark.parametrize(("best", "told"), [(0.01, True), (1.0, False)])
+def test_a_linear_model_that_no_network_beats_comes_first(best, told):
+    arms = [real([100] * 10, "stateful"), real([200] * 10, "stateless")]
+    for one in arms:
+        one["convergence"] |= {
+            "baselines": LINEAR | {"linear autoregression (9 lags)": best},
+            "scored": one["convergence"]["scored"] | {"relative_standard_error": 0.1},
+        }
+    first = analysed(*arms).headline[0]
+    assert first.startswith("**A linear autoregression beats every network here on made_up** (error 0.0100") is told
+
+
+def test_a_network_that_may_be_as_good_by_chance_is_not_called_worse():
+    arms = [real([100] * 10, "stateful"), real([200] * 10, "stateless")]
+    error = min(min(one["error"]) for one in arms[0]["convergence"]["replicates"] if one["role"] == "evaluation")
+    for doubt, told in ((0.01, True), (0.2, False)):
+        for one in arms:
+            one["convergence"] |= {
+                "baselines": {"linear autoregression (2 lags)": 0.8 * error},
+                "scored": one["convergence"]["scored"] | {"relative_standard_error": doubt},
+            }
+        assert analysed(*arms).headline[0].startswith("**A linear") is told
+
+
+def test_a_rate_at_the_edge_marks_the_verdict_and_is_counted():
+    records = [one for window in (4, 8) for one in synthetic.pair([100] * 10, [400] * 10, window=window)]
+    synthetic.at_edge(records[0])
+    found = analysed(*records)
+    assert (found.sureness.at_edge, found.sureness.of) == (1, 2)
+    assert [row.marks for row in what_to_do(found.compared).rows] == ["✓ †", "✓"]
+
+
+def test_cells_and_windows_of_one_verdict_share_a_row_only_where_each_was_found():
+    def pair(cell, window, found, seed):
+        arms = synthetic.hits(200, seed=seed), synthetic.hits(800, seed=seed + 50)
+        return synthetic.pair(*arms[:: 1 if found else -1], task="lagged_mean", dial=64, cell=cell, window=window)
+
+    cells = [("gru", 4, True), ("lstm", 4, True), ("gru", 8, True), ("lstm", 8, True), ("gru", 16, True),
+             ("lstm", 16, False)]  # fmt: skip
+    records = [one for seed, (cell, window, found) in enumerate(cells) for one in pair(cell, window, found, seed)]
+    table = what_to_do(analysed(*records).compared)
+    assert [(row.where, row.advice) for row in table.rows] == [
+        ("lagged_mean@64, GRU and LSTM, windows 4 and 8", "**carry** (fewer)"),
+        ("lagged_mean@64, GRU, window 16", "**carry** (fewer)"),
+        ("lagged_mean@64, LSTM, window 16", "**don't carry** (more)"),
+    ]
+    assert table.constant == "8 units, batch 8"
+
+
+def test_the_ratio_of_a_row_spans_all_its_intervals():
+    records = [
+        one
+        for cell, least in (("gru", 200), ("lstm", 300))
+        for one in synthetic.pair(synthetic.hits(least, seed=least), synthetic.hits(1000, seed=9), cell=cell)
+    ]
+    found = analysed(*records).compared
+    (row,) = what_to_do(found).rows
+    ratios = [one.updates.ratio for one in found]
+    low, high = min(one.low for one in ratios), max(one.high for one in ratios)
+    assert row.ratio.endswith(span(low, high))
+
+
+def test_other_batch_sizes_than_the_declared_are_told_as_exploratory():
+    declared = [real([800] * 10, "stateful"), real([200] * 10, "stateless")]
+    other = [real([200] * 10, "stateful", batch_size=32), real([800] * 10, "stateless", batch_size=32)]
+    found = analyse(synthetic.run_of([*declared, *other], family=synthetic.family(declared)))
+    assert found.headline[0] == (
+        "**made_up:** **do not carry state** at window 4 (updates × 4). Exploratory: batch 32 fewer in 1 of 1."
+    )
+
+
+def test_a_longer_window_is_counted_from_the_stateless_side():
+    records = [
+        *synthetic.pair([900] * 10, [900] * 10, window=4),
+        *synthetic.pair([100] * 10, [100] * 10, window=8),
+    ]
+    (sentence,) = [one for one in analysed(*records).headline if "longer window" in one]
+    assert "fewer updates in 1 of 1" in sentence
+
+
+def test_seconds_that_grow_while_measuring_are_told(tmp_path):
+    records = [
+        synthetic.time([1e-3] * 4 + [2e-3] * 4, case_=synthetic.case("time", repetition=repetition))
+        for repetition in (0, 1)
+    ]
+    text = write_report(read(synthetic.write(tmp_path / "run", records))).read_text()
+    assert "The later half of a process took × 2 of its earlier half's time in the median" in text

