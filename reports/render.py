@@ -1,6 +1,5 @@
 """Writes a run's report: report.md, details.md, report.html, comparisons.csv, summary.json, figures and code."""
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +27,11 @@ from reports.statistics.intervals import LEVEL, clopper_pearson
 from reports.statistics.verdict import FEWER, MARGIN, Verdict, fewer_and_more
 from reports.summary import write_summary
 from reports.tell.cost_answers import cost_values, in_short
+<<<<<<< HEAD
 from reports.tell.recommendation import Recommendation, recommendations, recommended, sentence
+=======
+from reports.tell.recommendation import recommendations, sentence
+>>>>>>> 3831257eafedca8f3848c089a963ce6021bb6d70
 from reports.tell.what_to_do import what_to_do
 from reports.whole import together
 
@@ -84,14 +87,8 @@ def details(found: Analysis, captions: dict[str, str]) -> str:
 
 def recommended_code(found: Analysis) -> dict[str, str]:
     """Python files that train what is recommended, by name."""
-    given = [one for one in recommendations(found.run) if one.reliable]
-    return {code_file(found, one): _fill(one.template, {"one": one, "code": one.code}) for one in given}
-
-
-def code_file(found: Analysis, one: Recommendation) -> str:
-    """Name the file of a recommendation's code; the engine is in it where the run has several."""
-    names = [one.task, *([one.engine] if len(found.engines) > 1 else [])]
-    return f"recommended_{re.sub(r'[^A-Za-z0-9]+', '_', '_'.join(names)).strip('_')}.py"
+    given = [one for one in recommendations(found.run) if one.given]
+    return {f"{one.module}.py": _fill("recommended.py.j2", {"one": one, "code": one.code}) for one in given}
 
 
 def _fill(template: str, values: dict[str, Any]) -> str:
@@ -149,7 +146,6 @@ def _values(found: Analysis) -> dict[str, Any]:
         "table": what_to_do(found.compared),
         "costs_in_short": in_short(found.costs, costs_first=found.about_costs),
         "machine_line": machine_line(found.run),
-        "code_file": lambda one: code_file(found, one),
         "recommendations": recommendations(found.run),
         "margin": MARGIN,
         "level": LEVEL,

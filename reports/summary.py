@@ -218,17 +218,18 @@ def _plain(value: float) -> float | None:
 
 
 def _recommendations(run: Run) -> list[dict[str, Any]]:
-    """`choice` is null where no arm is reliable."""
+    """`choice` is null where no arm is reliable, or none learnt more than a simple prediction knows."""
     return [
         {
             "task": one.task,
             "engine": one.engine,
             "arms": one.tried,
             "reliable": len(one.reliable),
-            "choice": one.best.arm.record.case.id if one.reliable else None,
-            "answer": one.answer if one.reliable else None,
+            "nothing_learnt": one.nothing_learnt,
+            "choice": one.best.arm.record.case.id if one.given else None,
+            "answer": one.answer if one.given else None,
             "inconclusive": {each.name: [each.value, *each.open] for each in one.choices if each.open}
-            if one.reliable
+            if one.given
             else {},
         }
         for one in recommendations(run)

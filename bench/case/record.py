@@ -194,7 +194,7 @@ class Replicate(Definition, frozen=True, kw_only=True, omit_defaults=True):
             raise wrong("updates_to_target", hit, "one of updates")
 
 
-class Scored(Definition, frozen=True, kw_only=True):
+class Scored(Definition, frozen=True, kw_only=True, omit_defaults=True):
     """The held-out targets that an evaluation scores.
 
     Attributes
@@ -206,14 +206,28 @@ class Scored(Definition, frozen=True, kw_only=True):
     relative_standard_error
         Standard error of the arm's own error over those targets / its mean, median over replicates: how much the choice
         of targets matters.
+    squared_errors
+        Of a real series: the arm's squared error at each scored target, mean over evaluation replicates, each half of
+        the targets at the evaluation that is best on the other half; null elsewhere, or where no replicate has one.
+    simple
+        There, by name: squared errors of simple predictions at the same targets.
     """
 
     count: Positive
     of: Positive
     relative_standard_error: Amount | None
+    squared_errors: list[Amount] | None = None
+    simple: dict[Text, list[Amount]] = {}
 
     def __post_init__(self) -> None:
         check(self.count <= self.of, "count", self.count, f"at most {self.of}, all that there are")
+        told = {"squared_errors": self.squared_errors} | {f"simple.{name}": one for name, one in self.simple.items()}
+        for name, errors in told.items():
+            if errors is not None:
+                check(len(errors) == self.count, name, f"{len(errors)} errors", f"{self.count}, one a scored target")
+        if self.squared_errors is not None:
+            trivial = any(not name.startswith("linear") for name in self.simple)
+            check(trivial, "simple", sorted(self.simple), "at least one prediction that is not linear")
 
 
 class Tuning(Definition, frozen=True, kw_only=True):
