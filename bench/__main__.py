@@ -17,7 +17,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Generator, Sequence
-from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
 
@@ -32,6 +31,9 @@ from bench.run.session import SESSION
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = "STATEBENCH_"
 """STATEBENCH_<NAME> stands for the option --<name>; `make` passes its variables so."""
+
+UNUSED = ("-p", "no:hypothesispytest", "-p", "no:xdist", "-p", "no:cacheprovider")
+"""Plugins of the tests' that pytest would import here too, which takes longer than all the rest of a start."""
 
 BENCHMARK_JSON = "benchmark.json.part"
 """Beside a run's records: what rendering puts into place, together with the report."""
@@ -59,24 +61,20 @@ class Front:
         if SESSION in config.stash and config.getoption("benchmark_json", None) is None:
             config.option.benchmark_json = str(config.stash[SESSION].folder / BENCHMARK_JSON)
 
-    @pytest.hookimpl(wrapper=True)
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Know whether there is something to render, and let no by-product's file decide how the run ended."""
-        this = session.config.stash.get(SESSION, None)
-        opened = this if this is not None and this.opened else None
+        """Know whether there is something to render; it is closed already, outside of this."""
         if INTERRUPTS.number is not None:
             # No other plugin has its turn: pytest-benchmark takes seconds to describe the machine.
-            if opened is not None:
-                with suppress(OSError):
-                    opened.close("interrupted")
             raise KeyboardInterrupt
-        if opened is not None:
-            self.folder = opened.folder
+        this = session.config.stash.get(SESSION, None)
+        if this is not None and this.opened:
+            self.folder = this.folder
         try:
             return (yield)
         except OSError as error:
             session.exitstatus = Exit.CANNOT_WRITE
-            print(f"ERROR: cannot write: {error}", file=sys.stderr)
+            print(f"ERROR: cannot write results: {error}", file=sys.stderr)
             return None
 
     def pytest_internalerror(self) -> None:
@@ -136,7 +134,7 @@ def from_environment(environment: "os._Environ[str] | dict[str, str]") -> list[s
 def run(options: list[str], front: Front) -> int:
     """Let pytest run the cases; the exit code that this makes."""
     place = os.path.relpath(ROOT / "bench")
-    code = pytest.main([place, "-q", "--benchmark-quiet", *options], plugins=[front])
+    code = pytest.main([place, "-q", "--benchmark-quiet", *UNUSED, *options], plugins=[front])
     if front.bug:
         return Exit.BUG
     if code == pytest.ExitCode.NO_TESTS_COLLECTED:

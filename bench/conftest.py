@@ -1,6 +1,7 @@
 """Wires the suite into pytest: options, the plan, one session of running cases, progress."""
 
 import shlex
+from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,15 +99,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         raise _cannot_write(error) from error
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """End what is still running."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None, object, object]:
+    """End what is still running, before any other plugin has its turn."""
     if SESSION in session.config.stash:
         whole = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
         try:
             session.config.stash[SESSION].close("done" if whole else "interrupted")
         except OSError as error:
             _say(session.config, f"cannot write when this invocation ended: {error}")
+            session.exitstatus = CANNOT_WRITE
+    return (yield)
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:

@@ -24,12 +24,13 @@ class RunFolderError(RuntimeError):
 def unknown(what: str, name: object, valid: Iterable[str], where: str = "") -> PlanError:
     """Build the error for a name that does not exist, with the nearest valid one and all of them."""
     valid = sorted(valid)
-    near = get_close_matches(str(name)[:MOST_SHOWN], valid, n=1, cutoff=0.5)
+    text = name if isinstance(name, str) else shown(name)
+    near = get_close_matches(text[:MOST_SHOWN], valid, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     place = f" in {where}" if where else ""
     left = f" and {len(valid) - MOST_LISTED:,} more" if len(valid) > MOST_LISTED else ""
     listed = ", ".join(valid[:MOST_LISTED]) + left
-    return PlanError(f"unknown {what} {shown(str(name))}{place}.{hint} Valid: {listed}.")
+    return PlanError(f"unknown {what} {shown(text)}{place}.{hint} Valid: {listed}.")
 
 
 def shown(value: object) -> str:

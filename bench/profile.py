@@ -114,7 +114,7 @@ def _steadiness(console: Console, steady: dict[str, Any], watched: dict[str, Any
         f"stalls {steady['stalls']:.1%}."
     )
     told = watched["energy_joules"] or [gpu for gpu in watched["accelerators"] if gpu["energy_joules"] is not None]
-    console.print("Energy is told and will be recorded." if told else f"Energy: {ENERGY_NOT_TOLD}.")
+    console.print("Energy is reported and will be recorded." if told else f"Energy: {ENERGY_NOT_TOLD}.")
 
 
 def _findings(console: Console, reasons: list[Finding]) -> None:

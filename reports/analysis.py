@@ -1,4 +1,4 @@
-"""Everything that a report says of a run, computed once for the text, the figures and the machines."""
+"""Everything that a report states of a run, computed once for the text, the figures and the machines."""
 
 from dataclasses import dataclass
 
@@ -21,10 +21,12 @@ from reports.claim.robustness import (
     Rates,
     SameArm,
     Sensitivity,
+    Split,
     floor_checks,
     rates,
     same_arms,
     sensitivity,
+    splits,
 )
 from reports.collect.grouping import engines_of
 from reports.collect.read import Effort, Run, effort
@@ -67,6 +69,7 @@ class Analysis:
     gains_by_carrying: str
     sensitivity: list[Sensitivity]
     rates: list[Rates]
+    splits: list[Split]
     same_arms: list[SameArm]
     costs: Costs
     floors: list[FloorCheck]
@@ -95,7 +98,7 @@ class Analysis:
 
     @property
     def survivors(self) -> list[Comparison]:
-        """Declared comparisons whose difference survives Holm's correction."""
+        """Declared comparisons whose difference remains after Holm's correction."""
         return [one for one in self.judged if one.survives_holm]
 
     @property
@@ -105,7 +108,7 @@ class Analysis:
 
 
 def analyse(run: Run) -> Analysis:
-    """Compute it. Settings whose arms had different targets get no verdict, but a warning."""
+    """Compute it. Settings whose arms had different targets are not judged, but noted as a warning."""
     every = comparisons(run)
     judged = [one for one in every if one.same_target and one.a.n]
     compared = [one for one in judged if one.of_the_claim]
@@ -135,6 +138,7 @@ def analyse(run: Run) -> Analysis:
         gains_by_carrying=gains_by_carrying(otherwise),
         sensitivity=[sensitivity(one) for one in compared],
         rates=rates(run),
+        splits=splits(run),
         same_arms=same_arms(run),
         costs=found,
         floors=floor_checks(run),

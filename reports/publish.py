@@ -15,7 +15,7 @@ from reports.render import write_report
 
 PUBLISHED = Path(__file__).parent / "published"
 DIGITS = 4
-"""Significant digits of a curve's errors: what no figure shows, and no verdict rests on, is left out."""
+"""Significant digits of a curve's errors: what no figure shows and no verdict rests on is dropped."""
 
 
 def compact(lines_of_records: Iterable[bytes]) -> Iterator[bytes]:

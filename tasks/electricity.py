@@ -73,7 +73,7 @@ class Electricity(Task):
     def target(self, window: int) -> float:
         """Return the error of a linear autoregression with half a day of lags, the same for each window.
 
-        A network that gets there has learnt at least what a linear map of the last half day knows.
+        A network that reaches it has learnt at least what a linear map of the last half day knows.
 
         Raises
         ------

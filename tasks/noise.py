@@ -1,4 +1,4 @@
-"""Independent random inputs, which tell nothing of each other: what is not remembered cannot be guessed."""
+"""Independent random inputs, which say nothing about each other: what is not remembered cannot be guessed."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What every task says of itself: its series, its known errors, and the target that follows from them."""
+"""What every task states: its series, its known errors, and the target that follows from them."""
 
 import inspect
 from abc import ABC, abstractmethod
@@ -46,7 +46,7 @@ class CsvSeriesError(TaskError):
 FloatArray = NDArray[np.float64]
 
 # Half the way from the floor to the optimum: below what any model reaches without carried state, so that
-# only memory gets there, and far enough above the optimum for a small network to arrive.
+# only memory reaches it, and far enough above the optimum for a small network to arrive.
 MEMORY_SHARE = 0.5
 # Where the window already covers the dependency nothing separates the arms but speed. A quarter of the
 # trivial error is well below what a model that ignores the past reaches, and not yet fine tuning.
@@ -145,7 +145,7 @@ def target_from_floor(floor: float, optimum: float, trivial: float) -> float:
     -------
     float
         ``floor - 0.5 (floor - optimum)`` where the floor lies above the optimum by more than a hundredth of the
-        way to the trivial error: only memory gets there. Otherwise ``optimum + 0.25 (trivial - optimum)``: a quarter
+        way to the trivial error: only memory reaches it. Otherwise ``optimum + 0.25 (trivial - optimum)``: a quarter
         of the trivial error if the optimum is 0.
     """
     if floor - optimum > NEGLIGIBLE_SHARE * (trivial - optimum):

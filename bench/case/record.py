@@ -742,7 +742,7 @@ class Record(Definition, frozen=True, kw_only=True, omit_defaults=True):
     outcome
         "failed": a Python error; "crashed": killed by a signal.
     message
-        The error's last words; null where it ended well.
+        The end of the error output; null where it ended well.
     started
         ISO 8601, UTC.
     seconds

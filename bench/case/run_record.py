@@ -52,7 +52,7 @@ class PresetRead(Definition, frozen=True, kw_only=True):
     sha256
         Fingerprint of the file.
     description
-        What it says of itself.
+        Its own description.
     settings
         The TOML as read.
     limits

@@ -130,7 +130,7 @@ def why_no_gpu(engine: str, asked: Sequence[str] = ()) -> str:
         if smi
         else "there is no nvidia-smi either: no NVIDIA driver is installed, or this container was not given the GPU"
     )
-    return f"DEVICE=gpu, but {engine} sees no GPU. It says of itself: {' '.join(said)}. {missing}."
+    return f"DEVICE=gpu, but {engine} sees no GPU. It reports: {' '.join(said)}. {missing}."
 
 
 def _ask(engine: str, code: str) -> subprocess.CompletedProcess[str]:

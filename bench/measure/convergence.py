@@ -40,6 +40,9 @@ LEAST_TIMED_S = 0.02
 STRETCHES = 16
 """Parts of the scored targets whose means give the sampling error of the whole."""
 
+WAVE = 4
+"""What a wave of replicates costs beside its slots, in slots: the part of an update that a larger block shares."""
+
 WAYS: tuple[Predicts, ...] = ("sliding", "carried", "positions")
 
 
@@ -254,15 +257,23 @@ def measure(workload: Workload, engine: Engine) -> tuple[record.Convergence, dic
 
 
 def slots_for(workload: Workload, folds: int) -> int:
-    """How many replicates a block trains side by side: whole folds of the tuning, and as few waves as may be."""
+    """How many replicates a block trains side by side: as many as get through tuning and evaluation soonest.
+
+    A fold's rates race in one wave wherever they fit; what a wave costs is taken as its slots and `WAVE`, the part that
+    does not grow with them.
+    """
     training = workload.training
     if workload.case.kernel != "replicated":
         return 1
     of_fold = len(training.learning_rates) * training.tuning_seeds
     most = workload.replicates_in_block(max(of_fold * folds, training.evaluation_seeds))
-    together = max(1, most // of_fold) * of_fold
-    waves = math.ceil(training.evaluation_seeds / most)
-    return min(most, max(together, math.ceil(training.evaluation_seeds / waves)))
+
+    def cost(slots: int) -> tuple[int, int]:
+        together = slots // of_fold
+        tuning = math.ceil(folds / together) if together else folds * math.ceil(of_fold / slots)
+        return (tuning + math.ceil(training.evaluation_seeds / slots)) * (slots + WAVE), -slots
+
+    return min(range(1, most + 1), key=cost)
 
 
 def _parts(wave: Sequence[Replicate], slots: int) -> Iterator[Sequence[Replicate]]:

@@ -219,7 +219,7 @@ def _inference(trainer: Trainer, starts: Any, most: int, turns: Turns, least: in
 
 
 def _overhead(trainer: Trainer, starts: Any) -> list[float] | None:
-    """Seconds an update that are the harness's own: the same block with nothing in it; None where it cannot idle."""
+    """Seconds per update that are the harness's own: the same block with nothing in it; None where it cannot idle."""
     if not isinstance(trainer, Timed):
         return None
 

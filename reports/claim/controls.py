@@ -161,7 +161,7 @@ class Finding:
     over_stateless, over_stateful
         Control / arm in updates, one a setting; 0 where the arm never reached the target.
     declared
-        Whether the comparisons that it rests on were declared before the run and survive Holm's correction.
+        Whether the comparisons that it rests on were declared before the run and remain after Holm's correction.
     errors
         Control / better arm, ratio of the lowest errors over paired seeds, where curves ran to the budget.
     """
@@ -186,7 +186,7 @@ class Finding:
             counts = Counter(setting.task_name for setting in self.settings)
             return f"on {listing([f'{task} in {n}' for task, n in counts.items()])}{self.settings[0].aside}"
         return "; ".join(
-            f"{one.task_name}, {one.network}, B {one.batch_size} at L = {listing(sorted(at))}"
+            f"{one.task_name}, {one.network}, batch {one.batch_size}, window{'s'[: len(at) - 1]} {listing(sorted(at))}"
             for one, at in windows.items()
         )
 
@@ -205,7 +205,8 @@ class Finding:
             text += f". It predicts from {ours} steps instead of {theirs}"
         lower = [one.value for one in self.errors if one.high < 1]
         if lower:
-            text += f". Its lowest error was × {low_to_high(lower)} that of the better arm in {len(lower)} of them"
+            below = low_to_high((100 * (1 - value) for value in lower), lambda value: f"{value:.0f}")
+            text += f". Its lowest error was {below} % below the better arm's in {len(lower)} of them"
         return f"{text[0].upper()}{text[1:]}."
 
 

@@ -15,7 +15,7 @@ from reports.collect.read import Run
 from reports.collect.records import body, costs_of, last_errors, lowest_error
 from reports.costs.contrasts import Contrasts
 from reports.formatting import count, listing, low_to_high, percent
-from reports.statistics.intervals import ladder
+from reports.statistics.intervals import FloatArray, ladder
 from reports.statistics.verdict import FEWER, MARGIN, MORE, Judgement, Verdict, judge
 
 
@@ -236,6 +236,64 @@ def median_second_best(found: Iterable[Rates]) -> float:
     """Median over arms of `Rates.second_best`, a rate without a success counted as infinite; nan without arms."""
     ratios = [one.second_best for one in found if not np.isnan(one.second_best)]
     return float(np.median(ratios)) if ratios else float("nan")
+
+
+@dataclass(frozen=True)
+class Split:
+    """What the log of the updates to target scatters by on a task, as standard deviations, over arms and folds.
+
+    Attributes
+    ----------
+    seed
+        Between replicates of a fold: initial weights and order of the data.
+    draw
+        Between folds of equal learning rate: the draw of the data, on a synthetic task; on a real series there is but
+        one, and what is left is chance.
+    rate
+        What the choice of another rate in another fold adds.
+    """
+
+    task: str
+    draws: int
+    arms: int
+    seed: float
+    draw: float
+    rate: float
+
+
+def splits(run: Run) -> list[Split]:
+    """Split the variance of every task that has an arm whose folds all hold two successes or more."""
+    by_task: defaultdict[str, list[tuple[FloatArray, int]]] = defaultdict(list)
+    for record in run.of_kind("convergence"):
+        parts = _variances(body(record))
+        if parts is not None:
+            by_task[Setting.of(record.case).task_name].append((parts, body(record).draws))
+    found = []
+    for task, arms in sorted(by_task.items()):
+        means = np.maximum(np.mean([parts for parts, _ in arms], axis=0), 0.0)
+        seed, draw, rate = (float(value) for value in np.sqrt(means))
+        found.append(Split(task, max(draws for _, draws in arms), len(arms), seed, draw, rate))
+    return found
+
+
+def _variances(convergence: Convergence) -> FloatArray | None:
+    """Variance of the log cost between seeds, between folds of equal rate, and what other rates add, shape (3,)."""
+    chosen = {one.fold: one.chosen_rate for one in convergence.tuning}
+    costs = costs_of(convergence.evaluation, convergence.hold)
+    folds = [np.log(costs.cost[costs.reached & (costs.group == fold)]) for fold in chosen]
+    if len(folds) < 2 or min(fold.size for fold in folds) < 2:
+        return None
+    within = float(np.mean([fold.var(ddof=1) for fold in folds]))
+    means = np.array([fold.mean() for fold in folds])
+    of_means = within * float(np.mean([1 / fold.size for fold in folds]))
+    rates = np.array(list(chosen.values()))
+    alike = [means[rates == rate] for rate in np.unique(rates)]
+    degrees = sum(group.size - 1 for group in alike)
+    total = float(means.var(ddof=1)) - of_means
+    if not degrees:
+        return None
+    equal = sum(float(((group - group.mean()) ** 2).sum()) for group in alike) / degrees - of_means
+    return np.array([within, equal, total - equal])
 
 
 STANDARD_ERRORS = 4.0

@@ -1,4 +1,4 @@
-"""All that a report says of costs, computed once."""
+"""All that a report states of costs, computed once."""
 
 from dataclasses import dataclass, replace
 

@@ -219,7 +219,7 @@ def _apart(a: Blocks, b: Blocks) -> float:
     return math.exp(abs(log_ratio(a, b)))
 
 
-SECONDS, FORWARD, COMPILE = "seconds an update", "seconds a forward pass", "compile seconds"
+SECONDS, FORWARD, COMPILE = "seconds per update", "seconds a forward pass", "compile seconds"
 ALLOCATED, RESIDENT = "allocator's peak, training", "resident peak beyond the framework"
 
 AXES = {"window": "window", "batch_size": "batch size", "units": "units"}

@@ -1,4 +1,4 @@
-"""Memory under its three names, held against a count of what must be there."""
+"""Memory under its three names, checked against a count of what must be there."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What seconds come to: when a kernel has paid for its compilation, and how long training to the target takes."""
+"""What seconds come to: when a kernel breaks even, and how long training to the target takes."""
 
 import math
 from collections import defaultdict
@@ -102,7 +102,7 @@ class ToTarget:
     updates
         Expected running time in updates; infinite where no replicate reached the target.
     seconds, low, high
-        With compile time, and its interval: that of the updates and of the seconds an update.
+        With compile time, and its interval: that of the updates and of the seconds per update.
     """
 
     timing: Timing
@@ -159,7 +159,7 @@ def to_target(run: Run, measured: list[Timing]) -> list[ToTarget]:
 
 
 def _logs(one: Timing) -> FloatArray:
-    """Log seconds an update, one value a pass: a slow minute of the machine slows all that took turns in it."""
+    """Log seconds per update, one value a pass: a slow minute of the machine slows all that took turns in it."""
     passes: defaultdict[str, list[float]] = defaultdict(list)
     for repetition, blocks in one.blocks.items():
         passes[blocks.group or f"alone {repetition}"].append(math.log(blocks.median))
@@ -167,7 +167,7 @@ def _logs(one: Timing) -> FloatArray:
 
 
 def _widened(limit: float, updates: float, error: float) -> float:
-    """Limit of the updates, widened by what log(seconds an update) may be off by: both errors are independent."""
+    """Limit of the updates, widened by what log(seconds per update) may be off by: both errors are independent."""
     if not all(map(math.isfinite, (limit, updates, error))) or limit <= 0:
         return limit
     off = math.log(limit / updates)

@@ -118,7 +118,7 @@ class Timing:
     compiling
         Seconds that the first call took beyond a steady one, by process; {} where not recorded.
     overhead
-        Seconds an update that are the harness's own, by process; {} where not measured.
+        Seconds per update that are the harness's own, by process; {} where not measured.
     blocks, passes
         What the first two were formed from, by process: blocks of updates, blocks of forward passes.
     records
@@ -236,7 +236,7 @@ class Overhead:
 
     @property
     def share(self) -> float:
-        """Of the measured seconds an update."""
+        """Of the measured seconds per update."""
         return self.seconds / middle(self.timing.by_process)
 
     @property

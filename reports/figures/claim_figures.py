@@ -17,6 +17,7 @@ from reports.figures.style import (
     REGIME_STYLES,
     VERDICT_STYLES,
     Drawing,
+    label_margin,
     log_ticks,
     new_figure,
     small_multiples,
@@ -195,7 +196,8 @@ def draw_time_to_target(compared: list[Comparison]) -> Drawing | None:
     figure = new_figure(9.0, height)
     box = {"bottom": 0.55 / height, "top": 1 - 0.7 / height}
     left, right = figure.subplots(1, 2, sharey=True)
-    figure.subplots_adjust(left=0.285, right=0.87, wspace=0.06, **box)
+    labels = [one.setting.label for one in shown]
+    figure.subplots_adjust(left=label_margin(labels, 9.0), right=0.87, wspace=0.06, **box)
     _arms(left, shown)
     _ratios(right, shown)
     handles, labels = left.get_legend_handles_labels()

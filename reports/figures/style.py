@@ -15,7 +15,7 @@ from reports.collect.grouping import USUAL, Setting
 from reports.formatting import mark
 from reports.statistics.verdict import Verdict
 
-# Okabe and Ito, "Color universal design" (2008): told apart with any colour vision.
+# Okabe and Ito, "Color universal design" (2008): distinguishable with any colour vision.
 BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE, YELLOW, GREY = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#F0E442", "#8A8A8A",
 )  # fmt: skip

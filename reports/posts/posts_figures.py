@@ -74,6 +74,6 @@ def draw_lagged_average(entries: list[Entry]) -> Drawing | None:
     figure.subplots_adjust(left=0.06, right=0.99, bottom=0.19, top=0.88, wspace=0.08)
     caption = (
         f"Seeds of {len(entry.seeds)} that converged. Cells marked memory: the window is shorter than the reach, so "
-        "that only carried state can get there."
+        "that only carried state can reach it."
     )
     return Drawing("lagged-average", figure, caption)

@@ -18,8 +18,8 @@ from reports.statistics.verdict import MARGIN, holm, one_sided_p
 
 VERDICT_SEED = 20_240_502
 FAMILY = 30
-REPETITIONS = 200 * FAMILY
-TRUTH = 200_000
+REPETITIONS = 400 * FAMILY
+TRUTH = 1_000_000
 CORRELATION = 0.6
 BUDGET = 20.0
 """Budget in medians of the time to target: a failure costs many times what a success does."""
@@ -62,7 +62,7 @@ SUCCESS: tuple[tuple[float, float], ...] = (
     *((rate, rate) for rate in (1.0, 0.98, 0.95, 0.9, 0.6)),
     *((1.0, 0.95), (0.98, 0.9), (1.0, 0.4), (0.9, 0.2)),
 )
-FOLDS = ((5, 2), (10, 3))
+FOLDS = ((5, 2), (6, 2), (10, 3))
 
 
 class Arms(NamedTuple):
@@ -89,35 +89,46 @@ def log_ratio(a: Arms, b: Arms) -> tuple[FloatArray, FloatArray]:
     """
     folds = a.cost.shape[1]
     rest = [[one for one in range(folds) if one != left] for left in range(folds)]
-    without_one = np.stack([_restarted(a.of_folds(some), b.of_folds(some))[0] for some in rest], axis=1)
-    value, rounding = _restarted(a, b)
+    without_one = np.stack([_restarted(a.of_folds(some), b.of_folds(some)) for some in rest], axis=1)
+    value, rounding = _restarted(a, b), _rounding(a, b)
     with np.errstate(invalid="ignore"):
         error = np.sqrt((folds - 1) * without_one.var(axis=1) + rounding)
     formed = np.isfinite(error)
     return np.where(formed, value, np.nan), np.where(formed, error, np.nan)
 
 
-def _restarted(a: Arms, b: Arms) -> tuple[FloatArray, FloatArray]:
-    """Logarithm of the ratio and its variance due to the distance of evaluations, shape (runs,) each."""
+def _restarted(a: Arms, b: Arms) -> FloatArray:
+    """Logarithm of the ratio, shape (runs,)."""
     restart = _restart(a, b)
-    log_ert, variance = [], np.zeros(len(a.cost))
+    log_ert = []
     with np.errstate(divide="ignore", invalid="ignore"):
         for arms in (a, b):
-            reached = arms.reached & (arms.cost <= restart)
+            hits = (arms.reached & (arms.cost <= restart)).sum(axis=(1, 2))
+            log_ert.append(np.log(np.minimum(arms.cost, restart).sum(axis=(1, 2)) / hits))
+        return np.asarray(log_ert[0] - log_ert[1])
+
+
+def _rounding(a: Arms, b: Arms) -> FloatArray:
+    """Variance of the logarithm of the ratio due to the distance of evaluations, shape (runs,)."""
+    restart = _restart(a, b)
+    variance = np.zeros(len(a.cost))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for arms in (a, b):
             cost = np.minimum(arms.cost, restart)
-            total = cost.sum(axis=(1, 2))
-            log_ert.append(np.log(total / reached.sum(axis=(1, 2))))
-            variance += _squared_widths(cost, np.where(reached, arms.width, 0.0)) / 12 / total**2
-        return log_ert[0] - log_ert[1], variance
+            width = np.where(arms.reached & (arms.cost <= restart), arms.width, 0.0)
+            variance += _squared_widths(cost, width) / 12 / cost.sum(axis=(1, 2)) ** 2
+    return variance
 
 
 def _restart(a: Arms, b: Arms) -> FloatArray:
     """As `restart_after`, shape (runs, 1, 1); 0 where neither arm has a success."""
     medians = []
+    runs = np.arange(len(a.cost))
     for arms in (a, b):
-        costs = np.where(arms.reached, arms.cost, np.nan).reshape(len(arms.cost), -1)
-        none: BoolArray = np.asarray(np.isnan(costs).all(axis=1))
-        medians.append(np.nanmedian(np.where(none[:, None], 0.0, costs), axis=1))
+        costs = np.sort(np.where(arms.reached, arms.cost, np.inf).reshape(len(runs), -1), axis=1)
+        hits = arms.reached.sum(axis=(1, 2))
+        middle = (costs[runs, np.maximum(hits - 1, 0) // 2] + costs[runs, np.minimum(hits // 2, hits - (hits > 0))]) / 2
+        medians.append(np.where(hits, middle, 0.0))
     slower: FloatArray = RESTART * np.maximum(medians[0], medians[1])
     return slower[:, None, None]
 
@@ -191,8 +202,7 @@ def true_log_ratio(law: Law, success: tuple[float, float], ratio: float) -> floa
     """Logarithm of the ratio of expected running times, restarted by the true medians, of a large sample."""
     rng = np.random.default_rng(VERDICT_SEED)
     exactly = law._replace(looks=("growing", 1e-6, 1e-6))
-    value, _ = _restarted(*draw(rng, exactly, success, (1, TRUTH // 10, 10), ratio))
-    return float(value[0])
+    return float(_restarted(*draw(rng, exactly, success, (1, TRUTH // 10, 10), ratio))[0])
 
 
 def simulate_verdicts(name: str, success: tuple[float, float], folds: int, seeds: int) -> VerdictCell:

@@ -36,12 +36,12 @@ class Caution(Enum):
         "Mark the grids that are to decide with 'family = true' in the preset, and run it under another name.",
     )
     DECLARED_MISSING = (
-        "a declared comparison has no verdict; it counts in Holm's family as showing no difference",
+        "a declared comparison was not judged; it counts in Holm's family as showing no difference",
         "Run again with the same command: only what is missing is run.",
     )
     FAILED = (
         "a case did not end well",
-        "Its last words stand below, its output is in logs/. Run again with ARGS=--retry once the cause is mended.",
+        "Its error output is in logs/, the end of it below. Run again with ARGS=--retry once the cause is fixed.",
     )
     MISSING = (
         "a case of the plan has no record",

@@ -109,8 +109,9 @@ def _other_batches(others: list[Comparison]) -> str:
     parts = []
     for batch, verdicts in sorted(by_batch.items()):
         fewer, more = fewer_and_more(verdicts)
-        counts = [f"{word} in {n}" for word, n in (("fewer", fewer), ("more", more)) if n] or ["no difference shown"]
-        parts.append(f"batch {batch} {', '.join(counts)} of {len(verdicts)}")
+        counts = [f"{word} in {n}" for word, n in (("fewer", fewer), ("more", more)) if n]
+        shown = ", ".join(counts) or "no difference shown in any"
+        parts.append(f"batch {batch} {shown} of {len(verdicts)}")
     return f" Exploratory: {'; '.join(parts)}." if parts else ""
 
 
@@ -206,6 +207,8 @@ class Sureness:
         Differences of each sign: how many remain after Holm's correction, and of how many.
     at_edge
         Comparisons of which an arm chose its learning rate at the grid's edge.
+    not_judged
+        Those of them in which a better rate beyond the edge could decide, so that none is decided.
     """
 
     declared: bool
@@ -213,6 +216,7 @@ class Sureness:
     fewer: tuple[int, int]
     more: tuple[int, int]
     at_edge: int
+    not_judged: int
 
     @property
     def sentence(self) -> str:
@@ -220,14 +224,15 @@ class Sureness:
         if not self.of:
             return ""
         edge = (
-            f"In {self.at_edge} of {self.of} comparisons an arm's learning rate is at its grid's edge, where a better"
+            f"In {self.at_edge} of {self.of} comparisons an arm's learning rate is at its grid's edge, where a better "
+            f"one may lie beyond{f'; so {self.not_judged} are not judged' if self.not_judged else ''}."
         )
         if not self.declared:
-            return f"{edge}one may lie beyond. None was declared before the run: all of it is exploratory."
+            return f"{edge} None was declared before the run: all of it is exploratory."
         remain = " and ".join(
             f'{n} of {of} "{word}"' for word, (n, of) in (("fewer", self.fewer), ("more", self.more)) if of
         )
-        return f"{edge} one may lie beyond. After Holm's correction {remain or 'no difference'} remain."
+        return f"{edge} After Holm's correction {remain or 'no difference'} remain{'' if remain else 's'}."
 
 
 def sureness(compared: list[Comparison]) -> Sureness:
@@ -240,6 +245,7 @@ def sureness(compared: list[Comparison]) -> Sureness:
         fewer=(sum(one.survives_holm for one in fewer), len(fewer)),
         more=(sum(one.survives_holm for one in more), len(more)),
         at_edge=sum(map(at_edge, here)),
+        not_judged=sum(one.updates.verdict is Verdict.RATE_NOT_FOUND for one in here),
     )
 
 

@@ -28,6 +28,7 @@ class Do(StrEnum):
     DEPENDS = "depends on the network"
     OPEN = "inconclusive"
     HARDER = "neither reaches the target"
+    UNTUNED = "rate not found"
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ def _do(verdicts: list[Verdict]) -> Do:
         return Do.CARRY if fewer else Do.SHUFFLE
     if Verdict.SAME in verdicts:
         return Do.EITHER
-    return Do.HARDER if set(verdicts) == {Verdict.NEITHER} else Do.OPEN
+    alone = {Verdict.NEITHER: Do.HARDER, Verdict.RATE_NOT_FOUND: Do.UNTUNED}
+    return alone.get(verdicts[0], Do.OPEN) if len(set(verdicts)) == 1 else Do.OPEN
 
 
 def _phrase(do: Do, at: list[int], windows: list[int]) -> str:
@@ -278,7 +280,7 @@ class Recommendation:
     file
         Path of the user's own series as a Python string; None where the task knows its series.
     unreliable
-        All others, the cheapest first; empty where no arm is reliable, as there is none to hold them against.
+        All others, the cheapest first; empty where no arm is reliable, as there is none to compare them with.
     tried
         How many arms there were.
     nearest

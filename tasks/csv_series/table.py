@@ -103,7 +103,13 @@ def read_table(path: Path) -> Table:
     for magic, kind in ((ZIP, "a ZIP archive or an Excel workbook"), (GZIP, "compressed with gzip")):
         if head.startswith(magic):
             raise CsvSeriesError(f"{path.name} is {kind}; save or unpack it as a CSV file.")
-    return _read_csv(path, head)
+    try:
+        return _read_csv(path, head)
+    except csv.Error as error:
+        raise CsvSeriesError(
+            f"{path.name} cannot be read as lines of fields: {error}. A quote that is not closed makes one field of "
+            "many lines, and lines must end in LF or CR LF."
+        ) from error
 
 
 def _read_csv(path: Path, head: bytes) -> Table:

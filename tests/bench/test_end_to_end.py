@@ -56,7 +56,19 @@ def test_a_run_that_was_killed_is_continued_and_its_benchmark_json_compared(tmp_
     preset.write_text(PRESET)
     found = tmp_path / "benchmark.json"
     command = [
-        *(sys.executable, "-m", "pytest", "bench", "-q", "-p", "no:cacheprovider", "--preset", str(preset)),
+        *(
+            sys.executable,
+            "-m",
+            "pytest",
+            "bench",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:hypothesispytest",
+            "--preset",
+            str(preset),
+        ),
         *("--results", str(tmp_path / "results"), "--benchmark-storage", f"file://{tmp_path}/storage"),
         *("--benchmark-json", str(found), "--benchmark-quiet"),
     ]

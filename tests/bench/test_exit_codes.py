@@ -20,7 +20,7 @@ FRESH = {name: value for name, value in ENVIRONMENT.items() if not name.startswi
 
 
 def command(folder, *variables, args="", target="bench"):
-    args = f"-p fake_engine -p no:cacheprovider --results={folder}/results {args}"
+    args = f"-p fake_engine --results={folder}/results {args}"
     return [
         *("make", "-o", ".venv/installed", target, "VENV=.venv", f"PY={sys.executable}", "ENGINE=fake"),
         *(f"PRESET={folder}/own.toml", f"ARGS={args}", *variables),

@@ -34,7 +34,19 @@ units = {units}
 
 def command(folder, *options, engine="fake"):
     return [
-        *(sys.executable, "-m", "pytest", "bench", "-q", "-p", "no:cacheprovider", "-p", "fake_engine"),
+        *(
+            sys.executable,
+            "-m",
+            "pytest",
+            "bench",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:hypothesispytest",
+            "-p",
+            "fake_engine",
+        ),
         *("--results", str(folder / "results"), "--benchmark-storage", f"file://{folder}/storage"),
         *("--benchmark-quiet", "--engine", engine, *options),
     ]

@@ -16,7 +16,18 @@ ROOT = Path(__file__).parents[2]
 def found(tmp_path_factory):
     results = tmp_path_factory.mktemp("results")
     command = [
-        *(sys.executable, "-m", "pytest", "bench", "-q", "-p", "no:cacheprovider", "--benchmark-disable"),
+        *(
+            sys.executable,
+            "-m",
+            "pytest",
+            "bench",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:hypothesispytest",
+            "--benchmark-disable",
+        ),
         *("--preset", "known", "--results", str(results)),
     ]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -263,6 +263,7 @@ WRONG_VALUES = [
     ("task", f'"{"x" * 5000}"', "must be the name of a task"),
     ("task", '"lagged_mean@²"', "whole number"),
     ("cell", f'"{"x" * 5000}"', "Valid: "),
+    ("cell", f"0x{'f' * 6000}", "Valid: "),
     ("units", f"{'[' * 60}1{']' * 60}", "whole number"),
 ]
 

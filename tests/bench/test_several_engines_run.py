@@ -46,7 +46,18 @@ def run(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(other)
     (folder / "two.toml").write_text(PRESET)
     command = [
-        *(sys.executable, "-m", "pytest", "bench", "-q", "-p", "no:cacheprovider", "--benchmark-quiet"),
+        *(
+            sys.executable,
+            "-m",
+            "pytest",
+            "bench",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:hypothesispytest",
+            "--benchmark-quiet",
+        ),
         *("--preset", str(folder / "two.toml"), "--results", str(folder), "--engine", f"{other},tensorflow"),
         *("--benchmark-storage", f"file://{folder}/storage"),
     ]

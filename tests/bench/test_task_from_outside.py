@@ -66,7 +66,17 @@ def test_a_preset_like_smoke_runs_it_in_workers_to_a_report(tmp_path, package):
 
     results = str(tmp_path / "results")
     python(
-        *("pytest", "bench", "-q", "-p", "no:cacheprovider", "--preset", str(tmp_path / "outside.toml")),
+        *(
+            "pytest",
+            "bench",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:hypothesispytest",
+            "--preset",
+            str(tmp_path / "outside.toml"),
+        ),
         *("--results", results, "--benchmark-storage", f"file://{tmp_path}/storage"),
     )
     python("reports", "outside", "--results", results)

@@ -261,7 +261,7 @@ def test_text_in_a_log_is_no_command_to_a_terminal(tmp_path):
     one.kill()
     (tmp_path / "log").write_bytes(b"key\n\x1b]0;title\x07 \x1b[2J caf\xc3\xa9\tend\n")
     message = one._record("failed", one._last_words()).message
-    assert message == "; last words:\n\\x1b]0;title\\x07 \\x1b[2J café\tend"
+    assert message == "; end of its error output:\n\\x1b]0;title\\x07 \\x1b[2J café\tend"
 
 
 def asleep(log):

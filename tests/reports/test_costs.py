@@ -13,7 +13,7 @@ from synthetic import flat
 from reports import formatting
 from reports.collect.grouping import Setting
 from reports.collect.read import read
-from reports.costs.contrasts import exponent, off
+from reports.costs.contrasts import SECONDS, exponent, off
 from reports.costs.timings import Blocks, log_ratios
 from reports.figures.cost_figures import MOST_ROWS, chosen
 from reports.render import write_report
@@ -141,7 +141,7 @@ def test_a_kernel_that_may_not_be_faster_may_never_pay(costs_of):
 @pytest.mark.parametrize("power", [0.0, 1.0, 1.7])
 def test_a_planted_exponent_is_found(costs_of, power):
     records = flat(synthetic.timed(1e-6 * units**power, units=units) for units in (16, 64, 256, 1024))
-    found = [one for one in costs_of(records).growths if one.quantity == "seconds an update"]
+    found = [one for one in costs_of(records).growths if one.quantity == SECONDS]
     assert [one.axis for one in found] == ["units"]
     assert found[0].exponent == pytest.approx(power, abs=1e-9)
     assert found[0].last == pytest.approx(power, abs=1e-9)

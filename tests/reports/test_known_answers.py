@@ -116,7 +116,7 @@ def test_a_leak_is_loud_and_the_sound_record_silent(tmp_path):
         }
     text, summary = reported(tmp_path, records)
     assert (len(summary["floors"]["below"]), summary["floors"]["checked"]) == (0, 4)
-    assert "4 records were held against" in text
+    assert "4 records were checked against" in text
     records[1]["convergence"]["stateless_floor"] = 0.5
     text, summary = reported(tmp_path, records)
     assert summary["floors"]["below"] == [records[1]["key"]]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import synthetic
 
-from reports.claim.robustness import floor_checks, median_second_best, rates
+from reports.claim.robustness import floor_checks, median_second_best, rates, splits
 from reports.tell.caveats import collect_warnings
 
 FLOOR, TARGETS = 0.75, 128
@@ -113,3 +113,38 @@ def test_where_no_rate_reaches_the_target_nothing_hangs_on_it():
 
 def test_one_rate_is_no_grid():
     assert rates(tuned({0.01: [200]}, chosen=0.01)) == []
+
+
+def test_what_the_number_of_updates_scatters_by():
+    # Planted: .1 between seeds, .3 between draws, and a rate that costs e^.5 as much in two folds of eight.
+    rng = np.random.default_rng(11)
+    records = []
+    for window in range(1, 41):
+        made = synthetic.convergence([100] * 16, budget=4000, case_=synthetic.case(window=window))
+        part = made["convergence"]
+        rates = part["learning_rates"]
+        of_draw = 0.3 * rng.standard_normal(8)
+        chosen = [0.01] * 6 + [0.003] * 2
+        replicates = [
+            synthetic.replicate(1000 + fold, 200, 4000, "tuning", rate) | {"fold": fold, "draw": fold}
+            for fold in range(8) for rate in [0.001, *rates]
+        ]  # fmt: skip
+        for seed in range(16):
+            fold = seed % 8
+            log = np.log(1000) + of_draw[fold] + 0.5 * (chosen[fold] == 0.003) + 0.1 * rng.standard_normal()
+            one = synthetic.replicate(seed, int(np.exp(log)), 4000, rate=chosen[fold])
+            replicates.append(one | {"fold": fold, "draw": fold})
+        part |= {
+            "replicates": replicates, "draws": 8, "budget": 4000, "tuning": [
+                {"fold": fold, "draw": fold, "rates": [0.001, *rates], "chosen_rate": rate, "reached": True,
+                 "at_edge": False} for fold, rate in enumerate(chosen)
+            ],
+        }  # fmt: skip
+        records.append(made)
+    (one,) = splits(synthetic.run_of(records))
+    assert (one.draws, one.arms) == (8, 40)
+    assert one.seed == pytest.approx(0.1, abs=0.02)
+    assert one.draw == pytest.approx(0.3, abs=0.05)
+    # Two of eight differ by .5: a variance of 2 x 6 / (8 x 7) x .25.
+    assert one.rate == pytest.approx((12 / 56 * 0.25) ** 0.5, abs=0.06)
+    assert splits(synthetic.run_of([synthetic.convergence([100] * 10)])) == []

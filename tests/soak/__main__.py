@@ -14,11 +14,19 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests/bench"), str(Path(__file__).parent)]
 
+import fuzz_records  # noqa: E402
 from disturbed_runs import FAULTS, KILLS, disturb  # noqa: E402
 from fuzzed_inputs import INPUTS, fuzz  # noqa: E402
 
 AT_ONCE = 100
 """Inputs that are tried between two disturbed runs."""
+
+REPORTED = {
+    "records.jsonl: one field another value": (fuzz_records.records, 3),
+    "run.json: one field another value": (fuzz_records.run_json, 3),
+    "series.npz: bytes": (fuzz_records.series, 30),
+}
+"""Inputs that are rendered to a report, which takes longer, and how many of them are tried between two runs."""
 
 
 class Table:
@@ -28,16 +36,17 @@ class Table:
         self.tried, self.survived = Counter(), Counter()
         self.lost = []
 
-    def add(self, name, seed, said):
-        self.tried[name] += 1
-        if said:
-            self.lost.append((name, seed, said))
-            print(f"LOST {name} (seed {seed}): {said}", flush=True)
-        else:
-            self.survived[name] += 1
+    def add(self, name, seed, *said, tried=1):
+        """Count what was tried; `said` has what was wrong."""
+        lost = [text for text in said if text]
+        self.tried[name] += tried
+        self.survived[name] += tried - len(lost)
+        for text in lost:
+            self.lost.append((name, seed, text))
+            print(f"LOST {name} (seed {seed}): {text}", flush=True)
 
     def markdown(self):
-        names = [name for name in (*FAULTS, *INPUTS) if self.tried[name]]
+        names = [name for name in (*FAULTS, *INPUTS, *REPORTED) if self.tried[name]]
         rows = [f"| {name} | {self.tried[name]:,} | {self.survived[name]:,} |" for name in names]
         return "\n".join(["| fault | tried | survived |", "|---|---:|---:|", *rows])
 
@@ -59,6 +68,10 @@ def soak(minutes, seed, only):
             for _ in range(AT_ONCE if inputs else 0):
                 name, one = rng.choice(inputs), rng.getrandbits(32)
                 table.add(name, one, fuzz(name, one, folder))
+            for name, (try_many, count) in REPORTED.items():
+                if only in name:
+                    one = rng.getrandbits(32)
+                    table.add(name, one, *try_many(one, count).bad, tried=count)
             turn += 1
     return table
 

@@ -190,9 +190,9 @@ def verdict(run, before, folder, *, final):
 
 
 def killed(rng, folder):
-    """SIGKILL to the run or to its whole group, two or three times at random moments."""
+    """SIGKILL to the run or to its whole group, five to eight times at random moments."""
     run, before = Disturbed(folder / "run"), b""
-    for _ in range(rng.randint(2, 3)):
+    for _ in range(rng.randint(5, 8)):
         running = run.start()
         time.sleep(rng.uniform(0.2, 5))
         if running.poll() is None:
@@ -383,7 +383,7 @@ def two_runs(rng, folder):
 
 
 FAULTS = {
-    "run killed (SIGKILL), two or three times": killed,
+    "run killed (SIGKILL), five to eight times": killed,
     "signal to `make` alone": told,
     "disk full while recording": full_disk,
     "disk read-only": read_only_disk,

@@ -26,7 +26,7 @@ import numpy as np
 
 from reports.analysis import analyse
 from reports.collect.read import RunNotReadableError, effort, read
-from reports.render import render
+from reports.render import details
 from reports.summary import summary
 from tasks.csv_series.series import Prepared
 from tasks.task import Series, TaskError
@@ -220,7 +220,7 @@ def outcome_of(folder: Path) -> tuple[bool, Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # as in the tests: an overflow is no result
         found = analyse(run)
-        text = render(found, {})
+        text = details(found, {})
         told = summary(found)
         json.dumps(told, allow_nan=False)
         assert effort(run).line

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "soak"))
+sys.path.append(str(Path(__file__).parents[1] / "bench"))
 
 from fuzzed_inputs import INPUTS, fuzz
 

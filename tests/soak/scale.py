@@ -1,0 +1,79 @@
+"""``python tests/soak/scale.py CASES``: what the suite itself takes for each of many cases that take next to nothing.
+
+Prints how long it took until the first case began, what the process that watches computed a case, and the time that
+each core was without one. Absolute times of this machine, to look at and not to publish.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+CORES = len(os.sched_getaffinity(0))
+PRESET = """
+[training]
+learning_rates = [0.1]
+tuning_seeds = 1
+evaluation_seeds = 2
+epochs = 1
+scored_targets = 2
+[limits]
+cases = {cases}
+workers = {cores}
+[[convergence]]
+task = "cosine"
+cell = "lstm"
+regime = "stateful"
+window = [2, 3, 4, 5]
+units = {units}
+batch_size = [1, 2, 3, 4, 5]
+"""
+FIRST_UNITS = 200
+"""Beyond those that end the tests' engine badly."""
+
+
+def main():
+    cases = int(sys.argv[1])
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        units = list(range(FIRST_UNITS, FIRST_UNITS + cases // 20))
+        (folder / "many.toml").write_text(PRESET.format(cases=cases, cores=CORES, units=units))
+        command = [
+            *(
+                sys.executable,
+                "-m",
+                "pytest",
+                "bench",
+                "-q",
+                "-p",
+                "fake_engine",
+                "-p",
+                "no:cacheprovider",
+                "-p",
+                "no:hypothesispytest",
+            ),
+            *("--engine=fake", f"--preset={folder}/many.toml", f"--results={folder}/results", "--run=many"),
+        ]
+        environment = os.environ | {"PYTHONPATH": f"{ROOT / 'tests/bench'}:{ROOT}", "CUDA_VISIBLE_DEVICES": "-1"}
+        begin = time.perf_counter()
+        running = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+        file = folder / "results/many/records.jsonl"
+        while not file.exists():
+            assert running.poll() is None
+            time.sleep(0.005)
+        first = time.perf_counter() - begin
+        _, status, used = os.wait4(running.pid, 0)
+        wall = time.perf_counter() - begin - first
+        records = [json.loads(line) for line in file.read_bytes().splitlines()]
+    own = sum(record["seconds"]["total"] for record in records)
+    print(f"exit {os.waitstatus_to_exitcode(status)}, {len(records):,} records; the first after {first:.2f} s")
+    print(f"computed by the process that watches: {1e3 * (used.ru_utime + used.ru_stime) / len(records):.2f} ms a case")
+    print(f"without a case: {1e3 * (CORES * wall - own) / len(records):.2f} ms a case and core")
+
+
+if __name__ == "__main__":
+    main()
