@@ -78,29 +78,34 @@ $(STAMP): requirements.lock pyproject.toml
 bench: $(STAMP) ## measure: run a preset's benchmarks and render the report
 	@exec $(PY) -m bench $(ARGS)
 
-hardware: ## what each way of running buys here: cores, oneDNN, bfloat16, a GPU [DEVICE=gpu]: docs/hardware.md
+hardware: ## what each way of running buys here: cores, oneDNN, bfloat16, a GPU [DEVICE=gpu]
 	@$(MAKE) --no-print-directory bench PRESET=hardware
 
-compare: export RUNS := $(RUNS)
-compare: export BASE := $(BASE)
-compare: export BY := $(BY)
-compare: export PRICE := $(PRICE)
-compare: $(STAMP) ## runs side by side: RUNS="a b" [BASE=a] [BY=engine] [PRICE=a=3.2,b=0.4]: docs/compare.md
-	@$(PY) -m reports.compare $$RUNS $(if $(BASE),--base "$$BASE") --by "$$BY" $(if $(PRICE),--price "$$PRICE") $(ARGS)
+# The runs to compare, the first or BASE with each other one, along BY=machine|engine|configuration|device|version; and
+# BASE and HEAD of the gate, each a commit, a checkout or an interpreter. Data as above: a shell sees them as variables.
+RUNS    ?=
+BASE    ?=
+BY      ?= machine
+PRICE   ?=
+HEAD    ?=
+MINUTES ?= 20
+STRICT  ?=
+ADD     ?=
+FILE    ?= results/history.jsonl
+SIDES   := RUNS BASE BY PRICE HEAD MINUTES STRICT ADD FILE
+$(foreach one,$(SIDES),$(eval override $(one) := $$(value $(one))))
+export $(SIDES)
+
+compare: $(STAMP) ## runs side by side: RUNS="a b" [BASE=a] [BY=engine] [PRICE=a=3.2,b=0.4]
+	@exec $(PY) -m reports.compare $$RUNS --by "$$BY" $${BASE:+--base "$$BASE"} $${PRICE:+--price "$$PRICE"} $(ARGS)
 
 # make turns every failure into 2; what needs the gate's own exit codes calls python -m bench.gate.
-gate: export BASE := $(BASE)
-gate: export HEAD := $(HEAD)
-gate: export PRESET := $(PRESET)
-gate: export MINUTES := $(MINUTES)
-gate: $(STAMP) ## is this slower than BASE=<commit, checkout or interpreter>? [HEAD=] [PRESET=gate] [MINUTES=20] [STRICT=1]
-	@$(PY) -m bench.gate --base "$$BASE" $(if $(HEAD),--head "$$HEAD") $(if $(filter PRESET,$(PASSED)),--preset "$$PRESET") \
-	  --minutes "$$MINUTES" $(if $(STRICT),--strict) $(ARGS)
+gate: $(STAMP) ## is this slower than BASE=commit|checkout|interpreter? [HEAD=] [PRESET=gate] [MINUTES=20] [STRICT=1]
+	@exec $(PY) -m bench.gate --base "$$BASE" $${HEAD:+--head "$$HEAD"} --minutes "$$MINUTES" \
+	  $(if $(filter PRESET,$(PASSED)),--preset "$$STATEBENCH_PRESET") $${STRICT:+--strict} $(ARGS)
 
-history: export ADD := $(ADD)
-history: export FILE := $(FILE)
-history: $(STAMP) ## add runs to a history, and write its page: ADD="results/a" [FILE=results/history.jsonl]
-	@$(PY) -m reports.history "$$FILE" $(if $(ADD),--add $$ADD) $(ARGS)
+history: $(STAMP) ## add runs to a history, a file that a branch keeps: ADD="results/a" [FILE=results/history.jsonl]
+	@exec $(PY) -m reports.history "$$FILE" $${ADD:+--add $$ADD} $(ARGS)
 
 report: $(STAMP) ## render a run's report again, from its records alone
 	@exec $(PY) -m bench --report
