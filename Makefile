@@ -38,7 +38,7 @@ PASSED  := $(foreach one,$(GIVEN),$(if $(filter environment command,$(origin $(o
   $(foreach one,$(OF_FILE),$(if $(filter command,$(origin $(one))),$(one)))
 $(foreach one,$(GIVEN) $(OF_FILE) $(OTHER),$(eval override $(one) := $$(value $(one))))
 $(foreach one,$(PASSED),$(eval export STATEBENCH_$(one) := $$(value $(one))))
-export PYTHON
+export PYTHON RUNS BASE BY PRICE HEAD MINUTES STRICT ADD FILE
 
 NOTHING :=
 SPACE   := $(NOTHING) $(NOTHING)
@@ -80,21 +80,6 @@ bench: $(STAMP) ## measure: run a preset's benchmarks and render the report
 
 hardware: ## what each way of running buys here: cores, oneDNN, bfloat16, a GPU [DEVICE=gpu]
 	@$(MAKE) --no-print-directory bench PRESET=hardware
-
-# The runs to compare, the first or BASE with each other one, along BY=machine|engine|configuration|device|version; and
-# BASE and HEAD of the gate, each a commit, a checkout or an interpreter. Data as above: a shell sees them as variables.
-RUNS    ?=
-BASE    ?=
-BY      ?= machine
-PRICE   ?=
-HEAD    ?=
-MINUTES ?= 20
-STRICT  ?=
-ADD     ?=
-FILE    ?= results/history.jsonl
-SIDES   := RUNS BASE BY PRICE HEAD MINUTES STRICT ADD FILE
-$(foreach one,$(SIDES),$(eval override $(one) := $$(value $(one))))
-export $(SIDES)
 
 compare: $(STAMP) ## runs side by side: RUNS="a b" [BASE=a] [BY=engine] [PRICE=a=3.2,b=0.4]
 	@exec $(PY) -m reports.compare $$RUNS --by "$$BY" $${BASE:+--base "$$BASE"} $${PRICE:+--price "$$PRICE"} $(ARGS)

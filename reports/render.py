@@ -27,11 +27,7 @@ from reports.statistics.intervals import LEVEL, clopper_pearson
 from reports.statistics.verdict import FEWER, MARGIN, Verdict, fewer_and_more
 from reports.summary import write_summary
 from reports.tell.cost_answers import cost_values, in_short
-<<<<<<< HEAD
-from reports.tell.recommendation import Recommendation, recommendations, recommended, sentence
-=======
-from reports.tell.recommendation import recommendations, sentence
->>>>>>> 3831257eafedca8f3848c089a963ce6021bb6d70
+from reports.tell.recommendation import recommendations, recommended, sentence
 from reports.tell.what_to_do import what_to_do
 from reports.whole import together
 

@@ -21,7 +21,7 @@ from reports.collect.grouping import Setting, about_task, arms_by_setting
 from reports.collect.read import Run
 from reports.collect.records import body, median_seconds_per_update
 from reports.costs.roofline import flops_per_update
-from reports.formatting import count, limited, listing, low_to_high
+from reports.formatting import count, limited, listing, low_to_high, plain
 from reports.statistics.intervals import Ratio
 from reports.statistics.verdict import BY_INTERVAL, FEWER, MORE, Verdict, fewer_and_more, shown_above_half
 from tasks.csv_series.request import Request
@@ -524,7 +524,9 @@ def sentence(one: Candidate) -> str:
 
 def recommended(one: Recommendation) -> str:
     """Say in two sentences what to do with a series."""
-    if not one.reliable:
+    if one.nothing_learnt:
+        return f"**{plain(one.nothing_learnt)}** ({plain(one.task)})"
+    if not one.given:
         return (
             f"**Nothing can be recommended:** of {count(one.tried, 'arm')} none was shown to reach the target in more "
             "than half of all trainings."

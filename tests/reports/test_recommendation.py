@@ -108,7 +108,6 @@ def test_each_real_series_has_its_own(tmp_path):
     assert [one.task for one in found] == ["one", "two"]
 
 
-<<<<<<< HEAD
 def test_in_words_it_has_the_answer_the_arm_and_an_interval(tmp_path):
     text = in_words(recommended(tmp_path, arm(100, "stateful"), arm(400)))
     assert text.startswith("**Carry state.** Cheapest: stateful LSTM with 8 units, window 4, batch size 8; 12 of 12 ")
@@ -118,7 +117,8 @@ def test_in_words_it_has_the_answer_the_arm_and_an_interval(tmp_path):
 def test_in_words_nothing_is_recommended_without_a_reliable_arm(tmp_path):
     text = in_words(recommended(tmp_path, arm(1, reached=0)))
     assert text.startswith("**Nothing can be recommended:** of 1 arm none was shown to reach the target")
-=======
+
+
 ROWS = 128
 
 
@@ -233,4 +233,3 @@ def test_nothing_in_a_runs_folder_becomes_code(tmp_path):
     )
     same = written(tmp_path / "same", **dict.fromkeys(texts, "y"), options={"inputs": ["y"], "fill": "y"})
     assert shape_of(code) == shape_of(same)
->>>>>>> 3831257eafedca8f3848c089a963ce6021bb6d70
