@@ -1,6 +1,6 @@
 # The front door. `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help bench test soak check check-task format report speed profile reproduce hardware compare gate history clean
+.PHONY: help bench test soak check check-task format report export speed profile reproduce hardware compare gate history clean
 
 PYTHON  ?= python3
 PRESET  ?= quick
@@ -9,7 +9,7 @@ ENGINE  ?= tensorflow
 ARGS    ?=
 CSV     ?=
 # What of the file: each is an option of its own, in small letters.
-OF_FILE := COLUMN TIME GROUP SERIES INPUTS PERIOD WINDOWS BATCHES UNITS CELLS SEEDS EPOCHS FILL ROWS DECIMAL
+OF_FILE := COLUMN TIME DAYFIRST GROUP SERIES SPLIT SCALE INPUTS KNOWN PAST AHEAD PERIOD WINDOWS BATCHES UNITS CELLS SEEDS EPOCHS FILL MISSING ROWS DECIMAL
 # A run continues where it stopped if it is called again by the same name: the preset's or the file's if it has none.
 RUN     ?=
 # Which of the posts' experiments (all), and where the book's file LD2011_2014.txt lies (the series shipped).
@@ -38,7 +38,7 @@ PASSED  := $(foreach one,$(GIVEN),$(if $(filter environment command,$(origin $(o
   $(foreach one,$(OF_FILE),$(if $(filter command,$(origin $(one))),$(one)))
 $(foreach one,$(GIVEN) $(OF_FILE) $(OTHER),$(eval override $(one) := $$(value $(one))))
 $(foreach one,$(PASSED),$(eval export STATEBENCH_$(one) := $$(value $(one))))
-export PYTHON
+export PYTHON RUNS BASE BY PRICE HEAD MINUTES STRICT ADD FILE
 
 NOTHING :=
 SPACE   := $(NOTHING) $(NOTHING)
@@ -78,32 +78,27 @@ $(STAMP): requirements.lock pyproject.toml
 bench: $(STAMP) ## measure: run a preset's benchmarks and render the report
 	@exec $(PY) -m bench $(ARGS)
 
-hardware: ## what each way of running buys here: cores, oneDNN, bfloat16, a GPU [DEVICE=gpu]: docs/hardware.md
+hardware: ## what each way of running buys here: cores, oneDNN, bfloat16, a GPU [DEVICE=gpu]
 	@$(MAKE) --no-print-directory bench PRESET=hardware
 
-compare: export RUNS := $(RUNS)
-compare: export BASE := $(BASE)
-compare: export BY := $(BY)
-compare: export PRICE := $(PRICE)
-compare: $(STAMP) ## runs side by side: RUNS="a b" [BASE=a] [BY=engine] [PRICE=a=3.2,b=0.4]: docs/compare.md
-	@$(PY) -m reports.compare $$RUNS $(if $(BASE),--base "$$BASE") --by "$$BY" $(if $(PRICE),--price "$$PRICE") $(ARGS)
+compare: $(STAMP) ## runs side by side: RUNS="a b" [BASE=a] [BY=engine] [PRICE=a=3.2,b=0.4]
+	@exec $(PY) -m reports.compare $$RUNS --by "$$BY" $${BASE:+--base "$$BASE"} $${PRICE:+--price "$$PRICE"} $(ARGS)
 
 # make turns every failure into 2; what needs the gate's own exit codes calls python -m bench.gate.
-gate: export BASE := $(BASE)
-gate: export HEAD := $(HEAD)
-gate: export PRESET := $(PRESET)
-gate: export MINUTES := $(MINUTES)
-gate: $(STAMP) ## is this slower than BASE=<commit, checkout or interpreter>? [HEAD=] [PRESET=gate] [MINUTES=20] [STRICT=1]
-	@$(PY) -m bench.gate --base "$$BASE" $(if $(HEAD),--head "$$HEAD") $(if $(filter PRESET,$(PASSED)),--preset "$$PRESET") \
-	  --minutes "$$MINUTES" $(if $(STRICT),--strict) $(ARGS)
+gate: $(STAMP) ## is this slower than BASE=commit|checkout|interpreter? [HEAD=] [PRESET=gate] [MINUTES=20] [STRICT=1]
+	@exec $(PY) -m bench.gate --base "$$BASE" $${HEAD:+--head "$$HEAD"} --minutes "$$MINUTES" \
+	  $(if $(filter PRESET,$(PASSED)),--preset "$$STATEBENCH_PRESET") $${STRICT:+--strict} $(ARGS)
 
-history: export ADD := $(ADD)
-history: export FILE := $(FILE)
-history: $(STAMP) ## add runs to a history, and write its page: ADD="results/a" [FILE=results/history.jsonl]
-	@$(PY) -m reports.history "$$FILE" $(if $(ADD),--add $$ADD) $(ARGS)
+history: $(STAMP) ## add runs to a history, a file that a branch keeps: ADD="results/a" [FILE=results/history.jsonl]
+	@exec $(PY) -m reports.history "$$FILE" $${ADD:+--add $$ADD} $(ARGS)
 
 report: $(STAMP) ## render a run's report again, from its records alone
 	@exec $(PY) -m bench --report
+
+export: export RUN := $(RUN)
+export: export FORMAT := $(FORMAT)
+export: $(STAMP) ## results as tables: RUN=name[,name] [FORMAT=parquet|csv] into results/export/
+	@$(PY) -m reports.export "$$RUN" --format "$${FORMAT:-parquet}"
 
 test: $(STAMP) ## install if need be, and run the tests
 	@$(PY) -m pytest tests -q --numprocesses 2 --dist loadfile $(ARGS)

@@ -14,6 +14,7 @@
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Generator, Sequence
@@ -23,7 +24,8 @@ from pathlib import Path
 import pytest
 
 from bench import engines
-from bench.errors import MOST_SAID, PlanError, printable
+from bench.errors import MOST_SAID, PlanError, printable, unknown
+from bench.plan import csv_series
 from bench.run import names
 from bench.run.interrupts import INTERRUPTS, LAST_LINE, flush
 from bench.run.session import SESSION
@@ -31,6 +33,9 @@ from bench.run.session import SESSION
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = "STATEBENCH_"
 """STATEBENCH_<NAME> stands for the option --<name>; `make` passes its variables so."""
+
+MAKE_VARIABLES = ("PRESET", "RUN", "DEVICE", "ENGINE", "CSV", "ARGS", "PYTHON", "VENV", "PY", "ONLY", "LD2011")
+"""What `make bench` knows beside the options of a file."""
 
 UNUSED = ("-p", "no:hypothesispytest", "-p", "no:xdist", "-p", "no:cacheprovider")
 """Plugins of the tests' that pytest would import here too, which takes longer than all the rest of a start."""
@@ -85,6 +90,11 @@ class Front:
 def main(arguments: Sequence[str]) -> int:
     """Run and render, or with ``--report`` render again what is there; returns the exit code."""
     INTERRUPTS.install()
+    try:
+        refuse_misspelt(os.environ.get("MAKEFLAGS", ""))
+    except PlanError as error:
+        print(f"ERROR: {printable(str(error), MOST_SAID)}", file=sys.stderr)
+        return Exit.REFUSED
     options = [*from_environment(os.environ), *arguments]
     try:
         code = render_again(options) if "--report" in options else run_and_render(options)
@@ -120,6 +130,27 @@ def render_again(options: list[str]) -> int:
     except PlanError as error:
         print(f"ERROR: {printable(str(error), MOST_SAID)}", file=sys.stderr)
         return Exit.REFUSED
+
+
+def refuse_misspelt(flags: str) -> None:
+    """Refuse variables of make's command that mean nothing: with SEED=5 a run would have 12 seeds all the same.
+
+    Parameters
+    ----------
+    flags
+        What make hands on: its own options, then `` -- `` and every variable of the command, blanks escaped.
+
+    Raises
+    ------
+    PlanError
+        Naming the nearest variable, and all of them.
+    """
+    _, _, written = flags.partition("-- ")
+    valid = {*MAKE_VARIABLES, *(name.upper() for name in csv_series.OPTIONS)}
+    for variable in re.split(r"(?<!\\)\s+", written):
+        name, equals, _ = variable.partition("=")
+        if equals and name.rstrip(":+?!") not in valid:
+            raise unknown("variable", name, valid, "make's command")
 
 
 def from_environment(environment: "os._Environ[str] | dict[str, str]") -> list[str]:

@@ -1,8 +1,16 @@
 """Everything that a report states of a run, computed once for the text, the figures and the machines."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
-from reports.claim.arms import Comparison, WidthComparison, comparisons, self_comparisons, width_comparisons
+from reports.claim.arms import (
+    Comparison,
+    WidthComparison,
+    comparisons,
+    first_by_interest,
+    self_comparisons,
+    width_comparisons,
+)
 from reports.claim.controls import (
     Control,
     Finding,
@@ -31,10 +39,14 @@ from reports.claim.robustness import (
 from reports.collect.grouping import engines_of
 from reports.collect.read import Effort, Run, effort
 from reports.costs import Costs, costs
+from reports.frames import Frames
 from reports.statistics.verdict import BY_INTERVAL
 from reports.tell.caveats import Noted, collect_warnings
 from reports.tell.headline import Sureness, Turn, headline, smaller_network, sureness, turning_point, turns
 from reports.tell.recommendation import Advice, SummaryLine, advice, summary_lines
+
+MOST_SENSITIVITIES = 100
+"""Settings whose verdict is sought at other targets too: each takes as long as a dozen comparisons."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +87,18 @@ class Analysis:
     floors: list[FloorCheck]
     warnings: list[Noted]
     effort: Effort
+
+    @cached_property
+    def frames(self) -> Frames:
+        """All of it as frames; the comparisons are these."""
+        return Frames.judged(
+            self.run,
+            comparisons=self.judged,
+            a_a=self.a_a,
+            longer_windows=self.longer_windows,
+            same_arms=self.same_arms,
+            contrasts=self.costs.contrasts,
+        )
 
     @property
     def engines(self) -> list[str]:
@@ -136,7 +160,7 @@ def analyse(run: Run) -> Analysis:
         longer_windows=longer,
         otherwise=otherwise,
         gains_by_carrying=gains_by_carrying(otherwise),
-        sensitivity=[sensitivity(one) for one in compared],
+        sensitivity=[sensitivity(one) for one in first_by_interest(compared, MOST_SENSITIVITIES)],
         rates=rates(run),
         splits=splits(run),
         same_arms=same_arms(run),

@@ -1,30 +1,33 @@
-"""Writes a run's report: report.md, details.md, summary.json, figures/ and recommended_<task>.py."""
+"""Writes a run's report: report.md, details.md, report.html, comparisons.csv, summary.json, figures and code."""
 
-import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reports import formatting
+from reports import formatting, page
 from reports.analysis import Analysis, analyse
-from reports.claim.arms import Comparison, families
+from reports.claim.arms import Comparison, families, first_by_interest
 from reports.claim.controls import longer_windows_in_short
 from reports.claim.robustness import learning_in_short, median_second_best
 from reports.collect.grouping import Setting, by_engine, case_name
 from reports.collect.read import Run
 from reports.figures import drawings
 from reports.figures.claim_figures import interval_text
+from reports.figures.style import Drawing
 from reports.formatting import listing
+from reports.frames import write_csv
 from reports.statistics.intervals import LEVEL, clopper_pearson
 from reports.statistics.verdict import FEWER, MARGIN, Verdict, fewer_and_more
 from reports.summary import write_summary
 from reports.tell.cost_answers import cost_values, in_short
-from reports.tell.recommendation import Recommendation, recommendations, sentence
+from reports.tell.recommendation import recommendations, recommended, sentence
 from reports.tell.what_to_do import what_to_do
 from reports.whole import together
 
@@ -43,20 +46,34 @@ def write_report(run: Run, folder: Path | None = None) -> Path:
 
 
 def write(found: Analysis, folder: Path) -> Path:
-    """Write report.md, details.md, summary.json, figures/ and recommended_<task>.py; returns the path of report.md."""
+    """Write report.md, details.md, report.html and what they link to; returns the path of report.md."""
     drawn = drawings(found)
     values = _values(found) | {"captions": {name: drawing.caption for name, drawing in drawn.items()}}
     code = recommended_code(found)
-    values["links"] = ["summary.json", *sorted(code)]
+    values["links"] = ["report.html", "comparisons.csv", "summary.json", *sorted(code)]
     with together(folder, instead_of=("figures/*.png", "recommended_*.py")) as stage:
         (stage / "figures").mkdir()
         for drawing in drawn.values():
             drawing.save(stage / "figures")
         write_summary(found, stage / "summary.json")
+        write_csv(found.frames.comparisons, stage / "comparisons.csv")
         pages = {name: _fill(f"{name}.j2", values) for name in ("details.md", "report.md")}
+        pages["report.html"] = _page(found, pages["report.md"], pages["details.md"], drawn)
         for name, text in (code | pages).items():
             (stage / name).write_text(text, encoding="utf-8")
     return folder / "report.md"
+
+
+def _page(found: Analysis, report: str, details: str, drawn: dict[str, Drawing]) -> str:
+    return _fill(
+        "page.html.j2",
+        {
+            "title": escape(f"{found.run.name} - statebench"),
+            "report": page.body(report, drawn),
+            "details": page.body(details, drawn),
+            "comparisons": page.comparisons_table(found.frames.comparisons),
+        },
+    )
 
 
 def details(found: Analysis, captions: dict[str, str]) -> str:
@@ -66,14 +83,8 @@ def details(found: Analysis, captions: dict[str, str]) -> str:
 
 def recommended_code(found: Analysis) -> dict[str, str]:
     """Python files that train what is recommended, by name."""
-    given = [one for one in recommendations(found.run) if one.reliable]
-    return {code_file(found, one): _fill(one.template, {"one": one, "code": one.code}) for one in given}
-
-
-def code_file(found: Analysis, one: Recommendation) -> str:
-    """Name the file of a recommendation's code; the engine is in it where the run has several."""
-    names = [one.task, *([one.engine] if len(found.engines) > 1 else [])]
-    return f"recommended_{re.sub(r'[^A-Za-z0-9]+', '_', '_'.join(names)).strip('_')}.py"
+    given = [one for one in recommendations(found.run) if one.given]
+    return {f"{one.module}.py": _fill("recommended.py.j2", {"one": one, "code": one.code}) for one in given}
 
 
 def _fill(template: str, values: dict[str, Any]) -> str:
@@ -105,12 +116,16 @@ def _environment() -> Environment:
         "code_line": formatting.code_line,
         "never": formatting.never,
         "case_name": case_name,
+        "most": lambda rows: rows[:MOST_ROWS],
+        "interesting": lambda found, most=MOST_ROWS: first_by_interest(found, most),
     }
     environment.globals |= {
         "count": formatting.count,
         "span": formatting.span,
         "limited": formatting.limited,
         "sentence": sentence,
+        "left": left_out,
+        "recommended": recommended,
     }
     return environment
 
@@ -127,7 +142,6 @@ def _values(found: Analysis) -> dict[str, Any]:
         "table": what_to_do(found.compared),
         "costs_in_short": in_short(found.costs, costs_first=found.about_costs),
         "machine_line": machine_line(found.run),
-        "code_file": lambda one: code_file(found, one),
         "recommendations": recommendations(found.run),
         "margin": MARGIN,
         "level": LEVEL,
@@ -143,6 +157,17 @@ def _values(found: Analysis) -> dict[str, Any]:
         "failed": [record for record in found.run.records if record.outcome != "ok"],
         "loud": [one for one in found.warnings if one.code in _loud(found)],
     }
+
+
+MOST_ROWS = 200
+"""Rows of a table in details.md."""
+
+
+def left_out(rows: Sequence[object]) -> str:
+    """Say how many rows a table leaves out, and where they are; "" where it has all."""
+    left = len(rows) - MOST_ROWS
+    where = "comparisons.csv has those of comparisons, `make export` writes all"
+    return f"\n*{formatting.count(left, 'more row')}: {where}.*\n" if left > 0 else ""
 
 
 def machine_line(run: Run) -> str:

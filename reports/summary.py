@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from reports.analysis import Analysis
-from reports.claim.arms import Arm, Comparison, WidthArm, WidthComparison
+from reports.claim.arms import Arm, Comparison, WidthArm, WidthComparison, first_by_interest
 from reports.collect.read import Run
 from reports.costs import Costs
 from reports.costs.contrasts import off
 from reports.statistics.intervals import LEVEL, Ratio
 from reports.statistics.verdict import MARGIN, Judgement
 from reports.tell.recommendation import recommendations
+
+MOST = 1000
+"""Entries of a list; comparisons.csv and `make export` have all."""
 
 SCHEMA = 4
 
@@ -34,27 +37,28 @@ def summary(found: Analysis) -> dict[str, Any]:
         ],
         "recommendations": _recommendations(found.run),
         "family": len(found.run.family),
-        "after_holm": [[arm.record.case.id for arm in (one.a, one.b)] for one in found.survivors],
+        "after_holm": [[arm.record.case.id for arm in (one.a, one.b)] for one in found.survivors[:MOST]],
         "counts": {
             "declared": _counts(found.declared),
             "exploratory": _counts(one for one in found.compared if not one.declared),
         },
-        "training": [_comparison(one) for one in found.compared],
-        "controls": [_comparison(one) for one in found.judged if not one.of_the_claim],
+        "left_to_comparisons_csv": max(0, len(found.compared) - MOST),
+        "training": [_comparison(one) for one in first_by_interest(found.compared, MOST)],
+        "controls": [_comparison(one) for one in found.judged if not one.of_the_claim][:MOST],
         "longer_windows": [
             _comparison(one.comparison) | {"target": one.target, "steps_per_prediction": one.steps_per_prediction}
-            for one in found.longer_windows
+            for one in found.longer_windows[:MOST]
         ],
         "same_arms": [
             _comparison(one.comparison) | {"engines": [one.a, one.b], "ended_alike": one.ended_alike}
-            for one in found.same_arms
+            for one in found.same_arms[:MOST]
         ],
-        "network": [_widths(one) for one in found.widths],
+        "network": [_widths(one) for one in found.widths[:MOST]],
         "floors": {"checked": len(found.floors), "below": [one.key for one in found.floors if one.below]},
         "a_a": {"comparisons": len(found.a_a), "false_calls": len(found.false_calls)},
         "costs": costs_summary(found.costs),
         "warnings": [
-            {"code": one.code, "meaning": one.meaning, "remedy": one.remedy, "where": one.where}
+            {"code": one.code, "meaning": one.meaning, "remedy": one.remedy, "where": one.where[:MOST]}
             for one in found.warnings
         ],
     }
@@ -153,7 +157,7 @@ def costs_summary(found: Costs) -> dict[str, Any]:
                 "training": _ratio(one.training),
                 "inference": _ratio(one.inference),
             }
-            for one in found.contrasts.found
+            for one in found.contrasts.found[:MOST]
         ],
         "paybacks": [
             {
@@ -162,7 +166,7 @@ def costs_summary(found: Costs) -> dict[str, Any]:
                 "updates": _plain(one.updates),
                 "interval": [_plain(one.low), _plain(one.high)],
             }
-            for one in found.paybacks
+            for one in found.paybacks[:MOST]
         ],
         "growth": [
             {
@@ -175,7 +179,7 @@ def costs_summary(found: Costs) -> dict[str, Any]:
                 "interval": [one.low, one.high],
                 "last": one.last,
             }
-            for one in found.growths
+            for one in found.growths[:MOST]
         ],
         "time_to_target": [
             {
@@ -185,10 +189,11 @@ def costs_summary(found: Costs) -> dict[str, Any]:
                 "seconds": _plain(one.seconds),
                 "interval": [_plain(one.low), _plain(one.high)],
             }
-            for one in found.to_target
+            for one in found.to_target[:MOST]
         ],
         "shares": [
-            {"case": one.timing.records[0].case.id, **one.shares, "bottleneck": one.bottleneck} for one in found.points
+            {"case": one.timing.records[0].case.id, **one.shares, "bottleneck": one.bottleneck}
+            for one in found.points[:MOST]
         ],
         "memory": [
             {
@@ -197,7 +202,7 @@ def costs_summary(found: Costs) -> dict[str, Any]:
                 "regime": one.regime,
                 **one.peak,
             }
-            for one in found.memories
+            for one in found.memories[:MOST]
         ],
     }
 
@@ -213,17 +218,18 @@ def _plain(value: float) -> float | None:
 
 
 def _recommendations(run: Run) -> list[dict[str, Any]]:
-    """`choice` is null where no arm is reliable."""
+    """`choice` is null where no arm is reliable, or none learnt more than a simple prediction knows."""
     return [
         {
             "task": one.task,
             "engine": one.engine,
             "arms": one.tried,
             "reliable": len(one.reliable),
-            "choice": one.best.arm.record.case.id if one.reliable else None,
-            "answer": one.answer if one.reliable else None,
+            "nothing_learnt": one.nothing_learnt,
+            "choice": one.best.arm.record.case.id if one.given else None,
+            "answer": one.answer if one.given else None,
             "inconclusive": {each.name: [each.value, *each.open] for each in one.choices if each.open}
-            if one.reliable
+            if one.given
             else {},
         }
         for one in recommendations(run)

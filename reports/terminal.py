@@ -9,6 +9,7 @@ from typing import TextIO
 from reports.analysis import Analysis
 from reports.formatting import count
 from reports.tell.cost_answers import in_short
+from reports.tell.recommendation import recommendations, recommended
 
 YELLOW, RED = "\033[33m", "\033[31m"
 LOUD = {"failed", "missing", "below-floor", "different-targets", "unreadable"}
@@ -21,7 +22,8 @@ def closing(found: Analysis, report: Path, stream: TextIO) -> str:
     colour = stream.isatty() and "NO_COLOR" not in os.environ
     width = min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns)
     said = [f"{one.question} {one.short}" for one in in_short(found.costs, costs_first=False)]
-    answer = said if found.about_costs else [*found.headline, found.sureness.sentence]
+    own = [recommended(one) for one in recommendations(found.run)] if found.run.series else []
+    answer = said if found.about_costs else [*own, *found.headline, found.sureness.sentence]
     lines = [found.effort.line, ""]
     for sentence in filter(None, answer):
         plain = sentence.replace("**", "").replace("`", "")

@@ -14,8 +14,13 @@ def mean_squared_error(predicted: FloatArray, targets: FloatArray) -> float:
     return float(np.mean((predicted - targets) ** 2))
 
 
-def linear_error(series: Series, lags: int, rows: range | NDArray[np.integer] | None = None) -> float:
-    """Fit a linear map from the last inputs on the training rows and score it on held-out rows.
+def squared_errors(predicted: FloatArray, targets: FloatArray) -> FloatArray:
+    """Return the squared error at each target, mean over outputs, shape (n,), of two arrays of shape (n, outputs)."""
+    return np.asarray(((predicted - targets) ** 2).mean(axis=1))
+
+
+def linear_prediction(series: Series, lags: int, rows: range | NDArray[np.integer] | None = None) -> FloatArray:
+    """Fit a linear map from the last inputs on the training rows and predict the targets of held-out rows.
 
     Parameters
     ----------
@@ -25,13 +30,13 @@ def linear_error(series: Series, lags: int, rows: range | NDArray[np.integer] | 
         How many input rows the prediction sees, the current one included. Scored rows near the start of the
         held-out part look back into the training rows, as a forecaster would.
     rows : range or array of int, optional
-        The rows to score. Default: the scored rows.
+        The rows to predict for. Default: the scored rows.
 
     Returns
     -------
-    float
-        Mean squared error of ordinary least squares with intercept: the coefficients minimise the sum of
-        squared errors over the training rows that have ``lags`` inputs behind them.
+    array, shape (rows, outputs)
+        Of ordinary least squares with intercept: the coefficients minimise the sum of squared errors over the
+        training rows that have ``lags`` inputs behind them.
 
     Raises
     ------
@@ -41,13 +46,36 @@ def linear_error(series: Series, lags: int, rows: range | NDArray[np.integer] | 
     first = check_window(lags) - 1  # the first row with enough inputs behind it
     if first >= series.train_rows:
         raise WindowError(f"{lags} lags do not fit into {series.train_rows} training rows; take fewer.")
-    chosen = np.asarray(series.scored_rows if rows is None else rows)
+    chosen = np.asarray(series.scored if rows is None else rows)
+    if series.starts:
+        return _of_sequences(series, lags, chosen)
     seen = np.lib.stride_tricks.sliding_window_view(series.inputs, lags, axis=0)
     design = np.column_stack([seen.reshape(len(seen), -1), np.ones(len(seen))])
     coefficients = np.linalg.lstsq(
         design[: series.train_rows - first], series.targets[first : series.train_rows], rcond=None
     )[0]
-    return mean_squared_error(design[chosen - first] @ coefficients, series.targets[chosen])
+    return np.asarray(design[chosen - first] @ coefficients)
+
+
+def _of_sequences(series: Series, lags: int, chosen: NDArray[np.integer]) -> FloatArray:
+    """Predict so where the series is several: what lies before the beginning of a sequence counts as 0."""
+    place = series.place
+    back = np.arange(lags)
+
+    def design(rows: NDArray[np.integer]) -> FloatArray:
+        known = place[rows][:, None] >= back
+        seen = series.inputs[np.maximum(rows[:, None] - back, 0)] * known[..., None]
+        return np.column_stack([seen.reshape(len(rows), -1), np.ones(len(rows))])
+
+    training = np.arange(series.train_rows)
+    coefficients = np.linalg.lstsq(design(training), series.targets[training], rcond=None)[0]
+    return np.asarray(design(chosen) @ coefficients)
+
+
+def linear_error(series: Series, lags: int, rows: range | NDArray[np.integer] | None = None) -> float:
+    """Return the mean squared error of `linear_prediction`, which says what the parameters are."""
+    chosen = np.asarray(series.scored if rows is None else rows)
+    return mean_squared_error(linear_prediction(series, lags, chosen), series.targets[chosen])
 
 
 def next_value_series(values: FloatArray, train_values: int, warm_up: int) -> Series:

@@ -41,7 +41,8 @@ def check(task: Task, windows: Iterable[int]) -> None:
     reach = _call(task, "reach", lambda: task.reach)
     if reach is not None and not (isinstance(reach, int | float) and reach >= 1):
         raise _wrong(task, "reach", f"is {reach!r}; give steps from 1, math.inf, or None where it is not known")
-    if reach is not None and math.isfinite(reach) and reach > series.warm_up:
+    # A sequence begins from a zero state, and what it begins with may be all that counts.
+    if reach is not None and math.isfinite(reach) and reach > series.warm_up and not series.starts:
         raise _wrong(
             task, "reach", f"is {reach:g} steps, and the warm-up {series.warm_up}: a carried state could not know it"
         )
@@ -50,7 +51,7 @@ def check(task: Task, windows: Iterable[int]) -> None:
         raise _wrong(task, "baselines", f"returns {baselines!r}; it must be errors by name, at least one")
     for name, error in baselines.items():
         _number(task, "baselines", lambda error=error: error, f"gives {name!r} the error")  # type: ignore[misc]
-    rows = np.asarray(series.scored_rows)
+    rows = series.scored
     for window in windows:
         floor = _optional(task, "stateless_floor", lambda window=window: task.stateless_floor(window))  # type: ignore[misc]
         if floor is not None and not (optimum or 0.0) <= floor <= trivial * (1 + 1e-9):
@@ -77,7 +78,7 @@ def _series(task: Task) -> Series:
         same = same and np.array_equal(getattr(first, name), getattr(second, name))
     if not same:
         raise _wrong(task, "build", "gives other data at each call; draw from a generator with a fixed seed")
-    for where, part in (("training", slice(0, first.train_rows)), ("scored", slice(first.scored_rows.start, None))):
+    for where, part in (("training", slice(0, first.train_rows)), ("scored", first.scored)):
         if not np.ptp(first.targets[part], axis=0).any():
             raise _wrong(task, "build", f"has no variance in its {where} targets; there is nothing to learn")
     return first
@@ -136,7 +137,7 @@ def _file(task: Task) -> str | None:
 def findings(task: Task) -> Iterator[str]:
     """What measuring says of a task's own statements, line by line; reads of what `check` found in order."""
     series = task.series()
-    rows = np.asarray(series.scored_rows)
+    rows = series.scored
     yield f"{len(series.inputs)} rows: {series.train_rows} for training, {series.warm_up} warm-up, {len(rows)} scored"
     trivial, optimum = task.trivial, task.optimum
     mean = mean_squared_error(

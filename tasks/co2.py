@@ -7,7 +7,14 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.baselines import linear_error, mean_squared_error, next_value_series, seasonal_naive_error
+from tasks.baselines import (
+    linear_error,
+    linear_prediction,
+    mean_squared_error,
+    next_value_series,
+    seasonal_naive_error,
+    squared_errors,
+)
 from tasks.scaling import standardise
 from tasks.task import FloatArray, Series, Task, check_window
 
@@ -125,6 +132,17 @@ class CO2(Task):
         check_window(window)
         # Changes are scaled with the training rows, whose mean is 0.
         return MEAN_SHARE * float((self.series().targets[rows] ** 2).mean())
+
+    def simple_errors(self, rows: NDArray[np.integer]) -> dict[str, FloatArray]:
+        """Return those of the mean change, of the change a year ago and of an autoregression over half a year."""
+        series = self.series()
+        targets = series.targets[rows]
+        predicted = {
+            "mean change": np.zeros_like(targets),
+            f"seasonal naive ({YEAR})": series.inputs[rows + 1 - YEAR],
+            f"linear autoregression ({YEAR // 2} lags)": linear_prediction(series, YEAR // 2, rows),
+        }
+        return {name: squared_errors(one, targets) for name, one in predicted.items()}
 
     @cached_property
     def _baselines(self) -> dict[str, float]:

@@ -71,6 +71,9 @@ class Series:
         Rows ``[0, train_rows)`` are for training; the rest is held out.
     warm_up : int
         The first ``warm_up`` held-out rows count for nobody: they warm up a carried state.
+    starts : tuple of int
+        First rows of sequences that have nothing to do with each other, in order, 0 and ``train_rows`` among them; ()
+        for one series. ``warm_up`` is then of each held-out sequence.
 
     Raises
     ------
@@ -86,6 +89,7 @@ class Series:
     targets: FloatArray
     train_rows: int
     warm_up: int
+    starts: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for label in ("inputs", "targets"):
@@ -100,15 +104,52 @@ class Series:
                 f"train_rows={self.train_rows} and warm_up={self.warm_up}; "
                 "train_rows must be at least 1 and warm_up at least 0."
             )
-        if not self.scored_rows:
+        if self.starts:
+            self._check_starts()
+        if not len(self.scored):
             raise SeriesError(
                 f"train_rows={self.train_rows} and warm_up={self.warm_up} leave no row of {rows} to score; "
                 "make the series longer or the two smaller."
             )
 
+    def _check_starts(self) -> None:
+        starts = list(self.starts)
+        if starts != sorted(set(starts)) or starts[0] != 0 or starts[-1] >= len(self.inputs):
+            raise SeriesError(
+                f"starts={self.starts[:6]} must begin with 0, rise, and end before row {len(self.inputs)}; give the "
+                "first row of each sequence."
+            )
+        if self.train_rows not in starts:
+            raise SeriesError(
+                f"train_rows={self.train_rows} is no start of a sequence, so one would be trained on and scored; begin "
+                "a sequence with the held-out rows."
+            )
+
+    @property
+    def place(self) -> NDArray[np.int64]:
+        """Rows since the beginning of its sequence for every row, shape (rows,)."""
+        rows = np.arange(len(self.inputs))
+        firsts = np.array(self.starts or (0,))
+        return np.asarray(rows - firsts[np.searchsorted(firsts, rows, side="right") - 1])
+
+    @property
+    def scored(self) -> NDArray[np.int64]:
+        """The held-out rows that every arm is scored on, shape (n,)."""
+        rows = np.arange(self.train_rows, len(self.inputs))
+        warm = self.place[self.train_rows :] if self.starts else rows - self.train_rows
+        return rows[warm >= self.warm_up]
+
     @property
     def scored_rows(self) -> range:
-        """The held-out rows that every arm is scored on."""
+        """The same where they follow one another: of one series.
+
+        Raises
+        ------
+        SeriesError
+            If it is several sequences.
+        """
+        if self.starts:
+            raise SeriesError("the scored rows of several sequences do not follow one another; use `scored`.")
         return range(self.train_rows + self.warm_up, len(self.inputs))
 
 
@@ -297,6 +338,24 @@ class Task(ABC):
         if floor is None or self.optimum is None or self.stateless_prediction(window) is None:
             return self.target(window)
         return target_from_floor(floor, self.optimum, self.trivial)
+
+    def simple_errors(self, rows: NDArray[np.integer]) -> dict[str, FloatArray]:
+        """Return the squared errors of predictions that a network must beat to be worth its training.
+
+        Empty here: of a task whose optimum is known it is known what can be learnt. A real series names trivial
+        predictions and a linear autoregression, whose name begins with "linear".
+
+        Parameters
+        ----------
+        rows : array of int, shape (n,)
+            The rows that are scored.
+
+        Returns
+        -------
+        dict of array, shape (n,)
+        """
+        del rows
+        return {}
 
     def state_before(self, layer: int, name: str, units: int) -> FloatArray:
         """Return the state that a recurrent layer is to have before each row, where states are set from data.

@@ -8,6 +8,7 @@ unless a field says otherwise; null stands for what does not exist or is not kno
 import json
 from collections import Counter
 from itertools import pairwise
+from statistics import median_low
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -193,7 +194,7 @@ class Replicate(Definition, frozen=True, kw_only=True, omit_defaults=True):
             raise wrong("updates_to_target", hit, "one of updates")
 
 
-class Scored(Definition, frozen=True, kw_only=True):
+class Scored(Definition, frozen=True, kw_only=True, omit_defaults=True):
     """The held-out targets that an evaluation scores.
 
     Attributes
@@ -205,14 +206,28 @@ class Scored(Definition, frozen=True, kw_only=True):
     relative_standard_error
         Standard error of the arm's own error over those targets / its mean, median over replicates: how much the choice
         of targets matters.
+    squared_errors
+        Of a real series: the arm's squared error at each scored target, mean over evaluation replicates, each half of
+        the targets at the evaluation that is best on the other half; null elsewhere, or where no replicate has one.
+    simple
+        There, by name: squared errors of simple predictions at the same targets.
     """
 
     count: Positive
     of: Positive
     relative_standard_error: Amount | None
+    squared_errors: list[Amount] | None = None
+    simple: dict[Text, list[Amount]] = {}
 
     def __post_init__(self) -> None:
         check(self.count <= self.of, "count", self.count, f"at most {self.of}, all that there are")
+        told = {"squared_errors": self.squared_errors} | {f"simple.{name}": one for name, one in self.simple.items()}
+        for name, errors in told.items():
+            if errors is not None:
+                check(len(errors) == self.count, name, f"{len(errors)} errors", f"{self.count}, one a scored target")
+        if self.squared_errors is not None:
+            trivial = any(not name.startswith("linear") for name in self.simple)
+            check(trivial, "simple", sorted(self.simple), "at least one prediction that is not linear")
 
 
 class Tuning(Definition, frozen=True, kw_only=True):
@@ -297,7 +312,7 @@ class Convergence(Definition, frozen=True, kw_only=True):
     tuning
         How each fold's rate was chosen; empty in records that know no folds.
     chosen_rate
-        The one chosen on the tuning seeds, median over the folds.
+        The one chosen on the tuning seeds, median over the folds (the lower of two).
     rate_at_edge
         Whether the one of any fold is the least or the largest of several tried.
     replicates
@@ -374,8 +389,8 @@ class Convergence(Definition, frozen=True, kw_only=True):
         if self.tuning:
             edge = any(one.at_edge for one in self.tuning)
             tried = sorted(one.chosen_rate for one in self.tuning)
-            inside = tried[0] <= self.chosen_rate <= tried[-1]
-            check(inside, "chosen_rate", self.chosen_rate, f"the median of those of tuning, {tried}")
+            middle = median_low(tried)
+            check(self.chosen_rate == middle, "chosen_rate", self.chosen_rate, f"{middle:g}, the median of tuning's")
         else:
             edge = len(grid) > 1 and self.chosen_rate in {min(grid), max(grid)}
             check(self.chosen_rate in grid, "chosen_rate", self.chosen_rate, f"one of learning_rates, {grid}")

@@ -112,6 +112,23 @@ class Feed:
 
 
 @dataclass(frozen=True)
+class Sequences:
+    """Boundaries within a series, for every row of it; each array of shape (rows,).
+
+    Attributes
+    ----------
+    begins
+        The state before this row is zero, whatever was before.
+    first, end
+        The first row of the sequence that it belongs to, and the row after its last.
+    """
+
+    begins: Array
+    first: Array
+    end: Array
+
+
+@dataclass(frozen=True)
 class Work:
     """All that a trainer needs to know.
 
@@ -121,6 +138,9 @@ class Work:
         The whole series, shapes (rows, features) and (rows, outputs).
     injected
         States that each window begins from, by its first row; None where the regime says what it begins from.
+    sequences
+        Where the series is several sequences: a window that begins where one does begins from a zero state, and rows of
+        a window beyond the end of its sequence have no loss. None for one series.
     """
 
     network: Network
@@ -130,6 +150,7 @@ class Work:
     targets: Array
     held_out: HeldOut
     injected: States | None = None
+    sequences: Sequences | None = None
 
 
 @dataclass(frozen=True)

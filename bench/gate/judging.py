@@ -1,5 +1,6 @@
 """Both passes of a gate, and what it concludes from them."""
 
+import math
 import os
 import resource
 import time
@@ -258,7 +259,8 @@ class Measuring:
             made = 2 * len(base)
             cases = {key: arrays[key] for key in keys}
             widest = max(deciding.change(values, len(keys)).half_width for values in cases.values())
-            self.say(f"{made} pairs in {spent / 60:.1f} minutes, widest interval ±{widest:.1%}")
+            so_far = f"widest interval ±{widest:.1%}" if math.isfinite(widest) else "too few for an interval"
+            self.say(f"{made} pairs in {spent / 60:.1f} minutes, {so_far}")
             if (made >= least and deciding.enough(cases)) or spent * (1 + 1 / len(base)) > seconds:
                 break
         return Pass(arrays, np.array(base), spent, busy.other_load())

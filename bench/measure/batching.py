@@ -139,8 +139,8 @@ def look_times(budget: int, cadence: float) -> tuple[int, ...]:
     return tuple(looks)
 
 
-def check_continuation(starts: Array, window: int) -> None:
-    """Check that row i of batch k + 1 continues row i of batch k.
+def check_continuation(starts: Array, window: int, begins: Array | None = None) -> None:
+    """Check that row i of batch k + 1 continues row i of batch k, or begins a sequence.
 
     Parameters
     ----------
@@ -148,6 +148,8 @@ def check_continuation(starts: Array, window: int) -> None:
         First rows, shape (updates, batch_size) or (updates, replicates, batch_size).
     window
         Steps of a window.
+    begins
+        For every row of the series whether its state begins from zero, shape (rows,); None for one series.
 
     Raises
     ------
@@ -155,7 +157,8 @@ def check_continuation(starts: Array, window: int) -> None:
         Naming the first batch and row that breaks the rule.
     """
     steps = np.diff(np.asarray(starts, np.int64), axis=0)
-    broken = np.argwhere(steps != window)
+    fresh = np.zeros(steps.shape, bool) if begins is None else begins[starts[1:]]
+    broken = np.argwhere((steps != window) & ~fresh)
     if len(broken):
         batch, *row = (int(i) for i in broken[0])
         moved = int(steps[tuple(broken[0])])

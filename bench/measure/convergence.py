@@ -7,6 +7,7 @@ are evaluated at the same updates. Learning rates, seeds and draws of the data a
 import math
 import time
 from collections.abc import Iterator, Sequence
+from statistics import median_low
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from bench.case.regimes import REGIMES
 from bench.engines.base import Array, Engine, Predicts, Trainer
 from bench.measure.batching import check_continuation
 from bench.measure.initial_weights import initial_weights
+from bench.measure.paired import mean_errors, six_digits
 from bench.measure.replicate import Replicate, Role, rounded
 from bench.measure.tuning import Tuning
 from bench.measure.workload import Workload
@@ -53,6 +55,8 @@ class Block:
         self._workload = workload
         self._slots: list[Replicate | None] = [None] * replicates
         self._predicts = REGIMES[workload.case.regime].predicts
+        sequences = workload.sequences
+        self._begins = None if sequences is None else sequences.begins
         self.disturbed = False
         self.seconds = {"prepare": 0.0, "compile": 0.0, "train": 0.0, "evaluate": 0.0}
         begin = time.perf_counter()
@@ -109,6 +113,7 @@ class Block:
             if replicate:
                 error = float(progress.squared_errors[slot].mean())
                 replicate.note(updates, error, float(progress.loss[:, slot].mean()))
+                replicate.scores.note(progress.squared_errors[slot])
                 replicate.used_up = updates >= self._workload.budget
 
     def _settle(self, races: Sequence[Tuning]) -> None:
@@ -139,7 +144,7 @@ class Block:
         starts = np.stack([schedule.epoch(seed, epoch) + first_row for seed, first_row in own], axis=1)
         regime = REGIMES[schedule.regime]
         if regime.carried and not regime.misaligned:
-            check_continuation(starts, schedule.window)
+            check_continuation(starts, schedule.window, self._begins)
         return np.asarray(starts, np.int32)
 
     def _call(self, what: str, starts: Array, *, reset: bool, evaluate: Predicts | None = None) -> Any:
@@ -197,6 +202,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[record.Convergence, dic
     samples = block.timed()
     kernel, evidence = engine.kernel_seen(block.trainer)
 
+    simple = task.simple_errors(workload.positions)
     at_edge = any(one.at_edge for one in tunings)
     checks = {
         Warn.RATE_AT_EDGE: at_edge,
@@ -222,8 +228,10 @@ def measure(workload: Workload, engine: Engine) -> tuple[record.Convergence, dic
         data_sha256=workload.data_sha256,
         scored=record.Scored(
             count=len(workload.positions),
-            of=len(task.series().scored_rows),
+            of=len(task.series().scored),
             relative_standard_error=_median_of_numbers([r.relative_standard_error for r in evaluation]),
+            squared_errors=mean_errors(one.scores for one in evaluation) if simple else None,
+            simple={name: six_digits(errors) for name, errors in simple.items()},
         ),
         updates_per_epoch=schedule.updates_per_epoch,
         targets_per_update=schedule.batch_size * schedule.targets_per_window,
@@ -241,7 +249,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[record.Convergence, dic
             )
             for fold, one in enumerate(tunings)
         ],
-        chosen_rate=float(np.median([one.chosen for one in tunings])),
+        chosen_rate=median_low(one.chosen for one in tunings),
         rate_at_edge=at_edge,
         replicates=[
             *(one.to_record() for tuning in tunings for one in tuning.replicates),

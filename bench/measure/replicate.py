@@ -7,6 +7,7 @@ from typing import Any, Literal
 from bench.case import record
 from bench.case.record import MOST_ERROR
 from bench.engines.base import Predicts
+from bench.measure.paired import HalfScores
 
 Role = Literal["tuning", "evaluation"]
 
@@ -43,6 +44,7 @@ class Replicate:
     used_up: bool = False
     otherwise: dict[Predicts, float | None] = field(default_factory=dict)
     relative_standard_error: float = math.nan
+    scores: HalfScores = field(default_factory=HalfScores)
 
     def note(self, updates: int, error: float, loss: float) -> None:
         """Add one evaluation after so many updates in all."""

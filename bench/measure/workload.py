@@ -11,9 +11,11 @@ import numpy as np
 import tasks
 from bench.case.cases import Case, Training, burn_in_steps
 from bench.case.regimes import REGIMES
-from bench.engines.base import Array, HeldOut, Layout, Network, Work
+from bench.engines.base import Array, HeldOut, Layout, Network, Sequences, Work
+from bench.errors import PlanError
 from bench.measure import initial_weights
 from bench.measure.batching import Schedule, look_times
+from bench.measure.sequences import SequenceSchedule
 
 BLOCK_BYTES = 256 * 2**20
 """Most memory that the replicates of a block may take together."""
@@ -118,7 +120,16 @@ class Workload:
                 # Used as it was trained: a net that had a burn-in gets one for every prediction too.
                 steps=self.schedule.steps,
             ),
+            sequences=self.sequences,
         )
+
+    @cached_property
+    def sequences(self) -> Sequences | None:
+        """Boundaries within the series; None for one series."""
+        series = self.task.series()
+        if not isinstance(self.schedule, SequenceSchedule):
+            return None
+        return self.schedule.sequences(np.array(series.starts), len(series.inputs))
 
     def starts_of(self, updates: int) -> Array:
         """First rows of windows for a case whose cost alone is measured, shape (updates, 1, batch_size), int32.
@@ -159,7 +170,7 @@ def build(case: Case, training: Training) -> Workload:
     folds = training.folds if case.kind == "convergence" else 1
     draws = tuple(dict.fromkeys(task_of(case.task, case.dial, fold) for fold in range(folds)))
     series = draws[0].series()
-    schedule = Schedule(case.regime, series.train_rows, case.window, case.batch_size, burn_in_steps(case, training))
+    schedule = _schedule(case, series, burn_in_steps(case, training))
     # What an update costs depends on shapes alone: such a case needs room for a window, not for a whole batch of them.
     (schedule if case.kind == "convergence" or training.whole_epochs else replace(schedule, batch_size=1)).check()
     network = Network(
@@ -179,6 +190,19 @@ def build(case: Case, training: Training) -> Workload:
 def task_of(name: str, dial: int | None, draw: int = 0) -> tasks.Task:
     """One instance for all cases, since it keeps its series; the same for every draw where there is only one."""
     return _task_of(name, dial, draw)
+
+
+def _schedule(case: Case, series: tasks.Series, burn_in: int) -> Schedule:
+    common = (case.regime, series.train_rows, case.window, case.batch_size, burn_in)
+    if not series.starts:
+        return Schedule(*common)
+    if case.engine != "tensorflow" or case.kernel == "fit":
+        what = "kernel fit" if case.kernel == "fit" else case.engine
+        raise PlanError(
+            f"{case.task} is a series of several sequences, which {what} cannot train: there a state is not set row by "
+            "row. Use ENGINE=tensorflow and another kernel than fit"
+        )
+    return SequenceSchedule(*common, starts=tuple(first for first in series.starts if first < series.train_rows))
 
 
 @cache
@@ -201,12 +225,13 @@ def fingerprint(draws: Iterable[tasks.Task]) -> str:
 
 def scored_positions(series: Any, count: int) -> Array:
     """Rows of the held-out targets that count, evenly spaced over those after the warm-up, shape (targets,)."""
-    return _evenly(series.scored_rows, count)
+    return _evenly(series.scored.tobytes(), count)
 
 
 @cache
-def _evenly(rows: range, count: int) -> Array:
+def _evenly(scored: bytes, count: int) -> Array:
     """Kept, since the cases of a plan differ in little else than what has no part in this."""
-    chosen: Array = np.asarray(rows)[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]
+    rows = np.frombuffer(scored, np.int64)
+    chosen: Array = rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]
     chosen.setflags(write=False)
     return chosen

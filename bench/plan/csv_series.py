@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import tasks
 from bench.errors import PlanError, shown
+from bench.measure.sequences import SequenceSchedule
 from bench.plan import presets
 from bench.plan.presets import Preset
 from tasks.csv_series.request import USED_ROWS, Request
@@ -27,6 +29,8 @@ WINDOWS_IN_TRAINING = 16
 BATCH_SIZE = 8
 LARGER = 4
 """A second batch size is this many times the first: the batch size turns the answer round."""
+LEAST_SEEDS = 5
+"""Successes that show at 5 % that more than half of all trainings succeed, where none fails."""
 MOST_DIGITS = 12
 TARGETS = 160_000
 """Training targets that a replicate may process: the budget of the quick preset."""
@@ -101,7 +105,9 @@ def load(request: Request, grid: Grid, *, engines: tuple[str, ...] = ("tensorflo
     except TaskError as error:
         raise PlanError(str(error)) from error
     rows = prepared.series.train_rows
-    windows = Proposal(grid.windows, "as asked") if grid.windows else propose_windows(rows, prepared.period)
+    # A longer window than a series is filled up with rows that have no loss.
+    longest = _usual_length(prepared) * WINDOWS_IN_TRAINING if prepared.series.starts else rows
+    windows = Proposal(grid.windows, "as asked") if grid.windows else propose_windows(longest, prepared.period)
     if max(windows.to_try) > rows:
         raise PlanError(
             f"window {max(windows.to_try)} is longer than the {rows:,} training rows of {request.path.name}."
@@ -116,6 +122,13 @@ def load(request: Request, grid: Grid, *, engines: tuple[str, ...] = ("tensorflo
     return presets.check(
         settings, request.path, hashlib.sha256(text).hexdigest(), engines=engines, device=device, series=series
     )
+
+
+def _usual_length(prepared: Prepared) -> int:
+    """Median number of training rows of a series."""
+    series = prepared.series
+    firsts = [one for one in series.starts if one <= series.train_rows]
+    return int(np.median(np.diff(firsts)))
 
 
 def lines(series: CsvSeries) -> list[str]:
@@ -133,15 +146,41 @@ def lines(series: CsvSeries) -> list[str]:
         (
             f"{series.title}: {about['values']:,} values (step: {about['step']}), lines {about['first_line']} to "
             f"{about['last_line']}; {split.train_rows:,} rows train, {split.warm_up} warm up, "
-            f"{len(split.scored_rows):,} are held out to score; {season}"
+            f"{len(split.scored):,} are held out to score; {season}"
         ),
         *about["notes"],
+        *_of_several(series),
         f"windows {_listed(about['windows'])}: {why['windows']} (WINDOWS=... for others)",
         f"batch sizes {_listed(about['batch_sizes'])}: {why['batch_sizes']} (BATCHES=... for others)",
         "errors on all scored rows: "
         + ", ".join(f"{name} {error:.3g}" for name, error in series.baselines().items())
         + f"; target about {series.target(1):.3g}",
     ]
+
+
+def _of_several(series: CsvSeries) -> list[str]:
+    """How several series are used, and what batches have no room for."""
+    about, split = series.prepared.about, series.series()
+    if not split.starts:
+        return []
+    starts = tuple(one for one in split.starts if one < split.train_rows)
+    lost = [
+        SequenceSchedule("stateful", split.train_rows, window, batch, starts=starts).lost
+        for window in about["windows"]
+        for batch in about["batch_sizes"]
+    ]
+    held = (
+        "the last third of each"
+        if about.get("split", "time") == "time"
+        else f"{len(split.starts) - len(starts)} whole ones"
+    )
+    few, many = min(lost), max(lost)
+    told = (
+        f"{len(about['members'])} series of {about['group']!r} train one network; held out is {held}. No window and no "
+        f"state passes from one to another. Streams of whole series leave out {few:.0%} to {many:.0%} of the windows, "
+        "others in each epoch"
+    )
+    return [told]
 
 
 def _nothing_to_learn(prepared: Prepared) -> list[str]:
@@ -181,7 +220,7 @@ def _settings(series: CsvSeries, grid: Grid, windows: Proposal, batches: Proposa
             "folds": 6,
             "evaluation_seeds": grid.seeds,
             "epochs": grid.epochs or min(200, max(20, round(TARGETS / rows))),
-            "scored_targets": 128,
+            "scored_targets": min(1024, max(128, 16 * len(series.prepared.about.get("members", ())))),
             "stop": "target",
         },
         "limits": {"seconds": 600, "memory_mib": 4096},
@@ -198,17 +237,24 @@ def _listed(values: Sequence[int]) -> str:
 
 
 OPTIONS = {
-    "column": "column to predict",
-    "time": "column of times; none to take the rows as even steps",
-    "group": "column that tells several series of the file apart",
-    "series": "which of them (the longest)",
+    "column": "column to predict, or several as a,b",
+    "time": "column of times, or columns that make one together, as date,hour; none to take the rows as even steps",
+    "dayfirst": "yes or no: whether 01/02 is the first of February, where a file leaves it open",
+    "missing": "what stands for no value, as -999,-9999; none if no number does (asked for where one looks like it)",
+    "group": "column that tells several series of the file apart; all of them train one network",
+    "series": "which of them, as a,b (all)",
+    "split": "time: of each series the last third is held out; series: a third of the series (time)",
+    "scale": "series: each scaled by its own training values; shared: all alike (series; shared with SPLIT=series)",
     "inputs": "columns seen beside the column's own past, as a,b",
+    "known": "columns known beforehand, seen at the time of the value to predict",
+    "past": "no: predict from INPUTS alone, without the column's own past (yes)",
+    "ahead": "how many steps ahead to predict (1; with PAST=no 0: the value of the same row)",
     "period": "steps of the season; 0 for none (found in the training values)",
     "windows": "windows to try, as 4,12,48 (proposed from season and length)",
     "batches": "batch sizes to try (proposed from the length)",
     "units": "widths to try (4,16)",
     "cells": "cells to try: lstm, gru, simple_rnn (lstm,gru)",
-    "seeds": "evaluation seeds of each arm (12)",
+    "seeds": "evaluation seeds of each arm, at least 5 (12)",
     "epochs": "budget of each training (by the length, 20 to 200)",
     "fill": "last: repeat the last value where one is missing (refuse)",
     "rows": f"how many of the most recent values to use ({USED_ROWS})",
@@ -218,7 +264,7 @@ OPTIONS = {
 
 def add_options(group: pytest.OptionGroup) -> None:
     """Add the options."""
-    group.addoption("--csv", default=None, help="CSV or Parquet file (docs/your-series.md)")
+    group.addoption("--csv", default=None, help="CSV, Parquet, JSON or Excel file (docs/your-series.md)")
     for name, text in OPTIONS.items():
         group.addoption(f"--{name}", default=None, help=text)
 
@@ -245,9 +291,16 @@ def read_options(config: pytest.Config) -> tuple[Request, Grid] | None:
         path=Path(path).expanduser(),
         column=given.get("column"),
         time=given.get("time"),
+        dayfirst=_yes_or_no("dayfirst", given["dayfirst"]) if "dayfirst" in given else None,
+        no_value=_no_value(given.get("missing")),
         group=given.get("group"),
         member=given.get("series"),
+        split=given.get("split", "time"),
+        scale=given.get("scale"),
         inputs=tuple(_split(given.get("inputs", ""))),
+        known=tuple(_split(given.get("known", ""))),
+        past=_yes_or_no("past", given.get("past", "yes")),
+        ahead=_number("ahead", given["ahead"], 0) if "ahead" in given else None,
         period=_number("period", given["period"], 0) if "period" in given else None,
         fill=given.get("fill"),
         rows=_number("rows", given["rows"], 1) if "rows" in given else USED_ROWS,
@@ -259,9 +312,31 @@ def read_options(config: pytest.Config) -> tuple[Request, Grid] | None:
         batches,
         units,
         tuple(_split(given.get("cells", ""))),
-        seeds=_number("seeds", given.get("seeds", "12"), 2),
+        seeds=_seeds(given.get("seeds", "12")),
         epochs=_number("epochs", given["epochs"], 1) if "epochs" in given else None,
     )
+
+
+def _seeds(text: str) -> int:
+    seeds = _number("seeds", text, 1)
+    if seeds < LEAST_SEEDS:
+        raise PlanError(
+            f"SEEDS={seeds} could never recommend anything: to be shown to reach the target in more than half of all "
+            f"trainings (5 %) an arm needs {LEAST_SEEDS} of {LEAST_SEEDS}; give at least {LEAST_SEEDS}, better 12"
+        )
+    return seeds
+
+
+def _yes_or_no(name: str, text: str) -> bool:
+    if text.lower() not in {"yes", "no"}:
+        raise PlanError(f"{name.upper()}={text} is not valid: give {name.upper()}=yes or {name.upper()}=no")
+    return text.lower() == "yes"
+
+
+def _no_value(text: str | None) -> tuple[str, ...] | None:
+    if text is None or text.lower() == "none":
+        return None if text is None else ()
+    return tuple(_split(text))
 
 
 def _split(text: str) -> list[str]:

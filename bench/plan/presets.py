@@ -201,3 +201,27 @@ def _text(settings: dict[str, Any], key: str, default: str, where: str) -> str:
     if not isinstance(text, str) or len(text) > MOST_TEXT:
         raise PlanError(f"{key} {shown(text)} in {where} must be a text of at most {MOST_TEXT} characters")
     return text
+
+
+def differences(before: dict[str, Any], now: dict[str, Any], most: int = 4) -> str:
+    """Say in which settings two presets differ, the first few of them."""
+    ours, theirs = _flat(before), _flat(now)
+    told = [
+        f"{name} was {ours.get(name, 'not set')} and is {theirs.get(name, 'not set')}"
+        for name in dict.fromkeys([*ours, *theirs])
+        if ours.get(name) != theirs.get(name)
+    ]
+    return "; ".join(told[:most]) + (f"; and {len(told) - most} more" if len(told) > most else "")
+
+
+def _flat(settings: dict[str, Any]) -> dict[str, str]:
+    """Every setting by its name; of several grids the values that any of them has."""
+    found: dict[str, list[str]] = {}
+    for name, value in settings.items():
+        for part in value if isinstance(value, list) and value and isinstance(value[0], dict) else [value]:
+            inner = part.items() if isinstance(part, dict) else [(name, part)]
+            for key, one in inner:
+                found.setdefault(key, []).extend(map(str, one if isinstance(one, list) else [one]))
+    return {
+        name: ", ".join(dict.fromkeys(values)) for name, values in found.items() if name not in {"name", "description"}
+    }

@@ -28,7 +28,7 @@ from bench.case.run_record import encode as encode_run
 from bench.errors import RunFolderError
 from bench.machine import host as machines
 from bench.plan.planning import Plan
-from bench.plan.presets import Preset
+from bench.plan.presets import Preset, differences
 
 SERIES_FILE = "series.npz"
 """The user's own series as prepared: its report is rendered from it, without the file that it came from."""
@@ -238,9 +238,11 @@ class RunFolder:
                 f"{remedy}"
             )
         if about.plan_sha256 != fresh.plan_sha256:
+            what = differences(about.preset.settings, fresh.preset.settings)
             raise RunFolderError(
                 f"{self.path} belongs to another plan: preset {about.preset.name!r} with {len(about.plan)} "
-                f"cases, not {fresh.preset.name!r} with {len(fresh.plan)} (or other settings). {remedy}"
+                f"cases, not {fresh.preset.name!r} with {len(fresh.plan)}"
+                f"{f' ({what})' if what else ' (or another engine or version)'}. {remedy}"
             )
         changed = [
             f"{name} was {about.versions.get(name)} and is {fresh.versions.get(name)}"

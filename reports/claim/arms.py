@@ -1,8 +1,11 @@
 """Less training and a smaller network: two arms of a setting, paired by seed, and the narrowest width of each."""
 
+import math
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 
@@ -28,11 +31,13 @@ from reports.statistics.intervals import (
     BoolArray,
     Costs,
     FloatArray,
+    Ratio,
     clopper_pearson,
     relative_variance_of_median,
     restart_after,
     restricted_mean,
     running_time_interval,
+    running_time_ratio,
 )
 from reports.statistics.verdict import (
     DIFFERENT,
@@ -127,7 +132,7 @@ class Arm:
         """Expected running time in updates."""
         return self.costs.up_to(self.restart).expected
 
-    @property
+    @cached_property
     def ert_interval(self) -> tuple[float, float]:
         """Interval of the expected running time, updates."""
         return running_time_interval(self.costs.up_to(self.restart))
@@ -238,11 +243,28 @@ class Comparison:
         less, equal = a[:, None] < b, a[:, None] == b
         return float(np.mean(less + equal / 2)) if a.size else float("nan")
 
+    @cached_property
+    def _in_updates(self) -> Ratio:
+        return running_time_ratio(self.a.costs, self.b.costs)
+
     def _judge(self, unit_a: float = 1.0, unit_b: float = 1.0, variance_of_units: float = 0.0) -> Judgement:
-        judged = judge(self.a.costs, self.b.costs, unit=unit_a / unit_b, extra_variance=variance_of_units)
+        judged = judge(
+            self.a.costs,
+            self.b.costs,
+            unit=unit_a / unit_b,
+            extra_variance=variance_of_units,
+            of_updates=self._in_updates,
+        )
         if judged.verdict is not Verdict.NEITHER and not (self.a.rate_found and self.b.rate_found):
             return Judgement(Verdict.RATE_NOT_FOUND, judged.ratio, 1.0)
         return judged
+
+    def as_declared(self, p_holm: float) -> Self:
+        """Return the same as one that was declared before the run."""
+        other = replace(self, declared=True, p_holm=p_holm)
+        # Has been judged, since the correction is made of it.
+        vars(other).update({name: getattr(self, name) for name in ("_in_updates", "updates")})
+        return other
 
     @property
     def same_target(self) -> bool:
@@ -255,6 +277,20 @@ class Comparison:
         """Whether the cost that is counted changes the verdict."""
         verdicts = {one.verdict for one in (self.updates, self.cell_steps, self.flops, self.seconds) if one is not None}
         return len(verdicts) > 1
+
+
+def first_by_interest(found: Sequence[Comparison], most: int) -> list[Comparison]:
+    """At most so many, in their order: those declared first, then what was decided, then the farthest from 1."""
+    if len(found) <= most:
+        return list(found)
+
+    def interest(one: Comparison) -> tuple[bool, bool, float]:
+        value = one.updates.ratio.value
+        far = abs(math.log(value)) if 0 < value < math.inf else 0.0 if math.isnan(value) else math.inf
+        return not one.declared, one.updates.verdict not in DIFFERENT, -far
+
+    places = sorted(range(len(found)), key=lambda place: interest(found[place]))[:most]
+    return [found[place] for place in sorted(places)]
 
 
 def compare(
@@ -349,7 +385,7 @@ def comparisons(run: Run) -> list[Comparison]:
         p = [one.p if one.same_target else 1.0 for one in declared]
         p += [1.0] * (sizes.get(engine, 0) - len(p))
         adjusted |= zip((one.keys for one in declared), holm(np.array(p)).tolist(), strict=False)
-    return [replace(one, declared=True, p_holm=adjusted[one.keys]) if one.keys in adjusted else one for one in found]
+    return [one.as_declared(adjusted[one.keys]) if one.keys in adjusted else one for one in found]
 
 
 def families(run: Run) -> dict[str, int]:
@@ -359,11 +395,15 @@ def families(run: Run) -> dict[str, int]:
     return {name: counts[name] for name in in_order(counts)}
 
 
+MOST_A_A = 2000
+"""Comparisons of an arm with itself: so many know the rate of false calls to a per cent."""
+
+
 def self_comparisons(run: Run) -> list[Comparison]:
     """A/A: every arm against itself on other seeds, where a verdict can only be false.
 
     Where the run repeated an arm on other seeds, the repetition; else every other fold against the rest, which has
-    half the pairs.
+    half the pairs. Of more arms than `MOST_A_A` every k-th.
     """
     repeated = {
         (setting, regime): record
@@ -376,8 +416,9 @@ def self_comparisons(run: Run) -> list[Comparison]:
         for regime, record in arms.items():
             other = repeated.get((setting, regime), record)
             if other is not record or len(body(record).evaluation) > 1:
-                found.append(compare(setting, record, other, by_position=True))
-    return found
+                found.append((setting, record, other))
+    chosen = found[:: -(-len(found) // MOST_A_A) or 1]
+    return [compare(*one, by_position=True) for one in chosen]
 
 
 @dataclass(frozen=True)
@@ -405,8 +446,13 @@ class WidthComparison:
     verdict: Verdict
 
 
+Peaks = dict[tuple[Setting, str], dict[str, int | None]]
+"""Allocator's peak by setting without its kernel, regime and kernel."""
+
+
 def width_comparisons(run: Run) -> list[WidthComparison]:
     """Compare every group of settings that differ in units only, two of them or more with both arms."""
+    peaks = _allocator_peaks(run)
     groups: defaultdict[Setting, dict[int, dict[str, Record]]] = defaultdict(dict)
     for setting, arms in arms_by_setting(run).items():
         if {"stateful", "stateless"} <= arms.keys():
@@ -419,7 +465,7 @@ def width_comparisons(run: Run) -> list[WidthComparison]:
         # A width that was trained for longer would reach the target more often for that alone.
         budget = min(budget_of(body(record)) for record in both)
         stateful, stateless = (
-            _width_arm(run, setting, {units: arms[regime] for units, arms in by_units.items()}, budget)
+            _width_arm(peaks, setting, {units: arms[regime] for units, arms in by_units.items()}, budget)
             for regime in CLAIM
         )
         verdict = compare_widths(stateful.interval, stateless.interval)
@@ -429,7 +475,7 @@ def width_comparisons(run: Run) -> list[WidthComparison]:
     return found
 
 
-def _width_arm(run: Run, setting: Setting, by_units: dict[int, Record], budget: float) -> WidthArm:
+def _width_arm(peaks: Peaks, setting: Setting, by_units: dict[int, Record], budget: float) -> WidthArm:
     costs = {
         units: costs_of(body(record).evaluation, body(record).hold).up_to(budget)
         for units, record in sorted(by_units.items())
@@ -442,19 +488,21 @@ def _width_arm(run: Run, setting: Setting, by_units: dict[int, Record], budget: 
         interval=interval,
         counts=counts,
         parameters=body(at).parameters if at else None,
-        memory_bytes=_memory_at_width(run, setting, at) if at else None,
+        memory_bytes=_peak_at_width(peaks, setting, at) if at else None,
         counted_bytes=counted.total if counted else None,
         seconds_per_update=median_seconds_per_update(body(at)) if at else None,
     )
 
 
-def _memory_at_width(run: Run, setting: Setting, record: Record) -> int | None:
+def _allocator_peaks(run: Run) -> Peaks:
+    found: defaultdict[tuple[Setting, str], dict[str, int | None]] = defaultdict(dict)
+    for one in run.of_kind("memory"):
+        where = replace(Setting.of(one.case), kernel=""), one.case.regime
+        found[where].setdefault(one.case.kernel, measured_memory(one).allocator_peak_bytes)
+    return found
+
+
+def _peak_at_width(peaks: Peaks, setting: Setting, record: Record) -> int | None:
     """Allocator's peak at that width: of the same kernel, else of the first kernel measured."""
-    wanted = replace(setting, units=record.case.units)
-    same = [
-        one
-        for one in run.of_kind("memory")
-        if one.case.regime == record.case.regime and replace(Setting.of(one.case), kernel=wanted.kernel) == wanted
-    ]
-    same.sort(key=lambda one: one.case.kernel != wanted.kernel)
-    return measured_memory(same[0]).allocator_peak_bytes if same else None
+    here = peaks.get((replace(setting, units=record.case.units, kernel=""), record.case.regime), {})
+    return here.get(setting.kernel, next(iter(here.values()), None))

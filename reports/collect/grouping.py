@@ -1,9 +1,10 @@
 """Which records belong together: the arms of one setting, what each engine ran, and which engines' cases compare."""
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Self, TypeVar
 
 from bench.case.cases import Case
@@ -20,6 +21,9 @@ CELL_NAMES = {
 
 USUAL = {"engine": "tensorflow", "device": "cpu", "dtype": "float32"}
 """What a name that says nothing of it means."""
+
+
+_PLACES = {name: place for place, name in enumerate(ENGINES)}
 
 
 @dataclass(frozen=True)
@@ -59,12 +63,13 @@ class Setting:
         )
 
     def __lt__(self, other: "Setting") -> bool:
-        return self._place < other._place
+        return self.place < other.place
 
     @property
-    def _place(self) -> tuple[Any, ...]:
-        of_engine = next((n for n, name in enumerate(ENGINES) if name == self.engine), len(ENGINES))
-        return tuple((of_engine, value) if name == "engine" else value for name, value in vars(self).items())
+    def place(self) -> tuple[Any, ...]:
+        """What settings are in order by."""
+        known = _PLACES.get(self.engine, len(_PLACES))
+        return tuple((known, value) if name == "engine" else value for name, value in vars(self).items())
 
     @property
     def task_name(self) -> str:
@@ -104,10 +109,10 @@ class Setting:
         return f"{self.task_name}, {self.short}"
 
     @property
-    def reach(self) -> int | None:
-        """How far back the target reaches, in steps; None where that is not known here."""
+    def reach(self) -> float | None:
+        """How far back the target reaches, in steps; infinite where no window covers it, None if not known."""
         reach = about_task(self.task, self.dial).get("reach")
-        return None if reach is None else int(reach)
+        return reach if reach is None or math.isinf(reach) else int(reach)
 
     @property
     def reach_in_windows(self) -> float | None:
@@ -138,13 +143,14 @@ def case_name(case: Case) -> str:
 Arms = dict[str, Record]
 
 
+@lru_cache(maxsize=4)
 def arms_by_setting(run: Run, repetition: int = 0) -> dict[Setting, Arms]:
-    """Convergence records by setting and regime, settings in order."""
+    """Convergence records by setting and regime, settings in order; to be read only, since much of a report asks."""
     found: defaultdict[Setting, Arms] = defaultdict(dict)
     for record in run.of_kind("convergence"):
         if record.case.repetition == repetition:
             found[Setting.of(record.case)][record.case.regime] = record
-    return dict(sorted(found.items()))
+    return dict(sorted(found.items(), key=lambda item: item[0].place))
 
 
 T = TypeVar("T")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from bench.case.record import Convergence, Memory, Record, Replicate, Timing
-from reports.statistics.intervals import Costs, FloatArray
+from reports.statistics.intervals import Costs, FloatArray, median
 
 
 def body(record: Record) -> Convergence:
@@ -95,4 +95,4 @@ def _cost(replicate: Replicate) -> tuple[float, float]:
 
 def median_seconds_per_update(convergence: Convergence) -> float:
     """Steady-state seconds of one update of one replicate."""
-    return float(np.median(convergence.seconds_per_update))
+    return median(np.array(convergence.seconds_per_update, dtype=float))

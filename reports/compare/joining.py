@@ -7,14 +7,14 @@ Processes of one run that took turns are compared round by round.
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from bench.case.cases import Case
+from bench.case.cases import Case, Training
 from bench.case.record import Record, Scored
 from reports.collect.grouping import Setting
 from reports.collect.read import Run
@@ -428,11 +428,9 @@ _SAME = {
 _TRAINING = {
     "time": ("burn_in", "dropout"),
     "memory": ("burn_in", "dropout"),
-    "convergence": (
-        "learning_rates", "tuning_seeds", "evaluation_seeds", "epochs", "stop", "scored_targets",
-        "evaluations_per_epoch", "burn_in", "dropout",
-    ),
-}  # fmt: skip
+    # All but what a time case does beside its blocks.
+    "convergence": tuple(one.name for one in fields(Training) if one.name not in ("inference", "whole_epochs")),
+}
 
 
 def _differences(case: Case, a: Record, b: Record) -> list[str]:

@@ -13,6 +13,7 @@ from reports.collect.grouping import ENGINE_PAIRS, USUAL, EnginePair, Setting
 from reports.costs.timings import Blocks, Timing, Which, log_ratio, log_ratios, took_turns
 from reports.statistics.intervals import FloatArray, Ratio, t_quantile
 from reports.statistics.moderated import Common, Error, common, error_of, moderated_ratio
+from reports.statistics.verdict import MARGIN
 
 EQUAL_PARAMETERS = 0.03
 """A GRU and an LSTM whose parameters differ by less are compared as equals: units are whole numbers."""
@@ -77,6 +78,17 @@ class Contrasts:
         return list(dict.fromkeys(one.what for one in self.found))
 
 
+def judged(one: Ratio) -> str:
+    """Say whether the interval lies below or above one, else whether it lies within the margin."""
+    if one.method == "none":
+        return "one process, no interval"
+    if one.high < 1:
+        return "faster"
+    if one.low > 1:
+        return "slower"
+    return "same" if one.low >= 1 - MARGIN and one.high <= 1 + MARGIN else "inconclusive"
+
+
 def contrasts(measured: list[Timing]) -> Contrasts:
     """Find every pair that this report compares."""
     pairs = list(_pairs(measured))
@@ -117,10 +129,24 @@ def _pairs(measured: list[Timing]) -> Iterator[tuple[str, Timing, Timing]]:
             beside = by_which.get((replace(one.setting, kernel=kernel), one.regime))
             if beside is not None:
                 yield what, one, beside
+    yield from _equal_cells(measured)
+
+
+def _equal_cells(measured: list[Timing]) -> Iterator[tuple[str, Timing, Timing]]:
+    """Every LSTM and GRU of as many parameters, all else equal."""
+    grus: defaultdict[tuple[Setting, str], list[Timing]] = defaultdict(list)
+    for one in measured:
+        if one.setting.cell == "gru":
+            grus[_as_lstm(one)].append(one)
     for lstm in measured:
-        for gru in measured:
-            if lstm.setting.cell == "lstm" and gru.setting.cell == "gru" and _equals(lstm, gru):
+        for gru in grus.get(_as_lstm(lstm), ()) if lstm.setting.cell == "lstm" else ():
+            if abs(gru.body.parameters / lstm.body.parameters - 1) <= EQUAL_PARAMETERS:
                 yield "GRU / LSTM of as many parameters", gru, lstm
+
+
+def _as_lstm(one: Timing) -> tuple[Setting, str]:
+    """What a GRU and an LSTM must share to be compared: all but their width."""
+    return replace(one.setting, cell="lstm", units=0), one.regime
 
 
 def _behind_fit(one: Timing) -> tuple[str, str]:
@@ -146,11 +172,6 @@ def _by_engine(pair: EnginePair) -> Callable[[Setting, str], Which | None]:
         return (replace(setting, engine=engine, kernel=kernel), regime) if here else None
 
     return rule
-
-
-def _equals(lstm: Timing, gru: Timing) -> bool:
-    same = replace(gru.setting, cell="lstm", units=lstm.setting.units) == lstm.setting and gru.regime == lstm.regime
-    return same and abs(gru.body.parameters / lstm.body.parameters - 1) <= EQUAL_PARAMETERS
 
 
 AIM = 0.02

@@ -17,7 +17,7 @@ from reports.statistics.intervals import (
     restart_after,
     running_time_interval,
 )
-from reports.statistics.moderated import Error, common, error_of
+from reports.statistics.moderated import Error, common, error_of, standard_errors
 
 DRAWS = 4000
 KINDS = ("unrolled / loop", "XLA loop / loop", "XLA unrolled / loop", "cuDNN / loop")
@@ -67,11 +67,11 @@ def payback(one: Contrast, more: float, error: Error) -> Payback:
     value = _updates(np.array([ratio]), np.array([more]), loop, extra)[0]
     if not (one.error.known and error.known):
         return Payback(one, float(value), 0.0, math.inf)
-    rng = np.random.default_rng(0)
+    shapes = tuple((errors.weights.tobytes(), errors.degrees.tobytes()) for errors in (one.error, error))
     # exp overflows past 709, and few degrees of freedom have far tails.
     ratios, compilings = (
-        centre * np.exp(np.clip(errors.draw(rng, DRAWS), -700.0, 700.0))
-        for centre, errors in ((ratio, one.error), (more, error))
+        centre * np.exp(np.clip(errors.drawn(*draws), -700.0, 700.0))
+        for centre, errors, draws in zip((ratio, more), (one.error, error), standard_errors(shapes, DRAWS), strict=True)
     )
     updates = _updates(ratios, compilings, loop, extra)
     tail = (1 - LEVEL) / 2
@@ -143,7 +143,7 @@ def to_target(run: Run, measured: list[Timing]) -> list[ToTarget]:
     rows = []
     for one in measured:
         record = arms.get((_anything(one.setting), one.regime))
-        if record is None:
+        if record is None or not body(record).evaluation:
             continue
         convergence = body(record)
         costs = costs_of(convergence.evaluation, convergence.hold)

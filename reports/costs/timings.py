@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -12,7 +13,7 @@ from bench.case.record import Record
 from reports.collect.grouping import Setting
 from reports.collect.read import Run
 from reports.collect.records import timed
-from reports.statistics.intervals import FloatArray
+from reports.statistics.intervals import FloatArray, median
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,10 @@ class Blocks:
             return None
         return cls(group, part.warm_up_blocks, np.array(part.seconds_per_call, dtype=float))
 
-    @property
+    @cached_property
     def median(self) -> float:
         """Median seconds a step."""
-        return float(np.median(self.seconds))
+        return median(self.seconds)
 
 
 def took_turns(a: Blocks, b: Blocks) -> bool:
@@ -67,7 +68,7 @@ def log_ratio(a: Blocks, b: Blocks) -> float:
         return float(np.log(a.median / b.median))
     rounds = _rounds(a, b)
     one, other = (x.seconds[rounds.start - x.first : rounds.stop - x.first] for x in (a, b))
-    return float(np.median(np.log(one / other)))
+    return median(np.log(one / other))
 
 
 def log_ratios(a: Mapping[int, Blocks], b: Mapping[int, Blocks]) -> FloatArray:
@@ -167,7 +168,7 @@ class Timing:
 
 def middle(values: ByProcess) -> float:
     """Median over the processes; nan for none."""
-    return float(np.median(list(values.values()))) if values else float("nan")
+    return median(np.array(list(values.values())))
 
 
 def ran_as_asked(record: Record) -> bool:
@@ -191,7 +192,10 @@ def grouped(run: Run, kind: str) -> dict[Which, list[Record]]:
     for record in run.of_kind(kind):
         if ran_as_asked(record):
             groups[Setting.of(record.case), record.case.regime].append(record)
-    return {which: sorted(groups[which], key=lambda r: r.case.repetition) for which in sorted(groups)}
+    return {
+        which: sorted(groups[which], key=lambda r: r.case.repetition)
+        for which in sorted(groups, key=lambda one: (one[0].place, one[1]))
+    }
 
 
 def _timing(which: Which, records: list[Record]) -> Timing:
@@ -210,7 +214,7 @@ def _timing(which: Which, records: list[Record]) -> Timing:
         inference={key: one.median for key, one in passes.items()},
         compiling={one.case.repetition: timed(one).compile_seconds for one in records},
         overhead={
-            one.case.repetition: float(np.median(overhead))
+            one.case.repetition: median(np.array(overhead, dtype=float))
             for one in records
             if (overhead := timed(one).overhead_seconds_per_update)
         },

@@ -8,6 +8,8 @@ are themselves too narrow. Between the two lies a common distribution of varianc
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from scipy import optimize, special
@@ -95,10 +97,30 @@ class Error:
         found = optimize.brentq(lambda x: self.within(math.exp(x)) - level, parts.min(), parts.max(), xtol=1e-6)
         return math.exp(found)
 
-    def draw(self, rng: np.random.Generator, n: int) -> FloatArray:
-        """Errors at random, shape (n,)."""
-        part = rng.choice(self.weights.size, n, p=self.weights)
-        return np.asarray(self.scales[part] * rng.standard_t(self.degrees[part]), dtype=float)
+    def drawn(self, parts: FloatArray, standard: FloatArray) -> FloatArray:
+        """Errors, shape (n,), from draws of `standard_errors`."""
+        return np.asarray(self.scales[parts] * standard, dtype=float)
+
+
+@lru_cache(maxsize=64)
+def standard_errors(shapes: tuple[tuple[bytes, bytes], ...], n: int) -> list[tuple[Any, FloatArray]]:
+    """Draw from mixtures one after another, always the same: which part each draw is of, and t before it is scaled.
+
+    Parameters
+    ----------
+    shapes
+        Weights and degrees of each mixture, as bytes: pairs of a run share few of them, and drawing takes long.
+    """
+    rng = np.random.default_rng(0)
+    found = []
+    for weights, degrees in (map(np.frombuffer, shape) for shape in shapes):
+        parts = rng.choice(weights.size, n, p=weights)
+        found.append((parts, rng.standard_t(degrees[parts])))
+    return found
+
+
+MOST_PAIRS = 4000
+"""Pairs that the spread of variances is estimated from; of more, every k-th."""
 
 
 def common(groups: Iterable[FloatArray]) -> Common:
@@ -115,13 +137,16 @@ def common(groups: Iterable[FloatArray]) -> Common:
     Canadian Journal of Statistics 27 (1999) 567-578 (flat in the share).
     """
     several = [group for group in groups if group.size > 1]
+    pairs = len(several)
+    # So many know both parameters to a per cent; more would only take longer.
+    several = several[:: -(-pairs // MOST_PAIRS) or 1]
     own = np.array([group.size - 1 for group in several], dtype=float)
     squares = np.array([group.var(ddof=1) for group in several], dtype=float)
     mean = float(squares.mean()) if several else 0.0
     if not mean:
         # Without any difference there is nothing to scale a grid by; an interval of no width then says what was seen.
         certain = np.ones(min(len(several), 1))
-        return Common(certain, certain, 0 * certain, len(several))
+        return Common(certain, certain, 0 * certain, pairs)
     squares = np.maximum(squares, LEAST * mean)
     reach = 4 + 16 / math.sqrt(own.size)
     scale = np.exp(math.log(np.median(squares)) + np.linspace(-reach, reach, SCALES))
@@ -134,7 +159,7 @@ def common(groups: Iterable[FloatArray]) -> Common:
     order = np.argsort(-weights)
     sums = np.cumsum(weights[order])
     kept = order[: int(np.searchsorted(sums, KEPT * sums[-1])) + 1]
-    return Common(weights[kept] / weights[kept].sum(), degrees[kept], variances[kept], own.size)
+    return Common(weights[kept] / weights[kept].sum(), degrees[kept], variances[kept], pairs)
 
 
 def error_of(logs: FloatArray, known: Common) -> Error:

@@ -74,7 +74,15 @@ class Judgement:
     look_oftener: bool = False
 
 
-def judge(a: Costs, b: Costs, *, unit: float = 1.0, extra_variance: float = 0.0, level: float = LEVEL) -> Judgement:
+def judge(
+    a: Costs,
+    b: Costs,
+    *,
+    unit: float = 1.0,
+    extra_variance: float = 0.0,
+    level: float = LEVEL,
+    of_updates: Ratio | None = None,
+) -> Judgement:
     """Judge paired arms, stateful (a) over stateless (b).
 
     The interval wholly below 1 - 10 %: fewer. Wholly above 1 + 10 %: more. Wholly within: same.
@@ -86,8 +94,10 @@ def judge(a: Costs, b: Costs, *, unit: float = 1.0, extra_variance: float = 0.0,
     ----------
     unit
         Cost of an update of a over that of b; `extra_variance` is that of its logarithm.
+    of_updates
+        The ratio in updates, where it is known: forming it takes the most time.
     """
-    ratio = running_time_ratio(a, b, level=level, extra_variance=extra_variance).times(unit)
+    ratio = (of_updates or running_time_ratio(a, b, level=level)).widened(extra_variance, level).times(unit)
     if a.hits == b.hits == 0:
         return Judgement(Verdict.NEITHER, ratio, 1.0)
     if min(a.hits, b.hits) == 0:

@@ -10,13 +10,12 @@ import numpy as np
 
 from reports.collect.grouping import ENGINE_PAIRS
 from reports.costs import Costs
-from reports.costs.contrasts import AXES, SECONDS, Contrast, Growth, longest, off
+from reports.costs.contrasts import AXES, SECONDS, Contrast, Growth, judged, longest, off
 from reports.costs.memory_peaks import FACTOR, LEAST_SHARE
 from reports.costs.payback import Payback
 from reports.costs.roofline import NARROW, UNKNOWN
 from reports.formatting import listing, low_to_high, never, number, percent, ratio, seconds, size, span
-from reports.statistics.intervals import LEVEL, Ratio
-from reports.statistics.verdict import MARGIN
+from reports.statistics.intervals import LEVEL
 
 USUAL = 0.9
 """A ceiling whose usual rate is below this share of its best is one that the machine seldom reaches: that is told."""
@@ -75,17 +74,6 @@ def _compiling(here: list[Contrast]) -> str:
         return ""
     first, second = (low_to_high(side, seconds) for side in (ours, theirs))
     return f" The first call takes {first} longer than later ones, against {second}."
-
-
-def judged(one: Ratio) -> str:
-    """Say whether the interval lies below or above one, else whether it lies within the margin."""
-    if one.method == "none":
-        return "one process, no interval"
-    if one.high < 1:
-        return "faster"
-    if one.low > 1:
-        return "slower"
-    return "same" if one.low >= 1 - MARGIN and one.high <= 1 + MARGIN else "inconclusive"
 
 
 def _several(found: Costs, what: str, subject: str, verdicts: tuple[str, ...] = (), who: str = "") -> ShortAndLong:

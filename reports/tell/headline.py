@@ -13,10 +13,10 @@ from reports.collect.grouping import Setting, by_engine, engine_by_engine
 from reports.collect.read import Run
 from reports.collect.records import body, lowest_error
 from reports.costs import Costs
-from reports.costs.contrasts import Contrast
+from reports.costs.contrasts import Contrast, judged
 from reports.formatting import count, listing, number, ratio
 from reports.statistics.verdict import FEWER, MORE, Verdict, fewer_and_more
-from reports.tell.cost_answers import judged, place, tally
+from reports.tell.cost_answers import place, tally
 from reports.tell.recommendation import line
 
 BEYOND, WITHIN, REAL = "target reaches beyond the window", "target is within the window", "real series"
@@ -121,9 +121,11 @@ def _longer(found: list[LongerWindow]) -> str:
     # Stateful at a short window needing more is stateless at the long one needing fewer.
     more, fewer = fewer_and_more(one.comparison.updates.verdict for one in found)
     steps = sum(one.comparison.cell_steps.verdict in MORE for one in found)
+    untuned = sum(one.comparison.updates.verdict is Verdict.RATE_NOT_FOUND for one in found)
+    aside = f" ({Verdict.RATE_NOT_FOUND} in {untuned})" if untuned else ""
     return (
         f"**A longer window instead, stateless:** fewer updates in {fewer}{f' and more in {more}' if more else ''} of "
-        f"{len(found)}, fewer computed steps in {steps}; each prediction costs the whole window."
+        f"{len(found)}{aside}, fewer computed steps in {steps}; each prediction costs the whole window."
     )
 
 

@@ -1,22 +1,30 @@
 """What to do: at a glance, task by task in sentences, and for a real series the arm to train and its code."""
 
-from collections import defaultdict
+import math
+import re
+from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+import tasks
 from bench.case.record import Record
-from bench.run.store import SERIES_FILE
+from bench.case.run_record import OwnSeries
 from reports.claim.arms import Arm, Comparison, compare
+from reports.claim.learnt import Learnt, learnt
 from reports.collect.grouping import Setting, about_task, arms_by_setting
 from reports.collect.read import Run
 from reports.collect.records import body, median_seconds_per_update
 from reports.costs.roofline import flops_per_update
-from reports.formatting import listing, low_to_high
+from reports.formatting import count, limited, listing, low_to_high, plain
 from reports.statistics.intervals import Ratio
 from reports.statistics.verdict import BY_INTERVAL, FEWER, MORE, Verdict, fewer_and_more, shown_above_half
+from tasks.csv_series.request import Request
 
 
 class Do(StrEnum):
@@ -105,7 +113,8 @@ def _how_sure(do: Do, used: list[Comparison], *, some_declared: bool) -> str:
         arm = "stateful" if do is Do.CARRY else "stateless"
         parts.append(f"only {arm} reached the target{f' in {only}' if ratios else ''}")
     if len(found) < len(used):
-        parts.append(f"no difference shown in {len(used) - len(found)} of {len(used)}")
+        others = Counter(one.updates.verdict for one in used if one not in found)
+        parts += [f"{verdict} in {n} of {len(used)}" for verdict, n in others.items()]
     # A line without any declared comparison is marked as a whole.
     if some_declared and not any(one.declared for one in found):
         parts.append("exploratory")
@@ -151,7 +160,8 @@ def _about(name: str, dial: int) -> str:
     reach = known.get("reach")
     text = str(known.get("description") or known.get("title") or "").strip().rstrip(".")
     told = f"{text}." if text else ""
-    return f"{told} Its target reaches {reach} steps back." if reach is not None else told
+    steps = "back without end" if reach == math.inf else f"{reach} steps back"
+    return f"{told} Its target reaches {steps}." if reach is not None else told
 
 
 def _sentences(here: list[Comparison]) -> list[str]:
@@ -201,12 +211,15 @@ REGIMES = ("stateless", "stateless-burnin", "stateless-sliding", "stateful")
 """Ways of training that one would use; the other regimes are controls."""
 
 LAYERS = {
-    "lstm": "keras.layers.LSTM(UNITS, return_sequences=True{})",
-    "gru": "keras.layers.GRU(UNITS, return_sequences=True{}, reset_after=True)",
-    "gru_reset_before": "keras.layers.GRU(UNITS, return_sequences=True{}, reset_after=False)",
-    "simple_rnn": "keras.layers.SimpleRNN(UNITS, return_sequences=True{})",
+    "lstm": ("LSTM", "", 2),
+    "gru": ("GRU", ", reset_after=True", 1),
+    "gru_reset_before": ("GRU", ", reset_after=False", 1),
+    "simple_rnn": ("SimpleRNN", "", 1),
 }
-"""The recurrent layer of each cell in Keras' words, with a place for what only a stateful one has."""
+"""Keras' layer of each cell, its options, and how many arrays of state it has."""
+
+LIBRARY = repr(str(Path(__file__).resolve().parents[2]))
+"""Where the code finds this project, as a Python string."""
 
 
 @dataclass(frozen=True)
@@ -277,23 +290,36 @@ class Recommendation:
     ----------
     reliable
         Arms that were shown to reach the target in more than half of all trainings, the cheapest first.
-    file
-        Path of the user's own series as a Python string; None where the task knows its series.
+    series
+        What is known of the user's own series; None where the task knows its series.
     unreliable
         All others, the cheapest first; empty where no arm is reliable, as there is none to compare them with.
     tried
         How many arms there were.
     nearest
         The arm with most successes, where none is reliable.
+    learnt
+        Whether any arm predicts better than simple predictions do; None where the records do not tell.
     """
 
     task: str
     engine: str
-    file: str | None
+    series: OwnSeries | None
     reliable: list[Candidate]
     unreliable: list[Candidate]
     tried: int
     nearest: Arm
+    learnt: Learnt | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether anything is recommended: an arm is reliable, and one learnt what simple predictions do not know."""
+        return bool(self.reliable) and self.nothing_learnt is None
+
+    @property
+    def nothing_learnt(self) -> str | None:
+        """What to say where no arm beats a simple prediction."""
+        return self.learnt.sentence if self.learnt else None
 
     @property
     def best(self) -> Candidate:
@@ -321,18 +347,18 @@ class Recommendation:
         return [self.best, *self.choices[0].others.values()]
 
     @property
-    def template(self) -> str:
-        """File of the code."""
-        return "stateful.py.j2" if self.best.regime == "stateful" else "stateless.py.j2"
-
-    @property
     def code(self) -> dict[str, Any]:
         """What the code needs to know, beside the series: all of it from the arm's record."""
         record = self.best.arm.record
         case, found, training = record.case, body(record), record.training
         steps = round(found.cell_steps_per_update / (case.batch_size * case.layers))
+        layer, options, states = LAYERS[case.cell]
         return {
-            "layer": LAYERS[case.cell].format(", stateful=True" if case.regime == "stateful" else ""),
+            "layer": layer,
+            "options": options,
+            "states": states,
+            "carried": case.regime == "stateful",
+            "regime": case.regime,
             "layers": case.layers,
             "units": case.units,
             "window": case.window,
@@ -346,6 +372,65 @@ class Recommendation:
             "target": found.target,
             "task": case.task,
             "dial": case.dial,
+            "module": self.module,
+            "library": LIBRARY,
+        } | self._of_series
+
+    @property
+    def by_series(self) -> list[tuple[str, int, float, dict[str, float]]]:
+        """Of several series, worst first: name, scored targets, error of the arm and of simple predictions there.
+
+        Empty for one series, and where a record does not hold errors target by target.
+        """
+        arm = self.best.arm if self.given else self.nearest
+        scored = body(arm.record).scored
+        if self.series is None or not self.series.parts or not scored.squared_errors:
+            return []
+        series = tasks.create(self.task).series()
+        rows = series.scored[np.linspace(0, len(series.scored) - 1, scored.count).round().astype(int)]
+        names = np.array(self.series.parts)[np.searchsorted(series.starts, rows, side="right") - 1]
+        errors = {name: np.array(one) for name, one in scored.simple.items()}
+        own = np.array(scored.squared_errors)
+        found = []
+        for name in dict.fromkeys(names):
+            here = names == name
+            others = {other: float(one[here].mean()) for other, one in errors.items()}
+            found.append((str(name), int(here.sum()), float(own[here].mean()), others))
+        return sorted(found, key=lambda one: -one[2])
+
+    @property
+    def module(self) -> str:
+        """Name of the file that the code stands in, without its ending."""
+        engine = "" if self.engine == "tensorflow" else f"_{self.engine}"
+        name = self.series.slug if self.series else re.sub(r"[^A-Za-z0-9]+", "_", self.task).strip("_")
+        return f"recommended_{name}{engine}"
+
+    @property
+    def _of_series(self) -> dict[str, Any]:
+        """How the code reads the user's own file, and what a row of it is; no request where the task has a series."""
+        if not self.series:
+            return {
+                "title": f"the series of {self.task}",
+                "columns": ["..."],
+                "request": "",
+                "sequences": False,
+                "follows": "what follows it",
+            }
+        about = self.series
+        known = {one.name for one in fields(Request)} - {"path"}
+        asked = {"column": about.column.replace(", ", ","), "time": about.time or "none"} | about.options
+        options = {name: tuple(one) if isinstance(one, list) else one for name, one in asked.items() if name in known}
+        own = about.column.split(", ") if about.past else []
+        when = {0: "at the same time", 1: "next"}.get(about.ahead, f"{about.ahead} steps later")
+        return {
+            "title": _harmless(f"{about.column} of {about.file}"),
+            "columns": [_harmless(one) for one in [*own, *about.inputs]],
+            "sequences": len(about.members) > 1,
+            "member": _harmless(next(iter(about.members), "")),
+            "outputs": about.targets,
+            "path": ascii(about.path or about.file),
+            "request": "".join(f", {name}={one!a}" for name, one in options.items()),
+            "follows": _harmless(f"{about.column} {when}"),
         }
 
     def _choice(self, name: str, value: Callable[[Arm], str]) -> Choice:
@@ -364,6 +449,11 @@ class Recommendation:
             {other: here[0] for other, here in without.items()},
             [other for other, here in without.items() if all(shown_to_fail(one.arm) for one in here)],
         )
+
+
+def _harmless(text: str) -> str:
+    """Text for a docstring or a message within code: nothing in it ends that or is read as code."""
+    return re.sub(r"[^\w .,:;()/%+°-]", "_", text)
 
 
 def shown_to_fail(arm: Arm) -> bool:
@@ -396,11 +486,12 @@ def _recommend(run: Run, task: str, engine: str, arms: list[tuple[Setting, Recor
     return Recommendation(
         task=task,
         engine=engine,
-        file=repr(str(series)) if (series := run.folder / SERIES_FILE).is_file() else None,
+        series=run.series,
         reliable=candidates(reliable),
         unreliable=candidates(rest),
         tried=len(arms),
         nearest=max((arm for _, arm in alone), key=lambda arm: arm.hits / arm.n),
+        learnt=learnt([record for _, record in arms]),
     )
 
 
@@ -428,4 +519,20 @@ def sentence(one: Candidate) -> str:
     return (
         f"{one.regime} {_cell(setting)} with {setting.units} units, window {setting.window}, "
         f"batch size {setting.batch_size}"
+    )
+
+
+def recommended(one: Recommendation) -> str:
+    """Say in two sentences what to do with a series."""
+    if one.nothing_learnt:
+        return f"**{plain(one.nothing_learnt)}** ({plain(one.task)})"
+    if not one.given:
+        return (
+            f"**Nothing can be recommended:** of {count(one.tried, 'arm')} none was shown to reach the target in more "
+            "than half of all trainings."
+        )
+    arm = one.best.arm
+    return (
+        f"**{one.answer}.** Cheapest: {sentence(one.best)}; {arm.hits} of {arm.n} trainings reached the target, at an "
+        f"expected {limited(arm.ert, arm.ert_interval)} updates."
     )

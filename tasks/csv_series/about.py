@@ -83,6 +83,22 @@ class About(Struct, frozen=True, kw_only=True, omit_defaults=True):
         Batch sizes that are tried.
     why
         Why these.
+    targets
+        How many columns are predicted.
+    ahead
+        Steps from the last row seen to the value to predict.
+    past
+        Whether the past of what is predicted is seen.
+    path
+        Where the file was.
+    options
+        What was asked for beside it, by the names of `tasks.csv_series.request.Request`.
+    members
+        Names of the series, where they are several.
+    split
+        How several series are split: by time or by series.
+    parts
+        Which series each sequence of the prepared numbers is of: of those that train, then of those held out.
     """
 
     file: Text
@@ -107,3 +123,11 @@ class About(Struct, frozen=True, kw_only=True, omit_defaults=True):
     windows: list[Positive]
     batch_sizes: list[Positive] = []
     why: Why | None = None
+    targets: Positive = 1
+    ahead: Count = 1
+    past: bool = True
+    path: Text = ""
+    options: dict[Name, bool | int | Text | list[Text]] = {}
+    members: list[Text] = []
+    split: Text = "time"
+    parts: list[Text] = []

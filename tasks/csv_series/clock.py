@@ -1,44 +1,41 @@
-"""Checks the time of a series: parsed, sorted, without duplicates, in even steps; gaps counted."""
+"""The time of each row: put together from its columns, sorted, without duplicates, in even steps; gaps counted."""
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tasks.csv_series.faults import Faults
 from tasks.csv_series.table import Table
-from tasks.csv_series.values import is_missing, is_number, missing
-from tasks.task import CsvSeriesError
-
-FORMATS = (
-    "%d.%m.%Y %H:%M:%S",
-    "%d.%m.%Y %H:%M",
-    "%d.%m.%Y",
-    "%d/%m/%Y %H:%M:%S",
-    "%d/%m/%Y %H:%M",
-    "%d/%m/%Y",
-    "%m/%d/%Y %H:%M:%S",
-    "%m/%d/%Y %H:%M",
-    "%m/%d/%Y",
-    "%m/%d/%Y %I:%M:%S %p",
-    "%m/%d/%Y %I:%M %p",
-    "%Y/%m/%d %H:%M:%S",
-    "%Y/%m/%d %H:%M",
-    "%Y/%m/%d",
-    "%Y%m%d",
-    "%Y-%m",
-)
-"""Ways of writing a time that are tried after ISO 8601."""
+from tasks.csv_series.times import read_stamps
+from tasks.csv_series.written import missing, texts_of
 
 TOLERANCE = 0.01
 """Share of a step by which a time may be off: clocks jitter, and decimal fractions of numbers are not exact."""
 
-MOST = 0.8
-"""Share of a sample that reads as times in a column of times."""
-
 UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 NO_TIME = "TIME=none takes the rows as even steps"
+DIGITS = r"(?:19|20)\d{4}(?:\d\d){0,4}"
+"""A date in digits alone: 202001, 20200131, 2020013118 and so on."""
+
+SPREADSHEET_DAYS = (20_000, 80_000)
+"""Days since 1899-12-30, as spreadsheets count them: the years 1954 to 2119."""
+
+LEAST_REPEATED = 0.1
+"""Share of rows whose time an earlier row has, where a file holds several series."""
+
+PARTS = {
+    "year": {"year", "yr", "yyyy", "yy", "jahr", "año", "ano", "anno", "annee", "année"},
+    "month": {"month", "mo", "mon", "mm", "mnth", "mes", "monat", "mois", "m"},
+    "day": {"day", "dy", "dd", "dia", "día", "tag", "jour", "d"},
+    "day of the year": {"doy", "dayofyear", "day_of_year", "yday"},
+    "hour": {"hour", "hr", "hh", "hora", "stunde", "heure", "h"},
+    "minute": {"minute", "min", "mi", "mn"},
+}
+"""Names of columns that hold a part of a time."""
 
 
 @dataclass(frozen=True)
@@ -61,55 +58,122 @@ class Clock:
     notes: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Stamps:
+    """Times as read.
+
+    Attributes
+    ----------
+    times
+        datetime64[us] in UTC, or float64 where they are numbers, shape (rows,); NaT or nan where unreadable.
+    texts
+        As they are written, shape (rows,).
+    month_first
+        Another meaning, with the month before the day.
+    """
+
+    times: NDArray[Any]
+    texts: pd.Series
+    month_first: pd.Series | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def part(self, rows: NDArray[np.int64]) -> "Stamps":
+        """Those of some rows."""
+        other = None if self.month_first is None else self.month_first.iloc[rows].reset_index(drop=True)
+        return replace(
+            self, times=self.times[rows], texts=self.texts.iloc[rows].reset_index(drop=True), month_first=other
+        )
+
+    @property
+    def unreadable(self) -> NDArray[np.bool_]:
+        """Which rows have no time, shape (rows,)."""
+        return np.asarray(pd.isna(self.times))
+
+
 def no_clock(rows: int) -> Clock:
     """Take the rows as they stand for even steps."""
     return Clock(np.arange(rows), np.arange(rows), "row")
 
 
-def looks_like_time(values: NDArray[Any]) -> bool:
-    """Whether a sample of values are times rather than numbers or other text."""
-    if values.dtype.kind == "M":
-        return True
-    texts = [text for value in values if not is_missing(text := str(value).strip())]
-    if not texts or any(map(is_number, texts)):
-        return False
-    # Most is enough: a time that cannot be read is an error later, and no reason to do without times.
-    sample = pd.Series(texts, dtype=object)
-    return any(_try(sample, how).notna().mean() >= MOST for how in ("ISO8601", *FORMATS))
+def read_stamps_of(table: Table, names: tuple[str, ...], dayfirst: bool | None = None) -> Stamps:
+    """Read the times of a table's rows from one column or several.
 
-
-def read_clock(table: Table, name: str) -> Clock:
-    """Check the times of a table's rows.
-
-    Raises
-    ------
-    CsvSeriesError
-        Naming the first time that is missing, unreadable, there twice or out of step, with the remedy.
+    Parameters
+    ----------
+    names
+        A column of times; or a column of dates and one with the time of day, the hour or the zone; or columns named
+        like the parts of a time.
+    dayfirst
+        Whether the day comes before the month where both readings fit; None to leave that open.
     """
-    stamps = _parse(table, name)
-    order = np.argsort(stamps, kind="stable")
-    notes = []
-    if (backwards := np.flatnonzero(np.diff(stamps.astype(np.int64) if _dated(stamps) else stamps) < 0)).size:
+    raw = table.column(names[0], "TIME")
+    if len(names) == 1 and raw.dtype.kind in "iuf":
+        return _of_numbers(raw.astype(np.float64), texts_of(raw), names[0])
+    if len(names) == 1 and raw.dtype.kind == "M":
+        return Stamps(raw.astype("datetime64[us]"), texts_of(raw))
+    texts = _joined(table, names)
+    empty = missing(texts)
+    numbers = pd.to_numeric(texts, errors="coerce").where(~empty)
+    if len(names) == 1 and numbers[~empty].notna().all() and not texts[~empty].str.fullmatch(DIGITS).all():
+        return _of_numbers(numbers.to_numpy(np.float64), texts, names[0])
+    stamps, other = read_stamps(texts)
+    if other is not None and dayfirst is not None:
+        stamps, other = (stamps if dayfirst else other), None
+    return Stamps(stamps.to_numpy().astype("datetime64[us]"), texts, other)
+
+
+def read_clock(table: Table, names: tuple[str, ...], stamps: Stamps, faults: Faults, *, grouped: bool) -> Clock:
+    """Check the times of a table's rows, adding what is wrong with them to the faults; those rows are left out.
+
+    Parameters
+    ----------
+    grouped
+        Whether the rows are those of one series of several.
+    """
+    name = ",".join(names)
+    readable = np.flatnonzero(~stamps.unreadable)
+    _check(table, name, stamps, faults)
+    if stamps.month_first is not None:
+        other = stamps.month_first.to_numpy().astype("datetime64[us]")
+        row = int(np.argmax((stamps.times != other) & ~stamps.unreadable))
+        faults.add(
+            f"{table.place(row)}: {name!r} is {stamps.texts[row]!r}, which may be {_show(stamps.times[row])[:10]} or "
+            f"{_show(other[row])[:10]}, and no value of the column settles it; say DAYFIRST=yes or DAYFIRST=no."
+        )
+    if len(readable) < 2 or stamps.month_first is not None:
+        return Clock(readable, np.arange(len(readable)), "step", list(stamps.notes))
+    known = stamps.times[readable]
+    order = np.argsort(known, kind="stable")
+    notes = list(stamps.notes)
+    if (backwards := np.flatnonzero(np.diff(known.astype(np.int64) if _dated(known) else known) < 0)).size:
         notes.append(
-            f"The rows were not in the order of time ({table.place(int(backwards[0]) + 1)} is the first that is "
-            "earlier than the one before it); they were sorted."
+            f"The rows were not in the order of time ({table.place(int(readable[backwards[0] + 1]))} is the first that "
+            "is earlier than the one before it); they were sorted."
         )
-    times = stamps[order]
-    gaps = np.diff(times).astype(np.float64)
-    if (twice := np.flatnonzero(gaps == 0)).size:
+    times, order = known[order], readable[order]
+    if (twice := np.flatnonzero(times[1:] == times[:-1])).size:
         first, again = sorted(int(order[twice[0] + i]) for i in (0, 1))
-        raise CsvSeriesError(
-            f"{table.place(again)}: the time {_show(times[twice[0]])} is already in line {table.lines[first]}"
-            f"{f' ({len(twice):,} such rows)' if len(twice) > 1 else ''}. " + _why_twice(times, twice)
+        faults.add(
+            f"{table.place(again)}: the time {_show(times[twice[0]])} is already in {table.unit} {table.lines[first]}"
+            f"{f' ({len(twice):,} such rows)' if len(twice) > 1 else ''}. "
+            + _why_twice(table, names, stamps, times[twice], grouped=grouped)
         )
+        keep = np.concatenate([[True], times[1:] != times[:-1]])
+        times, order = times[keep], order[keep]
+    gaps = np.diff(times).astype(np.float64)
     counts, step = _steps(times, gaps)
     if counts is None:
-        where = int(np.argmax(np.abs(gaps - np.median(gaps)) > TOLERANCE * np.median(gaps)))
-        raise CsvSeriesError(
-            f"{table.place(int(order[where + 1]))}: {name!r} goes from {_show(times[where])} to "
-            f"{_show(times[where + 1])}, where the usual step is {step}. The steps are irregular; resample the series "
-            f"to even ones, or {NO_TIME}."
-        )
+        if not faults:  # rows that are left out make steps uneven
+            usual = np.median(gaps)
+            wrong = np.flatnonzero(np.abs(gaps / usual - np.maximum(1, np.rint(gaps / usual))) > TOLERANCE)
+            where = int(wrong[0]) if wrong.size else int(np.argmax(np.abs(gaps - usual) > TOLERANCE * usual))
+            faults.add(
+                f"{table.place(int(order[where + 1]))}: {name!r} goes from {_show(times[where])} to "
+                f"{_show(times[where + 1])}, where the usual step is {step}"
+                f"{f' ({len(wrong):,} such rows)' if len(wrong) > 1 else ''}. The steps are irregular; resample the "
+                f"series to even ones, or {NO_TIME}."
+            )
+        counts = np.ones(len(gaps), np.int64)
     return Clock(order, np.concatenate([[0], np.cumsum(counts)]), step, notes)
 
 
@@ -126,72 +190,72 @@ def gap_at(table: Table, clock: Clock) -> str:
     )
 
 
-def _parse(table: Table, name: str) -> NDArray[Any]:
-    """Times as datetime64[us] in UTC, or float64 where they are numbers, shape (n,)."""
-    raw = table.column(name, "TIME")
-    if raw.dtype.kind in "iuf":
-        stamps = raw.astype(np.float64)
-        _check(table, name, ~np.isfinite(stamps), raw)
-        return stamps
-    if raw.dtype.kind == "M":
-        _check(table, name, np.isnat(raw), raw)
-        return raw.astype("datetime64[us]")
-    texts = pd.Series([str(value).strip() for value in raw], dtype=object)
-    _check(table, name, missing(texts), raw)
+def repeats(stamps: Stamps) -> int:
+    """How many rows have a time that an earlier one has."""
+    known = stamps.times[~stamps.unreadable]
+    return len(known) - len(np.unique(known))
+
+
+def _joined(table: Table, names: tuple[str, ...]) -> pd.Series:
+    """Texts of a time from all its columns."""
+    columns = {name: texts_of(table.column(name, "TIME")) for name in names}
+    if len(names) == 1:
+        return columns[names[0]]
+    parts = {part: columns[name] for name in names for part, known in PARTS.items() if name.lower() in known}
+    if "year" not in parts:
+        texts, *others = columns.values()
+        for other in others:
+            texts = texts + " " + _hours_and_minutes(other)
+        return texts
+    whole = {part: texts.str.replace(r"\.0*$", "", regex=True) for part, texts in parts.items()}
+    if "day of the year" in whole:
+        days = pd.to_datetime(whole["year"] + whole["day of the year"].str.zfill(3), format="%Y%j", errors="coerce")
+        joined = days.dt.strftime("%Y-%m-%d").fillna("").astype(object)
+    else:
+        joined = whole["year"].str.zfill(4)
+        for part in ("month", "day"):
+            joined = joined + "-" + whole[part] if part in whole else joined
+    if "hour" in whole:
+        joined = joined + " " + whole["hour"]
+        if "minute" in whole:
+            joined = joined + ":" + whole["minute"].str.zfill(2)
+    return joined
+
+
+def _hours_and_minutes(texts: pd.Series) -> pd.Series:
+    """Write 1830 as 18:30, in a column that has such numbers."""
     numbers = pd.to_numeric(texts, errors="coerce")
-    if numbers.notna().all() and not texts.str.fullmatch(r"(?:19|20)\d{6}").all():  # 20240131 is a date
-        return numbers.to_numpy(np.float64)
-    found = _candidates(texts)
-    if not found:
-        # Whichever way reads most names the value that it cannot read.
-        parsed = max((_try(texts, how) for how in ("ISO8601", *FORMATS)), key=lambda one: int(one.notna().sum()))
-        _check(table, name, parsed.isna().to_numpy(), raw)
-    best = max(found, key=_evenness) if len(found) > 1 else found[0]
-    rival = [one for one in found if not one.equals(best) and _evenness(one) == _evenness(best)]
-    if rival:
-        row = int(np.flatnonzero((best != rival[0]).to_numpy())[0])
-        raise CsvSeriesError(
-            f"{table.place(row)}: {name!r} is {texts[row]!r}, which may be {best[row]:%Y-%m-%d} or "
-            f"{rival[0][row]:%Y-%m-%d}; write times as year-month-day."
-        )
-    return best.to_numpy().astype("datetime64[us]")
+    if numbers.notna().all() and numbers.max() > 24:
+        padded = texts.str.zfill(4)
+        return padded.str[:2] + ":" + padded.str[2:]
+    return texts.str.replace(r"^(\d+)\.0*$", r"\1", regex=True)
 
 
-def _candidates(texts: pd.Series) -> list[pd.Series]:
-    """Every reading of the texts that reads all of them; ISO 8601 alone where it does, since it is unambiguous."""
-    iso = _try(texts, "ISO8601")
-    if iso.notna().all():
-        return [iso]
-    head = texts[:100]
-    return [whole for how in FORMATS if _try(head, how).notna().all() and (whole := _try(texts, how)).notna().all()]
+def _of_numbers(numbers: NDArray[np.float64], texts: pd.Series, name: str) -> Stamps:
+    low, high = SPREADSHEET_DAYS
+    known = numbers[np.isfinite(numbers)]
+    if re.search(r"date|datum|fecha", name.lower()) and known.size and low <= known.min() and known.max() < high:
+        # To the millisecond: a minute is no whole decimal fraction of a day.
+        whole = np.where(np.isfinite(numbers), np.rint(numbers * 86_400_000), 0).astype("timedelta64[ms]")
+        times = (np.datetime64("1899-12-30", "ms") + whole).astype("datetime64[us]")
+        times[~np.isfinite(numbers)] = np.datetime64("NaT")
+        return Stamps(times, texts, notes=[f"The numbers of {name!r} were read as a spreadsheet's days since 1899."])
+    return Stamps(np.where(np.isfinite(numbers), numbers, np.nan), texts)
 
 
-def _try(texts: pd.Series, how: str) -> pd.Series:
-    # Offsets from UTC may change within a file; without the zone numpy can hold it.
-    return pd.to_datetime(texts, format=how, errors="coerce", utc=True).dt.tz_convert(None)
-
-
-def _evenness(stamps: pd.Series) -> float:
-    """Share of steps that are the most frequent one: days taken for months make ragged steps."""
-    steps = np.diff(np.sort(stamps.to_numpy().astype("datetime64[us]").astype(np.int64)))
-    return float(np.unique(steps, return_counts=True)[1].max() / len(steps)) if len(steps) else 1.0
-
-
-def _check(table: Table, name: str, bad: NDArray[np.bool_], raw: NDArray[Any]) -> None:
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        text = "" if raw[row] is None else str(raw[row])
-        told = "empty" if is_missing(text) else f"{text[:40]!r}, which is no time like the others"
-        raise CsvSeriesError(
-            f"{table.place(row)}: {name!r} is {told}; mend or remove that row, write times as "
-            f"2024-01-31 18:30, or {NO_TIME}."
-        )
+def _check(table: Table, name: str, stamps: Stamps, faults: Faults) -> None:
+    empty = missing(stamps.texts)
+    remedy = f"mend or remove that row, write times as 2024-01-31 18:30, or {NO_TIME}"
+    faults.rows(table, np.flatnonzero(stamps.unreadable & empty), f"{name!r} is empty", remedy)
+    wrong = np.flatnonzero(stamps.unreadable & ~empty)
+    if len(wrong):
+        told = stamps.texts[wrong[0]][:40]
+        like = "" if len(wrong) == len(stamps.texts) else " like the others"
+        faults.rows(table, wrong, f"{name!r} is {told!r}, which is no time{like}", remedy)
 
 
 def _steps(times: NDArray[Any], gaps: NDArray[np.float64]) -> tuple[NDArray[np.int64] | None, str]:
     """Steps between neighbours in units of the usual one, shape (n - 1,), None if irregular; and that step in words."""
-    if not len(gaps):
-        return np.zeros(0, np.int64), "step"
     usual = float(np.median(gaps))
     words = _in_words(usual) if _dated(times) else f"{usual:g}"
     if (counts := _whole(gaps / usual)) is not None and not (_dated(times) and _weekdays_only(times, usual)):
@@ -225,18 +289,50 @@ def _weekdays_only(times: NDArray[Any], usual: float) -> bool:
     return bool(np.is_busday(times.astype("datetime64[D]")).all())
 
 
-def _why_twice(times: NDArray[Any], twice: NDArray[np.int64]) -> str:
-    # The hour that local clocks repeat when summer time ends: few rows, in autumn, at night.
-    autumn = [_dated(times) and str(times[i])[5:7] in {"03", "04", "09", "10", "11"} for i in twice]
-    if all(autumn) and len(twice) <= 0.001 * len(times) + 4:
+def _why_twice(table: Table, names: tuple[str, ...], stamps: Stamps, twice: NDArray[Any], *, grouped: bool) -> str:
+    if _dated(twice) and _is_hour_set_back(twice):
         return (
             "If local time was set back there, write times in UTC or with their offset (2024-10-27T02:30+01:00); "
             "else remove one of the two."
         )
-    return (
-        "If the file holds several series, name the column that tells them apart, as in GROUP=station; else remove one "
-        f"of the two, or {NO_TIME}."
+    if grouped:
+        return f"These are rows of one series already; remove one of the two, or {NO_TIME}."
+    if (group := _telling_apart(table, names, stamps)) is not None:
+        return f"If the file holds several series, GROUP={group} tells them apart; else remove one of the two."
+    return f"Remove one of the two, or {NO_TIME}."
+
+
+def _is_hour_set_back(twice: NDArray[Any]) -> bool:
+    """Whether the times that repeat are the hour at night that local clocks repeat when summer time ends."""
+    times = pd.DatetimeIndex(twice)
+    span = times.to_series().groupby(times.normalize()).agg(lambda day: day.max() - day.min())
+    # No more than one such night in a year and hemisphere.
+    nights = times.normalize().unique()
+    return bool(
+        times.month.isin([3, 4, 9, 10, 11]).all()
+        and (times.hour <= 3).all()
+        and (span < pd.Timedelta(hours=1)).all()
+        and len(nights) == len(nights.year.unique())
+        and not times.duplicated().any()
     )
+
+
+def _telling_apart(table: Table, names: tuple[str, ...], stamps: Stamps) -> str | None:
+    """A column whose values tell rows of the same time apart, the one with fewest values."""
+    if repeats(stamps) < LEAST_REPEATED * len(table):  # of several series most times are there more than once
+        return None
+    found = []
+    for name, values in table.columns.items():
+        if name in names:
+            continue
+        labels = texts_of(values)
+        series = labels.nunique()
+        if (
+            1 < series <= max(2, len(labels) // 10)
+            and not pd.DataFrame({"t": stamps.times, "l": labels}).duplicated().any()
+        ):
+            found.append((series, name))
+    return min(found)[1] if found else None
 
 
 def _dated(times: NDArray[Any]) -> bool:

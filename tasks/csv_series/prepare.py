@@ -1,169 +1,228 @@
-"""From a file to a prepared series: columns chosen, time checked, gaps handled as asked, split and scaled."""
+"""From a user's file to a prepared series: what is predicted from what, split in time and scaled by training."""
 
 import hashlib
 import re
 import unicodedata
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from tasks.csv_series.clock import Clock, gap_at, no_clock, read_clock
-from tasks.csv_series.columns import only_member, target_column, time_column
+from tasks.csv_series.about import About
 from tasks.csv_series.period import find_period
-from tasks.csv_series.request import LEAST_ROWS, Request, check_request
+from tasks.csv_series.reading import Values, read_values
+from tasks.csv_series.request import LEAST_ROWS, Request
 from tasks.csv_series.series import Prepared
-from tasks.csv_series.table import Table, read_table
-from tasks.csv_series.values import to_numbers
-from tasks.scaling import standardise
-from tasks.task import CsvSeriesError, FloatArray, Series, SeriesError
+from tasks.task import CsvSeriesError, FloatArray, Series
 
-MOST_FILLED = 0.2
-"""Share of filled values beyond which a result would speak of the filling."""
 TRAIN_SHARE = 2 / 3
 WARM_UP_SHARE = 1 / 5
 """Share of the held-out rows that warm up a carried state and count for nobody."""
 
 
+@dataclass(frozen=True)
+class Laid:
+    """A file's values laid out for training.
+
+    Attributes
+    ----------
+    inputs, targets
+        Scaled, shapes (rows, features) and (rows, outputs): first what trains, then what is held out.
+    starts
+        First rows of the series and of their held-out parts; () for one series.
+    mean, deviation
+        Of the training values of each series, shape (series, columns).
+    of
+        Which series each of `starts` belongs to.
+    """
+
+    inputs: FloatArray
+    targets: FloatArray
+    train_rows: int
+    warm_up: int
+    starts: tuple[int, ...]
+    mean: FloatArray
+    deviation: FloatArray
+    of: tuple[int, ...]
+
+
 def prepare(request: Request) -> Prepared:
-    """Read and prepare a series.
+    """Read and prepare a series, or several.
 
     Raises
     ------
     CsvSeriesError
         Naming what is wrong, where, and the remedy.
     """
-    check_request(request)
-    whole = read_table(request.path)
-    notes = list(whole.notes)
-    table, member = only_member(whole, request, notes)
-    time = time_column(table, request, notes)
-    column = target_column(table, request, time)
-    names = (column, *request.inputs)
-    clock = no_clock(len(table)) if time is None else read_clock(table, time)
-    notes += clock.notes
-    values = np.column_stack([_column(table, name, request) for name in names])[clock.order]
-    values, lines = _evenly(table, clock, values, names, request, notes)
-    if len(values) > request.rows:
-        notes.append(f"Of {len(values):,} values the most recent {request.rows:,} are used (ROWS).")
-        values, lines = values[-request.rows :], lines[-request.rows :]
-    if len(values) < LEAST_ROWS:
+    read = read_values(request)
+    if len(read.values) < LEAST_ROWS:
         raise CsvSeriesError(
-            f"{table.path.name} gives {len(values):,} values, too few to tell two ways of training apart: at least "
-            f"{LEAST_ROWS} are needed, and 2,000 are better."
+            f"{request.path.name} gives {len(read.values):,} values, too few to tell two ways of training apart: at "
+            f"least {LEAST_ROWS} are needed, and 2,000 are better."
         )
-    series, scale = _split(table, values, names, lines)
-    train = series.train_rows
-    period, found = _period(request, series.inputs[: train + 1, 0], notes)
-    _note_range(series, column, notes)
-    lags = max(1, min((period or 24) // 2, 48, train // (8 * len(names))))
+    laid = lay_out(read, request)
+    series = Series(laid.inputs, laid.targets, laid.train_rows, laid.warm_up, laid.starts)
+    if np.ptp(series.targets[series.scored, 0]) == 0:
+        scored = len(series.scored)
+        raise CsvSeriesError(
+            f"{request.path.name}: {read.targets[0]!r} never changes in the {scored:,} values that are scored (lines "
+            f"{read.lines[-scored]} to {read.lines[-1]}), so that repeating the last value is exact. Give a part in "
+            "which it does."
+        )
+    notes = list(read.notes)
+    period, found = _period(request, _longest_training(read, laid), notes)
+    _note_range(series, read.targets[0], notes)
+    lags = max(1, min((period or 24) // 2, 48, series.train_rows // (8 * series.inputs.shape[1])))
+    column = ", ".join(read.targets)
+    several = len(read.members) > 1
     about = {
-        "file": table.path.name,
-        "sha256": _sha256(table.path),
+        "file": request.path.name,
+        "sha256": _sha256(request.path),
         "slug": _slug(column),
         "column": column,
-        "inputs": list(request.inputs),
-        "time": time,
+        "inputs": [*request.known, *request.inputs],
+        "time": ",".join(read.time) or None,
         "group": request.group,
-        "member": member,
-        "rows_in_file": len(whole),
-        "values": len(values),
-        "first": "" if time is None else str(table.columns[time][_row(table, lines[0])]),
-        "last": "" if time is None else str(table.columns[time][_row(table, lines[-1])]),
-        "first_line": int(lines[0]),
-        "last_line": int(lines[-1]),
-        "step": clock.step,
+        "member": read.members[0] if request.group and not several else None,
+        "rows_in_file": read.rows_in_file,
+        "values": len(read.values),
+        "first": read.time_of(0),
+        "last": read.time_of(-1),
+        "first_line": int(read.lines.min()),
+        "last_line": int(read.lines.max()) if several else int(read.lines[-1]),
+        "step": read.step,
         "period": period,
         "period_found": found,
-        "scale": scale,
+        "scale": {"mean": float(laid.mean[0, 0]), "deviation": float(laid.deviation[0, 0])},
         "notes": notes,
         "windows": [],
+        "targets": len(read.targets),
+        "ahead": request.steps_ahead,
+        "past": request.past,
+        "path": str(request.path.absolute()),
+        "options": _options(request),
     }
-    return Prepared(series, period, lags, about)
+    if not several:
+        about["first_line"] = int(read.lines[0])
+    else:
+        about |= {
+            "members": list(read.members),
+            "split": request.split,
+            "parts": [read.members[one] for one in laid.of],
+        }
+    return Prepared(series, period, lags, msgspec.to_builtins(msgspec.convert(about, About)))
 
 
-def _column(table: Table, name: str, request: Request) -> FloatArray:
-    return to_numbers(table, name, request.decimal, "COLUMN" if name == request.column else "INPUTS")
+def _options(request: Request) -> dict[str, Any]:
+    """What was asked for, without what was left open, to ask for the same again."""
+    asked = asdict(request)
+    del asked["path"]
+    usual = asdict(Request(request.path))
+    differing = {name: value for name, value in asked.items() if value != usual[name]}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in differing.items()}
 
 
-def _evenly(
-    table: Table,
-    clock: Clock,
-    values: FloatArray,
-    names: tuple[str, ...],
-    request: Request,
-    notes: list[str],
-) -> tuple[FloatArray, NDArray[np.int64]]:
-    """Values on the even grid of time, filled as asked, with the line of each (of the last one for a filled value)."""
-    missing = np.asarray(np.isnan(values).any(axis=1))
-    # Nothing comes before leading blanks, and nothing is known after trailing ones.
-    known = np.flatnonzero(~missing)
-    if not known.size:
-        raise CsvSeriesError(f"{table.path.name}: {' or '.join(map(repr, names))} has no value in any row.")
-    inside = slice(known[0], known[-1] + 1)
-    if cut := len(values) - (inside.stop - inside.start):
-        notes.append(f"{cut:,} rows without a value at the beginning and the end are left out.")
-    values, missing, places, order = values[inside], missing[inside], clock.places[inside], clock.order[inside]
-    lost = int(places[-1] - places[0]) + 1 - len(places)
-    if request.fill is None:
-        if missing.any():
-            first = int(np.argmax(missing))
-            name = names[int(np.argmax(np.isnan(values[first])))]
-            raise CsvSeriesError(
-                f"{table.place(int(order[first]))}: {name!r} has no value ({int(missing.sum()):,} such rows). "
-                "FILL=last repeats the last value there; or fill or remove them yourself."
-            )
-        if lost:
-            raise CsvSeriesError(gap_at(table, clock))
-        return values, table.lines[order]
-    filled = lost + int(missing.sum())
-    if filled > MOST_FILLED * (len(values) + lost):
+def lay_out(read: Values, request: Request) -> Laid:
+    """Split, scale and arrange values: of each series two thirds train, or two thirds of all series do.
+
+    Raises
+    ------
+    CsvSeriesError
+        If a column never changes in training, or nothing is left to hold out.
+    """
+    blocks = [read.values[rows] for rows in read.blocks]
+    whole = len(blocks) > 1 and request.split == "series"
+    # Which series train must not depend on how the file sorts them.
+    order = np.random.default_rng(0).permutation(len(blocks))
+    training = set(order[: max(1, int(len(blocks) * TRAIN_SHARE))].tolist())
+    known = [len(block) * (i in training) if whole else int(len(block) * TRAIN_SHARE) for i, block in enumerate(blocks)]
+    mean, deviation = _scales(read, [block[:n] for block, n in zip(blocks, known, strict=True)], request)
+    ahead = request.steps_ahead
+    train: list[tuple[int, FloatArray, FloatArray]] = []
+    held: list[tuple[int, FloatArray, FloatArray]] = []
+    for i, (block, values) in enumerate(zip(blocks, known, strict=True)):
+        seen, targets = arrange((block - mean[i]) / deviation[i], read, request)
+        seen = seen[: len(targets)]
+        # Training rows are those whose target is a training value, so that training sees no held-out value.
+        end = len(targets) if values == len(block) else max(0, values - ahead)
+        if end:
+            train.append((i, seen[:end], targets[:end]))
+        if len(targets) > end:
+            held.append((i, seen[end:], targets[end:]))
+    if not train or not held:
         raise CsvSeriesError(
-            f"{table.path.name}: {filled:,} of {len(values) + lost:,} values would have to be filled, more than "
-            f"{MOST_FILLED:.0%}; resample the series to a longer step, or cut the part with the gaps."
+            f"{request.path.name}: no series is left to {'train on' if not train else 'hold out'}; give longer ones, "
+            "or more of them."
         )
-    if not filled:
-        return values, table.lines[order]
-    notes.append(f"{filled:,} missing values repeat the last one before them (FILL=last); no later value is used.")
-    # For each place the last row at or before it in which the column has a value.
-    source = np.zeros(places[-1] - places[0] + 1, np.int64)
-    source[places - places[0]] = np.arange(len(places))
-    source = np.maximum.accumulate(source)
-    filled_values = np.empty((len(source), len(names)))
-    for number in range(len(names)):
-        last = np.maximum.accumulate(np.where(np.isnan(values[:, number]), 0, np.arange(len(values))))
-        filled_values[:, number] = values[last[source], number]
-    return filled_values, table.lines[order][source]
+    parts = [*train, *held]
+    starts = np.cumsum([0, *(len(targets) for _, _, targets in parts[:-1])])
+    return Laid(
+        inputs=np.concatenate([seen for _, seen, _ in parts]),
+        targets=np.concatenate([targets for _, _, targets in parts]),
+        train_rows=sum(len(targets) for _, _, targets in train),
+        warm_up=int(np.median([len(targets) for _, _, targets in held]) * WARM_UP_SHARE),
+        starts=tuple(int(one) for one in starts) if len(blocks) > 1 else (),
+        mean=mean,
+        deviation=deviation,
+        of=tuple(i for i, _, _ in parts),
+    )
 
 
-def _split(
-    table: Table, values: FloatArray, names: tuple[str, ...], lines: NDArray[np.int64]
-) -> tuple[Series, dict[str, Any]]:
-    """Two thirds for training, the rest held out; scaled by training alone."""
-    train_values = int(len(values) * TRAIN_SHARE)
-    try:
-        scaled = np.column_stack([standardise(column, train_values) for column in values.T])
-    except SeriesError as error:
-        flat = names[int(np.argmin(np.ptp(values[:train_values], axis=0)))]
+def arrange(scaled: FloatArray, read: Values, request: Request) -> tuple[FloatArray, FloatArray]:
+    """Put what is seen and what is to be predicted side by side, for one series.
+
+    Parameters
+    ----------
+    scaled : array, shape (values, columns)
+        The columns of the file in the order that `read` has them.
+
+    Returns
+    -------
+    seen : array, shape (rows, features)
+        What is seen at each row: the targets' own columns unless PAST=no, those known beforehand, those beside. The
+        last rows may have no target yet.
+    targets : array, shape (values - steps ahead, outputs)
+        What is to be predicted from the rows up to each of these.
+    """
+    ahead = request.steps_ahead
+    own, beforehand, beside = np.split(scaled, np.cumsum([len(read.targets), len(read.known)]), axis=1)
+    # What is known beforehand stands in the row from which the value of its own time is predicted.
+    rows = len(scaled) - ahead if read.known else len(scaled)
+    seen = [own[:rows]] if request.past else []
+    seen += [beforehand[ahead:]] if read.known else []
+    return np.column_stack([*seen, beside[:rows]]), own[ahead:]
+
+
+def _scales(read: Values, known: list[FloatArray], request: Request) -> tuple[FloatArray, FloatArray]:
+    """Mean and deviation of the training values of each series, or of all; each of shape (series, columns)."""
+    alone = request.scaled_alone and all(len(one) for one in known)
+    each = known if alone else [np.concatenate(known)] * len(known)
+    mean, deviation = (np.array([getattr(one, what)(axis=0) for one in each]) for what in ("mean", "std"))
+    flat = np.argwhere(deviation == 0)
+    if flat.size:
+        which, column = (int(one) for one in flat[0])
+        names = (*read.targets, *read.known, *read.inputs)
+        rows = read.blocks[which] if alone else slice(0, len(read.values))
+        of = f" of {read.members[which]!r}" if alone and read.members[which] else ""
         raise CsvSeriesError(
-            f"{table.path.name}: {flat!r} is {values[0, names.index(flat)]:g} in all {train_values:,} training rows "
-            f"(lines {lines[0]} to {lines[train_values - 1]}); there is nothing to learn from it. Give another column "
-            "or a part in which it changes."
-        ) from error
-    # The row of the last training value has a held-out target, so it is the first held-out row.
-    train_rows = train_values - 1
-    held_out = len(values) - 1 - train_rows
-    series = Series(scaled[:-1], scaled[1:, :1], train_rows, int(held_out * WARM_UP_SHARE))
-    scored = series.targets[series.scored_rows.start :]
-    if np.ptp(scored) == 0:
-        raise CsvSeriesError(
-            f"{table.path.name}: {names[0]!r} never changes in the {len(scored):,} values that are scored (lines "
-            f"{lines[-len(scored)]} to {lines[-1]}), so that repeating the last value is exact. Give a part in which "
-            "it does."
+            f"{read.table.path.name}: {names[column]!r} is {each[which][0, column]:g} in all {len(each[which]):,} "
+            f"training rows{of} (lines {read.lines[rows][0]} to {read.lines[rows][len(each[which]) - 1]}); there is "
+            "nothing to learn from it. Give another column or a part in which it changes"
+            f"{', leave that series out with SERIES=..., or scale all alike with SCALE=shared' if of else ''}."
         )
-    known = values[:train_values, 0]
-    return series, {"mean": float(known.mean()), "deviation": float(known.std())}
+    return mean, deviation
+
+
+def _longest_training(read: Values, laid: Laid) -> FloatArray:
+    """Training values of the column to predict, of the series that has most of them, scaled."""
+    ends = [*laid.starts, len(laid.targets)] if laid.starts else [0, laid.train_rows]
+    trained = [(b - a, i, a) for a, b, i in zip(ends, ends[1:], laid.of, strict=False) if b <= laid.train_rows]
+    _, which, _ = max(trained, key=lambda one: one[0])
+    values = read.values[read.blocks[which]][:, 0]
+    known = values[: int(len(values) * TRAIN_SHARE)]
+    return np.asarray((known - laid.mean[which, 0]) / laid.deviation[which, 0])
 
 
 def _period(request: Request, training: FloatArray, notes: list[str]) -> tuple[int | None, float | None]:
@@ -182,18 +241,13 @@ def _period(request: Request, training: FloatArray, notes: list[str]) -> tuple[i
 
 
 def _note_range(series: Series, column: str, notes: list[str]) -> None:
-    training = series.inputs[: series.train_rows, 0]
-    scored = series.targets[series.scored_rows.start :, 0]
+    training, scored = series.targets[: series.train_rows, 0], series.targets[series.scored, 0]
     outside = float(((scored < training.min()) | (scored > training.max())).mean())
     if outside > 0.05:
         notes.append(
             f"{outside:.0%} of the scored values of {column!r} lie outside the range seen in training, where no "
             "network can be trusted; changes from step to step, or a part without the trend, would be a fairer series."
         )
-
-
-def _row(table: Table, line: int) -> int:
-    return int(np.searchsorted(table.lines, line))
 
 
 def _sha256(path: Path) -> str:

@@ -10,6 +10,8 @@ LEAST_ROWS = 200
 USED_ROWS = 10_000
 """Values that are used, the most recent ones, unless ROWS says otherwise: what trains in minutes."""
 FILLS = ("last",)
+SPLITS = ("time", "series")
+SCALES = ("series", "shared")
 
 
 @dataclass(frozen=True)
@@ -18,12 +20,30 @@ class Request:
 
     Attributes
     ----------
-    column, inputs
-        The column to predict, and those seen beside its own past.
+    column
+        The column to predict, or several as "a,b".
+    inputs
+        Columns seen beside its own past.
+    known
+        Columns known beforehand, seen at the time of the value to predict.
+    past
+        Whether the past of what is to be predicted is seen; else it is predicted from the other columns alone.
+    ahead
+        How many steps after the last row that is seen the value to predict stands; None for the usual: 1, or 0 without
+        its own past.
     time
-        Column of times; "none" to take rows as even steps.
+        Column of times, or columns that make one together, as "date,hour"; "none" to take rows as even steps.
+    dayfirst
+        Whether the day comes before the month in dates that may be read both ways.
+    no_value
+        What stands for no value beside the usual ways of writing that; () that no number does.
     group, member
-        Column that tells several series apart, and the one to take.
+        Column that tells several series apart, and those to take, as "a,b"; None for all of them.
+    split
+        "time": of each series the last part is held out; "series": whole series are.
+    scale
+        "series": each series is scaled by its own training values; "shared": all by those of all. None for what the
+        split allows.
     period
         Steps of the season; 0 for none.
     fill
@@ -37,13 +57,30 @@ class Request:
     path: Path
     column: str | None = None
     time: str | None = None
+    dayfirst: bool | None = None
+    no_value: tuple[str, ...] | None = None
     group: str | None = None
     member: str | None = None
+    split: str = "time"
+    scale: str | None = None
     inputs: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    past: bool = True
+    ahead: int | None = None
     period: int | None = None
     fill: str | None = None
     rows: int = USED_ROWS
     decimal: str | None = None
+
+    @property
+    def scaled_alone(self) -> bool:
+        """Whether each series is scaled by its own training values."""
+        return self.scale == "series" if self.scale else self.split == "time"
+
+    @property
+    def steps_ahead(self) -> int:
+        """Steps from the last row seen to the value to predict."""
+        return self.ahead if self.ahead is not None else int(self.past)
 
 
 def check_request(request: Request) -> None:
@@ -60,5 +97,26 @@ def check_request(request: Request) -> None:
         raise CsvSeriesError(f"DECIMAL={request.decimal} is not valid; give DECIMAL=, or DECIMAL=.")
     if request.rows < LEAST_ROWS:
         raise CsvSeriesError(f"ROWS={request.rows} is too few; use at least {LEAST_ROWS}.")
+    if request.ahead is not None and not int(request.past) <= request.ahead <= LEAST_ROWS // 4:
+        raise CsvSeriesError(
+            f"AHEAD={request.ahead} is not valid; give a whole number of steps from {int(request.past)} to "
+            f"{LEAST_ROWS // 4}."
+        )
+    if not request.past and not (request.inputs or request.known):
+        raise CsvSeriesError("PAST=no leaves nothing to predict from; name other columns with INPUTS=...")
+    _check_several(request)
+
+
+def _check_several(request: Request) -> None:
+    for option, value, valid in (("SPLIT", request.split, SPLITS), ("SCALE", request.scale or "shared", SCALES)):
+        if value not in valid:
+            raise CsvSeriesError(
+                f"{option}={value} is not valid; give {' or '.join(f'{option}={one}' for one in valid)}."
+            )
+    if request.split == "series" and request.scale == "series":
+        raise CsvSeriesError("SPLIT=series holds out series without training values; only SCALE=shared can scale them.")
+    for option, asked in (("SPLIT", request.split != "time"), ("SCALE", request.scale is not None)):
+        if asked and request.group is None:
+            raise CsvSeriesError(f"{option}=... needs GROUP=..., the column that tells the series apart.")
     if request.member is not None and request.group is None:
         raise CsvSeriesError(f"SERIES={request.member} needs GROUP=..., the column that tells the series apart.")

@@ -11,10 +11,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.baselines import linear_error, mean_squared_error, seasonal_naive_error
+from tasks.baselines import linear_error, linear_prediction, mean_squared_error, squared_errors
 from tasks.csv_series.about import About
-from tasks.task import CsvSeriesError, Series, Task, check_window
+from tasks.task import CsvSeriesError, FloatArray, Series, Task, check_window
 
+TRIVIAL = ("persistence", "training mean")
+"""Predictions that learn nothing."""
 WAY = 0.9
 """How far from the trivial error to the autoregression's the target lies: nine tenths of what is to be had is learnt,
 and a series that a line predicts exactly still has a target above zero."""
@@ -27,7 +29,7 @@ class Prepared:
     Attributes
     ----------
     series
-        Scaled with the training rows; the target's own column is the first of the inputs.
+        Scaled with the training rows; the targets' own columns are the first of the inputs where their past is seen.
     period
         Steps of its season; None without one.
     lags
@@ -45,6 +47,7 @@ class Prepared:
     def sha256(self) -> str:
         """Fingerprint of all that results depend on: numbers, split, period, lags."""
         rest = [self.series.train_rows, self.series.warm_up, self.period, self.lags, self.series.inputs.shape]
+        rest += [self.series.starts] if self.series.starts else []
         digest = hashlib.sha256(json.dumps(rest).encode())
         for array in (self.series.inputs, self.series.targets):
             digest.update(array.tobytes())
@@ -60,6 +63,7 @@ class Prepared:
                 targets=self.series.targets,
                 train_rows=self.series.train_rows,
                 warm_up=self.series.warm_up,
+                starts=np.array(self.series.starts, np.int64),
                 period=self.period or 0,
                 lags=self.lags,
                 about=json.dumps(self.about),
@@ -77,7 +81,9 @@ class Prepared:
         """
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
-                series = Series(data["inputs"], data["targets"], int(data["train_rows"]), int(data["warm_up"]))
+                starts = tuple(int(one) for one in data["starts"]) if "starts" in data else ()
+                split = int(data["train_rows"]), int(data["warm_up"])
+                series = Series(data["inputs"], data["targets"], *split, starts)
                 about = msgspec.to_builtins(msgspec.json.decode(str(data["about"]), type=About))
                 return cls(series, int(data["period"]) or None, int(data["lags"]), about)
         except Exception as error:
@@ -122,16 +128,18 @@ class CsvSeries(Task):
         """What is predicted from what."""
         about = self.prepared.about
         beside = f", seen beside {', '.join(about['inputs'])}" if about["inputs"] else ""
+        if not about.get("past", True):
+            beside = f", from {', '.join(about['inputs'])} alone"
         span = f" from {about['first']} to {about['last']}" if about["first"] else ""
         return (
-            f"{about['column']} of {about['file']}{span}, in standard deviations{beside}; the target is the value of "
-            f"the next {about['step']}."
+            f"{about['column']} of {about['file']}{span}, in standard deviations{beside}; the target is the value "
+            f"{_when(about.get('ahead', 1), about['step'])}."
         )
 
     @property
     def trivial(self) -> float:
         """Error of the better of two predictions that learn nothing: the last value, and the training mean."""
-        return self._trivial(np.asarray(self.series().scored_rows))
+        return self._trivial(self.series().scored)
 
     def stateless_floor(self, window: int) -> None:
         """Return None: unknown for a real series."""
@@ -149,7 +157,7 @@ class CsvSeries(Task):
         WindowError
             If the window is no positive whole number.
         """
-        return self.target_on(window, np.asarray(self.series().scored_rows))
+        return self.target_on(window, self.series().scored)
 
     def target_on(self, window: int, rows: NDArray[np.integer]) -> float:
         """Return the target on these rows, both errors measured on them."""
@@ -157,34 +165,51 @@ class CsvSeries(Task):
         trivial = self._trivial(rows)
         return trivial - WAY * max(0.0, trivial - linear_error(self.series(), self.prepared.lags, rows))
 
+    def simple_errors(self, rows: NDArray[np.integer]) -> dict[str, FloatArray]:
+        """Return those of the last value, the training mean, the value a season ago and the linear autoregression."""
+        targets = self.series().targets[rows]
+        return {name: squared_errors(one, targets) for name, one in self._predictions(rows).items()}
+
     @property
     def autoregression(self) -> str:
         """Name of the baseline that the target is set by."""
-        return _autoregression(self.prepared.lags)
+        return self._linear(self.prepared.lags)
+
+    def _predictions(self, rows: NDArray[np.integer]) -> dict[str, FloatArray]:
+        """Simple predictions of the targets of these rows, each of shape (rows, outputs)."""
+        series, about = self.series(), self.prepared.about
+        ahead, outputs = about.get("ahead", 1), series.targets.shape[1]
+        found = {"training mean": np.zeros((len(rows), outputs))}  # scaled to mean 0 in training
+        if about.get("past", True):
+            found = {"persistence": series.inputs[rows, :outputs]} | found
+            period = self.prepared.period
+            # Of several series what lies a season back may be another one's.
+            if period and period >= ahead and (not series.starts or series.warm_up >= period - ahead):
+                found[f"seasonal naive ({period})"] = series.inputs[rows + ahead - period, :outputs]
+        found[self.autoregression] = linear_prediction(series, self.prepared.lags, rows)
+        return found
 
     def _trivial(self, rows: NDArray[np.integer]) -> float:
-        series = self.series()
-        targets = series.targets[rows]
-        last = mean_squared_error(series.inputs[rows, :1], targets)
-        return min(last, mean_squared_error(np.zeros_like(targets), targets))  # scaled to mean 0 in training
+        """Error of the better of the last value, where it is seen, and the training mean."""
+        predicted, targets = self._predictions(rows), self.series().targets[rows]
+        return min(mean_squared_error(predicted[name], targets) for name in TRIVIAL if name in predicted)
 
     @cached_property
     def _baselines(self) -> dict[str, float]:
         series = self.series()
-        alone = Series(series.inputs[:, :1], series.targets, series.train_rows, series.warm_up)
-        targets = series.targets[series.scored_rows.start :]
-        errors = {
-            "persistence": seasonal_naive_error(alone, 1),
-            "training mean": mean_squared_error(np.zeros_like(targets), targets),
-        }
-        if period := self.prepared.period:
-            errors[f"seasonal naive ({period})"] = seasonal_naive_error(alone, period)
+        rows = series.scored
+        predicted = self._predictions(rows)
+        own = predicted.pop(self.autoregression)
         for lags in self.prepared.about["windows"]:
             if lags * series.inputs.shape[1] < series.train_rows // 2:
-                errors[_autoregression(lags)] = linear_error(series, lags)
-        errors.setdefault(self.autoregression, linear_error(series, self.prepared.lags))
-        return errors
+                predicted[self._linear(lags)] = linear_prediction(series, lags, rows)
+        predicted.setdefault(self.autoregression, own)
+        return {name: mean_squared_error(one, series.targets[rows]) for name, one in predicted.items()}
+
+    def _linear(self, lags: int) -> str:
+        kind = "autoregression" if self.prepared.about.get("past", True) else "regression"
+        return f"linear {kind} ({lags} lag{'s' if lags > 1 else ''})"
 
 
-def _autoregression(lags: int) -> str:
-    return f"linear autoregression ({lags} lag{'s' if lags > 1 else ''})"
+def _when(ahead: int, step: str) -> str:
+    return {0: "at the same time", 1: f"of the next {step}"}.get(ahead, f"{ahead} steps ahead (step: {step})")

@@ -1,32 +1,39 @@
-"""Reads a CSV or Parquet file as a table of columns in which every value still knows its line."""
+"""Reads a user's file, whatever its kind, as a table of columns in which every value still knows its line."""
 
+import bz2
 import csv
 import difflib
+import gzip
 import io
-import re
-from collections.abc import Iterable, Iterator, Sequence
+import json
+import lzma
+import zipfile
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from tasks.csv_series import layout
+from tasks.csv_series.layout import Row
 from tasks.task import CsvSeriesError
 
-DELIMITERS = (",", ";", "\t", "|")
-SAMPLE_LINES = 20
 MOST_ROWS = 5_000_000
 """Rows beyond which reading would take gigabytes; what is used of a file is far less."""
 
-PARQUET, ZIP, GZIP = b"PAR1", b"PK\x03\x04", b"\x1f\x8b"
+PARQUET, ZIP = b"PAR1", b"PK\x03\x04"
+UNPACKING = (OSError, EOFError, zipfile.BadZipFile, lzma.LZMAError, zlib.error, RuntimeError)
+"""What goes wrong with archives: torn, encrypted, or none at all."""
+PACKED: dict[bytes, Any] = {b"\x1f\x8b": gzip, b"BZh": bz2, b"\xfd7zXZ": lzma}
+"""How compressed files begin, and what opens them."""
 # Tab, line feed, form feed, carriage return and escape do occur in text.
 BINARY = bytes(set(range(32)) - {9, 10, 12, 13, 27})
-INDEX = "index"
-"""Name for a first column without one: the row labels that pandas and R write."""
-WHOLE = re.compile(r"[+-]?\d+")
-DATA = re.compile(r"[+-]?\d*[.,]\d+([eE][+-]?\d+)?|\d{1,4}[-./]\d{1,2}[-./]\d{1,4}.*|[+-]\d.*")
-"""A field that is a number with a fraction or a sign, or a date, as no column is named."""
+KINDS = "a CSV, Parquet, Excel or JSON-lines file"
 
 
 @dataclass(frozen=True)
@@ -36,13 +43,15 @@ class Table:
     Attributes
     ----------
     columns
-        Values of each column, shape (rows,): text from a CSV file, Python values from a Parquet file.
+        Values of each column, shape (rows,): text from a CSV file or workbook, Python values from other files.
     lines
         Where each row stands in the file, counted from 1, shape (rows,); a CSV file's header counts.
     delimiter
-        What stands between the fields; "" in a Parquet file.
+        What stands between the fields; "" where a file has none.
     notes
         What a reader should know of how the file was read.
+    faults
+        What is wrong with its lines; rows of such lines are left out.
     """
 
     path: Path
@@ -50,13 +59,19 @@ class Table:
     lines: NDArray[np.int64]
     delimiter: str = ""
     notes: list[str] = field(default_factory=list)
+    faults: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.lines)
 
+    @property
+    def unit(self) -> str:
+        """What its rows are called: lines of a text, or rows."""
+        return "line" if self.delimiter else "row"
+
     def place(self, row: int) -> str:
         """Say where a row stands, for messages."""
-        return f"{self.path.name}, {'line' if self.delimiter else 'row'} {self.lines[row]}"
+        return f"{self.path.name}, {self.unit} {self.lines[row]}"
 
     def column(self, name: str, option: str) -> NDArray[Any]:
         """Return a column.
@@ -67,6 +82,12 @@ class Table:
             If there is none of this name.
         """
         if name not in self.columns:
+            numbered = [one for one in self.columns if one.startswith(f"{name} (column ")]
+            if numbered:
+                raise CsvSeriesError(
+                    f"{self.path.name} has {len(numbered)} columns {name!r}; name one by its place, as in "
+                    f"{option}='{numbered[0]}'."
+                )
             near = difflib.get_close_matches(name, self.columns, n=1, cutoff=0.5)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise CsvSeriesError(
@@ -77,12 +98,12 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """Read a file, CSV or Parquet by its content.
+    """Read a file; what kind it is says its content.
 
     Raises
     ------
     CsvSeriesError
-        If it is not there, not such a file, or its lines do not fit its header.
+        If it is not there, not such a file, or has no header.
     """
     try:
         with path.open("rb") as file:
@@ -91,20 +112,54 @@ def read_table(path: Path) -> Table:
         beside = sorted(one.name for one in path.parent.glob("*.*") if one.is_file()) if path.parent.is_dir() else []
         near = difflib.get_close_matches(path.name, beside, n=1, cutoff=0.5)
         hint = f" Did you mean {path.parent / near[0]}?" if near else ""
-        raise CsvSeriesError(f"there is no file {path}.{hint} Give the path of a CSV or Parquet file.") from error
+        raise CsvSeriesError(f"there is no file {path}.{hint} Give the path of {KINDS}.") from error
     except IsADirectoryError as error:
-        raise CsvSeriesError(f"{path} is a folder; give the path of one CSV or Parquet file in it.") from error
+        raise CsvSeriesError(f"{path} is a folder; give the path of one file in it.") from error
     except OSError as error:
         raise CsvSeriesError(f"{path} cannot be read: {error.strerror}.") from error
+    if head.startswith(PARQUET):
+        return _read_parquet(path)
+    if head.startswith(ZIP) and not _is_workbook(path):
+        return _read_text(path, partial(_only_member, path))
+    if head.startswith((ZIP, b"\xd0\xcf\x11\xe0")):
+        return _read_workbook(path)
+    for magic, packed in PACKED.items():
+        if head.startswith(magic):
+            return _read_text(path, partial(packed.open, path))
+    return _read_text(path, lambda: path.open("rb"))
+
+
+def _read_text(path: Path, open_binary: Callable[[], IO[bytes]]) -> Table:
+    """Read lines of text: JSON if they are objects, else fields with a delimiter."""
+    try:
+        with open_binary() as file:
+            head = file.read(2**16)
+    except UNPACKING as error:
+        raise CsvSeriesError(f"{path.name} cannot be unpacked ({error}); pack it again, or unpack it.") from error
     if not head.strip():
         raise CsvSeriesError(f"{path.name} is empty; it must hold a header line and the values below it.")
     if head.startswith(PARQUET):
-        return _read_parquet(path)
-    for magic, kind in ((ZIP, "a ZIP archive or an Excel workbook"), (GZIP, "compressed with gzip")):
-        if head.startswith(magic):
-            raise CsvSeriesError(f"{path.name} is {kind}; save or unpack it as a CSV file.")
+        raise CsvSeriesError(f"{path.name} is a packed Parquet file; unpack it.")
+    wide = head.startswith((b"\xff\xfe", b"\xfe\xff"))
+    if not wide and head.translate(None, BINARY) != head:
+        raise CsvSeriesError(f"{path.name} is not a text file; give {KINDS}.")
+    if head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith((b"{", b"[{", b"[\n", b"[\r\n", b"[ ")):
+        return _read_json(path, open_binary)
+    notes: list[str] = []
+    for encoding in ("utf-16",) if wide else ("utf-8-sig", "cp1252"):
+        try:
+            return _as_table(path, _read_lines(path, open_binary, encoding), notes)
+        except UnicodeDecodeError:
+            notes = ["The file is not UTF-8; it was read as Windows-1252."]
+    raise CsvSeriesError(f"{path.name} is not text in UTF-8 or Windows-1252; save it as UTF-8.")
+
+
+def _read_lines(path: Path, open_binary: Callable[[], IO[bytes]], encoding: str) -> layout.Found:
     try:
-        return _read_csv(path, head)
+        with open_binary() as file, io.TextIOWrapper(file, encoding=encoding, newline="") as text:
+            return layout.read_text(path, text, MOST_ROWS)
+    except UNPACKING as error:
+        raise CsvSeriesError(f"{path.name} cannot be unpacked ({error}); pack it again, or unpack it.") from error
     except csv.Error as error:
         raise CsvSeriesError(
             f"{path.name} cannot be read as lines of fields: {error}. A quote that is not closed makes one field of "
@@ -112,111 +167,65 @@ def read_table(path: Path) -> Table:
         ) from error
 
 
-def _read_csv(path: Path, head: bytes) -> Table:
-    notes: list[str] = []
-    wide = head.startswith((b"\xff\xfe", b"\xfe\xff"))
-    if not wide and head.translate(None, BINARY) != head:
-        raise CsvSeriesError(f"{path.name} is not a text file; give a CSV or Parquet file.")
+def _as_table(path: Path, found: layout.Found, notes: list[str]) -> Table:
+    columns = {name: np.array(column, dtype=object) for name, column in zip(found.names, found.columns, strict=True)}
+    return Table(path, columns, np.array(found.lines), found.delimiter, notes + found.notes, tuple(found.faults))
+
+
+def _only_member(path: Path) -> IO[bytes]:
+    archive = zipfile.ZipFile(path)
+    inside = [one for one in archive.infolist() if not one.is_dir() and not one.filename.startswith("__MACOSX/")]
+    if len(inside) != 1:
+        names = ", ".join(one.filename for one in inside[:5])
+        raise CsvSeriesError(f"{path.name} holds {len(inside)} files ({names}); unpack it and give one of them.")
+    return archive.open(inside[0])
+
+
+def _is_workbook(path: Path) -> bool:
     try:
-        return _parse(path, "utf-16" if wide else "utf-8-sig", notes)
-    except UnicodeDecodeError:
-        notes.append("The file is not UTF-8; it was read as Windows-1252.")
+        with zipfile.ZipFile(path) as archive:
+            return "[Content_Types].xml" in archive.namelist()
+    except zipfile.BadZipFile as error:
+        raise CsvSeriesError(f"{path.name} is a torn ZIP archive or workbook ({error}); write it again.") from error
+
+
+def _read_workbook(path: Path) -> Table:
+    """Read the first sheet as rows of fields, so that titles above and notes below it are known for what they are."""
     try:
-        return _parse(path, "cp1252", notes)
-    except UnicodeDecodeError as error:
-        raise CsvSeriesError(f"{path.name} is not text in UTF-8 or Windows-1252; save it as UTF-8.") from error
-
-
-def _parse(path: Path, encoding: str, notes: list[str]) -> Table:
-    with path.open(encoding=encoding, newline="") as file:
-        sample = [line for _, line in zip(range(SAMPLE_LINES), (line for line in file if line.strip()), strict=False)]
-        if not sample:
-            raise CsvSeriesError(f"{path.name} is empty; it must hold a header line and the values below it.")
-        delimiter = _delimiter(sample)
-        file.seek(0)
-        rows = _rows(path, csv.reader(file, delimiter=delimiter, skipinitialspace=True, strict=True))
-        names, first = _header(path, rows)
-        lines: list[int] = []
-        columns: list[list[str]] = [[] for _ in names]
-        for line, fields in rows:
-            _check_width(path, line, fields, len(names), delimiter)
-            lines.append(line)
-            for column, value in zip(columns, fields or [""] * len(names), strict=False):
-                column.append(value)
-    last = len(lines)
-    while last and not any(column[last - 1] for column in columns):  # blank lines at the end are no missing values
-        last -= 1
-    if not last:
-        raise CsvSeriesError(f"{path.name} has a header in line {first} and no values below it.")
-    return Table(
-        path,
-        {name: np.array(column[:last], dtype=object) for name, column in zip(names, columns, strict=True)},
-        np.array(lines[:last]),
-        delimiter,
-        notes,
-    )
-
-
-def _rows(path: Path, reader: Any) -> Iterator[tuple[int, list[str]]]:
-    """Rows with the line that they begin on."""
-    line = 1
-    try:
-        for count, fields in enumerate(reader):
-            if count > MOST_ROWS:
-                raise CsvSeriesError(
-                    f"{path.name} has more than {MOST_ROWS:,} rows; keep its most recent part, as in "
-                    f"(head -n 1 {path.name}; tail -n 1000000 {path.name}) > recent.csv"
-                )
-            yield line, fields
-            line = reader.line_num + 1
-    except csv.Error as error:
-        why = "a quotation mark is opened and never closed" if "end of data" in str(error) else str(error)
-        raise CsvSeriesError(f"{path.name}, line {line}: {why}; mend that line.") from error
-
-
-def _delimiter(sample: Sequence[str]) -> str:
-    """The delimiter with which most lines have as many fields as the header; the first of those with most fields."""
-
-    def merit(delimiter: str) -> tuple[bool, int]:
-        widths = [len(fields) for fields in csv.reader(io.StringIO("".join(sample)), delimiter=delimiter)]
-        return widths.count(widths[0]) >= 0.9 * len(widths), widths[0]
-
-    fitting = [one for one in DELIMITERS if merit(one)[0] and merit(one)[1] > 1]
-    found = max(fitting or DELIMITERS, key=lambda one: merit(one)[1])
-    # One column: a comma in it is a decimal one.
-    return found if merit(found)[1] > 1 else ";"
-
-
-def _header(path: Path, rows: Iterable[tuple[int, list[str]]]) -> tuple[list[str], int]:
-    line, fields = next((line, fields) for line, fields in rows if any(field.strip() for field in fields))
-    names = [name.strip() for name in fields]
-    # pandas writes a nameless index first, and column 0 after it; that is a header all the same.
-    data = any(map(DATA.fullmatch, names)) or all(WHOLE.fullmatch(name) for name in names if name)
-    if names[0] and data:
+        sheet = pd.read_excel(path, header=None, dtype=object, engine="calamine")
+    except ImportError as error:
         raise CsvSeriesError(
-            f"{path.name}, line {line} holds values ({', '.join(names[:3])}) where the names of the columns are "
-            "expected; add a header line, as in time,value"
+            f"{path.name} is an Excel workbook, which needs a package: pip install 'python-calamine>=0.4'; or save the "
+            "sheet as a CSV file."
+        ) from error
+    except Exception as error:  # the reader's own errors have no common class
+        raise CsvSeriesError(f"{path.name} is no whole workbook ({error}); save it again.") from error
+    rows = (Row(number, [_as_text(value) for value in fields]) for number, fields in enumerate(sheet.to_numpy(), 1))
+    found = layout.read_rows(path, rows, delimiter="")
+    return _as_table(path, found, ["The first sheet of the workbook was read."])
+
+
+def _as_text(value: Any) -> str:
+    if value is None or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    return repr(float(value)) if isinstance(value, float) else str(value)
+
+
+def _read_json(path: Path, open_binary: Callable[[], IO[bytes]]) -> Table:
+    """Read one object a line, or a list of them."""
+    try:
+        with open_binary() as file:
+            text = file.read().decode("utf-8-sig").strip()
+        rows = (
+            json.loads(text) if text.startswith("[") else [json.loads(one) for one in text.splitlines() if one.strip()]
         )
-    if not names[-1]:  # a delimiter at the end of each line
-        names.pop()
-    names = [name or (f"column {number}" if number > 1 else INDEX) for number, name in enumerate(names, 1)]
-    for name in names:
-        if names.count(name) > 1:
-            raise CsvSeriesError(f"{path.name}, line {line} names two columns {name!r}; rename one.")
-    return names, line
-
-
-def _check_width(path: Path, line: int, fields: list[str], width: int, delimiter: str) -> None:
-    if len(fields) == width or not fields or (not any(fields[width:]) and len(fields) > width):
-        return
-    hint = (
-        "quote a field that holds commas, and where commas are decimals put ; between the columns"
-        if delimiter == "," and len(fields) > width
-        else "mend or remove that line"
-    )
-    raise CsvSeriesError(
-        f"{path.name}, line {line} has {len(fields)} field{'s' if len(fields) > 1 else ''}, the header {width}; {hint}."
-    )
+        frame = pd.json_normalize(rows)
+    except (*UNPACKING, ValueError, NotImplementedError, AttributeError) as error:
+        raise CsvSeriesError(
+            f"{path.name} is no whole file of JSON lines ({str(error)[:80]}); each line must hold one object, as in "
+            '{"time": "2024-01-31 18:30", "value": 1.5}'
+        ) from error
+    return _from_frame(path, frame)
 
 
 def _read_parquet(path: Path) -> Table:
@@ -233,12 +242,21 @@ def _read_parquet(path: Path) -> Table:
     except (pa.ArrowException, OSError) as error:
         why = str(error).splitlines()[0]
         raise CsvSeriesError(f"{path.name} is no whole Parquet file ({why}); write it again.") from error
-    if frame.index.name is not None:
-        frame = frame.reset_index()
+    return _from_frame(path, frame)
+
+
+def _from_frame(path: Path, frame: pd.DataFrame) -> Table:
+    # Row numbers are no column; any other index is, whether it has a name or not.
+    if not (isinstance(frame.index, pd.RangeIndex) and frame.index.name is None):
+        levels = [name if name is not None else f"index{i or ''}" for i, name in enumerate(frame.index.names)]
+        index = frame.index.to_frame(index=False)
+        frame = pd.concat([index.set_axis(levels, axis=1), frame.reset_index(drop=True)], axis=1)
     if not len(frame):
         raise CsvSeriesError(f"{path.name} has no rows.")
-    return Table(
-        path,
-        {str(name): frame[name].to_numpy() for name in frame.columns},
-        np.arange(1, len(frame) + 1),
-    )
+    names = layout.unique_names([_name(name) for name in frame.columns])
+    columns = {name: frame.iloc[:, place].to_numpy() for place, name in enumerate(names)}
+    return Table(path, columns, np.arange(1, len(frame) + 1))
+
+
+def _name(name: Any) -> str:
+    return " ".join(map(str, name)).strip() if isinstance(name, tuple) else str(name)

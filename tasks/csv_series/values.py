@@ -1,97 +1,97 @@
-"""Turns a column into numbers: decimal commas, missing values, and what is no number, by its line."""
+"""Turns a column into numbers; what is none is a fault, by its line."""
 
-import re
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tasks.csv_series.codes import codes_for_no_value
+from tasks.csv_series.faults import Faults
 from tasks.csv_series.table import Table
-from tasks.task import CsvSeriesError, FloatArray
-
-MISSING = ("", "na", "n/a", "#n/a", "nan", "nat", "null", "none", "-", "--", "?", "<na>")
-"""How files write that there is no value, in lower case."""
-
-_EXPONENT = r"(?:[eE][+-]?\d+)?"
-COMMA = re.compile(rf"[+-]?(?:\d{{1,3}}(?:\.\d{{3}})+|\d+)(?:,\d*)?{_EXPONENT}|[+-]?,\d+")
-POINT = re.compile(rf"[+-]?(?:\d{{1,3}}(?:,\d{{3}})+|\d+)(?:\.\d*)?{_EXPONENT}|[+-]?\.\d+{_EXPONENT}")
-INFINITE = re.compile(r"[+-]?inf(?:inity)?|[+-]?∞", re.IGNORECASE)
+from tasks.csv_series.written import COMMA, INFINITE, POINT, is_number, missing, plain, texts_of
+from tasks.task import FloatArray
 
 
-def to_numbers(table: Table, name: str, decimal: str | None, option: str = "COLUMN") -> FloatArray:
-    """Return a column as numbers, shape (rows,); nan where there is no value.
+def to_numbers(
+    table: Table,
+    name: str,
+    faults: Faults,
+    *,
+    decimal: str | None = None,
+    no_value: tuple[str, ...] | None = None,
+    groups: Sequence[NDArray[np.int64] | slice] = (slice(None),),
+    option: str = "COLUMN",
+) -> FloatArray:
+    """Return a column as numbers, shape (rows,); nan where there is no value, and where there is a fault.
 
     Parameters
     ----------
+    faults
+        Gets what is text or infinite, what a comma may mean, and numbers that seem to say that there is no value.
     decimal
         "," or "." where the user says so; None to find out.
-
-    Raises
-    ------
-    CsvSeriesError
-        Naming the first value that is text or infinite, or the option that settles an ambiguous comma or point.
+    no_value
+        What the user says is no value; () that every number is one, None to look for such.
+    groups
+        Rows of each series, in which such numbers are looked for: another series may have another level.
     """
     raw = table.column(name, option)
     if raw.dtype.kind in "iuf":
         numbers = raw.astype(np.float64)
     else:
-        texts = _texts(raw)
-        numbers = _parse(table, name, texts, decimal)
-    bad = np.flatnonzero(np.isinf(numbers))
-    if bad.size:
-        raise CsvSeriesError(
-            f"{table.place(int(bad[0]))}: {name!r} is infinite{_more(bad)}; leave such a value empty and say how to "
-            "fill it, as in FILL=last, or remove it."
-        )
+        texts = texts_of(raw)
+        numbers = _parse(table, name, texts.mask(texts.isin(no_value), "") if no_value else texts, decimal, faults)
+    remedy = "leave such a value empty and say how to fill it, as in FILL=last, or remove it"
+    faults.rows(table, np.flatnonzero(np.isinf(numbers)), f"{name!r} is infinite", remedy)
+    numbers[np.isinf(numbers)] = np.nan
+    for text in no_value or ():
+        if is_number(text):
+            numbers[numbers == float(plain(text).replace(",", "."))] = np.nan
+    if no_value is None:
+        codes = dict.fromkeys(code for rows in groups for code in codes_for_no_value(numbers[rows]))
+        for code in codes:
+            others = numbers[~np.isnan(numbers) & ~np.isin(numbers, list(codes))]
+            faults.rows(
+                table,
+                np.flatnonzero(numbers == code),
+                f"{name!r} is {code:g}, far from all other values ({others.min():g} to {others.max():g})",
+                f"if that stands for no value, say MISSING={code:g} and FILL=last, which repeats the last value there; "
+                "else MISSING=none",
+            )
     return numbers
 
 
-def is_number(text: str) -> bool:
-    """Whether a text is a number, with a decimal point or a decimal comma."""
-    return bool(POINT.fullmatch(text.strip()) or COMMA.fullmatch(text.strip()))
-
-
-def is_missing(text: str) -> bool:
-    """Whether a text says that there is no value."""
-    return text.strip().lower() in MISSING
-
-
-def missing(texts: pd.Series) -> NDArray[np.bool_]:
-    """Which of many texts say so."""
-    return texts.str.lower().isin(MISSING).to_numpy(bool)
-
-
-def _texts(raw: NDArray[Any]) -> pd.Series:
-    return pd.Series(["" if value is None else str(value).strip() for value in raw], dtype=object)
-
-
-def _parse(table: Table, name: str, texts: pd.Series, decimal: str | None) -> FloatArray:
+def _parse(table: Table, name: str, texts: pd.Series, decimal: str | None, faults: Faults) -> FloatArray:
     fast = None if decimal or table.delimiter in {";", "\t"} else pd.to_numeric(texts, errors="coerce")
     if fast is not None and fast.notna().all():  # plain numbers, as in most files
-        return fast.to_numpy(np.float64)
+        return np.array(fast, np.float64)
     infinite = texts.str.fullmatch(INFINITE).to_numpy(bool)
     numbers = np.full(len(texts), np.nan)
     numbers[infinite] = np.inf
     rest = ~(missing(texts) | infinite)
-    chosen = texts[rest]
-    comma = decimal == "," if decimal else _decimal_comma(table, name, chosen)
+    chosen = texts[rest].map(plain)
+    comma = decimal == "," if decimal else _decimal_comma(table, name, chosen, faults)
     pattern, thousands = (COMMA, ".") if comma else (POINT, ",")
     fits = chosen.str.fullmatch(pattern).to_numpy(bool)
     if not fits.all():
         wrong = np.flatnonzero(rest)[~fits]
-        text = texts[wrong[0]]
+        kinds = texts[wrong].str[:40].value_counts().index[:3]
         hint = " (DECIMAL says what a comma is)" if decimal else ""
-        raise CsvSeriesError(
-            f"{table.place(int(wrong[0]))}: {name!r} is {text[:40]!r}, which is no number{hint}{_more(wrong)}; mend "
-            "it, or leave it empty and say how to fill it, as in FILL=last."
+        also = f", or {' or '.join(map(repr, kinds[1:]))} in others" if len(kinds) > 1 else ""
+        faults.rows(
+            table,
+            wrong,
+            f"{name!r} is {texts[wrong[0]][:40]!r}{also}, which is no number{hint}",
+            "mend it, or leave it empty and say how to fill it, as in FILL=last"
+            + ("" if also else f"; if it stands for no value everywhere, MISSING='{texts[wrong[0]][:40]}'"),
         )
-    plain = chosen.str.replace(thousands, "", regex=False)
-    numbers[rest] = (plain.str.replace(",", ".", regex=False) if comma else plain).astype(np.float64)
+    digits = chosen[fits].str.replace(thousands, "", regex=False)
+    numbers[np.flatnonzero(rest)[fits]] = (digits.str.replace(",", ".", regex=False) if comma else digits).astype(float)
     return numbers
 
 
-def _decimal_comma(table: Table, name: str, texts: pd.Series) -> bool:
+def _decimal_comma(table: Table, name: str, texts: pd.Series, faults: Faults) -> bool:
     """Whether a comma is decimal in this column, from the values themselves."""
     commas = texts[texts.str.contains(",", regex=False)]
     points = texts[texts.str.contains(".", regex=False)]
@@ -100,24 +100,20 @@ def _decimal_comma(table: Table, name: str, texts: pd.Series) -> bool:
         thousands = points.str.fullmatch(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+")
         suspicious = table.delimiter in {";", "\t"} and not points.empty and len(points) < len(texts)
         if suspicious and bool(thousands.all()):
-            _ambiguous(table, name, points, ".")
+            _ambiguous(table, name, points, ".", faults)
         # Two points are thousands for certain.
         return bool(points.str.count(r"\.").gt(1).any())
     if bool(texts.str.fullmatch(POINT).all()):
         if bool(commas.str.contains(".", regex=False).any()) or bool(commas.str.count(",").gt(1).any()):
             return False
         if not bool(commas.str.fullmatch(r"[+-]?0,\d+").any()):
-            _ambiguous(table, name, commas, ",")
+            _ambiguous(table, name, commas, ",", faults)
     return bool(texts.str.fullmatch(COMMA).mean() >= texts.str.fullmatch(POINT).mean())
 
 
-def _ambiguous(table: Table, name: str, texts: pd.Series, mark: str) -> None:
+def _ambiguous(table: Table, name: str, texts: pd.Series, mark: str, faults: Faults) -> None:
     text, row = texts.iloc[0], int(texts.index[0])
-    raise CsvSeriesError(
+    faults.add(
         f"{table.place(row)}: {name!r} is {text!r}, which may be {text.replace(mark, '')} or "
         f"{text.replace(',', '.')}, and no value of the column settles it; say DECIMAL=, or DECIMAL=."
     )
-
-
-def _more(rows: NDArray[Any]) -> str:
-    return f" (and {len(rows) - 1:,} more)" if len(rows) > 1 else ""

@@ -107,9 +107,9 @@ def test_a_skipped_configuration_is_listed_with_its_reason(tmp_path, monkeypatch
 def test_a_plan_without_configurations_is_the_one_from_before_there_were_any():
     """So that a run from then goes on."""
     assert CASE.id == "cosine-lstm-stateful-u4-L4-b8-loop"
-    plan = planning.Plan([Job(CASE, Training())], [], [])
+    plan = planning.Plan([Job(CASE, Training())], [], [], {})
     old = {name: value for name, value in CASE.to_dict().items() if name != "configuration"}
-    text = json.dumps([[[old, asdict(Training())]], []], sort_keys=True)
+    text = json.dumps([[[old, asdict(Training())]], [], {}], sort_keys=True)
     assert plan.sha256 == hashlib.sha256(text.encode()).hexdigest()
 
 

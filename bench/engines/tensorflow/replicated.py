@@ -15,6 +15,7 @@ from bench.engines.tensorflow.cells import Tensor, mix
 from bench.engines.tensorflow.network import (
     MODES,
     NO_EVALUATION,
+    Bounds,
     Evaluation,
     States,
     forward,
@@ -32,7 +33,9 @@ class ReplicatedTrainer:
         self._inputs = tf.constant(work.inputs, network.dtype)
         self._targets = tf.constant(work.targets, network.dtype)
         self._injected = given_states(network, work.injected)
-        self._evaluation = Evaluation(network, work.held_out, self._inputs, self._targets, self._injected)
+        self._bounds = Bounds.of(work.sequences)
+        series = self._inputs, self._targets
+        self._evaluation = Evaluation(network, work.held_out, *series, self._injected, self._bounds)
         self._step_weights = tf.constant(work.feed.step_weights, network.dtype)
         self._carried = tf.constant(work.feed.carried)
         self._rates = np.zeros(layout.replicates, network.dtype)
@@ -130,9 +133,12 @@ class ReplicatedTrainer:
         """One weight update of every replicate; starts (R, B). Returns the model and the loss before it, (R,)."""
         weights, first, second, step, states = model
         rows = starts[None] + tf.range(self.work.layout.steps)[:, None, None]
+        # A window may end beyond the last row of all, as beyond that of its sequence.
+        rows = rows if self._bounds is None else tf.minimum(rows, len(self.work.inputs) - 1)
         x, y = tf.gather(self._inputs, rows), tf.gather(self._targets, rows)
         if self._injected is None:
-            before: States = tf.nest.map_structure(lambda s: tf.where(carried, s, tf.zeros_like(s)), states)
+            kept = carried if self._bounds is None else carried & ~tf.gather(self._bounds.begins, starts)[..., None]
+            before: States = tf.nest.map_structure(lambda s: tf.where(kept, s, tf.zeros_like(s)), states)
         else:
             before = tf.nest.map_structure(lambda s: tf.gather(s, starts), self._injected)
         # Keys differ between updates; `forward` tells layers apart by adding their index.
@@ -140,8 +146,13 @@ class ReplicatedTrainer:
         with tf.GradientTape() as tape:
             tape.watch(weights)
             predictions, after = forward(self.work.network, weights, x, before, dropout_keys)
-            errors = tf.reduce_mean((predictions - y) ** 2, axis=(2, 3))
-            loss = tf.reduce_sum(errors * step_weights[:, None], axis=0)
+            if self._bounds is None:
+                errors = tf.reduce_mean((predictions - y) ** 2, axis=(2, 3))
+                loss = tf.reduce_sum(errors * step_weights[:, None], axis=0)
+            else:
+                weighing = step_weights[:, None, None] * self._bounds.valid(starts, self.work.layout.steps, y.dtype)
+                errors = tf.reduce_mean((predictions - y) ** 2, axis=3)
+                loss = tf.reduce_sum(errors * weighing, axis=(0, 2)) / tf.reduce_sum(weighing, axis=(0, 2))
         # The replicates share no weight, so the gradient of a tensor of losses is each replicate's own.
         gradients = tape.gradient(loss, weights)
         step += 1

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench.machine.checks import Steadiness, doubts
+from bench.machine.checks import Steadiness, findings
 from bench.machine.host import facts
 from bench.machine.sensors import AcceleratorSensors, Sampler, energy_counters, throttle_count
 
@@ -209,7 +209,7 @@ def test_a_gpu_tells_what_it_can():
 
 
 def test_nothing_is_doubted_where_there_is_nothing_to_doubt():
-    assert doubts(PLAIN, QUIET, STEADY) == []
+    assert findings(PLAIN, QUIET, STEADY) == []
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_nothing_is_doubted_where_there_is_nothing_to_doubt():
     ],
 )
 def test_each_reason_for_doubt_is_named_with_its_remedy(machine, watched, words):
-    (doubt,) = doubts(PLAIN | machine, QUIET | watched, STEADY)
+    (doubt,) = findings(PLAIN | machine, QUIET | watched, STEADY)
     assert words in doubt.what
     assert doubt.remedy
 
@@ -241,7 +241,7 @@ def test_unsteadiness_is_measured():
     slower = Steadiness(tuple(0.01 * (1 + 0.01 * n) for n in range(30)))
     assert slower.drift == pytest.approx((1.245 / 1.045) - 1)
     assert {"became", "differ"} <= {
-        word for one in doubts(PLAIN, QUIET, slower.to_dict()) for word in ("became", "differ") if word in one.what
+        word for one in findings(PLAIN, QUIET, slower.to_dict()) for word in ("became", "differ") if word in one.what
     }
     stalled = Steadiness((0.01,) * 27 + (0.02,) * 3)
     assert stalled.stalls == pytest.approx(0.1)

@@ -1,0 +1,91 @@
+"""Whether a network learnt more of a real series than trivial predictions and a line do, on the same targets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from bench.case.record import Record
+from reports.collect.records import body
+from reports.statistics.intervals import FloatArray
+from reports.statistics.verdict import ALPHA
+
+STRETCHES = 16
+"""Neighbouring targets are alike, so what is compared are means of stretches of them, as if those were independent."""
+LINEAR = "linear"
+"""How names of linear autoregressions begin."""
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What was shown at 5 % on the scored targets of a task.
+
+    Attributes
+    ----------
+    beaten_by
+        Arms with less error than every simple prediction, after Holm's correction for the number of arms.
+    arms
+        How many arms could be tested.
+    trivial, linear
+        The best simple predictions of their kind there, by name.
+    linear_beats_trivial
+        Whether the line has less error than the best trivial prediction.
+    """
+
+    beaten_by: list[Record]
+    arms: int
+    trivial: str
+    linear: str | None
+    linear_beats_trivial: bool
+
+    @property
+    def sentence(self) -> str | None:
+        """What stands first in the report where no arm learnt more; None where one did."""
+        if self.beaten_by:
+            return None
+        if self.linear_beats_trivial:
+            return (
+                f"A linear model does it: no arm predicts better than {self.linear} by more than chance "
+                f"({self.arms} tested, on the scored rows, 5 %)"
+            )
+        return (
+            f"Nothing was shown to be learnt: no arm predicts better than {self.trivial}"
+            f"{f' and {self.linear}' if self.linear else ''} by more than chance "
+            f"({self.arms} tested, on the scored rows, 5 %)"
+        )
+
+
+def learnt(records: Sequence[Record]) -> Learnt | None:
+    """Compare arms of one task with simple predictions; None where the records do not hold errors target by target."""
+    tested = [record for record in records if body(record).scored.squared_errors]
+    if not tested:
+        return None
+    simple = {name: np.array(errors) for name, errors in body(tested[0]).scored.simple.items()}
+    p_values = [max(p_of_less(_errors(record), one) for one in simple.values()) for record in tested]
+    order = np.argsort(p_values)
+    shown = []
+    for rank, place in enumerate(order):
+        if p_values[place] > ALPHA / (len(tested) - rank):
+            break
+        shown.append(tested[place])
+    trivial = min((name for name in simple if not name.startswith(LINEAR)), key=lambda name: simple[name].mean())
+    linear = min(
+        (name for name in simple if name.startswith(LINEAR)), key=lambda name: simple[name].mean(), default=None
+    )
+    beats = linear is not None and p_of_less(simple[linear], simple[trivial]) <= ALPHA
+    return Learnt(shown, len(tested), trivial, linear, beats)
+
+
+def p_of_less(errors: FloatArray, others: FloatArray) -> float:
+    """Probability of so much less error by chance: one-sided paired t test on means of stretches."""
+    parts = np.array_split(errors - others, min(STRETCHES, len(errors)))
+    means = np.array([part.mean() for part in parts])
+    spread = means.std(ddof=1)
+    if not spread > 0:
+        return 0.0 if means.mean() < 0 else 1.0
+    return float(special.stdtr(len(means) - 1, means.mean() / (spread / np.sqrt(len(means)))))
+
+
+def _errors(record: Record) -> FloatArray:
+    return np.array(body(record).scored.squared_errors, dtype=float)

@@ -1,0 +1,57 @@
+"""``python -m reports.export RUN[,RUN]``: results of one run or several together, a Parquet or CSV file a frame."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from reports.collect.read import RunNotReadableError
+
+FORMATS = ("parquet", "csv")
+
+
+def export(folders: Sequence[Path], into: Path, kind: str) -> list[Path]:
+    """Write every frame of these runs as <into>/<frame>.<kind>; returns the files.
+
+    Raises
+    ------
+    RunNotReadableError
+        If a folder holds no run.
+    """
+    from reports.frames import load, write_csv  # noqa: PLC0415  (so that --help and a wrong option answer at once)
+
+    frames = load(*folders)
+    into.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, frame in frames.items():
+        file = into / f"{name}.{kind}"
+        beside = file.with_suffix(".new")  # what a full disk cuts off must not replace what was whole
+        if kind == "parquet":
+            frame.to_parquet(beside, index=False)
+        else:
+            write_csv(frame, beside)
+        written.append(beside.replace(file))
+    return written
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Export the runs and print the files; 1 where a run could not be read."""
+    parser = argparse.ArgumentParser(prog="python -m reports.export", description=__doc__)
+    parser.add_argument("runs", metavar="RUN[,RUN]", help="names under results/, or paths of runs' folders")
+    parser.add_argument("--format", choices=FORMATS, default="parquet", help="default: parquet")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="where runs lie (default: results)")
+    parser.add_argument("--into", type=Path, help="folder to write into (default: export/ where runs lie)")
+    chosen = parser.parse_args(arguments)
+    names = [name for name in chosen.runs.split(",") if name]
+    folders = [Path(name) if (Path(name) / "run.json").is_file() else chosen.results / name for name in names]
+    try:
+        for file in export(folders, chosen.into or chosen.results / "export", chosen.format):
+            print(file)
+    except RunNotReadableError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,194 @@
+"""Results as pandas frames: ``load("results/*")``, any number of runs, machines and engines together.
+
+Each frame is tidy, one row a thing; docs/frames.md says what each column means. A frame is made when it is first asked
+for. ``run`` and ``key`` join them.
+"""
+
+import glob
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pyarrow import csv
+
+from reports.collect.read import COMPRESSED, RECORDS, Run, RunNotReadableError, read
+from reports.frames.tables import TABLES, Column, Source, Table
+
+
+class Frames:
+    """The frames of some runs, each an attribute by its name."""
+
+    def __init__(self, sources: Iterable[Source]) -> None:
+        self._sources = tuple(sources)
+
+    @classmethod
+    def of(cls, runs: Iterable[Run]) -> "Frames":
+        """Frames of runs that were read; runs of one name are told apart by their folders."""
+        runs = list(runs)
+        named = Counter(run.name for run in runs)
+        return cls(Source(run.name if named[run.name] == 1 else str(run.folder), run, {}) for run in runs)
+
+    @classmethod
+    def judged(cls, run: Run, **known: Any) -> "Frames":
+        """Frames of one run of which these things (attributes of `Source`) are computed already."""
+        return cls([Source(run.name, run, known)])
+
+    @cached_property
+    def cases(self) -> pd.DataFrame:
+        """One row a record."""
+        return self._frame("cases")
+
+    @cached_property
+    def replicates(self) -> pd.DataFrame:
+        """One row a training."""
+        return self._frame("replicates")
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """One row an evaluation."""
+        return self._frame("curves")
+
+    @cached_property
+    def timings(self) -> pd.DataFrame:
+        """One row a timed block."""
+        return self._frame("timings")
+
+    @cached_property
+    def memory(self) -> pd.DataFrame:
+        """One row a memory case."""
+        return self._frame("memory")
+
+    @cached_property
+    def comparisons(self) -> pd.DataFrame:
+        """One row a ratio and measure."""
+        return self._frame("comparisons")
+
+    @cached_property
+    def baselines(self) -> pd.DataFrame:
+        """One row a predictor without a network."""
+        return self._frame("baselines")
+
+    @cached_property
+    def machines(self) -> pd.DataFrame:
+        """One row an invocation."""
+        return self._frame("machines")
+
+    def items(self) -> Iterator[tuple[str, pd.DataFrame]]:
+        """Every frame by its name."""
+        return ((name, getattr(self, name)) for name in TABLES)
+
+    def with_case(self, name: str) -> pd.DataFrame:
+        """A frame with what `cases` holds of each row's record: task, cell, window and all else."""
+        frame: pd.DataFrame = getattr(self, name)
+        new = ["run", "key", *(column for column in self.cases.columns if column not in frame.columns)]
+        return frame.merge(self.cases[new], on=["run", "key"], validate="many_to_one")
+
+    def _frame(self, name: str) -> pd.DataFrame:
+        return frame(TABLES[name], self._sources)
+
+
+def load(*patterns: str | Path) -> Frames:
+    """Read runs into frames.
+
+    Parameters
+    ----------
+    patterns
+        Folders of runs, or patterns of them as a shell writes them: ``"results/*"``. What such a pattern finds beside
+        runs is passed over.
+
+    Raises
+    ------
+    RunNotReadableError
+        If a folder holds no run, a pattern finds none, or a run cannot be read.
+    """
+    folders: dict[Path, None] = {}
+    for pattern in map(str, patterns):
+        if glob.has_magic(pattern):
+            found = [Path(one) for one in sorted(glob.glob(pattern)) if _holds_records(Path(one))]  # noqa: PTH207
+            if not found:
+                raise RunNotReadableError(
+                    f"{pattern} finds no folder with {RECORDS} or {COMPRESSED}; `make bench` makes one, and "
+                    "reports/published/* are in the repository."
+                )
+        else:
+            found = [Path(pattern)]
+        folders |= dict.fromkeys(found)
+    return Frames.of(map(read, folders))
+
+
+def _holds_records(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (RECORDS, COMPRESSED))
+
+
+def write_csv(frame: pd.DataFrame, file: Path) -> None:
+    """Write a frame as CSV; pyarrow takes a tenth of pandas' time for it."""
+    text = {name: "string" for name, dtype in frame.dtypes.items() if dtype == "category"}
+    csv.write_csv(pa.Table.from_pandas(frame.astype(text), preserve_index=False), file)
+
+
+def frame(table: Table, sources: Iterable[Source]) -> pd.DataFrame:
+    """Make a frame: columns and dtypes as the table says, also without any row."""
+    rows = [row for source in sources for row in table.rows(source)]
+    lengths = None if table.length is None else np.array([table.length(row) for row in rows], dtype=int)
+    return pd.DataFrame({column.name: _series(column, rows, lengths) for column in table.columns}, copy=False)
+
+
+def _series(column: Column, rows: list[Any], lengths: Any) -> pd.Series:
+    values = [column.of(row) for row in rows]
+    if lengths is None:
+        return _typed(values, column.dtype)
+    if any(isinstance(value, np.ndarray) for value in values):
+        parts = [
+            value if isinstance(value, np.ndarray) else np.full(length, np.nan)
+            for value, length in zip(values, lengths, strict=True)
+        ]
+        return _typed(np.concatenate(parts), column.dtype)
+    return _typed(values, column.dtype).repeat(lengths).reset_index(drop=True)
+
+
+def _typed(values: Any, dtype: str) -> pd.Series:
+    if dtype.startswith("datetime"):
+        values = pd.to_datetime(values, utc=True, format="ISO8601")
+    series: pd.Series = pd.Series(values, dtype=cast("Any", dtype))
+    return series
+
+
+_INTRODUCTION = """# Results as frames
+
+```python
+from reports.frames import load
+
+frames = load("results/*")  # or names of folders, of any number of runs, machines and engines
+frames.comparisons.query("compares == 'stateful / stateless' and measure == 'updates' and declared")
+frames.with_case("timings")  # the blocks, with task, cell, window and all else of their cases
+```
+
+`make export RUN=name[,name] FORMAT=parquet|csv` writes the same as files into `results/export/`.
+[examples/results.ipynb](../examples/results.ipynb) reads a published run, draws a figure and answers a question of its
+own. The tables of a run's details and its `comparisons.csv` are made from these frames too.
+
+One row is one thing. `run` and `key` join the frames. Seconds are seconds and bytes are bytes, never a multiple. What
+is not known is missing (NaN, NA), never 0. Types are those of pandas: `category` is text that repeats; `Int64`,
+`boolean` and `string` can be missing."""
+
+
+def documentation() -> str:
+    """Text of docs/frames.md."""
+    parts = [_INTRODUCTION]
+    for table in TABLES.values():
+        parts += [
+            "",
+            f"## {table.name}",
+            "",
+            f"A row: {table.row}.",
+            "",
+            "| column | type | meaning |",
+            "|---|---|---|",
+        ]
+        parts += [f"| `{column.name}` | {column.dtype} | {column.meaning} |" for column in table.columns]
+    return "\n".join(parts) + "\n"

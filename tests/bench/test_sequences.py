@@ -1,0 +1,239 @@
+"""Series of several sequences: no window crosses a boundary, no state either, and what is trained equals Keras."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from engine_builders import RATES, difference, random_weights, work
+
+from bench.case.cases import Case
+from bench.engines.base import Feed, HeldOut
+from bench.engines.tensorflow import layers
+from bench.engines.tensorflow.layers import LayerTrainer
+from bench.engines.tensorflow.replicated import ReplicatedTrainer
+from bench.errors import PlanError
+from bench.measure import workload
+from bench.measure.batching import check_continuation
+from bench.measure.sequences import SequenceSchedule
+from tasks.task import Series, SeriesError
+
+LENGTHS = (13, 2, 9, 4, 31, 7, 20, 14)
+STARTS = tuple(int(one) for one in np.cumsum((0, *LENGTHS[:-1])))
+ROWS = sum(LENGTHS)
+WINDOW, BATCH = 4, 2
+
+
+def schedule(regime, window=WINDOW, batch=BATCH, burn_in=0, starts=STARTS, rows=ROWS):
+    return SequenceSchedule(regime, rows, window, batch, burn_in, starts=starts)
+
+
+def end_of(row):
+    return min(one for one in (*STARTS[1:], ROWS) if one > row)
+
+
+@pytest.mark.parametrize("regime", ["stateless", "stateless-ordered", "stateless-sliding", "stateful"])
+def test_windows_begin_with_their_sequences_and_every_row_takes_part(regime):
+    plan = schedule(regime, batch=1)
+    seen = set()
+    for epoch in range(3):
+        starts = plan.epoch(0, epoch)
+        assert starts.shape == (plan.updates_per_epoch, 1)
+        for start in starts.ravel():
+            if regime != "stateless-sliding":
+                assert (start - max(one for one in STARTS if one <= start)) % WINDOW == 0
+            seen |= set(range(start, min(start + WINDOW, end_of(start))))
+    short = set(range(13, 15)) if regime == "stateless-sliding" else set()  # its windows are whole
+    assert seen == set(range(ROWS)) - short
+
+
+def test_in_a_stream_a_window_continues_the_one_before_or_begins_a_sequence():
+    plan = schedule("stateful")
+    begins = plan.sequences(np.array(STARTS), ROWS).begins
+    orders = set()
+    for epoch in range(4):
+        starts = plan.epoch(1, epoch)
+        check_continuation(starts, WINDOW, begins)
+        orders.add(starts.tobytes())
+        assert len(np.unique(starts)) == starts.size
+    assert len(orders) == 4
+    with pytest.raises(ValueError, match="must start 4 rows"):
+        check_continuation(starts, WINDOW, np.zeros(ROWS, bool))
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 8, 12])
+def test_little_is_lost_in_streams_and_the_rest_is_as_it_was(batch):
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(20, 200, 20)
+    starts = tuple(int(one) for one in np.append(0, np.cumsum(lengths)[:-1]))
+    plan = schedule("stateful", batch=batch, starts=starts, rows=int(lengths.sum()))
+    assert 0 <= plan.lost <= 0.1
+    pieces = sorted(piece for stream in plan.streams for piece in stream)
+    covered = np.concatenate([first + WINDOW * np.arange(windows) for first, windows in pieces])
+    np.testing.assert_array_equal(np.sort(covered), np.sort(plan._windows))
+
+
+def test_few_long_sequences_are_cut_to_fill_the_streams():
+    plan = schedule("stateful", batch=8, starts=(0, 400), rows=800)
+    assert all(stream for stream in plan.streams)
+    assert plan.lost <= 0.05
+    begins = plan.sequences(np.array([0, 400]), 1000).begins
+    assert begins.sum() == sum(map(len, plan.streams))
+    assert schedule("stateless", starts=(0, 400), rows=800).sequences(np.array([0, 400]), 1000).begins.sum() == 2
+
+
+def test_a_burn_in_stays_within_its_sequence():
+    plan = schedule("stateless-burnin", burn_in=4, batch=1)
+    for start in plan.epoch(0, 0).ravel():
+        assert start + 4 < end_of(start)
+
+
+def test_what_sequences_are_not_defined_for_is_refused():
+    with pytest.raises(PlanError, match="'stateful-overlapping' is not defined for a series of several sequences"):
+        schedule("stateful-overlapping").check()
+    with pytest.raises(PlanError, match="batch size 90 leaves no whole batch: the 8 sequences hold 28 windows of 4"):
+        schedule("stateless", batch=90).check()
+
+
+@pytest.mark.parametrize(
+    ("starts", "message"),
+    [
+        ((1, 6), "must begin with 0"),
+        ((0, 6, 6), "rise"),
+        ((0, 6, 12), "before row 10"),
+        ((0, 5), "train_rows=6 is no start"),
+    ],
+)
+def test_boundaries_of_a_series_are_checked(starts, message):
+    with pytest.raises(SeriesError, match=message):
+        Series(np.zeros((10, 1)), np.zeros((10, 1)), 6, 1, starts)
+
+
+def test_each_held_out_sequence_has_its_warm_up():
+    series = Series(np.zeros((12, 1)), np.zeros((12, 1)), 4, 2, (0, 2, 4, 9))
+    assert series.scored.tolist() == [6, 7, 8, 11]
+    assert series.place.tolist() == [0, 1, 0, 1, 0, 1, 2, 3, 4, 0, 1, 2]
+
+
+@pytest.mark.parametrize("changes", [{"engine": "jax"}, {"kernel": "fit"}])
+def test_engines_that_cannot_set_a_state_row_by_row_refuse(changes):
+    case = Case(
+        kind="time", task="none", dial=None, cell="lstm", regime="stateful", layers=1, units=2, window=4, batch_size=2,
+        kernel="loop",
+    ).replace(**changes)  # fmt: skip
+    series = Series(np.zeros((10, 1)), np.zeros((10, 1)), 6, 1, (0, 6))
+    with pytest.raises(PlanError, match="is a series of several sequences, which"):
+        workload._schedule(case, series, 0)
+
+
+HELD_OUT = (13, 6, 22)
+"""Lengths of held-out sequences."""
+
+
+def task(cell, layer_count, regime, **options):
+    """A small work of sequences, and its schedule."""
+    base = work(cell, layer_count, **options)
+    plan = schedule(regime, burn_in=0)
+    rng = np.random.default_rng(5)
+    rows = ROWS + sum(HELD_OUT)
+    inputs, targets = rng.normal(size=(rows, 1)), rng.normal(size=(rows, 1))
+    starts = np.array([*STARTS, *(ROWS + np.cumsum((0, *HELD_OUT[:-1])))])
+    positions = np.array([ROWS, ROWS + 2, ROWS + 12, ROWS + 13, ROWS + 18, ROWS + 19, ROWS + 40])
+    feed = Feed(np.full(WINDOW, 1 / WINDOW), regime == "stateful")
+    held_out = HeldOut(start=ROWS, positions=positions, steps=WINDOW)
+    made = replace(
+        base, inputs=inputs, targets=targets, feed=feed, held_out=held_out, sequences=plan.sequences(starts, rows)
+    )
+    return made, plan
+
+
+class ByHand:
+    """Keras' own layers and optimiser, `layer.states` set row by row before each batch."""
+
+    def __init__(self, made, *, stateful):
+        self.work = made
+        self.model = layers.build(made.network, BATCH, WINDOW, stateful=stateful, kernel="loop")
+        self.model.compile(optimizer=keras.optimizers.Adam(), loss="mse", jit_compile=False)
+
+    def fit(self, starts, weights, rate):
+        made = self.work
+        self.model.set_weights(weights)
+        for variable in self.model.optimizer.variables:
+            variable.assign(np.zeros(variable.shape))
+        self.model.optimizer.learning_rate.assign(rate)
+        losses, recurrent = [], [one for one in self.model.layers if getattr(one, "stateful", False)]
+        for layer in recurrent:
+            layer.reset_state()
+        for batch in starts:
+            fresh = np.isin(batch, np.flatnonzero(made.sequences.begins))
+            for layer in recurrent:
+                for state in layer.states:
+                    state.assign(np.where(fresh[:, None], 0, np.asarray(state)))
+            rows = batch[:, None] + np.arange(WINDOW)
+            valid = np.array(
+                [[row < end_of(start) for row in window] for start, window in zip(batch, rows, strict=True)]
+            )
+            # Keras divides by the number of all steps.
+            weighing = valid * (valid.size / valid.sum())
+            losses.append(self.model.train_on_batch(made.inputs[rows], made.targets[rows], sample_weight=weighing))
+        return np.array(losses), self.model.get_weights()
+
+
+@pytest.fixture(autouse=True)
+def _float64():
+    before = keras.config.floatx()
+    keras.config.set_floatx("float64")
+    yield
+    keras.config.set_floatx(before)
+
+
+@pytest.mark.parametrize(
+    ("cell", "layer_count", "regime"), [("lstm", 2, "stateful"), ("gru", 1, "stateful"), ("simple_rnn", 1, "stateless")]
+)
+def test_training_on_sequences_equals_keras_with_states_set_row_by_row(cell, layer_count, regime):
+    made, plan = task(cell, layer_count, regime, max_updates=20)
+    trainer = ReplicatedTrainer(made)
+    by_hand = ByHand(made, stateful=regime == "stateful")
+    alone, _ = task(cell, layer_count, regime, max_updates=20, replicates=1)
+    keras_layers = LayerTrainer(alone, "loop")
+    starts = np.stack([plan.epoch(seed, 0) for seed in (0, 1)], axis=1)
+    initial = [random_weights(made.network, seed) for seed in (1, 2)]
+    for slot, rate in enumerate(RATES):
+        trainer.place(slot, initial[slot], rate, seed=slot)
+    # In two calls, as a run has it: the state passes from one to the other.
+    losses = np.concatenate([trainer.train(starts[:5], reset=True).loss, trainer.train(starts[5:], reset=False).loss])
+    for slot, rate in enumerate(RATES):
+        expected, weights = by_hand.fit(starts[:, slot], initial[slot], rate)
+        assert difference([losses[:, slot]], [expected]) < 1e-6  # Keras reports its losses in float32
+        assert difference(trainer.weights(slot), weights) < 1e-9
+        keras_layers.place(0, initial[slot], rate, seed=0)
+        loss = keras_layers.train(starts[:, slot : slot + 1], reset=True).loss[:, 0]
+        assert difference([losses[:, slot]], [loss]) < 1e-9
+        assert difference(trainer.weights(slot), keras_layers.weights(0)) < 1e-9
+    trainer.train(np.stack([plan.epoch(seed, 1) for seed in (0, 1)], axis=1), reset=True, evaluate="carried")
+    assert trainer.compiled.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize("way", ["carried", "sliding", "positions"])
+def test_held_out_sequences_are_scored_one_by_one(way):
+    made, plan = task("lstm", 1, "stateful", max_updates=20)
+    trainer = ReplicatedTrainer(made)
+    weights = random_weights(made.network, 3)
+    for slot in (0, 1):
+        trainer.place(slot, weights, 0.0, seed=slot)
+    found = trainer.train(np.zeros((0, 2, BATCH), int), reset=True, evaluate=way).squared_errors[0]
+    model = layers.build(made.network, 1, None, stateful=False, kernel="loop")
+    model.set_weights(weights)
+
+    def errors(first, last):
+        rows = slice(first, last + 1)
+        predicted = np.asarray(model(tf.constant(made.inputs[None, rows])))[0]
+        return ((predicted - made.targets[rows]) ** 2).mean(axis=1)
+
+    for position, error in zip(made.held_out.positions, found, strict=True):
+        begin = made.sequences.first[position]
+        whole = errors(begin, position)[-1]
+        window = errors(max(begin, position - WINDOW + 1), position)
+        assert error == pytest.approx({"carried": whole, "sliding": window[-1], "positions": window.mean()}[way])
+    del plan

@@ -1,0 +1,141 @@
+"""Many series of one file: each in its own rows, split and scaled as asked, none mixed with another."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tasks.baselines import linear_prediction
+from tasks.csv_series.prepare import lay_out, prepare
+from tasks.csv_series.reading import read_values
+from tasks.csv_series.request import Request
+from tasks.csv_series.series import CsvSeries, Prepared
+from tasks.task import CsvSeriesError, Series
+
+STORES, DAYS = 20, 90
+RNG = np.random.default_rng(8)
+SALES = {
+    f"s{i:02}": 100 * (i + 1) + 10 * (i + 1) * np.sin(2 * np.pi * np.arange(DAYS - i) / 7) + RNG.normal(size=DAYS - i)
+    for i in range(STORES)
+}
+FRAME = pd.concat(
+    [
+        pd.DataFrame({"store": name, "date": pd.date_range("2024-01-01", periods=len(one), freq="D"), "sales": one})
+        for name, one in SALES.items()
+    ]
+).sample(frac=1, random_state=1)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    file = tmp_path_factory.mktemp("many") / "panel.csv"
+    FRAME.to_csv(file, index=False)
+    return file
+
+
+def asked(path, **options):
+    return Request(path, **{"column": "sales", "group": "store"} | options)
+
+
+def test_all_series_train_and_the_last_third_of_each_is_held_out(path):
+    prepared = prepare(asked(path))
+    series = prepared.series
+    assert len(series.starts) == 2 * STORES
+    assert prepared.about["members"] == list(SALES)
+    ends = [*series.starts[1:], len(series.targets)]
+    for k, (first, end) in enumerate(zip(series.starts, ends, strict=True)):
+        values = SALES[prepared.about["parts"][k]]
+        known = int(len(values) * 2 / 3)
+        scaled = (values - values[:known].mean()) / values[:known].std()
+        pairs = np.column_stack([series.inputs[first:end, 0], series.targets[first:end, 0]])
+        expected = np.column_stack([scaled[:-1], scaled[1:]])
+        np.testing.assert_allclose(pairs, expected[: known - 1] if k < STORES else expected[known - 1 :])
+    assert series.train_rows == series.starts[STORES]
+    assert len(series.scored) == sum(
+        end - first - series.warm_up
+        for first, end in zip(series.starts, ends, strict=True)
+        if first >= series.train_rows
+    )
+    assert prepared.period == 7
+
+
+def test_whole_series_may_be_held_out(path):
+    read = read_values(asked(path, split="series"))
+    laid = lay_out(read, asked(path, split="series"))
+    assert len(laid.starts) == STORES
+    trained = [k for k, first in zip(laid.of, laid.starts, strict=True) if first < laid.train_rows]
+    assert len(trained) == 13
+    assert set(trained).isdisjoint(set(laid.of) - set(trained))
+    everything = np.concatenate([SALES[read.members[k]] for k in trained])
+    # All by one scale, of the training series alone.
+    np.testing.assert_allclose(laid.mean[:, 0], everything.mean())
+    np.testing.assert_allclose(laid.deviation[:, 0], everything.std())
+
+
+def test_some_may_be_picked_and_scaled_alike(path):
+    prepared = prepare(asked(path, member="s03,s11,s19", scale="shared"))
+    assert prepared.about["members"] == ["s03", "s11", "s19"]
+    assert prepared.about["options"]["scale"] == "shared"
+    with pytest.raises(CsvSeriesError, match="is never 's99'; SERIES is one of: s00, s01"):
+        prepare(asked(path, member="s03,s99"))
+
+
+def test_a_gap_or_a_code_is_looked_for_in_each_series(tmp_path):
+    frame = FRAME[~((FRAME["store"] == "s05") & (FRAME["date"] == "2024-02-01"))]
+    frame.to_csv(tmp_path / "gap.csv", index=False)
+    with pytest.raises(CsvSeriesError, match="1 step of one day missing before it"):
+        prepare(asked(tmp_path / "gap.csv"))
+    assert prepare(asked(tmp_path / "gap.csv", fill="last")).about["values"] == len(FRAME)
+    coded = FRAME.assign(sales=FRAME["sales"].where(FRAME["date"] != "2024-02-01", -999.0))
+    coded.to_csv(tmp_path / "coded.csv", index=False)
+    with pytest.raises(
+        CsvSeriesError, match=r"'sales' is -999, far from all other values .* \(20 such rows\)"
+    ) as error:
+        prepare(asked(tmp_path / "coded.csv"))
+    assert str(error.value).count("MISSING=-999") == 1
+
+
+def test_series_of_different_steps_are_told(tmp_path):
+    other = pd.DataFrame(
+        {"store": "w", "date": pd.date_range("2020-01-01", periods=80, freq="W"), "sales": RNG.normal(size=80)}
+    )
+    pd.concat([FRAME, other]).to_csv(tmp_path / "mixed.csv", index=False)
+    with pytest.raises(CsvSeriesError, match=r"different steps \(7 days, day\); choose those of one step"):
+        prepare(asked(tmp_path / "mixed.csv"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"split": "store"}, "SPLIT=store is not valid; give SPLIT=time or SPLIT=series"),
+        ({"scale": "each"}, "SCALE=each is not valid; give SCALE=series or SCALE=shared"),
+        ({"split": "series", "scale": "series"}, "only SCALE=shared can scale them"),
+        ({"group": None, "split": "series"}, "SPLIT=... needs GROUP="),
+    ],
+)
+def test_what_cannot_be_asked_of_many(path, options, message):
+    with pytest.raises(CsvSeriesError, match=message):
+        prepare(asked(path, **options))
+
+
+def test_a_line_sees_nothing_of_another_series():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(60, 1))
+    starts = (0, 20, 40)
+    targets = np.concatenate([np.zeros((2, 1)), values[:-2]])
+    targets[[0, 1, 20, 21, 40, 41]] = 0.0  # two steps back lies nothing
+    series = Series(values, targets, 40, 0, starts)
+    np.testing.assert_allclose(linear_prediction(series, 3), series.targets[40:], atol=1e-12)
+
+
+def test_the_task_of_many_series_is_the_same_when_rebuilt(path, tmp_path):
+    prepared = prepare(asked(path))
+    prepared.save(tmp_path / "series.npz")
+    again = Prepared.load(tmp_path / "series.npz")
+    one, other = CsvSeries(prepared), CsvSeries(again)
+    assert again.series.starts == prepared.series.starts
+    assert (one.name, one.baselines(), one.target(3)) == (other.name, other.baselines(), other.target(3))
+    rows = one.series().scored
+    errors = one.simple_errors(rows)
+    assert errors["persistence"].mean() == pytest.approx(one.baselines()["persistence"])
+    # A week back lies within each held-out part, whose first days warm up.
+    assert ("seasonal naive (7)" in errors) is (one.series().warm_up >= 6)
