@@ -199,6 +199,9 @@ class Worker:
         before, self._looked = self._looked, time.perf_counter()
         if self._looked - before > STOPPED_S:
             self._paused += self._looked - before
+        self._bound_log()
+
+    def _bound_log(self) -> None:
         with suppress(OSError):
             if self.log.stat().st_size > MOST_LOG:
                 shorten(self.log, f"{self.job.case.key}\n".encode())
@@ -259,6 +262,8 @@ class Worker:
             found["time"]["group"] = self.group
         if outcome == "ok":
             self.log.unlink(missing_ok=True)
+        else:
+            self._bound_log()
         asked = self.job.configuration
         seen = found.pop("configuration", None) if found else None
         phases = Phases(total=total, wait=self.waited, start=total - known)
