@@ -309,9 +309,9 @@ def test_many_series_train_one_network_and_each_goes_on_by_itself(panel, tmp_pat
     record = records(panel)[regime]
     assert record["outcome"] == "ok"
     for one in record["convergence"]["replicates"]:
-        *before, last = one["updates"]
-        arrived = [2 * record["convergence"]["target"]] * len(before) + [record["convergence"]["target"] / 2]
-        one |= {"reached": True, "updates_to_target": last, "censored_at": None, "error": arrived}
+        hold, target, updates = record["convergence"]["hold"], record["convergence"]["target"], one["updates"]
+        arrived = [2 * target] * (len(updates) - hold) + [target / 2] * hold
+        one |= {"reached": True, "updates_to_target": updates[-hold], "censored_at": None, "error": arrived}
     only(panel, tmp_path / "one", record)
     module = taken_home(tmp_path / "one", column="sales")
     module.main()
