@@ -12,6 +12,9 @@ from tasks.csv_series.table import Table
 from tasks.csv_series.written import COMMA, INFINITE, POINT, is_number, missing, plain, texts_of
 from tasks.task import FloatArray
 
+LARGEST = 1e100
+"""Of a value's size: errors are squared and summed."""
+
 
 def to_numbers(
     table: Table,
@@ -45,6 +48,9 @@ def to_numbers(
     remedy = "leave such a value empty and say how to fill it, as in FILL=last, or remove it"
     faults.rows(table, np.flatnonzero(np.isinf(numbers)), f"{name!r} is infinite", remedy)
     numbers[np.isinf(numbers)] = np.nan
+    too_large = np.abs(numbers) > LARGEST  # no number where there is no value
+    faults.rows(table, np.flatnonzero(too_large), f"{name!r} is beyond {LARGEST:g}, whose square is no number", remedy)
+    numbers[too_large] = np.nan
     for text in no_value or ():
         if is_number(text):
             numbers[numbers == float(plain(text).replace(",", "."))] = np.nan
