@@ -153,4 +153,4 @@ def test_advice_that_rests_on_an_exploratory_width_says_so(tmp_path):
     folder = synthetic.write(tmp_path / "run", records, family=synthetic.family(declared))
     (line,) = analyse(read(folder)).summary_lines
     assert line.declared
-    assert line.what.endswith("inconclusive in 1 of 2, exploratory)")
+    assert line.what.endswith("neither in 1 of 2, exploratory)")
