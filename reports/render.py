@@ -117,7 +117,7 @@ def _environment() -> Environment:
         "never": formatting.never,
         "case_name": case_name,
         "most": lambda rows: rows[:MOST_ROWS],
-        "interesting": lambda found, most=MOST_ROWS: first_by_interest(found, most),
+        "interesting": lambda found, most=None: first_by_interest(found, most or MOST_ROWS),
     }
     environment.globals |= {
         "count": formatting.count,
