@@ -14,7 +14,7 @@ from scipy import optimize, special
 
 from reports.statistics.intervals import LEVEL, RESTART, BoolArray, Costs, FloatArray, restart_after, success_bound
 from reports.statistics.moderated import Error, common, error_of
-from reports.statistics.verdict import MARGIN, holm, one_sided_p
+from reports.statistics.verdict import MARGIN, bound_p, holm
 
 VERDICT_SEED = 20_240_502
 FAMILY = 30
@@ -253,8 +253,7 @@ def _claims(a: Arms, b: Arms) -> FloatArray:
     p = np.where(beyond > 0, 2 * special.stdtr(a.cost.shape[1] - 1, -beyond / error), 1.0)
     for row in map(int, np.flatnonzero(np.isnan(error))):
         first, second = a.of_run(row), b.of_run(row)
-        none = min(first.hits, second.hits) == 0 < max(first.hits, second.hits)
-        p[row] = one_sided_p(first, second) if none else 1.0
+        p[row] = bound_p(first, second) if first.hits + second.hits else 1.0
     return np.asarray(p)
 
 

@@ -88,7 +88,8 @@ def judge(
     The interval wholly below 1 - 10 %: fewer. Wholly above 1 + 10 %: more. Wholly within: same.
     An arm without any success: only the other, where Fisher's exact test distinguishes the shares of groups
     with a success (two-sided, 5 %) and the bound of the ratio lies beyond the margin too. No success in either:
-    neither. Else inconclusive.
+    neither. Where all successes of an arm lie in one group, the limits come from success rates, and fewer or more
+    needs the same two. Else inconclusive.
 
     Parameters
     ----------
@@ -101,11 +102,14 @@ def judge(
     if a.hits == b.hits == 0:
         return Judgement(Verdict.NEITHER, ratio, 1.0)
     if min(a.hits, b.hits) == 0:
-        p = one_sided_p(a, b, unit)
+        p = bound_p(a, b, unit)
         if p <= 1 - level:
             return Judgement(Verdict.ONLY_STATEFUL if a.hits else Verdict.ONLY_STATELESS, ratio, p)
         return Judgement(Verdict.INCONCLUSIVE, ratio, 1.0)
     verdict = by_margin(ratio)
+    if verdict in BY_INTERVAL and ratio.method == "bound":
+        p = bound_p(a, b, unit)
+        return Judgement(verdict, ratio, p) if p <= 1 - level else Judgement(Verdict.INCONCLUSIVE, ratio, 1.0)
     if verdict is not Verdict.INCONCLUSIVE:
         return Judgement(verdict, ratio, claim_p(ratio) if verdict in BY_INTERVAL else 1.0)
     return Judgement(verdict, ratio, 1.0, seeds_to_decide(ratio), _blocked_by_cadence(ratio))
@@ -125,19 +129,18 @@ def claim_p(ratio: Ratio) -> float:
     return 2 * float(special.stdtr(ratio.degrees, -beyond / ratio.standard_error)) if ratio.standard_error else 0.0
 
 
-def one_sided_p(a: Costs, b: Costs, unit: float = 1.0) -> float:
-    """P of "one arm costs less beyond the margin" where the other has no success: the larger of two.
+def bound_p(a: Costs, b: Costs, unit: float = 1.0) -> float:
+    """P of "one arm costs less beyond the margin" where an arm has no success, or all in one group: the larger of two.
 
     Fisher's of the groups in which any replicate reached the target, and the level at which the bound from the exact
     success rates comes to lie beyond the margin.
     """
     restart = restart_after(a, b)
     a, b = a.up_to(restart), b.up_to(restart)
-    fisher = all_or_none_p(max(a.groups_reaching, b.groups_reaching), a.groups)
 
     def beyond(alpha: float) -> bool:
         low, high = success_bound(a, b, 1 - alpha)
-        return high * unit < 1 - MARGIN if a.hits else low * unit > 1 + MARGIN
+        return high * unit < 1 - MARGIN or low * unit > 1 + MARGIN
 
     if not beyond(1.0 - 1e-9):
         return 1.0
@@ -145,7 +148,7 @@ def one_sided_p(a: Costs, b: Costs, unit: float = 1.0) -> float:
     for _ in range(50):
         middle = (below + above) / 2
         below, above = (below, middle) if beyond(middle) else (middle, above)
-    return max(fisher, above)
+    return max(fisher_p(a.groups_reaching, b.groups_reaching, a.groups), above)
 
 
 def by_margin(ratio: Ratio) -> Verdict:
@@ -201,13 +204,16 @@ def _blocked_by_cadence(ratio: Ratio) -> bool:
     return by_margin(replace(ratio, low=ratio.value / factor, high=ratio.value * factor)) is Verdict.INCONCLUSIVE
 
 
-def all_or_none_p(hits: int, n: int) -> float:
-    """Fisher's exact two-sided p of `hits` successes of n against none of n.
+def fisher_p(hits_a: int, hits_b: int, n: int) -> float:
+    """Fisher's exact two-sided p of `hits_a` successes of n against `hits_b` of n.
 
-    The table's own probability and its mirror image: 2 x C(n, hits) / C(2n, hits). Treats the arms as
+    The probabilities of all tables with these margins that are no more likely than this one. Treats the arms as
     independent, which errs on the safe side where pairing makes them agree.
     """
-    return min(1.0, 2 * math.comb(n, hits) / math.comb(2 * n, hits))
+    both = hits_a + hits_b
+    tables = [math.comb(n, k) * math.comb(n, both - k) for k in range(max(0, both - n), min(n, both) + 1)]
+    here = math.comb(n, hits_a) * math.comb(n, hits_b)
+    return sum(table for table in tables if table <= here) / math.comb(2 * n, both)
 
 
 def holm(p: FloatArray) -> FloatArray:

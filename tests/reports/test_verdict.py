@@ -9,10 +9,10 @@ from reports.statistics.intervals import Costs, Ratio, ladder
 from reports.statistics.verdict import (
     Verdict,
     WidthInterval,
-    all_or_none_p,
     by_margin,
     claim_p,
     compare_widths,
+    fisher_p,
     judge,
     seeds_to_decide,
     shown_above_half,
@@ -118,7 +118,7 @@ def test_evaluations_too_far_apart_are_said_to_be_what_keeps_it_open():
 def test_only_one_arm_needs_its_bound_beyond_the_margin():
     # 7 of 30 against none are distinguishable, but the costs may still be equal.
     few = judge(arm(7, n=30), arm(0, n=30))
-    assert all_or_none_p(7, 30) < 0.05
+    assert fisher_p(7, 0, 30) < 0.05
     assert few.ratio.high > 0.9
     assert (few.verdict, few.p) == (Verdict.INCONCLUSIVE, 1)
     many = judge(arm(30, n=30), arm(0, n=30))
@@ -139,9 +139,20 @@ def test_no_cost_at_all_is_inconclusive():
     assert judge(arm(10, cost=0.0), arm(10, cost=0.0)).verdict is Verdict.INCONCLUSIVE
 
 
-@pytest.mark.parametrize(("hits", "n"), [(1, 3), (4, 10), (10, 10), (5, 6)])
-def test_all_or_none_is_fishers_exact(hits, n):
-    assert all_or_none_p(hits, n) == pytest.approx(stats.fisher_exact([[hits, n - hits], [0, n]]).pvalue)
+@pytest.mark.parametrize(("hits", "others", "n"), [(1, 0, 3), (4, 0, 10), (10, 0, 10), (5, 0, 6), (7, 2, 9), (1, 8, 8)])
+def test_fishers_exact_p_is_scipys(hits, others, n):
+    table = [[hits, n - hits], [others, n - others]]
+    assert fisher_p(hits, others, n) == pytest.approx(stats.fisher_exact(table).pvalue)
+
+
+def test_one_success_against_many_has_the_p_of_its_claim():
+    # Limits from success rates: a claim that stands among others, and none where the groups are too few to tell.
+    many = judge(arm(29, n=30), arm(1, n=30))
+    assert (many.verdict, many.ratio.method) == (Verdict.FEWER, "bound")
+    assert 0 < many.p < 1e-6
+    folds = np.repeat([0, 1, 2], 10)
+    few = judge(replace(arm(29, n=30), group=folds), replace(arm(1, n=30), group=folds))
+    assert (few.verdict, few.p) == (Verdict.INCONCLUSIVE, 1)
 
 
 def test_nine_of_ten_show_more_than_half_and_eight_do_not():
@@ -192,7 +203,7 @@ def test_ladder_is_log_spaced_and_ends_at_the_hardest():
 
 def test_golden_edges_by_hand():
     # 4 of 10 against 0 of 10: 2 C(10, 4) / C(20, 4) = 420 / 4845.
-    assert all_or_none_p(4, 10) == pytest.approx(420 / 4845)
+    assert fisher_p(4, 0, 10) == pytest.approx(420 / 4845)
     assert judge(arm(4), arm(0)).verdict is Verdict.INCONCLUSIVE
     # One success each bounds too little, and none can be foreseen from it.
     one_each = judge(arm(1), arm(1))
