@@ -110,7 +110,7 @@ def test_only_what_is_marked_misaligned_may_carry_state_to_other_windows(case, m
     assert [name for name, regime in REGIMES.items() if regime.misaligned] == ["stateful-overlapping"]
     built = workload.build(case.replace(regime="stateful"), Training())
     block = Block.__new__(Block)
-    block._workload, block._slots = built, [None]
+    block._workload, block._slots, block._begins = built, [None], None
     block._starts(0)
     one_off = np.ones((built.schedule.updates_per_epoch, built.case.batch_size)).cumsum(axis=0).astype(np.int32)
     monkeypatch.setattr(Schedule, "epoch", lambda *_: one_off)

@@ -17,7 +17,7 @@ from bench.errors import PlanError
 from bench.machine import host
 from bench.plan import csv_series, planning, presets
 from bench.plan.presets import Limits
-from bench.run import session, worker
+from bench.run import names, session, worker
 from bench.run.session import Session
 from bench.run.worker import Worker
 from tasks.csv_series.request import Request
@@ -173,14 +173,13 @@ def makes(folder, *settings):
 def test_make_gives_a_combination_an_environment_and_a_run_of_its_own(named, tmp_path):
     said = makes(tmp_path, f"ENGINE={named}")
     assert "--constraint requirements.lock --editable '.[jax,tensorflow]'" in said
-    assert ".venv-jax-tensorflow/bin/python -m pytest bench" in said
-    assert "--run 'engines-jax-tensorflow'" in said
-    assert f"--engine '{named}'" in said
+    assert ".venv-jax-tensorflow/bin/python -m bench" in said
+    assert names.usual("engines", engines.named(named), "cpu") == "engines-jax-tensorflow"
 
 
 def test_make_takes_the_cuda_builds_of_a_combination(tmp_path):
     said = makes(tmp_path, "ENGINE=torch,tensorflow,jax", "DEVICE=gpu")
-    assert ".venv-gpu-jax-tensorflow-torch/bin/python -m pytest bench" in said
+    assert ".venv-gpu-jax-tensorflow-torch/bin/python -m bench" in said
     assert "--editable '.[jax-cuda,cuda,torch-cuda]'" in said
     assert {"jax-cuda", "cuda", "torch-cuda"} <= set(EXTRAS)
 
@@ -189,9 +188,9 @@ def test_make_keeps_the_environment_of_tensorflow_alone(tmp_path):
     said = makes(tmp_path, "ENGINE=tensorflow")
     assert " --requirement requirements.lock" in said
     assert "--editable" not in said
-    assert ".venv/bin/python -m pytest bench" in said
+    assert ".venv/bin/python -m bench" in said
     assert ".venv-" not in said
-    assert "--run 'engines'" in said
+    assert names.usual("engines", ("tensorflow",), "cpu") == "engines"
 
 
 @pytest.mark.parametrize(("preloaded", "process"), [("fake", ForkServerProcess), ("another", SpawnProcess)])

@@ -87,7 +87,7 @@ def test_a_preset_like_smoke_runs_it_in_workers_to_a_report(tmp_path, package):
         assert record["case"]["dial"] == 3
         assert record["convergence"]["target"] == pytest.approx(1 / 24)
         assert record["convergence"]["stateless_floor"] == pytest.approx(1 / 12)
-    report = (tmp_path / "results" / "outside" / "report.md").read_text()
-    assert "seasonal_difference@3" in report
+    assert "seasonal_difference@3" in (tmp_path / "results" / "outside" / "report.md").read_text()
+    report = (tmp_path / "results" / "outside" / "details.md").read_text()
     assert "The current value less the one N steps before it" in report
     assert "Its target reaches 4 steps back." in report
