@@ -8,6 +8,7 @@ from scipy import special
 
 from bench.case.record import Record
 from reports.collect.records import body
+from reports.formatting import count
 from reports.statistics.intervals import FloatArray
 from reports.statistics.verdict import ALPHA
 
@@ -46,13 +47,12 @@ class Learnt:
             return None
         if self.linear_beats_trivial:
             return (
-                f"A linear model does it: no arm predicts better than {self.linear} by more than chance "
-                f"({self.arms} tested, on the scored rows, 5 %)"
+                f"A linear model does it: of {count(self.arms, 'arm')} none predicts better than {self.linear} by more "
+                "than chance (scored rows, 5 %)"
             )
         return (
-            f"Nothing was shown to be learnt: no arm predicts better than {self.trivial}"
-            f"{f' and {self.linear}' if self.linear else ''} by more than chance "
-            f"({self.arms} tested, on the scored rows, 5 %)"
+            f"Nothing was shown to be learnt: of {count(self.arms, 'arm')} none predicts better than {self.trivial}"
+            f"{f' and {self.linear}' if self.linear else ''} by more than chance (scored rows, 5 %)"
         )
 
 

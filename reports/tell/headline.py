@@ -9,6 +9,7 @@ import numpy as np
 
 from reports.claim.arms import Comparison, WidthComparison
 from reports.claim.controls import LongerWindow
+from reports.claim.learnt import learnt
 from reports.collect.grouping import Setting, by_engine, engine_by_engine
 from reports.collect.read import Run
 from reports.collect.records import body, lowest_error
@@ -170,6 +171,8 @@ STANDARD_ERRORS = 2.0
 def _linear(run: Run) -> str:
     """Name the real series on which no network beats a linear autoregression; "" where there is none.
 
+    A series of which `reports.claim.learnt` says so already is left out: it stands before this sentence.
+
     A network's error is the median over trainings of each one's lowest, of the best arm. It is that of the scored
     targets, the linear model's that of all held-out ones: so the network must be worse by more than 2 relative standard
     errors of the scored targets.
@@ -187,8 +190,14 @@ def _linear(run: Run) -> str:
         linear[task] = {
             name: error for name, error in found.baselines.items() if name.startswith("linear autoregression")
         }
+    records = defaultdict(list)
+    for record in run.of_kind("convergence"):
+        records[Setting.of(record.case).task_name].append(record)
     parts = []
     for task, (error, doubt) in networks.items():
+        told = learnt(records[task])
+        if told is not None and told.sentence is not None:
+            continue
         name = min(linear[task], key=lambda one: linear[task][one], default=None)
         if name is not None and error * (1 - STANDARD_ERRORS * doubt) > linear[task][name]:
             parts.append(f"{task}** (error {number(linear[task][name])}, best network {number(error)})")

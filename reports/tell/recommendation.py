@@ -525,7 +525,8 @@ def sentence(one: Candidate) -> str:
 def recommended(one: Recommendation) -> str:
     """Say in two sentences what to do with a series."""
     if one.nothing_learnt:
-        return f"**{plain(one.nothing_learnt)}** ({plain(one.task)})"
+        claim, _, why = one.nothing_learnt.partition(": ")
+        return f"**{plain(one.task)}: {plain(claim[0].lower() + claim[1:])}.** {plain(why[0].upper() + why[1:])}."
     if not one.given:
         return (
             f"**Nothing can be recommended:** of {count(one.tried, 'arm')} none was shown to reach the target in more "
