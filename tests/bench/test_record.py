@@ -22,11 +22,25 @@ RECORDS = {
 }
 
 
+RETIRED = {"evaluations_per_epoch"}
+"""Settings that records no longer have; what they led to, `evaluate_every`, is kept."""
+
+
+def holds_all_of(new, old):
+    """Whether every value of `old` is in `new`, at its place."""
+    if isinstance(old, dict):
+        return all(holds_all_of(new.get(name), one) for name, one in old.items() if name not in RETIRED)
+    if isinstance(old, list):
+        return len(new) == len(old) and all(map(holds_all_of, new, old))
+    return new == old
+
+
 @pytest.mark.parametrize("run", RUNS)
-def test_published_records_are_read_and_written_again_byte_for_byte(run):
+def test_published_records_are_read_and_written_again_with_every_value(run):
     lines = lzma.decompress((PUBLISHED / run / "records.jsonl.xz").read_bytes()).splitlines()
     for line in lines[:: max(1, len(lines) // 40)]:
-        assert encode(decode(line)) == json.dumps(json.loads(line)).encode()
+        # Fields that were added since stand there with what they mean for an older record.
+        assert holds_all_of(json.loads(encode(decode(line))), json.loads(line))
 
 
 @pytest.mark.parametrize("run", RUNS)
