@@ -118,7 +118,7 @@ format: $(STAMP) ## put the code into the project's format
 
 check-task: export TASK := $(TASK)
 check-task: $(STAMP) ## whether a task that you wrote is what it says: TASK=name or TASK=name@dial
-	@$(PY) -m tasks.checks "$$TASK"
+	@$(PY) -m tasks.task_check "$$TASK"
 
 speed: $(STAMP) ## what an update costs: this trainer beside model.fit, PyTorch and JAX
 	@$(PY) -m bench.speed $(ARGS)

@@ -14,7 +14,6 @@ from bench.case.configurations import Configuration
 from bench.errors import PlanError
 from bench.measure import interleave, workload
 from bench.plan.presets import Preset
-from tasks import checks
 
 LONGEST_UNROLL = 256
 """Unrolled steps beyond which a graph takes minutes and gigabytes to compile; Keras' own advice is short sequences."""

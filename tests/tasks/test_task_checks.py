@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import tasks
-from tasks.checks import check, findings, main
 from tasks.delayed_recall import DelayedRecall
 from tasks.lagged_mean import LaggedMean
 from tasks.task import InvalidTaskError, Series
+from tasks.task_check import check, findings, main
 from tasks.white_noise import WhiteNoise
 
 

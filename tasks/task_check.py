@@ -1,4 +1,4 @@
-"""Whether a task is what it says: checked while planning, and by `python -m tasks.checks NAME` for who writes one."""
+"""Whether a task is what it says: checked while planning, and by `python -m tasks.task_check NAME` for who writes one."""
 
 import argparse
 import inspect
@@ -170,7 +170,7 @@ def _said(value: float | None) -> str:
 
 def main(arguments: list[str]) -> int:
     """Check a task by name, as name or name@dial; 0 where nothing is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m tasks.checks", description="Check a task that you wrote.")
+    parser = argparse.ArgumentParser(prog="python -m tasks.task_check", description="Check a task that you wrote.")
     parser.add_argument("task", help="name, or name@dial")
     name, _, dial = parser.parse_args(arguments).task.partition("@")
     try:
