@@ -1,4 +1,4 @@
-"""Whether a task is what it says: checked while planning, and by `python -m tasks.task_check NAME` for who writes one."""
+"""Whether a task is what it says: checked while planning, and by `python -m tasks.task_check NAME` for its author."""
 
 import argparse
 import inspect

@@ -105,7 +105,7 @@ def _broken_tasks(grids: list[tuple[Case, Training]]) -> dict[tuple[str, int | N
     broken = {}
     for (name, dial), asked in windows.items():
         try:
-            checks.check(workload.task_of(name, dial), sorted(asked))
+            task_check.check(workload.task_of(name, dial), sorted(asked))
         except tasks.task.TaskError as error:
             broken[name, dial] = str(error)
     return broken
