@@ -14,6 +14,7 @@ from bench.case.configurations import Configuration
 from bench.errors import PlanError
 from bench.measure import interleave, workload
 from bench.plan.presets import Preset
+from tasks import task_check
 
 LONGEST_UNROLL = 256
 """Unrolled steps beyond which a graph takes minutes and gigabytes to compile; Keras' own advice is short sequences."""
