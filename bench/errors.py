@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from unicodedata import category
 
 MOST_SHOWN = 80
 """Characters of a wrong value that a message repeats."""
@@ -42,6 +43,10 @@ def shown(value: object) -> str:
     return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 1]}…"
 
 
+SPACES = "Zs"
+"""Unicode's category of spaces: Python counts all but one of them as not printable."""
+
+
 def printable(text: str, most: int | None = None) -> str:
     """Text for a terminal: control characters are written out, since some of them are commands to it.
 
@@ -52,4 +57,6 @@ def printable(text: str, most: int | None = None) -> str:
     """
     if most is not None and len(text) > most:
         text = f"{text[:most]}… ({len(text) - most:,} more characters)"
-    return "".join(one if one.isprintable() or one in "\n\t" else repr(one)[1:-1] for one in text)
+    return "".join(
+        one if one.isprintable() or one in "\n\t" or category(one) == "Zs" else repr(one)[1:-1] for one in text
+    )

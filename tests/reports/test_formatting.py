@@ -30,3 +30,8 @@ def test_size_percent_and_lists():
     assert formatting.listing(["a", "b", "c"]) == "a, b and c"
     assert formatting.listing([]) == "–"
     assert formatting.table_cell("a|b\n<i>") == "a\\|b &lt;i&gt;"
+
+
+def test_spaces_of_any_width_stay_and_commands_to_a_terminal_do_not():
+    assert formatting.plain("48\u202fKiB\u00a0x") == "48\u202fKiB\u00a0x"
+    assert "\x1b" not in formatting.plain("\x1b[31mred")
