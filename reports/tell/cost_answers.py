@@ -101,7 +101,8 @@ def _verdict(here: list[Contrast], verdicts: tuple[str, ...]) -> str:
     always, partly, depends, never = verdicts
     counts = Counter(judged(one.training) for one in here)
     if not counts["faster"] and not counts["slower"]:
-        return "No difference shown: " if counts["inconclusive"] else "No: "
+        known = counts["same"] + counts["inconclusive"]
+        return "Not known: " if not known else "No difference shown: " if counts["same"] < len(here) else "No: "
     if not counts["faster"]:
         return f"{never}: "
     if counts["slower"]:

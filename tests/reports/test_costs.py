@@ -216,6 +216,14 @@ def test_the_short_answer_begins_with_the_verdict_and_has_the_ends(costs_of, rat
     assert found == pytest.approx(sorted(ratios), rel=0.01)
 
 
+def test_one_process_of_a_case_is_no_answer(costs_of):
+    records = flat(
+        synthetic.timed(seconds, processes=1, kernel=kernel) for kernel, seconds in (("loop", 1), ("unrolled", 0.5))
+    )
+    (said,) = [one for one in answers(costs_of(records)) if "unrolling" in one.question]
+    assert said.short.startswith("Not known: ")
+
+
 def test_growth_is_told_of_the_longest_float32_line_of_a_kernel(costs_of):
     records = flat(synthetic.timed(1e-6 * n, units=n, window=4) for n in (16, 32, 64))
     records += flat(synthetic.timed(1e-6 * n**2, units=n, window=8) for n in (16, 32, 64, 128))
