@@ -225,6 +225,18 @@ def _settings(series: CsvSeries, grid: Grid, windows: Proposal, batches: Proposa
         },
         "limits": {"seconds": 600, "memory_mib": 4096},
         "convergence": grids,
+        # What carrying costs per update here: beside its stateless twin, at the middle window, in two processes each.
+        "time": [
+            common
+            | {
+                "regime": pair,
+                "window": sorted(windows.to_try)[len(windows.to_try) // 2],
+                "batch_size": batches.to_try[0],
+                "units": max(units),
+                "kernel": "loop",
+                "repetitions": 2,
+            }
+        ],
     }
 
 

@@ -67,6 +67,15 @@ def test_a_run_under_its_name_with_other_options_names_what_differs(tmp_path, fi
     assert "window" not in str(error.value)
 
 
+def test_what_carrying_costs_is_timed_beside_its_stateless_twin(file):
+    made = csv_series.load(Request(file), csv_series.Grid(cells=("gru",)))
+    timed = [job.case for job in planning.make(made).jobs if job.case.kind == "time"]
+    assert sorted((one.regime, one.repetition) for one in timed) == [
+        ("stateful", 0), ("stateful", 1), ("stateless", 0), ("stateless", 1)
+    ]  # fmt: skip
+    assert len({one.replace(regime="stateful", repetition=0) for one in timed}) == 1
+
+
 def test_a_worker_rebuilds_the_task_from_the_folder_alone(tmp_path, file):
     made = csv_series.load(Request(file), csv_series.Grid())
     run = opened(tmp_path / "run", made)
