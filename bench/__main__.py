@@ -15,6 +15,7 @@
 import argparse
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Generator, Sequence
@@ -55,15 +56,19 @@ class Exit(IntEnum):
 
 
 class Front:
-    """Looks into the session of pytest that runs the cases."""
+    """Looks into the session of pytest that runs the cases; `options` are those of this program."""
 
-    def __init__(self) -> None:
+    def __init__(self, options: Sequence[str]) -> None:
+        self.command = shlex.join(["python", "-m", "bench", *options])
         self.folder: Path | None = None
         self.bug = False
 
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Say where pytest-benchmark writes, which it reads after this."""
-        if SESSION in config.stash and config.getoption("benchmark_json", None) is None:
+        """Say where pytest-benchmark writes, which it reads after this, and which command repeats the run."""
+        if SESSION not in config.stash:
+            return
+        config.stash[SESSION].command = self.command
+        if config.getoption("benchmark_json", None) is None:
             config.option.benchmark_json = str(config.stash[SESSION].folder / BENCHMARK_JSON)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -109,7 +114,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def run_and_render(options: list[str]) -> int:
     """Render only what was run to its end, failed cases included: a refused run has no report to show."""
-    front = Front()
+    front = Front(options)
     code = run(options, front)
     if front.folder is not None and code <= Exit.FAILED:
         code = render(front.folder) or code
