@@ -22,7 +22,7 @@ def closing(found: Analysis, report: Path, stream: TextIO) -> str:
     colour = stream.isatty() and "NO_COLOR" not in os.environ
     width = min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns)
     said = [f"{one.question} {one.short}" for one in in_short(found.costs, costs_first=False)]
-    own = [recommended(one) for one in recommendations(found.run)] if found.run.series else []
+    own = [recommended(one) for one in recommendations(found.run) if found.run.series or one.nothing_learnt]
     answer = said if found.about_costs else [*own, *found.headline, found.sureness.sentence]
     lines = [found.effort.line, ""]
     for sentence in filter(None, answer):
