@@ -47,11 +47,11 @@ class Learnt:
             return None
         if self.linear_beats_trivial:
             return (
-                f"A linear model does it: of {count(self.arms, 'arm')} none predicts better than {self.linear} by more "
-                "than chance (scored rows, 5 %)"
+                f"A linear model is enough: of {count(self.arms, 'network')} none predicts better than {self.linear} "
+                "by more than chance (scored rows, 5 %)"
             )
         return (
-            f"Nothing was shown to be learnt: of {count(self.arms, 'arm')} none predicts better than {self.trivial}"
+            f"Nothing was shown to be learnt: of {count(self.arms, 'network')} none predicts better than {self.trivial}"
             f"{f' and {self.linear}' if self.linear else ''} by more than chance (scored rows, 5 %)"
         )
 

@@ -57,7 +57,9 @@ def run(file):
 
 
 def records(run):
-    return {(r := json.loads(line))["case"]["regime"]: r for line in (run / "records.jsonl").read_text().splitlines()}
+    """Its trainings by regime."""
+    every = map(json.loads, (run / "records.jsonl").read_text().splitlines())
+    return {one["case"]["regime"]: one for one in every if one["case"]["kind"] == "convergence"}
 
 
 def only(run, folder, record):

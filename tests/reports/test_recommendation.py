@@ -165,7 +165,7 @@ def test_where_a_line_is_as_good_it_says_so(tmp_path):
     found = recommended(
         tmp_path, with_errors(arm(100), line * 1.0001, simple), with_errors(arm(90), line + 0.01, simple)
     )
-    assert found.nothing_learnt.startswith("A linear model does it: of ")
+    assert found.nothing_learnt.startswith("A linear model is enough: of ")
     assert "none predicts better than linear autoregression" in found.nothing_learnt
     assert not found.given
 
