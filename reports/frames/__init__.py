@@ -28,7 +28,7 @@ class Frames:
 
     @classmethod
     def of(cls, runs: Iterable[Run]) -> "Frames":
-        """Frames of runs that were read; runs of one name are told apart by their folders."""
+        """Frames of runs that were read; runs of one name are distinguished by their folders."""
         runs = list(runs)
         named = Counter(run.name for run in runs)
         return cls(Source(run.name if named[run.name] == 1 else str(run.folder), run, {}) for run in runs)

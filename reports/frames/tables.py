@@ -205,7 +205,7 @@ CASES = Table(
             lambda row: row.record,
             {
                 "outcome": ("category", "`ok`, `failed`, `crashed`, `timed-out` or `out-of-memory`"),
-                "message": ("string", "last words of an error; missing where it ended well"),
+                "message": ("string", "end of the error output; missing where it ended well"),
             },
         ),
         Column(
