@@ -178,7 +178,7 @@ def run(options: list[str], front: Front) -> int:
     return {
         pytest.ExitCode.OK: Exit.DONE,
         pytest.ExitCode.TESTS_FAILED: Exit.FAILED,
-        # Exit.CANNOT_WRITE has the number of an internal error, which was told apart above.
+        # Exit.CANNOT_WRITE has the number of an internal error, which was handled above.
         pytest.ExitCode.INTERNAL_ERROR: Exit.CANNOT_WRITE,
     }.get(pytest.ExitCode(code), Exit.REFUSED)
 
