@@ -82,14 +82,21 @@ def costs_of(replicates: Iterable[Replicate], hold: int, target: float | None = 
     return Costs(cost, np.array([one.reached for one in found], dtype=bool), width, group)
 
 
-def _cost(replicate: Replicate) -> tuple[float, float]:
-    """(cost, width): the middle of the evaluations between which the target was reached, and their distance."""
+def evaluation_before(replicate: Replicate) -> int | None:
+    """Updates at the evaluation before the one that reached the target; None where none did, or it was not kept."""
     hit = replicate.updates_to_target
     if hit is None or hit not in replicate.updates:
         # Of a published tuning curve the end alone is kept.
-        return float(replicate.spent), 0.0
+        return None
     at = replicate.updates.index(hit)
-    before = replicate.updates[at - 1] if at else 0
+    return replicate.updates[at - 1] if at else 0
+
+
+def _cost(replicate: Replicate) -> tuple[float, float]:
+    """(cost, width): the middle of the evaluations between which the target was reached, and their distance."""
+    hit, before = replicate.updates_to_target, evaluation_before(replicate)
+    if hit is None or before is None:
+        return float(replicate.spent), 0.0
     return (hit + before) / 2, float(hit - before)
 
 
