@@ -12,15 +12,16 @@ CSV     ?=
 OF_FILE := COLUMN TIME DAYFIRST GROUP SERIES SPLIT SCALE INPUTS KNOWN PAST AHEAD PERIOD WINDOWS BATCHES UNITS CELLS SEEDS EPOCHS FILL MISSING ROWS DECIMAL
 # A run continues where it stopped if it is called again by the same name: the preset's or the file's if it has none.
 RUN     ?=
-# Which of the posts' experiments (all), and where the book's file LD2011_2014.txt lies (the series shipped).
+# Which of the posts' experiments (all), and files that are not shipped: the book's LD2011_2014.txt, Silverbox as CSV.
 ONLY    ?=
 LD2011  ?=
+SILVERBOX ?=
 # The runs to compare, the first or BASE beside each other one, along BY=machine|engine|configuration|device|version.
 RUNS    ?=
 BASE    ?=
 BY      ?= machine
 PRICE   ?=
-# The gate: what is held against BASE, for how long, and whether "undecided" fails.
+# The gate: what is compared with BASE, for how long, and whether an inconclusive gate fails.
 HEAD    ?=
 MINUTES ?= 20
 STRICT  ?=
@@ -30,7 +31,7 @@ FILE    ?= results/history.jsonl
 TASK    ?=
 # Which of how many shards of the plan, as in 3/20; `make merge` puts together what they found.
 SHARD   ?=
-OTHER   := ONLY LD2011 RUNS BASE BY PRICE HEAD MINUTES STRICT ADD FILE TASK PYTHON
+OTHER   := ONLY LD2011 SILVERBOX RUNS BASE BY PRICE HEAD MINUTES STRICT ADD FILE TASK PYTHON
 # What a user gives is data: neither make nor a shell may take what stands in it for code. So it is taken as written
 # (`value`), and programs read it from their environment. ARGS alone is code: it becomes a part of the command line.
 GIVEN   := PRESET RUN DEVICE ENGINE CSV SHARD
@@ -135,8 +136,10 @@ profile: $(STAMP) ## what this machine is, how fast and how steady, and what mak
 
 reproduce: export ONLY := $(ONLY)
 reproduce: export LD2011 := $(LD2011)
-reproduce: $(STAMP) ## run the posts' experiments and write their page: [ONLY=id,...] [LD2011=path]
-	@$(PY) -m bench.posts $(if $(ONLY),--only "$$ONLY") $(if $(LD2011),--ld2011 "$$LD2011") $(ARGS); status=$$?; \
+reproduce: export SILVERBOX := $(SILVERBOX)
+reproduce: $(STAMP) ## run the posts' experiments and write their page: [ONLY=id,...] [LD2011=path] [SILVERBOX=path]
+	@$(PY) -m bench.posts $(if $(ONLY),--only "$$ONLY") $(if $(LD2011),--ld2011 "$$LD2011") \
+	  $(if $(SILVERBOX),--silverbox "$$SILVERBOX") $(ARGS); status=$$?; \
 	if [ $$status -le 1 ]; then $(PY) -m reports.posts || status=1; fi; exit $$status
 
 clean: ## remove environments and caches; results stay
