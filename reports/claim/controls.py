@@ -189,11 +189,13 @@ class Finding:
     @property
     def sentence(self) -> str:
         """The finding in words."""
+        against = " and ".join(
+            _against(*one) for one in (("stateless", self.over_stateless), ("stateful", self.over_stateful))
+        )
         text = (
-            f"{NAMES.get(self.regime, self.regime)} beat both arms in {len(self.settings)} of {self.tried} settings "
-            f"({self.where}): {_against('stateless', self.over_stateless)}, and "
-            f"{_against('stateful', self.over_stateful)}; counted in cell steps, it still beat both in "
-            f"{self.fewer_cell_steps}"
+            f"{NAMES.get(self.regime, self.regime)} needed fewer updates than stateless and than stateful in "
+            f"{len(self.settings)} of {self.tried} settings ({self.where}): {against}; counted in cell steps, it still "
+            f"did in {self.fewer_cell_steps}"
         )
         longer = [(ours, theirs) for ours, theirs in self.steps_per_prediction if ours > theirs]
         if longer:
@@ -202,7 +204,7 @@ class Finding:
         lower = [one.value for one in self.errors if one.high < 1]
         if lower:
             below = low_to_high((100 * (1 - value) for value in lower), lambda value: f"{value:.0f}")
-            text += f". Its lowest error was {below} % below the better arm's in {len(lower)} of them"
+            text += f". Its lowest error was {below} % below the better of both in {len(lower)} of them"
         return f"{text[0].upper()}{text[1:]}."
 
 
@@ -272,7 +274,7 @@ def _against(arm: str, ratios: tuple[float, ...]) -> str:
     never = len(ratios) - len(formed)
     if not formed:
         return f"{arm} never reached the target"
-    return f"updates × {low_to_high(formed)} against {arm}" + (
+    return f"{low_to_high(formed)} times the updates of {arm}" + (
         f" (which never reached the target in {never})" if never else ""
     )
 

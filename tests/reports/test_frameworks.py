@@ -192,8 +192,8 @@ def test_which_framework_is_answered_with_tally_and_ranges(costs_of):
         "jax loop against tensorflow xla, both compiled by XLA:",
         "jax loop against tensorflow loop, compiled by XLA against a graph:",
     ]
-    assert found[0].short.startswith("Faster in 4 of 4, × ")
-    assert "in training: faster in 4 of 4; LSTM 8, window" in found[0].text
+    assert found[0].short.startswith("Faster in all 4 cases, × ")
+    assert "in training: faster in all 4 cases; LSTM 8, window" in found[0].text
     assert "longer than later ones" in found[0].text
     assert frameworks(costs_of(timed(1e-3))) == []
 
@@ -201,8 +201,8 @@ def test_which_framework_is_answered_with_tally_and_ranges(costs_of):
 def test_questions_of_kernels_are_answered_engine_by_engine(costs_of):
     told = {one.question: one.text for one in answers(costs_of(timings()))}
     text = told["Is unrolling faster?"]
-    assert "On tensorflow: Unrolled against the loop, in training: faster in 4 of 4" in text
-    assert "On jax: Unrolled against the loop, in training: faster in 4 of 4" in text
+    assert "On tensorflow: Unrolled against the loop, in training: faster in all 4 cases" in text
+    assert "On jax: Unrolled against the loop, in training: faster in all 4 cases" in text
     assert "torch" not in text
     assert told["Is XLA faster?"].startswith("On tensorflow: ")
     for name in NAMES:
