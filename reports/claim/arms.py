@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 
 from bench.case.record import Convergence, Record, Replicate
-from bench.case.regimes import CLAIM, PAIRS
+from bench.case.regimes import CLAIM, pairs
 from bench.warnings import Warn
 from reports.collect.grouping import USUAL, Setting, arms_by_setting, by_engine, in_order
 from reports.collect.read import Run
@@ -378,8 +378,7 @@ def comparisons(run: Run) -> list[Comparison]:
     found = [
         replace(compare(setting, arms[first], arms[second]), process_variance=between)
         for setting, arms in arms_by_setting(run).items()
-        for first, second in PAIRS
-        if {first, second} <= arms.keys()
+        for first, second in pairs(arms.keys())
     ]
     sizes = families(run)
     adjusted: dict[tuple[str, str], float] = {}
