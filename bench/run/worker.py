@@ -66,8 +66,6 @@ def prepare_forkserver(engine: str) -> None:
     A process forked from there starts in a fraction of a second instead of several. The engine comes first: its import
     chooses Keras' backend.
     """
-    # A worker has one core; NumPy's threads would wait for each other on it.
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     adopt_orphans()
     if not _preloaded:
         # The last two are what the program's main module imports, which a forked process imports too.

@@ -409,15 +409,12 @@ def _memory_verdict(value: float, base: float) -> Cell:
 
 
 def costs(trainings: pd.DataFrame) -> Costs:
-    """Updates to target of rows of the frame `replicates`, between two evaluations each."""
-    hit, before, censored = (
-        np.asarray(trainings[name].astype(float)) for name in ("updates_to_target", "updates_before", "censored_at")
-    )
-    known = np.isfinite(hit) & np.isfinite(before)
+    """Updates to target of rows of the frame `replicates`: a cost lies in the middle of two evaluations."""
+    cost, hit = (np.asarray(trainings[name].astype(float)) for name in ("cost", "updates_to_target"))
     return Costs(
-        np.where(known, (hit + before) / 2, np.where(np.isfinite(hit), hit, censored)),
+        cost,
         trainings["reached"].to_numpy(bool),
-        np.where(known, hit - before, 0.0),
+        np.where(np.isfinite(hit), 2 * (hit - cost), 0.0),
         trainings["fold"].fillna(trainings["seed"]).to_numpy(int),
     )
 

@@ -323,4 +323,4 @@ def test_the_frames_say_which_configuration_a_case_had(tmp_path):
         "0,1",
         "onednn=True",
     ]
-    assert json.loads(row["settings"])["burn_in"] == 1.0
+    assert json.loads(row["settings"])["epochs"] == 50
