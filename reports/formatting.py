@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 
 from bench.errors import printable
-from reports.statistics.intervals import Ratio
+from reports.statistics.intervals import Chance, Ratio
 
 NOTHING = "–"
 THIN = "\u202f"
@@ -62,6 +62,11 @@ def size(value: float | None) -> str:
 def percent(value: float | None) -> str:
     """Write a share; three digits would feign precision."""
     return NOTHING if value is None or not math.isfinite(value) else f"{100 * value:.0f}{THIN}%".replace("-", "−")
+
+
+def chance(value: Chance) -> str:
+    """Write a probability and its interval."""
+    return f"{percent(value.value)} [{100 * value.low:.0f}, {100 * value.high:.0f}]"
 
 
 def never(updates: float) -> str:

@@ -107,6 +107,7 @@ def _environment() -> Environment:
         "seconds": formatting.seconds,
         "size": formatting.size,
         "percent": formatting.percent,
+        "chance": formatting.chance,
         "ratio": formatting.ratio,
         "mark": formatting.mark,
         "listing": formatting.listing,

@@ -550,6 +550,14 @@ def _arm(side: str, of: Callable[[Arm], Any]) -> Callable[[Judged], Any]:
     return value
 
 
+def _of_chance(part: str) -> Callable[[Judged], Any]:
+    def value(row: Judged) -> Any:
+        one = row.of_updates
+        return None if one is None else getattr(one.better_on_a_fresh_draw, part)
+
+    return value
+
+
 COMPARISONS = Table(
     "comparisons",
     "a ratio a / b in one measure, with its verdict; below 1, a is cheaper",
@@ -633,6 +641,14 @@ COMPARISONS = Table(
             "Int64",
             "seeds per arm at which a new run would decide with a chance of 80 %; of inconclusive ones",
             lambda row: row.seeds_to_decide,
+        ),
+        *(
+            Column(f"a_better{part}", "float64", meaning, _of_chance(part.lstrip("_") or "value"))
+            for part, meaning in (
+                ("", "chance that on a fresh draw of the data a fresh training of a needs fewer updates than one of b"),
+                ("_low", "lower 95 % limit of that chance"),
+                ("_high", "upper 95 % limit of it"),
+            )
         ),
         Column("target", "float64", "error to reach, in the task's unit", lambda row: row.target),
         *(
