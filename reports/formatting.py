@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 
 from bench.errors import printable
-from reports.statistics.intervals import Chance, Ratio
+from reports.statistics.intervals import Ratio
 
 NOTHING = "–"
 THIN = "\u202f"
@@ -64,9 +64,9 @@ def percent(value: float | None) -> str:
     return NOTHING if value is None or not math.isfinite(value) else f"{100 * value:.0f}{THIN}%".replace("-", "−")
 
 
-def chance(value: Chance) -> str:
-    """Write a probability and its interval."""
-    return f"{percent(value.value)} [{100 * value.low:.0f}, {100 * value.high:.0f}]"
+def chance(value: float, low: float, high: float) -> str:
+    """Write a probability with its limits."""
+    return NOTHING if math.isnan(value) else f"{percent(value)} [{100 * low:.0f}, {100 * high:.0f}]"
 
 
 def never(updates: float) -> str:

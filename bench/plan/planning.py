@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from bisect import bisect
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
@@ -40,6 +41,8 @@ class Plan:
         Fingerprint of the data of each task, by its name and dial.
     configurations
         Ways of running the cases; none for the usual one.
+    grids
+        Which of the preset's grids names each case first, in the order of `jobs`.
     """
 
     jobs: list[Job]
@@ -47,6 +50,7 @@ class Plan:
     family: list[tuple[str, str]]
     data: dict[str, str]
     configurations: tuple[Configuration, ...] = ()
+    grids: tuple[int, ...] = ()
 
     @cached_property
     def sha256(self) -> str:
@@ -75,7 +79,8 @@ def make(preset: Preset) -> Plan:
     refused: dict[str, str] = {}
     lacking = dict(preset.configured.lacking)
     broken = _broken_tasks(preset.grids)
-    for case, training in preset.grids:
+    named: dict[str, int] = {}
+    for number, (case, training) in enumerate(preset.grids):
         if reason := lacking.get(case.configuration) or _means_nothing(case):
             left_out[case.key] = (case, reason)
         elif reason := broken.get((case.task, case.dial)) or _cannot_run(case, training):
@@ -84,6 +89,7 @@ def make(preset: Preset) -> Plan:
             refused.setdefault("named by two grids with different training settings; keep one of them", case.key)
         else:
             jobs[case.key] = Job(case, training, configuration=preset.configured.named(case.configuration))
+            named.setdefault(case.key, bisect(preset.ends, number))
     if refused:
         lines = "\n".join(f"  {key}: {reason}" for reason, key in refused.items())
         raise PlanError(f"{preset.path.name} asks for cases that cannot be run; nothing was trained:\n{lines}")
@@ -96,7 +102,8 @@ def make(preset: Preset) -> Plan:
     ]
     ordered = [jobs[case.key] for case in in_order]
     family = _family([job.case for job in ordered], preset, {key: reason for key, (_, reason) in left_out.items()})
-    return Plan(ordered, list(left_out.values()), family, _fingerprints(ordered), preset.configured.found)
+    grids = tuple(named[job.case.key] for job in ordered)
+    return Plan(ordered, list(left_out.values()), family, _fingerprints(ordered), preset.configured.found, grids)
 
 
 def _broken_tasks(grids: list[tuple[Case, Training]]) -> dict[tuple[str, int | None], str]:

@@ -53,6 +53,9 @@ from reports.statistics.verdict import (
     width_interval,
 )
 
+UNTIMED = {Warn.BUSY_MACHINE, Warn.OTHER_MACHINE}
+"""Warnings of records whose seconds are compared with nothing."""
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -221,9 +224,9 @@ class Comparison:
     def seconds(self) -> Judgement | None:
         """Verdict in seconds: updates x the arm's own median seconds per update.
 
-        None where not measured, or where the machine had other work meanwhile: seconds of a core that was shared.
+        None where not measured, or where that was on another machine, or on a core that had other work meanwhile.
         """
-        if any(Warn.BUSY_MACHINE in arm.record.warnings for arm in (self.a, self.b)):
+        if any(UNTIMED & set(arm.record.warnings) for arm in (self.a, self.b)):
             return None
         arms = self.a.convergence, self.b.convergence
         a, b = map(median_seconds_per_update, arms)
@@ -349,7 +352,7 @@ def process_variance(run: Run) -> float:
     for arms in arms_by_setting(run).values():
         equal: defaultdict[float, list[float]] = defaultdict(list)
         for record in arms.values():
-            if Warn.BUSY_MACHINE not in record.warnings:
+            if not UNTIMED & set(record.warnings):
                 logs = equal[body(record).cell_steps_per_update]
                 logs.append(float(np.log(median_seconds_per_update(body(record)))))
         for logs in equal.values():

@@ -27,25 +27,29 @@ class Control:
 
 @dataclass(frozen=True)
 class Share:
-    """A control over all its settings: what it isolates, one sentence of what came out, and its rows."""
+    """A control over all its settings: what it isolates, one sentence of what came out."""
 
     regime: str
+    engine: str
     title: str
     sentence: str
-    rows: list[Control]
 
 
 @dataclass(frozen=True)
 class Otherwise:
-    """A trained network predicting in another way than the one that decided; ratio: there / as decided."""
+    """A trained network predicting in another way than the one that decided; ratio of errors: there / as decided."""
 
+    key: str
     setting: Setting
     regime: str
     predicts: str
     way: str
-    error: float
-    decided_error: float
     ratio: Ratio
+
+    @property
+    def verdict(self) -> str:
+        """Whether the other way has the lower error, by the interval."""
+        return "lower" if self.ratio.high < 1 else "higher" if self.ratio.low > 1 else "inconclusive"
 
 
 def controls(compared: list[Comparison]) -> list[Control]:
@@ -88,7 +92,7 @@ def shares(found: list[Control]) -> list[Share]:
     """Group the controls by regime and engine, each with its sentence."""
     groups = by_engine(found, lambda one: one.setting)
     return [
-        Share(regime, f"{title} ({engine})" if len(groups) > 1 else title, _share_sentence(what, rows), rows)
+        Share(regime, engine, f"{title} ({engine})" if len(groups) > 1 else title, _share_sentence(what, rows))
         for regime in regimes.in_order({one.regime for one in found})
         for engine, group in groups.items()
         if (rows := [one for one in group if one.regime == regime])
@@ -115,10 +119,11 @@ def gains_by_carrying(found: list[Otherwise]) -> str:
 
 
 def _gains_by_carrying(found: list[Otherwise]) -> str:
-    here = [one.ratio for one in found if (one.regime, one.way) == ("stateless", "carried")]
+    here = [one.verdict for one in found if (one.regime, one.way) == ("stateless", "carried")]
     if not here:
         return ""
-    better, worse = sum(r.high < 1 for r in here), sum(r.low > 1 for r in here)
+    counts = Counter(here)
+    better, worse = counts["lower"], counts["higher"]
     ways = [f"lowered the error in {better}", f"raised it in {worse}", f"did neither in {len(here) - better - worse}"]
     return f"Predicting with carried state from a network that was trained stateless {listing(ways)} of {len(here)}."
 
@@ -138,17 +143,8 @@ def predicted_otherwise(run: Run) -> list[Otherwise]:
             for way, errors in ways.items():
                 if errors.shape != decided.shape or not np.isfinite(errors).any():
                     continue
-                found.append(
-                    Otherwise(
-                        setting,
-                        regime,
-                        convergence.predicts,
-                        way,
-                        float(np.nanmedian(errors)),
-                        float(np.nanmedian(decided)) if np.isfinite(decided).any() else float("nan"),
-                        geometric_ratio(errors, decided),
-                    )
-                )
+                ratio = geometric_ratio(errors, decided)
+                found.append(Otherwise(arms[regime].key, setting, regime, convergence.predicts, way, ratio))
     return found
 
 
@@ -210,11 +206,13 @@ class Finding:
     def sentence(self) -> str:
         """The finding in words."""
         kind = self.regime.partition("@")[0]
+        against = " and ".join(
+            _against(*one) for one in (("stateless", self.over_stateless), ("stateful", self.over_stateful))
+        )
         text = (
-            f"{NAMES.get(kind, kind)} beat both arms in {len(self.settings)} of {self.tried} settings "
-            f"({self.where}): {_against('stateless', self.over_stateless)}, and "
-            f"{_against('stateful', self.over_stateful)}; counted in cell steps, it still beat both in "
-            f"{self.fewer_cell_steps}"
+            f"{NAMES.get(kind, kind)} needed fewer updates than stateless and than stateful in "
+            f"{len(self.settings)} of {self.tried} settings ({self.where}): {against}; counted in cell steps, it still "
+            f"did in {self.fewer_cell_steps}"
         )
         longer = [(ours, theirs) for ours, theirs in self.steps_per_prediction if ours > theirs]
         if longer:
@@ -223,7 +221,7 @@ class Finding:
         lower = [one.value for one in self.errors if one.high < 1]
         if lower:
             below = low_to_high((100 * (1 - value) for value in lower), lambda value: f"{value:.0f}")
-            text += f". Its lowest error was {below} % below the better arm's in {len(lower)} of them"
+            text += f". Its lowest error was {below} % below the better of both in {len(lower)} of them"
         return f"{text[0].upper()}{text[1:]}."
 
 
@@ -293,7 +291,7 @@ def _against(arm: str, ratios: tuple[float, ...]) -> str:
     never = len(ratios) - len(formed)
     if not formed:
         return f"{arm} never reached the target"
-    return f"updates × {low_to_high(formed)} against {arm}" + (
+    return f"{low_to_high(formed)} times the updates of {arm}" + (
         f" (which never reached the target in {never})" if never else ""
     )
 

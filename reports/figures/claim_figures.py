@@ -62,7 +62,7 @@ def draw_verdicts(compared: list[Comparison]) -> Drawing | None:
             left += n
     axes.set_yticks(range(len(kinds)), [f"{kind} ({len(here)})" for kind, here in kinds.items()])
     axes.set_ylim(len(kinds) - 0.5, -0.5)
-    axes.set_xlim(0, max(map(len, kinds.values())))
+    axes.set_xlim(0, 1.005 * max(map(len, kinds.values())))
     axes.set_xticks([])
     axes.spines[["top", "right", "bottom"]].set_visible(False)
     axes.tick_params(length=0, labelsize=FONT)
