@@ -210,7 +210,7 @@ def stub(monkeypatch):
 import json, sys
 asked = json.loads(sys.argv[-1])
 if asked["id"] == "masking":
-    raise SystemExit("last words")
+    raise SystemExit("why it failed")
 json.dump({"schema": SCHEMA, "id": asked["id"], "seeds": asked["seeds"],
            "fraction": asked["fraction"], "data": "shipped",
            "arms": [], "checks": [], "threads": asked["threads"]}, open(asked["file"], "w"))
@@ -246,7 +246,7 @@ def test_finished_experiments_are_kept_and_failed_ones_lose_nothing(stub, tmp_pa
     assert command.main([*only, "--only", ",".join(monkey)]) == 1
     said = capsys.readouterr().out
     assert "masking: FAILED (1)" in said
-    assert "last words" in said
+    assert "why it failed" in said
     assert "2 of 3 experiments" in said
     assert not (tmp_path / "posts" / "masking.json").exists()
     # What measures time comes last and gets all cores.
