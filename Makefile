@@ -109,7 +109,8 @@ export: $(STAMP) ## results as tables: RUN=name[,name] [FORMAT=parquet|csv] into
 test: $(STAMP) ## install if need be, and run the tests
 	@$(PY) -m pytest tests -q --numprocesses 2 --dist loadfile $(ARGS)
 
-soak: $(STAMP) ## faults at random for five minutes, or ARGS='--minutes 120': kills, full disks, wicked cases and files
+soak: $(STAMP) ## the long tests, then faults at random for five minutes, or ARGS='--minutes 120': kills, full disks, bad files
+	@$(PY) -m pytest tests -q -m soak --numprocesses 2 --dist loadfile
 	@exec $(PY) tests/soak $(ARGS)
 
 check: $(STAMP) ## format, lint, types, and which folder imports which

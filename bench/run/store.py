@@ -259,6 +259,9 @@ class RunFolder:
                 f"cases, not {fresh.preset.name!r} with {len(fresh.plan)}"
                 f"{f' ({what})' if what else ' (or another engine or version)'}. {remedy}"
             )
+        if (about.plan, about.family) != (fresh.plan, fresh.family):
+            # Bytes cut out can leave whole JSON with a case less.
+            raise RunFolderError(f"{file} cannot be read: plan and family are not those of plan_sha256. {remedy}")
         if about.shards != fresh.shards:
             raise RunFolderError(
                 f"{self.path} holds {_shards_named(about.shards)}, not {_shards_named(fresh.shards)}. {remedy}"
