@@ -31,6 +31,7 @@ class Stack:
 
     def __init__(self, network: Network, *, unroll: bool, use_cudnn: bool | str) -> None:
         _keep_precision(network.dtype)
+        self._loss = network.loss
         options = {
             "return_sequences": True,
             "return_state": True,
@@ -98,25 +99,36 @@ class Stack:
 
     def windows(
         self, weights: list[Tensor], inputs: Tensor, targets: Tensor, held_out: HeldOut, first_row: Tensor
-    ) -> Tensor:
-        """Squared error at each step of the windows that end at a scored row, from a zero state: (targets, steps).
+    ) -> list[Tensor]:
+        """What is found at each step of the windows that end at a scored row, from a zero state: (targets, steps).
 
         `first_row`, a scalar, is where the model's own draw of the series begins.
         """
         rows = _from(first_row, held_out.positions[:, None] + range(1 - held_out.steps, 1))
-        return self._squared_errors(weights, inputs[rows], targets[rows])
+        return self._judged(weights, inputs[rows], targets[rows])
 
     def stream(
         self, weights: list[Tensor], inputs: Tensor, targets: Tensor, held_out: HeldOut, first_row: Tensor
-    ) -> Tensor:
-        """Squared error at every scored row with the state carried along the held-out series: (targets,)."""
+    ) -> list[Tensor]:
+        """What is found at every scored row with the state carried along the held-out series: (targets,)."""
         rows = _from(first_row, np.arange(held_out.start, int(held_out.positions.max()) + 1)[None])
-        errors = self._squared_errors(weights, inputs[rows], targets[rows])
-        return errors[0, held_out.positions - held_out.start]
+        scored = held_out.positions - held_out.start
+        return [one[0, scored] for one in self._judged(weights, inputs[rows], targets[rows])]
 
-    def _squared_errors(self, weights: list[Tensor], x: Tensor, y: Tensor) -> Tensor:
+    def errors(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """Error of each prediction, (..., O) -> (...): squared, mean over outputs, or the cross-entropy of labels."""
+        if self._loss == "crossentropy":
+            return -(targets * keras.ops.log_softmax(predictions)).sum(-1)
+        return ((predictions - targets) ** 2).mean(-1)
+
+    def _judged(self, weights: list[Tensor], x: Tensor, y: Tensor) -> list[Tensor]:
+        """Errors of predictions from a zero state, and of labels whether the most probable one is right, 1 or 0."""
         predictions, _, _ = self(weights, self.zero_states(len(x)), x)
-        return ((predictions - y) ** 2).mean(-1)
+        errors = self.errors(predictions, y)
+        if self._loss != "crossentropy":
+            return [errors]
+        right = keras.ops.argmax(predictions, -1) == keras.ops.argmax(y, -1)
+        return [errors, keras.ops.cast(right, keras.config.floatx())]
 
 
 def _from(first_row: Tensor, rows: Any) -> Tensor:

@@ -222,7 +222,7 @@ def test_held_out_sequences_are_scored_one_by_one(way):
     weights = random_weights(made.network, 3)
     for slot in (0, 1):
         trainer.place(slot, weights, 0.0, seed=slot)
-    found = trainer.train(np.zeros((0, 2, BATCH), int), reset=True, evaluate=way).squared_errors[0]
+    found = trainer.train(np.zeros((0, 2, BATCH), int), reset=True, evaluate=way).errors[0]
     model = layers.build(made.network, 1, None, stateful=False, kernel="loop")
     model.set_weights(weights)
 
