@@ -216,7 +216,8 @@ class CsvSeries(Task):
         if lags not in self._lines:
             held_out = np.arange(series.train_rows, len(series.inputs))
             self._lines[lags] = linear_prediction(series, lags, held_out, self.loss)
-        return self._lines[lags][rows - series.train_rows]
+        found: FloatArray = self._lines[lags][rows - series.train_rows]
+        return found
 
     def _trivial(self, rows: NDArray[np.integer]) -> float:
         """Error of the better of the last value, where it is seen, and the training mean."""
