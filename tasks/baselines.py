@@ -47,9 +47,15 @@ def linear_prediction(
     WindowError
         If ``lags`` is not a whole number from 1 to the number of training rows.
     """
-    training, seen, chosen = _designs(series, lags, rows)
-    fit = _label_coefficients if loss == "crossentropy" else _least_squares
-    predicted = chosen @ fit(seen, series.targets[training])
+    first = check_window(lags) - 1  # the first row with enough inputs behind it
+    if first >= series.train_rows:
+        raise WindowError(f"{lags} lags do not fit into {series.train_rows} training rows; take fewer.")
+    chosen = np.asarray(series.scored if rows is None else rows)
+    if (lags, loss) not in series.linear_maps:
+        training = series.trained if series.starts else series.trained[series.trained >= first]
+        fit = _logistic_regression if loss == "crossentropy" else _least_squares
+        series.linear_maps[lags, loss] = fit(_last_inputs(series, lags, training), series.targets[training])
+    predicted = _last_inputs(series, lags, chosen) @ series.linear_maps[lags, loss]
     return np.asarray(softmax(predicted, axis=1) if loss == "crossentropy" else predicted)
 
 
@@ -57,7 +63,7 @@ def _least_squares(seen: FloatArray, targets: FloatArray) -> FloatArray:
     return np.asarray(np.linalg.lstsq(seen, targets, rcond=None)[0])
 
 
-def _label_coefficients(seen: FloatArray, labels: FloatArray) -> FloatArray:
+def _logistic_regression(seen: FloatArray, labels: FloatArray) -> FloatArray:
     """Coefficients of a multinomial logistic regression, shape (columns, labels)."""
     shape = seen.shape[1], labels.shape[1]
 
@@ -71,34 +77,17 @@ def _label_coefficients(seen: FloatArray, labels: FloatArray) -> FloatArray:
     return np.asarray(minimize(loss_and_slope, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B").x.reshape(shape))
 
 
-def _designs(
-    series: Series, lags: int, rows: range | NDArray[np.integer] | None = None
-) -> tuple[NDArray[np.integer], FloatArray, FloatArray]:
-    """Return training rows, what a linear map sees there, and what it sees at chosen rows.
+def _last_inputs(series: Series, lags: int, rows: NDArray[np.integer]) -> FloatArray:
+    """The last inputs before these rows and a one, shape (rows, features x lags + 1).
 
-    Training rows are those with a target and so many inputs behind them. What it sees has shape (rows, lags x features
-    + 1), the last column being 1. In several sequences what lies before the beginning of one counts as 0. Parameters
-    and errors are those of `linear_prediction`.
+    Where the series is several, what lies before the beginning of a sequence counts as 0.
     """
-    first = check_window(lags) - 1  # the first row with enough inputs behind it
-    if first >= series.train_rows:
-        raise WindowError(f"{lags} lags do not fit into {series.train_rows} training rows; take fewer.")
-    chosen = np.asarray(series.scored if rows is None else rows)
-    if not series.starts:
-        training = series.trained[series.trained >= first]
-        view = np.lib.stride_tricks.sliding_window_view(series.inputs, lags, axis=0)
-        every = np.column_stack([view.reshape(len(view), -1), np.ones(len(view))])
-        return training, every[training - first], every[chosen - first]
-    place = series.place
-    back = np.arange(lags)
-
-    def design(rows: NDArray[np.integer]) -> FloatArray:
-        known = place[rows][:, None] >= back
-        seen = series.inputs[np.maximum(rows[:, None] - back, 0)] * known[..., None]
-        return np.column_stack([seen.reshape(len(rows), -1), np.ones(len(rows))])
-
-    training = series.trained
-    return training, design(training), design(chosen)
+    if series.starts:
+        back = np.arange(lags)
+        seen = series.inputs[np.maximum(rows[:, None] - back, 0)] * (series.place[rows][:, None] >= back)[..., None]
+    else:
+        seen = np.lib.stride_tricks.sliding_window_view(series.inputs, lags, axis=0)[rows - lags + 1]
+    return np.column_stack([seen.reshape(len(rows), -1), np.ones(len(rows))])
 
 
 def linear_error(

@@ -2,7 +2,7 @@
 
 import inspect
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Integral
 from typing import ClassVar, Literal, Self
@@ -98,6 +98,8 @@ class Series:
     warm_up: int
     starts: tuple[int, ...] = ()
     counted: NDArray[np.bool_] | None = None
+    linear_maps: dict[tuple[int, Loss], FloatArray] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Coefficients of those fitted on the training rows, by lags and loss: every window of a plan asks for the same."""
 
     def __post_init__(self) -> None:
         for label in ("inputs", "targets"):

@@ -7,7 +7,7 @@ from itertools import takewhile
 from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 
-from bench.case.cases import Job
+from bench.case.cases import Case, Job
 from bench.case.record import Record
 from bench.measure.interleave import Group, first_group
 from bench.plan.presets import Limits
@@ -94,11 +94,21 @@ class Scheduler:
                 return
             if len(self._running) >= self._slots:
                 return
-            job = self._waiting.popleft()
+            job = self._take()
             slot = next(i for i in range(self._slots) if i not in self._running)
             # What compiling costs is part of a memory case's measurement, so it takes nothing from others.
             cache = self._cache() if job.case.kind == "convergence" else None
             self._running[slot] = self._worker(job, slot, cache)
+
+    def _take(self) -> Job:
+        """Take the first case whose shapes no running case is compiling: it would compile them again beside it."""
+        running = {_shapes(worker.job.case) for worker in self._running.values()}
+        kind = self._waiting[0].case.kind
+        for job in takewhile(lambda job: job.case.kind == kind, self._waiting):
+            if _shapes(job.case) not in running:
+                self._waiting.remove(job)
+                return job
+        return self._waiting.popleft()
 
     def _worker(self, job: Job, slot: int, cache: Path | None) -> Worker:
         own_core = job.case.kind == "convergence" and job.case.device == "cpu"
@@ -151,3 +161,8 @@ class Scheduler:
     def _cache_was_bad(self) -> bool:
         """Whether a case may have ended badly by what it read, or could not write, among what is compiled."""
         return bool(self._compiled.check(again=True) or self._compiled.why_not)
+
+
+def _shapes(case: Case) -> Case:
+    """What is compiled for a case serves all that differ from it in nothing else than these."""
+    return case.replace(regime="stateful", repetition=0)

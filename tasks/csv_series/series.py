@@ -108,7 +108,6 @@ class CsvSeries(Task):
     def __init__(self, prepared: Prepared) -> None:
         super().__init__()
         self.prepared = prepared
-        self._lines: dict[int, FloatArray] = {}
         about = prepared.about
         # Each series is a task of its own, so what other tasks say once for their class, this one says for itself.
         self.name = f"{about['slug']}_{prepared.sha256[:6]}"  # type: ignore[misc]
@@ -211,13 +210,7 @@ class CsvSeries(Task):
         return found
 
     def _by_line(self, lags: int, rows: NDArray[np.integer]) -> FloatArray:
-        """Predictions of a linear map for these held-out rows; it is fitted once, which for labels takes seconds."""
-        series = self.series()
-        if lags not in self._lines:
-            held_out = np.arange(series.train_rows, len(series.inputs))
-            self._lines[lags] = linear_prediction(series, lags, held_out, self.loss)
-        found: FloatArray = self._lines[lags][rows - series.train_rows]
-        return found
+        return linear_prediction(self.series(), lags, rows, self.loss)
 
     def _trivial(self, rows: NDArray[np.integer]) -> float:
         """Error of the better of the last value, where it is seen, and the training mean."""

@@ -35,6 +35,7 @@ class Pretended:
         self.running.append(self)
         self.begun.append(self)
         self.beside = [other.job.case.kind for other in self.running]
+        self.shapes_beside = [other.job.case.units for other in self.running]
 
     def poll(self):
         self._left -= 1
@@ -93,6 +94,19 @@ def test_all_cores_are_used_where_there_is_enough_to_do(make):
     scheduler, _ = make([job(i, "convergence") for i in range(6)], workers=3, looks=[2])
     scheduler.run_until(job(0, "convergence").case.key)
     assert max(len(worker.beside) for worker in Pretended.begun) == 3
+
+
+def test_no_case_compiles_beside_another_what_it_could_find_compiled(make):
+    arms = [job(i, "convergence") for i in range(3)]
+    jobs = [Job(one.case.replace(regime=regime), one.training) for one in arms for regime in ("stateless", "stateful")]
+    scheduler, _ = make(jobs, workers=2, looks=[2, 3])
+    for one in jobs:
+        scheduler.run_until(one.case.key)
+    order = [(worker.job.case.units, worker.job.case.regime) for worker in Pretended.begun]
+    assert order[:3] == [(1, "stateless"), (2, "stateless"), (1, "stateful")]
+    assert sorted(order) == sorted((one.case.units, one.case.regime) for one in jobs)
+    # Only the last two have nothing else to run beside.
+    assert all(len(set(worker.shapes_beside)) == len(worker.shapes_beside) for worker in Pretended.begun[:-1])
 
 
 def test_running_one_case_leaves_those_behind_it_waiting_and_no_case_runs_twice(make):
