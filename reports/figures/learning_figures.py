@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
 
 
+ERRORS = {"mse": "mean squared error", "crossentropy": "cross-entropy (nats)"}
+"""What each loss is called."""
 MOST_PANELS = 6
 _LEVELS = (("target", "black", "-"), ("stateless_floor", "#D55E00", "--"), ("trivial", "#8A8A8A", ":"))
 
@@ -39,8 +41,10 @@ def draw_curves(compared: list[Comparison]) -> Drawing | None:
     )
     for axes, one in zip(grid.flat, shown, strict=False):
         _curves_panel(axes, one)
+    losses = {one.a.convergence.loss for one in shown}
+    name = ERRORS[losses.pop()] if len(losses) == 1 else "error"
     for axes in grid[:, 0]:
-        axes.set_ylabel("mean squared error", fontsize=FONT - 1)
+        axes.set_ylabel(name, fontsize=FONT - 1)
     for axes in grid[-1]:
         axes.set_xlabel("weight updates", fontsize=FONT - 1)
     _legend(grid.flat, figure)

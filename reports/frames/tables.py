@@ -17,7 +17,7 @@ from reports.claim.controls import LongerWindow, longer_windows
 from reports.claim.robustness import SameArm, same_arms
 from reports.collect.grouping import Setting
 from reports.collect.read import Run
-from reports.collect.records import costs_of, curve, floats, last_error, lowest_error, target_of
+from reports.collect.records import costs_of, curve, floats, last_accuracy, last_error, lowest_error, target_of
 from reports.costs.contrasts import Contrasts, contrasts, judged
 from reports.costs.roofline import MEMORY, OPERATION, PRODUCT, count
 from reports.costs.timings import timings
@@ -258,7 +258,12 @@ CASES = Table(
                     "category",
                     "how the arm is evaluated: `sliding` or `carried`; as all below, of convergence cases",
                 ),
-                "target": ("float64", "error to reach, mean squared, in the task's unit"),
+                "target": ("float64", "error to reach, in the task's unit"),
+                "loss": (
+                    "category",
+                    "what errors are counted in: `mse`, mean squared, or the `crossentropy` of labels, in nats",
+                ),
+                "majority": ("float64", "of labels: accuracy of always naming the one most frequent in training"),
                 "hold": ("Int64", "evaluations in a row at which the target must be met"),
                 "draws": ("Int64", "draws of the task's data that its folds were trained on"),
                 "budget": ("Int64", "updates that a replicate may make; missing in older records"),
@@ -339,6 +344,12 @@ REPLICATES = Table(
             lambda row: last_error(row.part),
         ),
         Column(
+            "last_accuracy",
+            "float64",
+            "of labels: share of the scored targets that it named rightly then; missing where targets are numbers",
+            lambda row: last_accuracy(row.part),
+        ),
+        Column(
             "target",
             "float64",
             "error to reach, in the task's unit",
@@ -359,7 +370,7 @@ CURVES = Table(
         Column(
             "error",
             "float64",
-            "mean squared error over the scored targets, in the task's unit",
+            "mean error over the scored targets, in the task's unit",
             lambda row: curve(row.part)[1],
         ),
         Column(
@@ -693,7 +704,7 @@ BASELINES = Table(
         Column(
             "error",
             "float64",
-            "mean squared error over all held-out targets after the warm-up, in the task's unit",
+            "mean error over all held-out targets after the warm-up, in the task's unit",
             lambda row: row.error,
         ),
     ),

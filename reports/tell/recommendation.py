@@ -414,6 +414,8 @@ class Recommendation:
                 "columns": ["..."],
                 "request": "",
                 "sequences": False,
+                "labels": False,
+                "masked": False,
                 "follows": "what follows it",
             }
         about = self.series
@@ -428,6 +430,10 @@ class Recommendation:
             "sequences": len(about.members) > 1,
             "member": _harmless(next(iter(about.members), "")),
             "outputs": about.targets,
+            "labels": bool(about.labels),
+            # Where the past is seen, a row is given with its label by name.
+            "names_label": bool(about.labels) and about.past,
+            "masked": about.options.get("fill") == "mask",
             "path": ascii(about.path or about.file),
             "request": "".join(f", {name}={one!a}" for name, one in options.items()),
             "follows": _harmless(f"{about.column} {when}"),
