@@ -217,6 +217,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[record.Convergence, dic
     }
     result = record.Convergence(
         parameters=workload.network.parameters,
+        outputs=workload.network.outputs,
         predicts=REGIMES[workload.case.regime].predicts,
         steps_per_prediction=1 if REGIMES[workload.case.regime].predicts == "carried" else schedule.steps,
         target=workload.target,

@@ -127,6 +127,7 @@ def measure(
     }
     result = Timing(
         parameters=workload.network.parameters,
+        outputs=workload.network.outputs,
         **training.shared(),
         updates_per_block=training.steps,
         seconds_per_update=training.seconds,
