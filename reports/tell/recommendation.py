@@ -421,6 +421,7 @@ class Recommendation:
         about = self.series
         known = {one.name for one in fields(Request)} - {"path"}
         asked = {"column": about.column.replace(", ", ","), "time": about.time or "none"} | about.options
+        asked |= {"labels": True} if about.labels else {}
         options = {name: tuple(one) if isinstance(one, list) else one for name, one in asked.items() if name in known}
         own = about.column.split(", ") if about.past else []
         when = {0: "at the same time", 1: "next"}.get(about.ahead, f"{about.ahead} steps later")
