@@ -13,11 +13,14 @@ import keras
 import numpy as np
 from keras.src.backend.common import dtypes
 
-from bench.engines.base import HeldOut, Network
+from bench.engines.base import Array, HeldOut, Network
 
 Tensor = Any
 States = list[list[Tensor]]
 """For each layer its state tensors, each (B, U): hidden and cell state of an LSTM, the hidden state of the others."""
+
+Series = tuple[Tensor, Tensor, States | None]
+"""Inputs and targets, (rows, features) and (rows, outputs), and the states before each row that a regime sets."""
 
 
 class Stack:
@@ -97,23 +100,28 @@ class Stack:
         """States before the first step."""
         return [list(layer.get_initial_state(batch_size)) for layer in self._layers]
 
-    def windows(
-        self, weights: list[Tensor], inputs: Tensor, targets: Tensor, held_out: HeldOut, first_row: Tensor
-    ) -> list[Tensor]:
-        """What is found at each step of the windows that end at a scored row, from a zero state: (targets, steps).
+    def windows(self, weights: list[Tensor], series: Series, held_out: HeldOut, first_row: Tensor) -> list[Tensor]:
+        """What is found at each step of the windows that end at a scored row: (targets, steps).
 
-        `first_row`, a scalar, is where the model's own draw of the series begins.
+        From a zero or injected state, or from that after another window. `first_row`, a scalar, is where the model's
+        own draw of the series begins.
         """
-        rows = _from(first_row, held_out.positions[:, None] + range(1 - held_out.steps, 1))
-        return self._judged(weights, inputs[rows], targets[rows])
+        inputs, targets, injected = series
 
-    def stream(
-        self, weights: list[Tensor], inputs: Tensor, targets: Tensor, held_out: HeldOut, first_row: Tensor
-    ) -> list[Tensor]:
+        def rows(ends: Array) -> Tensor:
+            return _from(first_row, ends[:, None] + range(1 - held_out.steps, 1))
+
+        here = rows(held_out.positions)
+        states = self.zero_states(len(here)) if injected is None else at_rows(injected, here[:, 0])
+        if held_out.foreign is not None:
+            _, states, _ = self(weights, states, inputs[rows(held_out.foreign)])
+        return self._judged(weights, states, inputs[here], targets[here])
+
+    def stream(self, weights: list[Tensor], series: Series, held_out: HeldOut, first_row: Tensor) -> list[Tensor]:
         """What is found at every scored row with the state carried along the held-out series: (targets,)."""
         rows = _from(first_row, np.arange(held_out.start, int(held_out.positions.max()) + 1)[None])
         scored = held_out.positions - held_out.start
-        return [one[0, scored] for one in self._judged(weights, inputs[rows], targets[rows])]
+        return [one[0, scored] for one in self._judged(weights, self.zero_states(1), series[0][rows], series[1][rows])]
 
     def errors(self, predictions: Tensor, targets: Tensor) -> Tensor:
         """Error of each prediction, (..., O) -> (...): squared, mean over outputs, or the cross-entropy of labels."""
@@ -121,14 +129,19 @@ class Stack:
             return -(targets * keras.ops.log_softmax(predictions)).sum(-1)
         return ((predictions - targets) ** 2).mean(-1)
 
-    def _judged(self, weights: list[Tensor], x: Tensor, y: Tensor) -> list[Tensor]:
-        """Errors of predictions from a zero state, and of labels whether the most probable one is right, 1 or 0."""
-        predictions, _, _ = self(weights, self.zero_states(len(x)), x)
+    def _judged(self, weights: list[Tensor], states: States, x: Tensor, y: Tensor) -> list[Tensor]:
+        """Errors of predictions, and of labels whether the most probable one is right, 1 or 0."""
+        predictions, _, _ = self(weights, states, x)
         errors = self.errors(predictions, y)
         if self._loss != "crossentropy":
             return [errors]
         right = keras.ops.argmax(predictions, -1) == keras.ops.argmax(y, -1)
         return [errors, keras.ops.cast(right, keras.config.floatx())]
+
+
+def at_rows(states: States, rows: Tensor) -> States:
+    """States before these rows."""
+    return [[state[rows] for state in layer] for layer in states]
 
 
 def _from(first_row: Tensor, rows: Any) -> Tensor:
