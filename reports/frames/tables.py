@@ -17,7 +17,7 @@ from reports.claim.controls import LongerWindow, Otherwise, longer_windows, pred
 from reports.claim.robustness import SameArm, same_arms
 from reports.collect.grouping import Setting
 from reports.collect.read import Run
-from reports.collect.records import cost, costs_of, curve, floats, last_error, lowest_error, target_of
+from reports.collect.records import cost, costs_of, curve, floats, last_accuracy, last_error, lowest_error, target_of
 from reports.costs.contrasts import Contrasts, contrasts, judged
 from reports.costs.roofline import MEMORY, OPERATION, PRODUCT, count
 from reports.costs.timings import timings
@@ -265,7 +265,12 @@ CASES = Table(
                     "how the arm is evaluated: `sliding` or `carried`; as all below, of convergence cases",
                 ),
                 "steps_per_prediction": ("Int64", "steps that are computed for one prediction"),
-                "target": ("float64", "error to reach, mean squared, in the task's unit"),
+                "target": ("float64", "error to reach, in the task's unit"),
+                "loss": (
+                    "category",
+                    "what errors are counted in: `mse`, mean squared, or the `crossentropy` of labels, in nats",
+                ),
+                "majority": ("float64", "of labels: accuracy of always naming the one most frequent in training"),
                 "hold": ("Int64", "evaluations in a row at which the target must be met"),
                 "draws": ("Int64", "draws of the task's data that its folds were trained on"),
                 "budget": ("Int64", "updates that a replicate may make; missing in older records"),
@@ -358,6 +363,12 @@ REPLICATES = Table(
             lambda row: last_error(row.part),
         ),
         Column(
+            "last_accuracy",
+            "float64",
+            "of labels: share of the scored targets that it named rightly then; missing where targets are numbers",
+            lambda row: last_accuracy(row.part),
+        ),
+        Column(
             "target",
             "float64",
             "error to reach, in the task's unit",
@@ -378,7 +389,7 @@ CURVES = Table(
         Column(
             "error",
             "float64",
-            "mean squared error over the scored targets, in the task's unit",
+            "mean error over the scored targets, in the task's unit",
             lambda row: curve(row.part)[1],
         ),
         Column(
@@ -591,6 +602,7 @@ _OF_ARM: dict[str, tuple[str, str, Callable[[Arm], Any]]] = {
     ),
     "best_error": ("float64", "lowest error over the target, median over seeds", lambda arm: arm.best_error),
     "last_error": ("float64", "last error over the target, median over seeds", lambda arm: arm.last_error),
+    "last_accuracy": ("float64", "of labels: accuracy then, median over seeds", lambda arm: arm.accuracy),
 }
 """Told once of a comparison, in the row that counts updates: dtype, meaning and source by name."""
 
@@ -713,6 +725,7 @@ class _Baseline(NamedTuple):
     dial: int | None
     name: str
     error: float | None
+    loss: str
 
 
 def _baselines(source: Source) -> Iterator[_Baseline]:
@@ -724,7 +737,7 @@ def _baselines(source: Source) -> Iterator[_Baseline]:
             continue
         seen.add((case.task, case.dial))
         for name, error in ({"trivial": found.trivial, "optimum": found.optimum} | found.baselines).items():
-            yield _Baseline(source, case.task, case.dial, name, error)
+            yield _Baseline(source, case.task, case.dial, name, error, found.loss)
 
 
 BASELINES = Table(
@@ -743,9 +756,10 @@ BASELINES = Table(
         Column(
             "error",
             "float64",
-            "mean squared error over all held-out targets after the warm-up, in the task's unit",
+            "mean error over all held-out targets after the warm-up, in the task's unit",
             lambda row: row.error,
         ),
+        Column("loss", "category", "what it is counted in: `mse` or `crossentropy`", lambda row: row.loss),
     ),
 )
 
