@@ -1,8 +1,8 @@
 """Signals that end a run: turned into one KeyboardInterrupt, held back where something is half done, never waited for.
 
 `make` passes on SIGTERM alone. Told to end by SIGINT or SIGHUP it waits for what it has started, and killed it says
-nothing at all, so the run looks at it from time to time. Which process it is the Makefile says in MAKE_PID: while Python
-starts, make may be killed already.
+nothing at all, so the run looks at it from time to time. Which process it is the Makefile says in MAKE_PID: make may be
+killed while Python starts.
 """
 
 import os
