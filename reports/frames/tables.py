@@ -573,6 +573,10 @@ def _arm(side: str, of: Callable[[Arm], Any]) -> Callable[[Judged], Any]:
     return value
 
 
+def _chance(part: str) -> Callable[[Judged], Any]:
+    return lambda row: row.of_updates and getattr(row.of_updates.better_on_a_fresh_draw, part)
+
+
 _OF_ARM: dict[str, tuple[str, str, Callable[[Arm], Any]]] = {
     "reached": ("Int64", "paired seeds that reached the target", lambda arm: arm.hits),
     "expected": ("float64", "expected updates to target; inf where none reached it", lambda arm: arm.ert),
@@ -687,11 +691,17 @@ COMPARISONS = Table(
             for side in "ab"
             for name, (dtype, meaning, of) in _OF_ARM.items()
         ),
-        Column(
-            "a_needs_fewer",
-            "float64",
-            "chance that a fresh training of a takes fewer updates than one of b; equal costs count half",
-            lambda row: row.of_updates and row.of_updates.better_on_a_fresh_draw,
+        *(
+            Column(f"a_needs_fewer{suffix}", "float64", meaning, _chance(part))
+            for suffix, part, meaning in (
+                (
+                    "",
+                    "value",
+                    "chance that on a fresh draw of the data a fresh training of a needs fewer than one of b",
+                ),
+                ("_low", "low", "lower 95 % limit of that chance"),
+                ("_high", "high", "upper 95 % limit of it"),
+            )
         ),
     ),
 )
