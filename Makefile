@@ -79,7 +79,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 bench: $(STAMP) ## measure: run a preset's benchmarks and render the report
-	@exec $(PY) -m bench $(ARGS)
+	@MAKE_PID=$$PPID exec $(PY) -m bench $(ARGS)
 
 merge: $(STAMP) ## shards of one plan as the run that they make: RUNS="full-1-of-4 full-2-of-4 ..." RUN=full
 	@exec $(PY) -m reports.merge $$RUNS --run "$$STATEBENCH_RUN" $(ARGS)
@@ -99,7 +99,7 @@ history: $(STAMP) ## add runs to a history, a file that a branch keeps: ADD="res
 	@exec $(PY) -m reports.history "$$FILE" $${ADD:+--add $$ADD} $(ARGS)
 
 report: $(STAMP) ## render a run's report again, from its records alone
-	@exec $(PY) -m bench --report
+	@MAKE_PID=$$PPID exec $(PY) -m bench --report
 
 export: export RUN := $(RUN)
 export: export FORMAT := $(FORMAT)
