@@ -15,6 +15,7 @@ from reports.collect.grouping import USUAL, Setting
 from reports.formatting import (
     ERRORS,
     NOTHING,
+    chance,
     count,
     limited,
     listing,
@@ -281,7 +282,10 @@ class Tables:
                 (">min(updates, budget): stateful", lambda row: number(row.restricted_a)),
                 (">stateless", lambda row: number(row.restricted_b)),
                 (">budget", lambda row: listing(list(dict.fromkeys(map(number, (row.budget_a, row.budget_b)))))),
-                (">stateful needs fewer", lambda row: percent(row.a_needs_fewer)),
+                (
+                    ">stateful needs fewer",
+                    lambda row: chance(row.a_needs_fewer, row.a_needs_fewer_low, row.a_needs_fewer_high),
+                ),
             ),
             COMPARED,
         )

@@ -22,7 +22,7 @@ from bench.engines.base import Progress
 from bench.run import worker
 
 RAISE, KILL, SLEEP, ALLOCATE, MEMORY_ERROR, SEGFAULT, EXIT = range(101, 108)
-CHILD, CHILD_ALLOCATES, SHOUT, GARBAGE, STOP, HANG_UP = range(108, 114)
+CHILD, CHILD_ALLOCATES, SHOUT, GARBAGE, STOP, HANG_UP, KILL_WATCHER = range(108, 115)
 """Units of a case -> how it ends; any other number of units ends well."""
 
 engines.ENGINES["fake"] = engines.Known("fake_engine")
@@ -137,6 +137,7 @@ def end(units):
         GARBAGE: write_garbage,
         STOP: lambda: os.kill(os.getpid(), signal.SIGSTOP),
         HANG_UP: hang_up,
+        KILL_WATCHER: kill_watcher,
     }
     if units in ways:
         ways[units]()
@@ -199,6 +200,13 @@ def write_garbage():
 def hang_up():
     for file in pipes():
         os.close(file)
+    time.sleep(600)
+
+
+def kill_watcher():
+    """End the process that the server of processes belongs to, which watches this case."""
+    server = Path(f"/proc/{os.getppid()}/stat").read_text(encoding="ascii")
+    os.kill(int(server.rpartition(")")[2].split()[1]), signal.SIGKILL)
     time.sleep(600)
 
 

@@ -37,7 +37,15 @@ def _float64():
     keras.config.set_floatx(before)
 
 
-@pytest.fixture(scope="module", params=[(cell, layers) for layers in (1, 2, 3) for cell in CELLS], ids=str)
+DEPTHS = [(cell, layers) for layers in (1, 2, 3) for cell in CELLS]
+USUAL = {*((cell, 2) for cell in CELLS), ("lstm", 1), ("lstm", 3)}
+"""Every cell, as first layer and above one, and every depth."""
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(one, marks=() if one in USUAL else pytest.mark.soak, id=str(one)) for one in DEPTHS],
+)
 def pair(request):
     """One compiled trainer and Keras models, stateless and stateful, for each cell and depth."""
     cell, layers = request.param
