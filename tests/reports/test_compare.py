@@ -152,6 +152,7 @@ def test_any_axis_can_be_the_column(runs):
     found = joined(runs(a=both), by="engine")
     assert found.columns == ("tensorflow", "jax")
     assert set(verdicts(found)) == {Verdict.FASTER}
+    assert found.rows("time")[0][0] == "made_up, stateless, LSTM 4, window 4, batch 8, loop"
     assert joined(runs(a=both), by="engine", base="jax").columns == ("jax", "tensorflow")
     ways = [
         *configured(seconds(configuration="all"), "all"),
