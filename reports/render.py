@@ -191,4 +191,6 @@ def false_calls(found: Analysis) -> list[FalseCalls]:
 def _loud(found: Analysis) -> set[str]:
     # By chance, up to 5 % of the comparisons of an arm with itself may differ: only more of them is alarming.
     too_many = any(one.rate[0] > 1 - LEVEL for one in false_calls(found))
-    return {"below-floor", "different-targets"} | ({"false-call"} if too_many else set())
+    return {"below-floor", "different-targets", "missing-shard", "timed-elsewhere"} | (
+        {"false-call"} if too_many else set()
+    )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bench.case.regimes import CONTROLS
+from bench.case import regimes
 from reports.claim.arms import Arm, Comparison, compare
 from reports.collect.grouping import Arms, Setting, arms_by_setting, by_engine, engine_by_engine
 from reports.collect.read import Run
@@ -64,7 +64,7 @@ def controls(compared: list[Comparison]) -> list[Control]:
             by_regimes.get((setting, "stateful", regime)),
         )
         for setting in settings
-        for regime in CONTROLS
+        for regime in regimes.controls({name for one in compared for name in one.regimes})
     ]
     return [one for one in beside if one.over_stateless or one.stateful_over_it]
 
@@ -73,7 +73,19 @@ _ISOLATES = {
     "stateless-ordered": ("Order alone", "keeping the order without carrying"),
     "stateless-burnin": ("A warm state, not carried", "warming the state by a burn-in"),
     "stateless-sliding": ("Sliding windows", "training on sliding windows"),
+    "stateful-h-only": ("The hidden state alone", "carrying h without c"),
+    "stateful-stale": ("An older state and a burn-in", "a state of older weights with a burn-in from it"),
+    "foreign-state": ("A warm start", "starting from the state after an unrelated stretch"),
+    "noise-state": ("A start from noise", "starting from noise"),
 }
+
+
+def _isolates(regime: str) -> tuple[str, str]:
+    """What a control isolates: a title and a phrase."""
+    kind, _, number = regime.partition("@")
+    title, what = _ISOLATES.get(kind, (regime, regime))
+    unit = "steps" if regimes.NUMBERED.get(kind) == "burn_in_steps" else "updates old"
+    return (f"{title} ({number} {unit})", what) if number else (title, what)
 
 
 def shares(found: list[Control]) -> list[Share]:
@@ -81,10 +93,10 @@ def shares(found: list[Control]) -> list[Share]:
     groups = by_engine(found, lambda one: one.setting)
     return [
         Share(regime, engine, f"{title} ({engine})" if len(groups) > 1 else title, _share_sentence(what, rows))
-        for regime in CONTROLS
+        for regime in regimes.in_order({one.regime for one in found})
         for engine, group in groups.items()
         if (rows := [one for one in group if one.regime == regime])
-        for title, what in [_ISOLATES.get(regime, (regime, regime))]
+        for title, what in [_isolates(regime)]
     ]
 
 
@@ -140,6 +152,10 @@ NAMES = {
     "stateless-ordered": "order without state",
     "stateless-burnin": "a warm state without carrying (burn-in)",
     "stateless-sliding": "sliding windows",
+    "stateful-h-only": "carrying h without c",
+    "stateful-stale": "an older state with a burn-in",
+    "foreign-state": "a start from the state after an unrelated stretch",
+    "noise-state": "a start from noise",
 }
 
 MOST_NAMED = 6
@@ -189,11 +205,12 @@ class Finding:
     @property
     def sentence(self) -> str:
         """The finding in words."""
+        kind = self.regime.partition("@")[0]
         against = " and ".join(
             _against(*one) for one in (("stateless", self.over_stateless), ("stateful", self.over_stateful))
         )
         text = (
-            f"{NAMES.get(self.regime, self.regime)} needed fewer updates than stateless and than stateful in "
+            f"{NAMES.get(kind, kind)} needed fewer updates than stateless and than stateful in "
             f"{len(self.settings)} of {self.tried} settings ({self.where}): {against}; counted in cell steps, it still "
             f"did in {self.fewer_cell_steps}"
         )

@@ -580,6 +580,10 @@ def _arm(side: str, of: Callable[[Arm], Any]) -> Callable[[Judged], Any]:
     return value
 
 
+def _chance(part: str) -> Callable[[Judged], Any]:
+    return lambda row: row.of_updates and getattr(row.of_updates.better_on_a_fresh_draw, part)
+
+
 COMPARISONS = Table(
     "comparisons",
     "a ratio a / b in one measure, with its verdict; below 1, a is cheaper",
@@ -688,6 +692,18 @@ COMPARISONS = Table(
                     f"expected updates to target of {side}; inf where none reached it",
                     _arm(side, lambda arm: arm.ert),
                 ),
+            )
+        ),
+        *(
+            Column(f"a_needs_fewer{suffix}", "float64", meaning, _chance(part))
+            for suffix, part, meaning in (
+                (
+                    "",
+                    "value",
+                    "chance that on a fresh draw of the data a fresh training of a needs fewer than one of b",
+                ),
+                ("_low", "low", "lower 95 % limit of that chance"),
+                ("_high", "high", "upper 95 % limit of it"),
             )
         ),
     ),

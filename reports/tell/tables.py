@@ -14,11 +14,11 @@ from bench.case.regimes import CLAIM
 from reports.collect.grouping import USUAL, Setting
 from reports.formatting import (
     NOTHING,
+    chance,
     count,
     limited,
     mark,
     number,
-    percent,
     ratio,
     seconds,
     span,
@@ -148,12 +148,6 @@ class _Pair:
     def expected(self) -> list[str]:
         """Expected updates to target of each, with the interval."""
         return [limited(one.expected, running_time_interval(one)) for one in self.costs]
-
-    @property
-    def a_needs_fewer(self) -> float:
-        """Chance that a fresh training of a takes fewer updates than one of b; equal costs count half."""
-        a, b = (np.where(arm.reached, arm.cost, math.inf) for arm in map(self._within, (self.a, self.b)))
-        return float(np.mean((a[:, None] < b) + (a[:, None] == b) / 2))
 
     def _within(self, arm: pd.DataFrame) -> Costs:
         return _costs(arm).up_to(self.budget)
@@ -366,7 +360,10 @@ class Tables:
                 (">min(updates, budget): stateful", restricted("a")),
                 (">stateless", restricted("b")),
                 (">budget", lambda row: " / ".join(dict.fromkeys(number(budget(row, side)) for side in "ab"))),
-                (">stateful needs fewer", lambda row: percent(pairs[row.key_a, row.key_b].a_needs_fewer)),
+                (
+                    ">stateful needs fewer",
+                    lambda row: chance(row.a_needs_fewer, row.a_needs_fewer_low, row.a_needs_fewer_high),
+                ),
             ),
             COMPARED,
         )
