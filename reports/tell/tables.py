@@ -13,12 +13,14 @@ import pandas as pd
 from bench.case.regimes import CLAIM
 from reports.collect.grouping import USUAL, Setting
 from reports.formatting import (
+    ERRORS,
     NOTHING,
     chance,
     count,
     limited,
     mark,
     number,
+    percent,
     ratio,
     seconds,
     span,
@@ -102,10 +104,6 @@ def setting(row: Any) -> Setting:
     return Setting(**values | {"dial": -1 if row.dial is None else row.dial})
 
 
-def _task_name(row: Any) -> str:
-    return str(row.task) if row.dial is None else f"{row.task}@{row.dial}"
-
-
 def _label(row: Any) -> str:
     return setting(row).label
 
@@ -176,7 +174,7 @@ class Tables:
     def _cases(self) -> pd.DataFrame:
         """What takes no time to know of every record."""
         known = ["key", "kind", "regime", *_SETTING, "outcome", "message", "compile_seconds", "kernel_seen"]
-        more = ["steps_per_prediction", "stop", "budget", "chosen_rate", "rate_at_edge", "rates_tried"]
+        more = ["steps_per_prediction", "stop", "budget", "chosen_rate", "rate_at_edge", "rates_tried", "majority"]
         return self._frames.part("cases", [*known, *more]).set_index("key", drop=False)
 
     def _case(self, key: str) -> Any:
@@ -188,7 +186,9 @@ class Tables:
         """Both arms of those comparisons that a table shows, by keys."""
         shown = plain(rows.head(MOST_ROWS))
         keys = {key for row in shown for key in (row.key_a, row.key_b)}
-        names = ["key", "role", "seed", "fold", "reached", "cost", "cost_width", "best_error", "last_error", "target"]
+        costs = ["reached", "cost", "cost_width"]
+        errors = ["best_error", "last_error", "last_accuracy", "target"]
+        names = ["key", "role", "seed", "fold", *costs, *errors]
         made = self._frames.part("replicates", names, keys)
         arms = {key: arm.set_index("seed", drop=False) for key, arm in made[made.role == "evaluation"].groupby("key")}
         found = {}
@@ -365,7 +365,24 @@ class Tables:
                     lambda row: chance(row.a_needs_fewer, row.a_needs_fewer_low, row.a_needs_fewer_high),
                 ),
             ),
-            COMPARED,
+            EXPORTED,
+        )
+
+    @cached_property
+    def accuracies(self) -> str:
+        """The same where labels are predicted: how often the most probable one was right."""
+        of_labels = self._cases.key[self._cases.majority.notna()]
+        rows = first_by_interest(self._claim[self._claim.key_a.isin(of_labels)])
+        pairs = self._pairs(rows)
+        return table(
+            rows,
+            (
+                ("setting", _label),
+                (">stateful", lambda row: percent(pairs[row.key_a, row.key_b].a.last_accuracy.median())),
+                (">stateless", lambda row: percent(pairs[row.key_a, row.key_b].b.last_accuracy.median())),
+                (">always the most frequent label", lambda row: percent(self._case(row.key_a).majority)),
+            ),
+            EXPORTED,
         )
 
     def control(self, regime: str, engine: str) -> str:
@@ -589,15 +606,17 @@ class Tables:
         groups = ran.groupby([*_SETTING, "regime"], observed=True, dropna=False)
         return [here.key.tolist() for _, here in groups]
 
-    def baselines(self, task: str) -> str:
-        """Errors of predictions without a network on a task, by its name with its dial."""
+    def baselines(self, task: str, dial: int | None) -> str:
+        """Errors of predictions without a network on a task."""
         every = self._frames.baselines
-        here = [one for one in plain(every) if one.baseline not in ("trivial", "optimum") and _task_name(one) == task]
+        of_task = [one for one in plain(every) if (one.task, one.dial) == (task, dial)]
+        here = [one for one in of_task if one.baseline not in ("trivial", "optimum")]
+        error = ERRORS[here[0].loss] if here else ""
         return table(
             here,
             (
                 ("prediction", lambda row: table_cell(row.baseline)),
-                (">mean squared error, all scored rows", lambda row: number(row.error)),
+                (f">{error}, all scored rows", lambda row: number(row.error)),
             ),
             EXPORTED,
             2 * MOST_ROWS,
