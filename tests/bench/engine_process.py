@@ -13,6 +13,7 @@ import numpy as np
 from small_works import BATCH, RATES, STEPS, UPDATES, random_weights, work
 
 from bench import engines
+from bench.case.cases import Case
 from bench.engines import hlo
 from bench.engines.base import Feed
 
@@ -28,6 +29,16 @@ STARTS = (STEPS * np.arange(UPDATES)[:, None, None] + np.array([[0, 60], [3, 71]
 """Each replicate walks along two streams of its own, shape (updates, replicates, batch)."""
 LAYER_KERNELS = ((1, "lstm"), (1, "gru"))
 """Depths and cells that are also trained with the kernels for one model, which differ in the layer."""
+
+
+def tested(engine, kernel, cell, depth):
+    """Whether a kernel is trained here: every one that has weights or equations of its own on every network."""
+    case = Case("time", "cosine", None, cell, "stateful", depth, 3, STEPS, BATCH, kernel, engine.name, dtype="float64")
+    if engines.lacks(case):
+        return False
+    if kernel == "native_compiled":  # tens of seconds to compile
+        return (depth, cell) == (1, "gru")
+    return kernel in ("replicated", "native") or (depth, cell) in LAYER_KERNELS
 
 
 def learn(trainer, network, replicates, seed=0):
@@ -112,24 +123,37 @@ def cudnn_on_jax(engine):
     for primitive, rule in ((rnn.rnn_fwd_p, gpu_rnn._rnn_fwd_lowering), (rnn.rnn_bwd_p, gpu_rnn._rnn_bwd_lowering)):
         mlir.register_lowering(primitive, partial(rule, library, "cu"), platform="cuda")
     found = {}
-    for cell, kernel in (("lstm", "cudnn"), ("lstm", "loop"), ("lstm", "unrolled"), ("gru", "loop")):
+    asked = (("lstm", "cudnn"), ("lstm", "loop"), ("lstm", "unrolled"), ("gru", "loop"), ("lstm", "native"))
+    for cell, kernel in asked:
         trainer = engine.trainer(work(cell, 2, 1, "float32"), kernel)
         traced = jax.jit(trainer._segment).trace(*trainer._arguments(np.zeros((0, 1, BATCH))))
-        text = traced.lower(lowering_platforms=("cuda",)).compiler_ir("hlo").as_hlo_text()
+        # Not `as_hlo_text`, which leaves names out.
+        text = traced.lower(lowering_platforms=("cuda",)).compiler_ir("hlo").get_hlo_module().to_string()
         found[f"lowered {cell} {kernel}"] = np.array(hlo.kernel_seen(text)[0])
     return found
 
 
 def named_on_torch(engine):
     """Names that traces of a GPU would get, by what they hold."""
-    named = sys.modules["bench.engines.torch.trainer"].named
+    named = sys.modules["bench.engines.torch.kernels"].named
+    cudnn = {"aten::lstm": 1, "aten::_cudnn_rnn": 1, "aten::_cudnn_rnn_backward": 1, "aten::mm": 2}
+    compiled = {"CompiledFunction": 1, "CompiledFunctionBackward": 1, "aten::mm": 9}
     traces = {
-        "cudnn": {"aten::lstm": 1, "aten::_cudnn_rnn": 1, "aten::_cudnn_rnn_backward": 1, "aten::mm": 2},
-        "fused": {"aten::lstm": 1, "aten::mkldnn_rnn_layer": 1, "aten::mm": 2},
-        "loop": {"aten::mm": 9, "aten::bmm": 1},
+        "Keras cudnn": (cudnn, False),
+        "Keras fused": ({"aten::lstm": 1, "aten::mkldnn_rnn_layer": 1, "aten::mm": 2}, False),
+        "Keras loop": ({"aten::mm": 9, "aten::bmm": 1}, False),
+        "own native": (cudnn, True),
+        "MIOpen native": ({"aten::gru": 1, "aten::miopen_rnn": 1, "aten::miopen_rnn_backward": 1}, True),
+        "own native_compiled": (compiled, True),
+        # The layer was left to run as it is, and the loss alone compiled: that is no compiled layer.
+        "broken native": (compiled | {"aten::gru": 1}, True),
+        # No layer of PyTorch's and nothing compiled: a model of its layers that ran something else.
+        "lost loop": ({"aten::mm": 9}, True),
     }
-    assert engine.name == "torch"
-    return {f"named {name}": np.array(named(Counter(counts))[0]) for name, counts in traces.items()}
+    found = {f"named {name}": np.array(named(Counter(counts), native=own)[0]) for name, (counts, own) in traces.items()}
+    trainer = engine.trainer(work("lstm", 1, 1, "float32"), "native")
+    learn(trainer, trainer.work.network, 1)
+    return found | {"library": np.array(sorted(engine.kernel_seen(trainer)[1]))}
 
 
 def main(name, file):
@@ -140,12 +164,13 @@ def main(name, file):
     for depth in DEPTHS:
         for cell in CELLS:
             for kernel in kernels:
-                if kernel == "replicated" or (depth, cell) in LAYER_KERNELS:
+                if tested(engine, kernel, cell, depth):
                     found |= parity(engine, kernel, cell, depth)
     found |= dropout(engine)
-    found |= {f"float32 {key}": value for key, value in parity(engine, "loop", "lstm", 1, "float32").items()}
+    for kernel in ("loop", "native"):
+        found |= {f"float32 {key}": value for key, value in parity(engine, kernel, "lstm", 1, "float32").items()}
     for kernel in kernels:
-        if kernel != "replicated":
+        if kernel not in ("replicated", "native_compiled"):
             found |= passes(engine, kernel)
     found |= flag()
     found |= {"jax": cudnn_on_jax, "torch": named_on_torch}[name](engine)

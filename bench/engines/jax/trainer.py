@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bench.engines.base import Array, Predicts, Progress, Weights, Work, adam
-from bench.engines.stack import Stack
+from bench.engines.base import Array, Network, Predicts, Progress, Weights, Work, adam
+from bench.engines.jax.native import ScanStack
+from bench.engines.stack import KerasStack, Stack
 
 Tensor = Any
 
@@ -29,14 +30,7 @@ class JaxTrainer:
         # JAX makes float32 of float64 otherwise; dtypes are named everywhere, so that nothing else changes.
         jax.config.update("jax_enable_x64", network.dtype == "float64")
         self.work = work
-        # Left to itself, Keras takes cuDNN for an LSTM on a GPU, and for a GRU a quicker scan than its general one.
-        loop = False if network.cell == "lstm" else "auto"
-        self._loop = Stack(network, unroll=False, use_cudnn=loop)
-        self._stack = Stack(
-            network,
-            unroll=kernel == "unrolled",
-            use_cudnn={"cudnn": True, "unrolled": False}.get(kernel, loop),
-        )
+        self._stack, self._loop = _stacks(network, kernel)
         self._series = (jnp.asarray(work.inputs, network.dtype), jnp.asarray(work.targets, network.dtype))
         self._rates = np.zeros(layout.replicates, network.dtype)
         self._first_rows = np.zeros(layout.replicates, np.int32)
@@ -101,6 +95,12 @@ class JaxTrainer:
             # Ahead of time, so that what is looked at (`as_text`) is the very program that runs.
             self._program = jax.jit(self._segment).lower(*self._arguments(nothing)).compile()
         return self._program
+
+    def planned_bytes(self) -> int:
+        """Bytes that the training program takes by XLA's plan: arguments, results and temporary buffers."""
+        plan = self.program().memory_analysis()
+        taken = plan.argument_size_in_bytes + plan.output_size_in_bytes + plan.temp_size_in_bytes
+        return int(taken - plan.alias_size_in_bytes)
 
     def _arguments(self, starts: Array) -> tuple[Any, ...]:
         layout, feed = self.work.layout, self.work.feed
@@ -186,6 +186,20 @@ class JaxTrainer:
             lambda: self._loop.windows(weights, inputs, targets, held_out, first_row),
             lambda: jnp.broadcast_to(self._loop.stream(weights, inputs, targets, held_out, first_row)[:, None], shape),
         )
+
+
+def _stacks(network: Network, kernel: str) -> tuple[Stack, Stack]:
+    """What is trained, and the same as a loop, which is evaluated: it is quickest to compile."""
+    if kernel == "native":
+        stack = ScanStack(network)
+        return stack, stack
+    # Left to itself, Keras takes cuDNN for an LSTM on a GPU, and for a GRU a quicker scan than its general one.
+    loop = False if network.cell == "lstm" else "auto"
+    use_cudnn = {"cudnn": True, "unrolled": False}.get(kernel, loop)
+    return (
+        KerasStack(network, unroll=kernel == "unrolled", use_cudnn=use_cudnn),
+        KerasStack(network, unroll=False, use_cudnn=loop),
+    )
 
 
 def _the_one(function: Callable[..., Any], in_axes: tuple[int | None, ...]) -> Callable[..., Any]:
