@@ -3,6 +3,8 @@
 Keras has one backend a process, so that engines are compared by files.
 """
 
+import gc
+import re
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -98,6 +100,27 @@ def passes(engine, kernel):
     return found
 
 
+def memory(engine):
+    """Peaks of training with batches of 64 and of 128, in bytes, and the same again."""
+    found = {}
+    for kernel in ("loop", "native"):
+        peaks = []
+        for batch_size in (64, 128, 128):
+            engine.reset_memory_peak()
+            trainer = engine.trainer(work("gru", 1, 1, "float32", batch_size=batch_size, steps=32), kernel)
+            trainer.place(0, random_weights(trainer.work.network, 0), RATES[0], 0)
+            starts = np.zeros((UPDATES, 1, batch_size), np.int32)
+            trainer.train(starts[:1], reset=True)
+            first = engine.memory_peak()
+            engine.reset_memory_peak()
+            trainer.train(starts, reset=True)
+            peaks.append((first, engine.memory_peak()))
+            del trainer
+            gc.collect()
+        found[f"memory {kernel}"] = np.array(peaks)
+    return found
+
+
 def flag():
     """State of a layer with `stateful=True` after a batch of Keras' own training."""
     import keras  # noqa: PLC0415
@@ -130,7 +153,23 @@ def cudnn_on_jax(engine):
         # Not `as_hlo_text`, which leaves names out.
         text = traced.lower(lowering_platforms=("cuda",)).compiler_ir("hlo").get_hlo_module().to_string()
         found[f"lowered {cell} {kernel}"] = np.array(hlo.kernel_seen(text)[0])
-    return found
+    return found | ceilings_on_jax(engine)
+
+
+def ceilings_on_jax(engine):
+    """Kernels in the program of the smallest operation; every operation runs."""
+    primitives = engine.primitives()
+    for repeat in (
+        *(primitives.product(dtype, 8) for dtype in ("float32", "float64", "bfloat16")),
+        primitives.copy(64),
+        primitives.host_to_device(64),
+        primitives.graph_op(),
+        primitives.eager_op(),
+    ):
+        for times in (1, 3):
+            repeat(times)
+    _, _, entry = primitives.chained().as_text().partition("ENTRY ")
+    return {"chain": np.array([len(re.findall(r" (?:dot|custom-call)\(", entry)), primitives.CHAIN])}
 
 
 def named_on_torch(engine):
@@ -172,6 +211,7 @@ def main(name, file):
     for kernel in kernels:
         if kernel not in ("replicated", "native_compiled"):
             found |= passes(engine, kernel)
+    found |= memory(engine)
     found |= flag()
     found |= {"jax": cudnn_on_jax, "torch": named_on_torch}[name](engine)
     np.savez(file, **found)

@@ -169,3 +169,22 @@ def test_a_trace_tells_that_onednn_ran_an_lstm_of_pytorch(found, request):
     if request.node.callspec.params["found"] != "torch":
         pytest.skip("of PyTorch alone")
     assert {"aten::lstm", "aten::mkldnn_rnn_layer", "aten::mkldnn_rnn_layer_backward"} <= set(found["library"])
+
+
+@pytest.mark.parametrize("kernel", ["loop", "native"])
+def test_memory_on_a_cpu_grows_by_what_a_larger_batch_keeps(found, kernel):
+    peaks = found[f"memory {kernel}"]
+    # Of a GRU of 3 units: gates, reset state and output at every step, in 4 bytes.
+    kept = 64 * 32 * 3 * 4 * 5
+    grown = np.diff(peaks[:2], axis=0)[0]
+    assert (grown >= 0.9 * kept).all(), peaks
+    assert (grown <= 8 * kept).all(), peaks
+    # What an earlier model took is not counted with a later one's.
+    np.testing.assert_allclose(peaks[2], peaks[1], rtol=0.1)
+
+
+def test_no_two_of_the_smallest_operations_are_made_one(found, request):
+    if request.node.callspec.params["found"] != "jax":
+        pytest.skip("of JAX alone: PyTorch brings no operations for ceilings")
+    kernels_of_chain, chain = found["chain"]
+    assert kernels_of_chain == chain

@@ -17,6 +17,8 @@ Repeat = Callable[[int], None]
 CHAIN = 100
 """Operations that stand one after the other in one program, so that calling it is nothing beside them."""
 
+SMALL = np.full((2, 2), 0.5, np.float32)
+
 
 def product(dtype: str, size: int) -> Repeat:
     """Product of two square matrices (size, size): 2 size^3 operations."""
@@ -33,19 +35,18 @@ def copy(size: int) -> Repeat:
 
 def graph_op(_size: int = 0) -> Repeat:
     """The smallest operation inside a program, `CHAIN` of them, each waiting for the last."""
-    program, x = chained(), jnp.float32(0.5)
-    return partial(_calls, program, x)
+    return partial(_calls, chained(), SMALL)
 
 
 def chained() -> Any:
-    """The compiled program of `graph_op`. Barriers keep XLA from making one kernel of all."""
+    """The compiled program of `graph_op`: small products, since of anything simpler XLA makes one kernel."""
 
     def chain(x: jax.Array) -> jax.Array:
         for _ in range(CHAIN):
-            x = jax.lax.optimization_barrier(jnp.tanh(x))
+            x = x @ SMALL
         return x
 
-    return jax.jit(chain).lower(jnp.float32(0.5)).compile()
+    return jax.jit(chain).lower(SMALL).compile()
 
 
 def eager_op(_size: int = 0) -> Repeat:
@@ -73,7 +74,8 @@ def _repeated(operation: Callable[[jax.Array], jax.Array], start: jax.Array, *, 
         found: jax.Array = jax.lax.fori_loop(0, times, lambda _, x: operation(x), x)
         return found
 
-    program = jax.jit(loop, donate_argnums=(1,) if in_place else ())
+    # Now, since how wide numbers may be is a setting of the moment.
+    program = jax.jit(loop, donate_argnums=(1,) if in_place else ()).lower(np.int32(0), start).compile()
     last = start
 
     def repeat(times: int) -> None:
@@ -84,7 +86,7 @@ def _repeated(operation: Callable[[jax.Array], jax.Array], start: jax.Array, *, 
     return repeat
 
 
-def _calls(function: Callable[[jax.Array], jax.Array], x: jax.Array, times: int) -> None:
+def _calls(function: Callable[[Any], jax.Array], x: Any, times: int) -> None:
     for _ in range(times):
         y = function(x)
     if times:
