@@ -6,7 +6,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from bench.case.cases import Case
-from bench.case.regimes import REGIMES
+from bench.case.regimes import regime_of
 from bench.engines.base import Engine
 from bench.errors import PlanError, unknown
 
@@ -29,8 +29,8 @@ class Known:
         Cells that a kernel exists for, by its name; a kernel that is not named exists for all.
     dtypes
         Dtypes that it computes in; empty for all.
-    injects
-        Whether a state can be given to it from data.
+    parts_state
+        Whether h can be carried without c.
     """
 
     module: str
@@ -39,7 +39,7 @@ class Known:
     why_no_other: str = ""
     cells: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"cudnn": ("lstm", "gru")})
     dtypes: tuple[str, ...] = ()
-    injects: bool = False
+    parts_state: bool = False
 
 
 TORCH_LAYERS = ("lstm", "gru", "simple_rnn")
@@ -51,7 +51,7 @@ ENGINES: dict[str, Known] = {
         ("tensorflow", "keras"),
         kernels=("replicated", "loop", "loop_implementation_1", "unrolled", "xla", "xla_unrolled", "cudnn", "fit"),
         why_no_other="TensorFlow's recurrent layers are Keras'",
-        injects=True,
+        parts_state=True,
     ),
     "jax": Known(
         "bench.engines.jax",
@@ -142,5 +142,5 @@ def _reasons(case: Case, engine: Known) -> Iterator[str]:
         yield "PyTorch 2.13 cannot compile what oneDNN runs, which is an LSTM in float32 on a CPU: run 'native'"
     if engine.dtypes and case.dtype not in engine.dtypes:
         yield f"engine {case.engine} computes in {' or '.join(engine.dtypes)}, not in {case.dtype}"
-    if REGIMES[case.regime].injected and not engine.injects:
-        yield f"engine {case.engine} takes no state from data: run {case.regime} with ENGINE=tensorflow"
+    if regime_of(case.regime).hidden_only and not engine.parts_state:
+        yield f"engine {case.engine} carries a state as a whole: run {case.regime} with ENGINE=tensorflow"

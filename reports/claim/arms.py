@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 
 from bench.case.record import Convergence, Record, Replicate
-from bench.case.regimes import CLAIM, PAIRS
+from bench.case.regimes import CLAIM, pairs
 from bench.warnings import Warn
 from reports.collect.grouping import USUAL, Setting, arms_by_setting, by_engine, in_order
 from reports.collect.read import Run
@@ -50,6 +50,9 @@ from reports.statistics.verdict import (
     judge,
     width_interval,
 )
+
+UNTIMED = {Warn.BUSY_MACHINE, Warn.OTHER_MACHINE}
+"""Warnings of records whose seconds are compared with nothing."""
 
 
 @dataclass(frozen=True)
@@ -219,9 +222,9 @@ class Comparison:
     def seconds(self) -> Judgement | None:
         """Verdict in seconds: updates x the arm's own median seconds per update.
 
-        None where not measured, or where the machine had other work meanwhile: seconds of a core that was shared.
+        None where not measured, or where that was on another machine, or on a core that had other work meanwhile.
         """
-        if any(Warn.BUSY_MACHINE in arm.record.warnings for arm in (self.a, self.b)):
+        if any(UNTIMED & set(arm.record.warnings) for arm in (self.a, self.b)):
             return None
         arms = self.a.convergence, self.b.convergence
         a, b = map(median_seconds_per_update, arms)
@@ -352,7 +355,7 @@ def process_variance(run: Run) -> float:
     for arms in arms_by_setting(run).values():
         equal: defaultdict[float, list[float]] = defaultdict(list)
         for record in arms.values():
-            if Warn.BUSY_MACHINE not in record.warnings:
+            if not UNTIMED & set(record.warnings):
                 logs = equal[body(record).cell_steps_per_update]
                 logs.append(float(np.log(median_seconds_per_update(body(record)))))
         for logs in equal.values():
@@ -375,8 +378,7 @@ def comparisons(run: Run) -> list[Comparison]:
     found = [
         replace(compare(setting, arms[first], arms[second]), process_variance=between)
         for setting, arms in arms_by_setting(run).items()
-        for first, second in PAIRS
-        if {first, second} <= arms.keys()
+        for first, second in pairs(arms.keys())
     ]
     sizes = families(run)
     adjusted: dict[tuple[str, str], float] = {}

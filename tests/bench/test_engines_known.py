@@ -24,8 +24,8 @@ OTHERS = ("jax", "torch")
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
 
-def case(engine, kernel="loop", cell="lstm", kind="time", device="cpu"):
-    return Case(kind, "cosine", None, cell, "stateful", 1, 4, 4, 8, kernel, engine, device)
+def case(engine, kernel="loop", cell="lstm", kind="time", device="cpu", regime="stateful"):
+    return Case(kind, "cosine", None, cell, regime, 1, 4, 4, 8, kernel, engine, device)
 
 
 @pytest.fixture
@@ -85,6 +85,10 @@ def test_make_installs_an_engine_into_an_environment_of_its_own(name, device, tm
         (case("jax", "cudnn", "gru", device="gpu"), "engine jax has 'cudnn' for lstm alone, not for gru"),
         (case("torch", "native", "gru_reset_before"), "'native' for lstm and gru and simple_rnn alone, not for gru_r"),
         (case("torch", "native_compiled"), "PyTorch 2.13 cannot compile what oneDNN runs"),
+        (
+            case("jax", regime="stateful-h-only"),
+            "engine jax carries a state as a whole: run stateful-h-only with ENGINE",
+        ),
     ],
 )
 def test_what_an_engine_has_not_is_left_out_with_a_reason(asked, reason):

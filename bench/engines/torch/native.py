@@ -37,6 +37,12 @@ class NativeTrainer(TorchTrainer):
         trained = self._layout.trained
         self._moments = tuple([torch.zeros_like(weight) for weight in trained] for _ in range(2))
         self._step, self._rate = 0, 0.0
+        # Of all layers in one tensor, as PyTorch's layers take them: h and, of an LSTM, c.
+        given = work.injected
+        self._given: list[Tensor] | None = (
+            None if given is None else [self._tensor(np.stack(states)) for states in zip(*given, strict=True)]
+        )
+        self._reset()
         self._whole = self._loss_and_states
         if kernel == "native_compiled":
             # Without it, Dynamo leaves these layers to run as they are: nothing but the loss would be compiled.
@@ -51,6 +57,11 @@ class NativeTrainer(TorchTrainer):
         zeros = torch.zeros(shape, **self._options)
         return (zeros, zeros) if network.cell == "lstm" else (zeros,)
 
+    def _injected(self, starts: Tensor) -> Any:
+        if self._given is None:
+            return None
+        return tuple(state[:, starts[0]] for state in self._given)
+
     def place(self, slot: int, weights: Weights, learning_rate: float, seed: int, first_row: int = 0) -> None:
         """Put a fresh model into the one slot."""
         del slot
@@ -60,7 +71,7 @@ class NativeTrainer(TorchTrainer):
         for array in (array for moments in self._moments for array in moments):
             array.zero_()
         self._step, self._rate = 0, learning_rate
-        self._states = self._zeros
+        self._reset()
         self._first_rows[0] = first_row
 
     def weights(self, slot: int) -> Weights:
@@ -69,7 +80,8 @@ class NativeTrainer(TorchTrainer):
         return self._layout.give()
 
     def _update(self, starts: Tensor) -> Tensor:
-        loss, gradient, self._states = self._gradient(starts)
+        loss, gradient, after = self._gradient(starts)
+        self._states = [*self._states[1:], after]
         self._step += 1
         self._adam(gradient)
         return loss
@@ -77,7 +89,7 @@ class NativeTrainer(TorchTrainer):
     def _gradient(self, starts: Tensor) -> tuple[Tensor, Any, Any]:
         x, y = self._windows(starts[0])
         self._mode(training=True)
-        loss, after = self._whole(x, y, self._before)
+        loss, after = self._whole(x, y, self._before(starts))
         gradient = torch.autograd.grad(loss, self._layout.trained)
         return loss.detach()[None], gradient, tuple(state.detach() for state in after)
 
@@ -86,8 +98,8 @@ class NativeTrainer(TorchTrainer):
         return self._loss(predictions, y), after
 
     def _predict(self, x: Tensor, states: Any) -> tuple[Tensor, Any]:
-        """Predictions and states after a window; x (B, T, F)."""
-        h, after = self._recurrent(x, states if len(states) > 1 else states[0])
+        """Predictions and states after a window; x (B, T, F), states of all layers or None for zeros."""
+        h, after = self._recurrent(x, states[0] if states is not None and len(states) == 1 else states)
         return self._head(self._dropout(h)), after if isinstance(after, tuple) else (after,)
 
     def _pass(self, x: Tensor, states: Any) -> Any:
@@ -96,13 +108,26 @@ class NativeTrainer(TorchTrainer):
 
     @torch.no_grad()
     def _evaluate(self, way: Predicts) -> Array:
-        held_out = self.work.held_out
-        rows = self._rows(held_out.stream if way == "carried" else held_out.windows) + self._first_rows
         self._mode(training=False)
-        h, _ = self._recurrent(self._inputs[rows])
-        errors = ((self._head(h) - self._targets[rows]) ** 2).mean(-1).cpu().numpy()
-        found = {"carried": lambda: errors[0, held_out.in_stream], "sliding": lambda: errors[:, -1]}
-        return np.asarray(found.get(way, lambda: errors.mean(-1))())[None]
+        held_out = self.work.held_out
+        if way == "carried":
+            return self._errors(self._held_out(held_out.stream), None)[:, held_out.in_stream]
+        rows = self._held_out(held_out.windows(held_out.positions))
+        states = self._injected(rows[None, :, 0])
+        if held_out.foreign is not None:
+            before = self._held_out(held_out.windows(held_out.foreign))
+            _, states = self._predict(self._inputs[before], states)
+        errors = self._errors(rows, states)
+        return np.asarray(errors[:, -1] if way == "sliding" else errors.mean(-1))[None]
+
+    def _errors(self, rows: Tensor, states: Any) -> Array:
+        """Squared errors at each step of windows: rows (windows, steps)."""
+        predictions, _ = self._predict(self._inputs[rows], states)
+        return np.asarray(((predictions - self._targets[rows]) ** 2).mean(-1).cpu().numpy())
+
+    def _held_out(self, rows: Array) -> Tensor:
+        """Rows in the model's own draw of the series."""
+        return self._rows(rows) + self._first_rows
 
     def _mode(self, *, training: bool) -> None:
         if self._recurrent.training != training:

@@ -14,7 +14,7 @@ import torch
 from torch.utils._pytree import tree_map
 
 from bench.engines.base import Array, Predicts, Progress, Weights, Work, adam
-from bench.engines.stack import KerasStack
+from bench.engines.stack import KerasStack, at_rows
 
 Tensor = Any
 
@@ -31,7 +31,7 @@ class TorchTrainer(ABC):
         self._inputs = self._tensor(work.inputs)
         self._targets = self._tensor(work.targets)
         self._first_rows = torch.zeros(replicates, dtype=torch.int64, device=device)
-        self._states: Any = None
+        self._states: list[Any] = []
 
     @abstractmethod
     def place(self, slot: int, weights: Weights, learning_rate: float, seed: int, first_row: int = 0) -> None:
@@ -44,7 +44,7 @@ class TorchTrainer(ABC):
     def train(self, starts: Array, *, reset: bool, evaluate: Predicts | None = None) -> Progress:
         """Make one update for each row of `starts`, then evaluate."""
         if reset:
-            self._states = self._zeros
+            self._reset()
         # Once a call: a copy to a GPU in each update would wait for the one before.
         self._step_weights = self._tensor(self.work.feed.step_weights)
         # Keras puts what it makes on this device.
@@ -61,7 +61,8 @@ class TorchTrainer(ABC):
         steps = torch.arange(self.work.layout.steps, device=self._device)
         with keras.device(self._device):
             for rows in self._rows(starts):
-                self._states = self._pass(self._inputs[rows[..., None] + steps], self._before)
+                after = self._pass(self._inputs[rows[..., None] + steps], self._before(rows))
+                self._states = [*self._states[1:], after]
         self._wait()
 
     def idle(self, starts: Array) -> None:
@@ -80,10 +81,20 @@ class TorchTrainer(ABC):
     def _zeros(self) -> Any:
         """States at the beginning of an epoch."""
 
-    @property
-    def _before(self) -> Any:
-        """States that the next update begins from."""
-        return self._states if self.work.feed.carried else self._zeros
+    @abstractmethod
+    def _injected(self, starts: Tensor) -> Any:
+        """States that a regime sets before these rows, (R, B); None where it sets none."""
+
+    def _before(self, starts: Tensor) -> Any:
+        """States that windows begin from; starts (R, B)."""
+        injected = self._injected(starts)
+        if injected is not None:
+            return injected
+        return self._states[0] if self.work.feed.carried else self._zeros
+
+    def _reset(self) -> None:
+        # The oldest first.
+        self._states = [self._zeros] * self.work.feed.updates_old
 
     @abstractmethod
     def _update(self, starts: Tensor) -> Tensor:
@@ -141,11 +152,17 @@ class KerasTrainer(TorchTrainer):
         self._weights = torch.zeros(layout.replicates, network.parameters, **self._options)
         self._moments = (torch.zeros_like(self._weights), torch.zeros_like(self._weights))
         self._no_states = [[self._tensor(np.zeros((layout.replicates, *s.shape))) for s in layer] for layer in zeros]
-        self._states = self._zeros
+        injected = None if work.injected is None else [[self._tensor(s) for s in layer] for layer in work.injected]
+        self._series = self._inputs, self._targets, injected
+        self._reset()
 
     @property
     def _zeros(self) -> Any:
         return self._no_states
+
+    def _injected(self, starts: Tensor) -> Any:
+        injected = self._series[2]
+        return None if injected is None else at_rows(injected, starts)
 
     def place(self, slot: int, weights: Weights, learning_rate: float, seed: int, first_row: int = 0) -> None:
         """Put a fresh model into a slot."""
@@ -154,10 +171,9 @@ class KerasTrainer(TorchTrainer):
         self._weights[slot] = self._tensor(np.concatenate([weight.reshape(-1) for weight in weights]))
         for array in (*self._moments, self._step):
             array[slot] = 0
-        self._states = [[state.clone() for state in layer] for layer in self._states]
-        for layer in self._states:
-            for state in layer:
-                state[slot] = 0
+        self._states = [[[state.clone() for state in layer] for layer in states] for states in self._states]
+        for state in (state for states in self._states for layer in states for state in layer):
+            state[slot] = 0
         self._rates[slot] = learning_rate
         self._first_rows[slot] = first_row
 
@@ -166,7 +182,8 @@ class KerasTrainer(TorchTrainer):
         return [weight.cpu().numpy().copy() for weight in self._unpacked(self._weights[slot])]
 
     def _update(self, starts: Tensor) -> Tensor:
-        loss, gradient, self._states = self._gradient(starts)
+        loss, gradient, after = self._gradient(starts)
+        self._states = [*self._states[1:], after]
         self._step += 1
         self._weights, self._moments = adam(self._weights, gradient, self._moments, self._step, self._rates)
         return loss
@@ -174,12 +191,19 @@ class KerasTrainer(TorchTrainer):
     def _gradient(self, starts: Tensor) -> tuple[Tensor, Tensor, Any]:
         x, y = self._windows(starts)
         weights = self._weights.requires_grad_()
-        predictions, after = self._each(self._forward)(weights, self._before, x)
+        predictions, after = self._each(self._forward)(weights, self._before(starts), x)
         loss = self._loss(predictions, y)
         # The replicates share no weight, so the gradient of a sum of losses is each replicate's own.
         (gradient,) = torch.autograd.grad(loss.sum(), weights)
         weights.requires_grad_(False)
         return loss.detach(), gradient, [[state.detach() for state in layer] for layer in after]
+
+    def _before(self, starts: Tensor) -> Any:
+        """States that windows begin from; starts (R, B)."""
+        injected = self._series[2]
+        if injected is not None:
+            return at_rows(injected, starts)
+        return self._states[0] if self.work.feed.carried else self._zeros
 
     def _forward(self, weights: Tensor, states: Any, x: Tensor) -> tuple[Tensor, Any]:
         seeds = self._stack.seeds if self.work.network.dropout else None
@@ -194,9 +218,7 @@ class KerasTrainer(TorchTrainer):
     def _evaluate(self, way: Predicts) -> Array:
         score = self._stack.stream if way == "carried" else self._stack.windows
         each = self._each(
-            lambda weights, first: score(
-                self._unpacked(weights), self._inputs, self._targets, self.work.held_out, first
-            )
+            lambda weights, first: score(self._unpacked(weights), self._series, self.work.held_out, first)
         )
         found = each(self._weights, self._first_rows)
         errors = {"carried": found, "sliding": found[..., -1], "positions": found.mean(-1)}[way]
