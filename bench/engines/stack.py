@@ -34,6 +34,9 @@ class Stack(ABC):
 
     seeds: list[Tensor] | None
 
+    def __init__(self, network: Network) -> None:
+        self._loss = network.loss
+
     @abstractmethod
     def __call__(
         self, weights: list[Tensor], states: States, x: Tensor, seeds: list[Tensor] | None = None
@@ -63,8 +66,8 @@ class Stack(ABC):
     def zero_states(self, batch_size: int) -> States:
         """States before the first step."""
 
-    def windows(self, weights: list[Tensor], series: Series, held_out: HeldOut, first_row: Tensor) -> Tensor:
-        """Squared error at each step of the windows that end at a scored row: (targets, steps).
+    def windows(self, weights: list[Tensor], series: Series, held_out: HeldOut, first_row: Tensor) -> list[Tensor]:
+        """What is found at each step of the windows that end at a scored row: (targets, steps).
 
         From a zero or injected state, or from that after another window. `first_row`, a scalar, is where the model's
         own draw of the series begins.
@@ -74,17 +77,30 @@ class Stack(ABC):
         states = self.zero_states(len(here)) if injected is None else at_rows(injected, here[:, 0])
         if held_out.foreign is not None:
             _, states, _ = self(weights, states, inputs[_from(first_row, held_out.windows(held_out.foreign))])
-        return self._squared_errors(weights, states, inputs[here], targets[here])
+        predictions, _, _ = self(weights, states, inputs[here])
+        return judged(self._loss, predictions, targets[here])
 
-    def stream(self, weights: list[Tensor], series: Series, held_out: HeldOut, first_row: Tensor) -> Tensor:
-        """Squared error at every scored row with the state carried along the held-out series: (targets,)."""
+    def stream(self, weights: list[Tensor], series: Series, held_out: HeldOut, first_row: Tensor) -> list[Tensor]:
+        """What is found at every scored row with the state carried along the held-out series: (targets,)."""
         rows = _from(first_row, held_out.stream)
-        errors = self._squared_errors(weights, self.zero_states(1), series[0][rows], series[1][rows])
-        return errors[0, held_out.in_stream]
+        predictions, _, _ = self(weights, self.zero_states(1), series[0][rows])
+        return [one[0, held_out.in_stream] for one in judged(self._loss, predictions, series[1][rows])]
 
-    def _squared_errors(self, weights: list[Tensor], states: States, x: Tensor, y: Tensor) -> Tensor:
-        predictions, _, _ = self(weights, states, x)
-        return ((predictions - y) ** 2).mean(-1)
+
+def errors_of(loss: str, predictions: Tensor, targets: Tensor) -> Tensor:
+    """Error of each prediction, (..., O) -> (...): squared, mean over outputs, or the cross-entropy of labels."""
+    if loss == "crossentropy":
+        return -(targets * keras.ops.log_softmax(predictions)).sum(-1)
+    return ((predictions - targets) ** 2).mean(-1)
+
+
+def judged(loss: str, predictions: Tensor, targets: Tensor) -> list[Tensor]:
+    """Errors of predictions, and of labels whether the most probable one is right, 1 or 0."""
+    errors = errors_of(loss, predictions, targets)
+    if loss != "crossentropy":
+        return [errors]
+    right = keras.ops.argmax(predictions, -1) == keras.ops.argmax(targets, -1)
+    return [errors, keras.ops.cast(right, keras.config.floatx())]
 
 
 class KerasStack(Stack):
@@ -98,6 +114,7 @@ class KerasStack(Stack):
 
     def __init__(self, network: Network, *, unroll: bool, use_cudnn: bool | str) -> None:
         _keep_precision(network.dtype)
+        super().__init__(network)
         options = {
             "return_sequences": True,
             "return_state": True,

@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,6 +23,7 @@ from bench.measure import initial_weights
 
 CELLS = ("lstm", "gru", "gru_reset_before", "simple_rnn")
 DEPTHS = (1, 2)
+LABELS = 3
 WAYS = ("sliding", "positions", "carried")
 FEEDS = {
     f"{state} {loss}": Feed(weights, state == "carried")
@@ -56,14 +58,17 @@ def learn(trainer, network, replicates, seed=0):
         for i, weight in enumerate(trainer.weights(slot)):
             found[f"weight {slot} {i}"] = weight
     for way in WAYS:
-        found[way] = trainer.train(starts[:0], reset=False, evaluate=way).squared_errors
+        progress = trainer.train(starts[:0], reset=False, evaluate=way)
+        found[way] = progress.errors
+        if progress.hits is not None:
+            found[f"{way} hits"] = progress.hits
     return found
 
 
-def parity(engine, kernel, cell, depth, dtype="float64"):
+def parity(engine, kernel, cell, depth, dtype="float64", labels=0):
     """Results under every feed, by name, from one trainer."""
     replicates = len(RATES) if kernel == "replicated" else 1
-    asked = work(cell, depth, replicates, dtype)
+    asked = work(cell, depth, replicates, dtype, labels=labels)
     trainer, found = engine.trainer(asked, kernel), {}
     for name, feed in FEEDS.items():
         trainer.work = replace(asked, feed=feed)
@@ -73,7 +78,7 @@ def parity(engine, kernel, cell, depth, dtype="float64"):
     return found
 
 
-def state_arms(replicates=len(RATES)):
+def state_arms(replicates):
     """Works whose state is carried to a later update and predicts from another stretch, or is set from data."""
     plain = work("lstm", 2, replicates)
     foreign = np.roll(plain.held_out.positions, 5)
@@ -210,16 +215,20 @@ def named_on_torch(engine):
     return found | {"library": np.array(sorted(engine.kernel_seen(trainer)[1]))}
 
 
+def networks(engine, kernels):
+    """Every cell and depth by every kernel that is tested with it."""
+    found = {}
+    for cell, depth, kernel in product(CELLS, DEPTHS, kernels):
+        if tested(engine, kernel, cell, depth):
+            found |= parity(engine, kernel, cell, depth)
+    return found
+
+
 def main(name, file):
     engine = engines.create(name)
     engine.configure(threads=1, device="cpu", cache=None, short_loops=False)
     kernels = [kernel for kernel in engine.kernels if kernel != "cudnn"]
-    found = {}
-    for depth in DEPTHS:
-        for cell in CELLS:
-            for kernel in kernels:
-                if tested(engine, kernel, cell, depth):
-                    found |= parity(engine, kernel, cell, depth)
+    found = networks(engine, kernels)
     for kernel, replicates in (("replicated", len(RATES)), ("native", 1)):
         for arm, asked in state_arms(replicates).items():
             results = learn(engine.trainer(asked, kernel), asked.network, replicates)
@@ -227,6 +236,8 @@ def main(name, file):
     found |= dropout(engine)
     for kernel in ("loop", "native"):
         found |= {f"float32 {key}": value for key, value in parity(engine, kernel, "lstm", 1, "float32").items()}
+    for kernel in ("replicated", "loop", "native"):
+        found |= {f"labels {key}": value for key, value in parity(engine, kernel, "gru", 1, labels=LABELS).items()}
     for kernel in kernels:
         if kernel not in ("replicated", "native_compiled"):
             found |= passes(engine, kernel)

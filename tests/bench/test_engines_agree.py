@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_process import CELLS, DEPTHS, FEEDS, LAYER_KERNELS, STARTS, WAYS, learn, state_arms
+from engine_process import CELLS, DEPTHS, FEEDS, LABELS, LAYER_KERNELS, STARTS, WAYS, learn, state_arms
 from small_works import RATES, STEPS, difference, work
 
 from bench import engines
@@ -62,11 +62,11 @@ def expected():
 
     trainers, results = {}, {}
 
-    def get(cell, depth, feed):
-        key = (cell, depth, feed)
+    def get(cell, depth, feed, labels=0):
+        key = (cell, depth, feed, labels)
         if key not in results:
-            asked = work(cell, depth, len(RATES))
-            trainer = trainers.setdefault((cell, depth), ReplicatedTrainer(asked))
+            asked = work(cell, depth, len(RATES), labels=labels)
+            trainer = trainers.setdefault((cell, depth, labels), ReplicatedTrainer(asked))
             with_feed(trainer, FEEDS[feed].step_weights, carried=FEEDS[feed].carried)
             results[key] = learn(trainer, asked.network, len(RATES))
         return results[key]
@@ -78,16 +78,10 @@ def expected():
 def test_a_state_of_older_weights_of_another_stretch_or_from_data_is_the_same_state(found, arm):
     from bench.engines.tensorflow.replicated import ReplicatedTrainer  # noqa: PLC0415
 
-    asked = state_arms()[arm]
+    asked = state_arms(len(RATES))[arm]
     expected = learn(ReplicatedTrainer(asked), asked.network, len(RATES))
-    results = of(found, "state", arm, "replicated")
-    assert results.keys() == expected.keys()
-    for what, value in expected.items():
-        assert difference([results[what]], [value]) < TIGHT, what
-    for what, value in of(found, "state", arm, "native").items():
-        want = expected[what]
-        want = want[:, :1] if what == "losses" else want[:1] if what in WAYS else want
-        assert difference([value], [want]) < TIGHT, what
+    for kernel in ("replicated", "native"):
+        assert_equal(of(found, "state", arm, kernel), expected)
 
 
 def of(found, *key):
@@ -111,14 +105,26 @@ def test_losses_weights_and_errors_equal_tensorflow(found, expected, cell, depth
     # PyTorch has no GRU that resets before its product.
     assert "native" in tested or cell == "gru_reset_before"
     for kernel in tested:
-        own = of(found, cell, depth, kernel, feed)
-        replicates = own["losses"].shape[1]
-        assert set(own) == {name for name in right if not name.startswith("weight 1") or replicates == 2}
-        for name, value in own.items():
-            want = right[name]
-            want = want[:, :replicates] if name == "losses" else want[:replicates] if name in WAYS else want
-            assert value.dtype == np.float64
-            assert difference([value], [want]) < TIGHT, (kernel, name)
+        assert_equal(of(found, cell, depth, kernel, feed), right)
+
+
+def assert_equal(own, right):
+    """All that an engine found equals what TensorFlow did, of as many replicates as it has."""
+    replicates = own["losses"].shape[1]
+    assert set(own) == {name for name in right if not name.startswith("weight 1") or replicates == 2}
+    for name, value in own.items():
+        want = right[name]
+        want = want[:, :replicates] if name == "losses" else want if name.startswith("weight") else want[:replicates]
+        assert value.dtype == np.float64
+        assert difference([value], [want]) < TIGHT, name
+
+
+@pytest.mark.parametrize("feed", FEEDS)
+def test_labels_are_learnt_and_judged_as_by_tensorflow(found, expected, feed):
+    right = expected("gru", 1, feed, labels=LABELS)
+    assert {f"{way} hits" for way in WAYS} <= set(right)
+    for kernel in ("replicated", "loop", "native"):
+        assert_equal(of(found, "labels", "gru", 1, kernel, feed), right)
 
 
 @pytest.mark.parametrize("loss", ["every", "last"])

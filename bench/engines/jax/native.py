@@ -56,6 +56,7 @@ class ScanStack(Stack):
     """The stack made of scans; seeds are a key and a number of draws, both of which decide what is dropped."""
 
     def __init__(self, network: Network) -> None:
+        super().__init__(network)
         self._network = network
         self._step = STEPS[network.cell]
         self.seeds = [np.zeros(2, np.uint32)] * network.layers if network.dropout else None

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from bench.engines.base import BETA_1, BETA_2, EPSILON, POWER_1, POWER_2, Array, Network, Predicts, Weights, Work
+from bench.engines.stack import judged
 from bench.engines.torch.trainer import Tensor, TorchTrainer
 
 LAYERS: dict[str, Any] = {"lstm": nn.LSTM, "gru": nn.GRU, "simple_rnn": nn.RNN}
@@ -107,23 +108,23 @@ class NativeTrainer(TorchTrainer):
         return self._predict(x[0], states)[1]
 
     @torch.no_grad()
-    def _evaluate(self, way: Predicts) -> Array:
+    def _evaluate(self, way: Predicts) -> list[Array]:
         self._mode(training=False)
         held_out = self.work.held_out
         if way == "carried":
-            return self._errors(self._held_out(held_out.stream), None)[:, held_out.in_stream]
+            return [one[:, held_out.in_stream] for one in self._judged(self._held_out(held_out.stream), None)]
         rows = self._held_out(held_out.windows(held_out.positions))
         states = self._injected(rows[None, :, 0])
         if held_out.foreign is not None:
             before = self._held_out(held_out.windows(held_out.foreign))
             _, states = self._predict(self._inputs[before], states)
-        errors = self._errors(rows, states)
-        return np.asarray(errors[:, -1] if way == "sliding" else errors.mean(-1))[None]
+        every = self._judged(rows, states)
+        return [(one[:, -1] if way == "sliding" else one.mean(-1))[None] for one in every]
 
-    def _errors(self, rows: Tensor, states: Any) -> Array:
-        """Squared errors at each step of windows: rows (windows, steps)."""
+    def _judged(self, rows: Tensor, states: Any) -> list[Array]:
+        """What is found at each step of windows: rows (windows, steps)."""
         predictions, _ = self._predict(self._inputs[rows], states)
-        return np.asarray(((predictions - self._targets[rows]) ** 2).mean(-1).cpu().numpy())
+        return [one.cpu().numpy() for one in judged(self.work.network.loss, predictions, self._targets[rows])]
 
     def _held_out(self, rows: Array) -> Tensor:
         """Rows in the model's own draw of the series."""

@@ -14,7 +14,7 @@ import torch
 from torch.utils._pytree import tree_map
 
 from bench.engines.base import Array, Predicts, Progress, Weights, Work, adam
-from bench.engines.stack import KerasStack, at_rows
+from bench.engines.stack import KerasStack, at_rows, errors_of
 
 Tensor = Any
 
@@ -51,9 +51,9 @@ class TorchTrainer(ABC):
         with keras.device(self._device):
             losses = [self._update(rows) for rows in self._rows(starts)]
             loss = torch.stack(losses).cpu() if losses else torch.zeros(0, self.work.layout.replicates)
-            squared_errors = None if evaluate is None else self._evaluate(evaluate)
+            figures = [None] if evaluate is None else self._evaluate(evaluate)
         self._wait()
-        return Progress(loss.numpy(), squared_errors)
+        return Progress(loss.numpy(), *figures)
 
     @torch.no_grad()
     def infer(self, starts: Array) -> None:
@@ -109,8 +109,8 @@ class TorchTrainer(ABC):
         """States after a forward pass; x (R, B, T, F)."""
 
     @abstractmethod
-    def _evaluate(self, way: Predicts) -> Array:
-        """Squared errors, (R, targets)."""
+    def _evaluate(self, way: Predicts) -> list[Array]:
+        """Errors and, of labels, hits, each (R, targets)."""
 
     def _windows(self, starts: Tensor) -> tuple[Tensor, Tensor]:
         """Inputs and targets of the windows that begin here."""
@@ -118,8 +118,9 @@ class TorchTrainer(ABC):
         return self._inputs[rows], self._targets[rows]
 
     def _loss(self, predictions: Tensor, targets: Tensor) -> Tensor:
-        """Weighted mean squared error: (..., B, T, O) -> (...)."""
-        return (((predictions - targets) ** 2).mean((-3, -1)) * self._step_weights).sum(-1)
+        """Mean error over the batch, weighted over steps: (..., B, T, O) -> (...)."""
+        errors = errors_of(self.work.network.loss, predictions, targets)
+        return (errors.mean(-2) * self._step_weights).sum(-1)
 
     def _wait(self) -> None:
         if self._device == "cuda":
@@ -215,14 +216,13 @@ class KerasTrainer(TorchTrainer):
         return forward(self._weights, states, x)[1]
 
     @torch.no_grad()
-    def _evaluate(self, way: Predicts) -> Array:
+    def _evaluate(self, way: Predicts) -> list[Array]:
         score = self._stack.stream if way == "carried" else self._stack.windows
         each = self._each(
             lambda weights, first: score(self._unpacked(weights), self._series, self.work.held_out, first)
         )
-        found = each(self._weights, self._first_rows)
-        errors = {"carried": found, "sliding": found[..., -1], "positions": found.mean(-1)}[way]
-        return np.asarray(errors.cpu().numpy())
+        every = [one.cpu().numpy() for one in each(self._weights, self._first_rows)]
+        return [{"carried": one, "sliding": one[..., -1], "positions": one.mean(-1)}[way] for one in every]
 
     def _each(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Make a function of one model one of the block: mapped, or called on the only one."""
