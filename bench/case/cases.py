@@ -28,6 +28,8 @@ KERNELS: tuple[str, ...] = (
     "xla_unrolled",
     "cudnn",
     "fit",
+    "native",
+    "native_compiled",
 )
 DEVICES: tuple[str, ...] = ("cpu", "gpu")
 DTYPES: tuple[str, ...] = ("float32", "float64", "mixed_bfloat16")
