@@ -15,7 +15,8 @@ import msgspec
 import numpy as np
 
 from bench.case.cases import Case, Training
-from bench.case.record import Record, Scored
+from bench.case.record import Record
+from bench.case.trained import Scored
 from reports.collect.grouping import Setting
 from reports.collect.read import Run
 from reports.collect.records import body, costs_of, measured_memory, timed
