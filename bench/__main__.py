@@ -6,6 +6,7 @@
 2           what was asked for cannot be run: nothing ran, nothing was rendered
 3           results cannot be written
 70          an error in the suite itself, with its traceback
+75          the scheduler of a cluster has gone away; what came back is recorded, and the same command continues
 128 + n     ended by signal n: 130 by Ctrl-C, 143 by SIGTERM
 ==========  =========================================================================
 
@@ -36,7 +37,21 @@ ROOT = Path(__file__).parents[1]
 ENVIRONMENT = "STATEBENCH_"
 """STATEBENCH_<NAME> stands for the option --<name>; `make` passes its variables so."""
 
-MAKE_VARIABLES = ("PRESET", "RUN", "DEVICE", "ENGINE", "CSV", "SHARD", "ARGS", "PYTHON", "VENV", "PY", "ONLY", "LD2011")
+MAKE_VARIABLES = (
+    "PRESET",
+    "RUN",
+    "DEVICE",
+    "ENGINE",
+    "CSV",
+    "SHARD",
+    "SCHEDULER",
+    "ARGS",
+    "PYTHON",
+    "VENV",
+    "PY",
+    "ONLY",
+    "LD2011",
+)
 """What `make bench` knows beside the options of a file."""
 
 UNUSED = ("-p", "no:hypothesispytest", "-p", "no:xdist", "-p", "no:cacheprovider")
@@ -54,6 +69,7 @@ class Exit(IntEnum):
     REFUSED = 2
     CANNOT_WRITE = 3
     BUG = 70
+    CLUSTER_LOST = 75
 
 
 class Front:
@@ -134,6 +150,7 @@ def render_again(options: list[str]) -> int:
     for name, default in {
         "run": "",
         "shard": "",
+        "scheduler": "",
         "preset": "quick",
         "csv": "",
         "engine": "tensorflow",
@@ -183,6 +200,8 @@ def run(options: list[str], front: Front) -> int:
     code = pytest.main([place, "-q", "--benchmark-quiet", *UNUSED, *options], plugins=[front])
     if front.bug:
         return Exit.BUG
+    if code == Exit.CLUSTER_LOST:
+        return Exit.CLUSTER_LOST
     if code == pytest.ExitCode.NO_TESTS_COLLECTED:
         print("ERROR: no case was selected, so there is nothing to run", file=sys.stderr)
     return {

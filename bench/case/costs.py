@@ -155,6 +155,8 @@ class Timing(Definition, frozen=True, kw_only=True):
     ----------
     parameters
         Trainable parameters.
+    outputs
+        Of the dense head.
     first_call_seconds
         Trace, compile and first execution.
     compile_seconds
@@ -195,6 +197,7 @@ class Timing(Definition, frozen=True, kw_only=True):
     """
 
     parameters: Positive
+    outputs: Positive = 1
     first_call_seconds: Seconds
     compile_seconds: Seconds
     warm_up_blocks: Count = 0
@@ -230,6 +233,8 @@ class Memory(Definition, frozen=True, kw_only=True):
         Resident memory with the framework imported, before the model.
     parameters
         Trainable parameters.
+    outputs
+        Of the dense head.
     cell_steps_per_update
         Batch size x (window + burn-in) x layers.
     features
@@ -245,6 +250,7 @@ class Memory(Definition, frozen=True, kw_only=True):
     resident_peak_bytes: Positive
     resident_before_bytes: Positive
     parameters: Positive
+    outputs: Positive = 1
     cell_steps_per_update: Positive
     features: Positive | None = None
     kernel_seen: Text

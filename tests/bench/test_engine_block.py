@@ -95,8 +95,7 @@ def test_every_way_of_predicting_equals_keras_predict(cell):
     trainer.place(0, weights, 0.01, 0)
     nothing = starts([1], epochs=1)[0][:0]
     found = {
-        way: trainer.train(nothing, reset=True, evaluate=way).squared_errors[0]
-        for way in ("sliding", "carried", "positions")
+        way: trainer.train(nothing, reset=True, evaluate=way).errors[0] for way in ("sliding", "carried", "positions")
     }
     inputs, targets, held_out = trainer.work.inputs, trainer.work.targets, trainer.work.held_out
     rows = held_out.positions[:, None] + np.arange(-STEPS + 1, 1)
