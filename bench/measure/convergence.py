@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.case import record
+from bench.case import trained
 from bench.case.regimes import regime_of
 from bench.engines.base import Array, Engine, Predicts, Trainer
 from bench.measure.batching import check_continuation
@@ -156,7 +156,7 @@ class Block:
         return progress
 
 
-def measure(workload: Workload, engine: Engine) -> tuple[record.Convergence, dict[str, float], list[Warn]]:
+def measure(workload: Workload, engine: Engine) -> tuple[trained.Convergence, dict[str, float], list[Warn]]:
     """Train a case's replicates.
 
     Returns
@@ -215,7 +215,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[record.Convergence, dic
         Warn.OTHER_KERNEL: kernel != workload.case.kernel,
         Warn.MISALIGNED: regime_of(workload.case.regime).misaligned,
     }
-    result = record.Convergence(
+    result = trained.Convergence(
         parameters=workload.network.parameters,
         outputs=workload.network.outputs,
         predicts=regime_of(workload.case.regime).predicts,
@@ -231,7 +231,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[record.Convergence, dic
         baselines=task.baselines(),
         draws=len(workload.draws),
         data_sha256=workload.data_sha256,
-        scored=record.Scored(
+        scored=trained.Scored(
             count=len(workload.positions),
             of=len(task.series().scored),
             relative_standard_error=_median_of_numbers([r.relative_standard_error for r in evaluation]),
@@ -244,7 +244,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[record.Convergence, dic
         budget=workload.budget,
         learning_rates=list(training.learning_rates),
         tuning=[
-            record.Tuning(
+            trained.Tuning(
                 fold=fold,
                 draw=workload.draw_of(fold),
                 rates=one.tried,

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bench.case import record
-from bench.case.record import MOST_ERROR
+from bench.case import trained
+from bench.case.checked import MOST_ERROR
 from bench.engines.base import Predicts
 from bench.measure.paired import HalfScores
 
@@ -73,10 +73,10 @@ class Replicate:
         """Its lowest error."""
         return min((value for value in self.error if math.isfinite(value)), default=math.inf)
 
-    def to_record(self) -> record.Replicate:
+    def to_record(self) -> trained.Replicate:
         """The replicate as a record holds it."""
         reached = self.updates_to_target is not None
-        return record.Replicate(
+        return trained.Replicate(
             seed=self.seed,
             role=self.role,
             fold=self.fold,

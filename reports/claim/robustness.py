@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bench.case.record import Convergence, Record, Replicate, Scored
+from bench.case.record import Record
 from bench.case.regimes import regime_of
+from bench.case.trained import Convergence, Replicate, Scored
 from reports.claim.arms import Comparison, compare
 from reports.collect.grouping import Arms, Setting, arms_by_setting, in_order
 from reports.collect.read import Run

@@ -5,7 +5,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from bench.case.record import Convergence, Memory, Record, Replicate, Timing
+from bench.case.costs import Memory, Timing
+from bench.case.record import Record
+from bench.case.trained import Convergence, Replicate
 from reports.statistics.intervals import Costs, FloatArray, median
 
 

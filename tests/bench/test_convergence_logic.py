@@ -11,8 +11,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from bench.case.record import Convergence
 from bench.case.regimes import REGIMES
+from bench.case.trained import Convergence
 from bench.measure import convergence, workload
 from bench.measure.batching import look_times
 from bench.measure.convergence import FIRST_TUNING_SEED, WAYS, relative_standard_error

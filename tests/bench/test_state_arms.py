@@ -18,13 +18,7 @@ from bench.measure.batching import Schedule
 RATE = 2**-7
 EVERY = np.full(STEPS, 1 / STEPS)
 
-
-@pytest.fixture(autouse=True)
-def _float64():
-    before = keras.config.floatx()
-    keras.config.set_floatx("float64")
-    yield
-    keras.config.set_floatx(before)
+pytestmark = pytest.mark.usefixtures("keras_float64")
 
 
 class Plain:
