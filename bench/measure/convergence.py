@@ -111,9 +111,11 @@ class Block:
     def _note(self, updates: int, progress: Any) -> None:
         for slot, replicate in enumerate(self._slots):
             if replicate:
-                error = float(progress.squared_errors[slot].mean())
-                replicate.note(updates, error, float(progress.loss[:, slot].mean()))
-                replicate.scores.note(progress.squared_errors[slot])
+                error = float(progress.errors[slot].mean())
+                hits = progress.hits
+                accuracy = None if hits is None else float(hits[slot].mean())
+                replicate.note(updates, error, float(progress.loss[:, slot].mean()), accuracy)
+                replicate.scores.note(progress.errors[slot])
                 replicate.used_up = updates >= self._workload.budget
 
     def _settle(self, races: Sequence[Tuning]) -> None:
@@ -123,7 +125,7 @@ class Block:
         done = [s for s, replicate in enumerate(self._slots) if replicate and self._finished(replicate)]
         if any(self._slots[slot].role == "evaluation" for slot in done):  # type: ignore[union-attr]
             nothing = self._starts(0)[:0]
-            errors = {way: self._call("evaluate", nothing, reset=False, evaluate=way).squared_errors for way in WAYS}
+            errors = {way: self._call("evaluate", nothing, reset=False, evaluate=way).errors for way in WAYS}
             for slot in done:
                 replicate = self._slots[slot]
                 assert replicate is not None
@@ -219,11 +221,14 @@ def measure(workload: Workload, engine: Engine) -> tuple[record.Convergence, dic
     }
     result = record.Convergence(
         parameters=workload.network.parameters,
+        outputs=workload.network.outputs,
         predicts=regime_of(workload.case.regime).predicts,
         steps_per_prediction=1 if regime_of(workload.case.regime).predicts == "carried" else schedule.steps,
         target=workload.target,
         target_rule=task.target_rule,
         hold=training.hold,
+        loss=task.loss,
+        majority=task.majority(workload.positions),
         trivial=task.trivial,
         optimum=task.optimum,
         stateless_floor=workload.stateless_floor,
@@ -297,16 +302,16 @@ def disturbed(wall: float, cpu: float) -> bool:
     return wall >= LEAST_TIMED_S and cpu < LEAST_CPU_SHARE * wall
 
 
-def relative_standard_error(squared_errors: Array) -> float:
+def relative_standard_error(errors: Array) -> float:
     """Standard error of the mean over the mean, for targets that depend on their neighbours, as they usually do.
 
     From the means of 16 stretches that follow one another. (Treated as independent, the targets of a slowly changing
     series give an error several times too small.) Not a number where the mean is none.
     """
-    mean = float(squared_errors.mean())
+    mean = float(errors.mean())
     if mean == 0:
         return 0.0
-    stretches = np.array([part.mean() for part in np.array_split(squared_errors, min(STRETCHES, len(squared_errors)))])
+    stretches = np.array([part.mean() for part in np.array_split(errors, min(STRETCHES, len(errors)))])
     return float(stretches.std(ddof=1) / math.sqrt(len(stretches)) / mean)
 
 

@@ -148,9 +148,7 @@ class RunFolder:
     @property
     def compiler_key(self) -> str:
         """Name for what was compiled here: code for one machine and one version of a compiler fits no other."""
-        versions = machines.versions()
-        compilers = [versions[name] for name in ("tensorflow", "jaxlib") if name in versions]
-        return "-".join([self.about.machine_sha256[:12], *compilers])
+        return compiler_key(self.about.machine_sha256)
 
     def append(self, record: Record) -> None:
         """Put a record on disk, whole, before anything else happens."""
@@ -259,6 +257,9 @@ class RunFolder:
                 f"cases, not {fresh.preset.name!r} with {len(fresh.plan)}"
                 f"{f' ({what})' if what else ' (or another engine or version)'}. {remedy}"
             )
+        if (about.plan, about.family) != (fresh.plan, fresh.family):
+            # Bytes cut out can leave whole JSON with a case less.
+            raise RunFolderError(f"{file} cannot be read: plan and family are not those of plan_sha256. {remedy}")
         if about.shards != fresh.shards:
             raise RunFolderError(
                 f"{self.path} holds {_shards_named(about.shards)}, not {_shards_named(fresh.shards)}. {remedy}"
@@ -316,6 +317,12 @@ class RunFolder:
             stream.flush()
             os.fsync(stream.fileno())
         draft.replace(file)
+
+
+def compiler_key(machine_sha256: str) -> str:
+    """Name for what was compiled on a machine, by its fingerprint, with the compilers that are installed."""
+    versions = machines.versions()
+    return "-".join([machine_sha256[:12], *(versions[one] for one in ("tensorflow", "jaxlib") if one in versions)])
 
 
 def _shards_named(shards: Shards | None) -> str:

@@ -236,7 +236,7 @@ def test_an_experiment_finds_the_same_when_it_is_run_again(tmp_path):
     keras.utils.set_random_seed(0)
     again = check_layers.masking(Setting(seeds=(0, 1))).checks
     assert [one["holds"] for one in found["checks"]] == [one.holds for one in again]
-    (difference,) = {one["seen"] for one in found["checks"]} & {one.seen for one in again if "smallest" in one.seen}
+    (difference,) = {one["found"] for one in found["checks"]} & {one.found for one in again if "smallest" in one.found}
     assert "e-" not in difference  # far above rounding
 
 

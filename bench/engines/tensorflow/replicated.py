@@ -18,6 +18,7 @@ from bench.engines.tensorflow.network import (
     Bounds,
     Evaluation,
     States,
+    errors_of,
     forward,
     given_states,
     kept_states,
@@ -75,12 +76,10 @@ class ReplicatedTrainer:
         (
             (self._weights, self._first, self._second, self._step, self._states),
             loss,
-            squared_errors,
+            figures,
         ) = self.compiled(*self.arguments(starts, evaluate))
-        return Progress(
-            loss=loss.numpy()[: len(starts)],
-            squared_errors=None if evaluate is None else squared_errors.numpy(),
-        )
+        loss = loss.numpy()[: len(starts)]
+        return Progress(loss, None) if evaluate is None else Progress(loss, *(one.numpy() for one in figures))
 
     def arguments(self, starts: Array, evaluate: Predicts | None) -> tuple[Any, ...]:
         """Arguments of the compiled computation for one call."""
@@ -128,7 +127,7 @@ class ReplicatedTrainer:
             return i + 1, model, losses.write(i, loss)
 
         _, model, losses = tf.while_loop(lambda i, *_: i < updates, body, (tf.constant(0), model, losses))
-        return model, losses.stack(), self._evaluation.squared_errors(model[0], mode, first_rows, kept)
+        return model, losses.stack(), self._evaluation.figures(model[0], mode, first_rows, kept)
 
     def _update(
         self, model: Any, rates: Tensor, keys: Tensor, starts: Tensor, step_weights: Tensor, kept: Tensor
@@ -136,9 +135,8 @@ class ReplicatedTrainer:
         """One weight update of every replicate; starts (R, B). Returns the model and the loss before it, (R,)."""
         weights, first, second, step, (oldest, *younger) = model
         rows = starts[None] + tf.range(self.work.layout.steps)[:, None, None]
-        # A window may end beyond the last row of all, as beyond that of its sequence.
-        rows = rows if self._bounds is None else tf.minimum(rows, len(self.work.inputs) - 1)
-        x, y = tf.gather(self._inputs, rows), tf.gather(self._targets, rows)
+        there = rows if self._bounds is None else self._bounds.within(rows)
+        x, y = tf.gather(self._inputs, there), tf.gather(self._targets, there)
         if self._injected is None:
             begins = None if self._bounds is None else tf.gather(self._bounds.begins, starts)[..., None]
 
@@ -154,13 +152,15 @@ class ReplicatedTrainer:
         with tf.GradientTape() as tape:
             tape.watch(weights)
             predictions, after = forward(self.work.network, weights, x, before, dropout_keys)
+            errors = errors_of(self.work.network, predictions, y)
             if self._bounds is None:
-                errors = tf.reduce_mean((predictions - y) ** 2, axis=(2, 3))
-                loss = tf.reduce_sum(errors * step_weights[:, None], axis=0)
+                loss = tf.reduce_sum(tf.reduce_mean(errors, axis=2) * step_weights[:, None], axis=0)
             else:
-                weighing = step_weights[:, None, None] * self._bounds.valid(starts, self.work.layout.steps, y.dtype)
-                errors = tf.reduce_mean((predictions - y) ** 2, axis=3)
-                loss = tf.reduce_sum(errors * weighing, axis=(0, 2)) / tf.reduce_sum(weighing, axis=(0, 2))
+                weighing = step_weights[:, None, None] * self._bounds.valid(starts, rows, y.dtype)
+                # A batch without any target teaches nothing.
+                loss = tf.math.divide_no_nan(
+                    tf.reduce_sum(errors * weighing, axis=(0, 2)), tf.reduce_sum(weighing, axis=(0, 2))
+                )
         # The replicates share no weight, so the gradient of a tensor of losses is each replicate's own.
         gradients = tape.gradient(loss, weights)
         step += 1
