@@ -101,8 +101,8 @@ def test_each_fold_has_its_own_draw_of_a_task_that_can_be_drawn_anew(case, train
 def test_rows_are_those_of_the_replicates_own_draw(case, training):
     load = workload.build(case.replace(task="lagged_mean", dial=4, window=2), replace(training, folds=3))
     block = convergence.Block(load, fake.FakeEngine(), 2)
-    block._slots = [Replicate(0, "evaluation", 0.1, draw=0), Replicate(0, "evaluation", 0.1, draw=2)]
-    starts = block._starts(0)
+    pack = convergence.Pack([Replicate(0, "evaluation", 0.1, draw=0), Replicate(0, "evaluation", 0.1, draw=2)])
+    starts = block._starts(pack, 0)
     np.testing.assert_array_equal(starts[:, 1] - starts[:, 0], 2 * load.rows_per_draw)
     series = [task.series() for task in load.draws]
     np.testing.assert_array_equal(load.work(1).inputs[2 * load.rows_per_draw :], series[2].inputs)
