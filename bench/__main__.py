@@ -27,6 +27,7 @@ import pytest
 from bench import engines
 from bench.errors import MOST_SAID, PlanError, printable, unknown
 from bench.plan import csv_series
+from bench.plan.shards import Shard
 from bench.run import names
 from bench.run.interrupts import INTERRUPTS, LAST_LINE, flush
 from bench.run.session import SESSION
@@ -35,7 +36,7 @@ ROOT = Path(__file__).parents[1]
 ENVIRONMENT = "STATEBENCH_"
 """STATEBENCH_<NAME> stands for the option --<name>; `make` passes its variables so."""
 
-MAKE_VARIABLES = ("PRESET", "RUN", "DEVICE", "ENGINE", "CSV", "ARGS", "PYTHON", "VENV", "PY", "ONLY", "LD2011")
+MAKE_VARIABLES = ("PRESET", "RUN", "DEVICE", "ENGINE", "CSV", "SHARD", "ARGS", "PYTHON", "VENV", "PY", "ONLY", "LD2011")
 """What `make bench` knows beside the options of a file."""
 
 UNUSED = ("-p", "no:hypothesispytest", "-p", "no:xdist", "-p", "no:cacheprovider")
@@ -125,13 +126,21 @@ def render_again(options: list[str]) -> int:
     """Render the run that these options name, from its records alone."""
     parser = argparse.ArgumentParser(prog="python -m bench --report", description="Render a run's report again.")
     parser.add_argument("--report", action="store_true")
-    for name, default in {"run": "", "preset": "quick", "csv": "", "engine": "tensorflow", "device": "cpu"}.items():
+    for name, default in {
+        "run": "",
+        "shard": "",
+        "preset": "quick",
+        "csv": "",
+        "engine": "tensorflow",
+        "device": "cpu",
+    }.items():
         parser.add_argument(f"--{name}", default=default)
     parser.add_argument("--results", type=Path, default=Path("results"))
     chosen = parser.parse_args(options)
     try:
         usual = names.usual(chosen.csv or chosen.preset, engines.named(chosen.engine), chosen.device)
-        return render(chosen.results / names.checked(chosen.run or usual))
+        shard = Shard.read(chosen.shard) if chosen.shard else None
+        return render(chosen.results / names.checked(names.of_shard(chosen.run or usual, shard)))
     except PlanError as error:
         print(f"ERROR: {printable(str(error), MOST_SAID)}", file=sys.stderr)
         return Exit.REFUSED

@@ -14,6 +14,7 @@ from bench.plan import csv_series, planning, presets
 from bench.plan.csv_series import lines as own_lines
 from bench.plan.csv_series import load as own_load
 from bench.plan.presets import Limits
+from bench.plan.shards import Shard
 from bench.run import names
 from bench.run.replay import nothing, replay_timer
 from bench.run.session import SESSION, Session
@@ -31,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--device", default="cpu", help="cpu or gpu (cpu)")
     group.addoption("--engine", default="tensorflow", help="framework that trains, or several as a,b (tensorflow)")
     group.addoption("--workers", type=int, help="cases side by side, time cases apart (the preset's, or one a core)")
+    group.addoption("--shard", help="run one shard of the plan, as in 3/20")
     group.addoption("--retry", action="store_true", help="run cases again that failed, crashed or hit a limit")
     csv_series.add_options(parser.getgroup("statebench: your own series, instead of a preset"))
 
@@ -46,7 +48,9 @@ def pytest_configure(config: pytest.Config) -> None:
         else:
             what = str(own[0].path)
             preset = own_load(*own, engines=chosen, device=device)
-        name = names.checked(config.getoption("--run") or names.usual(what, chosen, device))
+        shard = Shard.read(config.getoption("--shard")) if config.getoption("--shard") else None
+        run = config.getoption("--run") or names.usual(what, chosen, device)
+        name = names.checked(names.of_shard(run, shard))
         preset = replace(preset, limits=_limits(preset.limits, config.getoption("--workers")))
         config.stash[SESSION] = Session(
             preset=preset,
@@ -57,6 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
             retry=config.getoption("--retry"),
             command=shlex.join(["python", "-m", "pytest", *map(str, config.invocation_params.args)]),
             say=lambda text: _say(config, text),
+            shard=shard,
         )
     except PlanError as error:
         raise _refusal(error) from error
@@ -66,7 +71,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test for every case of the kind that a file measures."""
     if "case_id" in metafunc.fixturenames:
         kind = metafunc.module.KIND
-        jobs = metafunc.config.stash[SESSION].plan.jobs
+        jobs = metafunc.config.stash[SESSION].jobs
         metafunc.parametrize("case_id", [job.case.id for job in jobs if job.case.kind == kind])
 
 
@@ -92,7 +97,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         if this.preset.series:
             for line in own_lines(this.preset.series):
                 _say(session.config, line)
-        this.open([job for job in this.plan.jobs if job.case.key in keys])
+        this.open([job for job in this.jobs if job.case.key in keys])
     except (RunFolderError, PlanError) as error:
         raise _refusal(error) from error
     except OSError as error:

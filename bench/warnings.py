@@ -14,6 +14,7 @@ class Warn(StrEnum):
     OTHER_KERNEL = "other-kernel"
     SLOWED = "slowed"
     MISALIGNED = "misaligned"
+    OTHER_MACHINE = "other-machine"
 
 
 REMEDIES: dict[Warn, tuple[str, str]] = {
@@ -44,6 +45,10 @@ REMEDIES: dict[Warn, tuple[str, str]] = {
     Warn.SLOWED: (
         "the machine swapped, or was slowed down for its heat or power, while a case was timed",
         "close what takes memory, let it cool, and run the time cases again under another RUN name",
+    ),
+    Warn.OTHER_MACHINE: (
+        "it was trained on another machine than the run's, so its seconds are compared with nothing",
+        "its updates and errors count; for seconds run it where the run's time cases ran",
     ),
     Warn.MISALIGNED: (
         "the state was carried to windows that do not continue those it came from",

@@ -64,6 +64,11 @@ def percent(value: float | None) -> str:
     return NOTHING if value is None or not math.isfinite(value) else f"{100 * value:.0f}{THIN}%".replace("-", "−")
 
 
+def chance(value: float, low: float, high: float) -> str:
+    """Write a probability with its limits."""
+    return NOTHING if math.isnan(value) else f"{percent(value)} [{100 * low:.0f}, {100 * high:.0f}]"
+
+
 def never(updates: float) -> str:
     """Write a whole number of updates; an infinite one is never."""
     return "never" if math.isinf(updates) else number(round(updates))

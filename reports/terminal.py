@@ -12,7 +12,7 @@ from reports.tell.cost_answers import in_short
 from reports.tell.recommendation import recommendations, recommended
 
 YELLOW, RED = "\033[33m", "\033[31m"
-LOUD = {"failed", "missing", "below-floor", "different-targets", "unreadable"}
+LOUD = {"failed", "missing", "missing-shard", "below-floor", "different-targets", "unreadable"}
 """Warnings that a reader must not miss: something is absent or cannot be right."""
 WIDEST = 100
 

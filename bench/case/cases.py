@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from bench.case.checked import MOST_SIZE
 from bench.case.configurations import NAME, Configuration
-from bench.case.regimes import REGIMES
+from bench.case.regimes import PATTERN, regime_of
 
 Kind = Literal["convergence", "time", "memory"]
 
@@ -40,9 +40,8 @@ if TYPE_CHECKING:
     Dtype: TypeAlias = str
 else:
     # Names are text to whoever writes code; where a case is read, they must be one of these.
-    Cell, Regime, Kernel, Device, Dtype = (
-        Literal[names] for names in (CELLS, tuple(REGIMES), KERNELS, DEVICES, DTYPES)
-    )
+    Cell, Kernel, Device, Dtype = (Literal[names] for names in (CELLS, KERNELS, DEVICES, DTYPES))
+    Regime = Annotated[str, Meta(pattern=f"^({PATTERN})$")]
 
 Name = Annotated[str, Meta(pattern=r"^\w{1,200}$")]
 Size = Annotated[int, Meta(ge=1, le=MOST_SIZE)]
@@ -52,12 +51,12 @@ _DEFAULTS = {"kernel": "replicated", "engine": "tensorflow", "device": "cpu", "d
 
 
 def _any_of(names: tuple[str, ...]) -> str:
-    # Longest first, so that `stateless-ordered` is not read as `stateless`.
+    # Longest first, so that `gru_reset_before` is not read as `gru`.
     return "|".join(sorted(map(re.escape, names), key=len, reverse=True))
 
 
 _ID = re.compile(
-    rf"(?P<task>\w+?)(?:@(?P<dial>\d+))?-(?P<cell>{_any_of(CELLS)})-(?P<regime>{_any_of(tuple(REGIMES))})"
+    rf"(?P<task>\w+?)(?:@(?P<dial>\d+))?-(?P<cell>{_any_of(CELLS)})-(?P<regime>{PATTERN})"
     rf"(?:-l(?P<layers>\d+))?-u(?P<units>\d+)-L(?P<window>\d+)-b(?P<batch_size>\d+)"
     rf"(?:-(?P<kernel>{_any_of(KERNELS)}))?(?:-on_(?P<engine>\w+))?"
     rf"(?:-(?P<device>{_any_of(DEVICES)}))?(?:-(?P<dtype>{_any_of(DTYPES)}))?(?:~(?P<configuration>[^#]+))?"
@@ -95,7 +94,8 @@ class Training:
     hold
         Evaluations in a row that must be at the target or below for it to be reached: the cost is that of the first.
     burn_in
-        Steps without loss before each window of `stateless-burnin`, as a multiple of the window.
+        Steps without loss before each window of `stateless-burnin` and `stateful-stale`, as a multiple of the window;
+        `stateless-burnin@32` has 32 steps whatever this says.
     dropout
         Rate of the dropout layer after each recurrent layer.
     inference
@@ -216,7 +216,10 @@ class Case:
 
 def burn_in_steps(case: Case, training: Training) -> int:
     """Steps without loss before each window."""
-    return round(training.burn_in * case.window) if REGIMES[case.regime].burn_in else 0
+    of = regime_of(case.regime)
+    if not of.burn_in:
+        return 0
+    return round(training.burn_in * case.window) if of.burn_in_steps is None else of.burn_in_steps
 
 
 @dataclass(frozen=True)

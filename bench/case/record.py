@@ -18,7 +18,7 @@ from bench.case import checked
 from bench.case.cases import Case, Training, burn_in_steps
 from bench.case.checked import MOST_COUNT, FaultError, check, wrong
 from bench.case.configurations import Configuration
-from bench.case.regimes import REGIMES
+from bench.case.regimes import regime_of
 from bench.warnings import Warn
 
 SCHEMA: Final = 1
@@ -806,15 +806,15 @@ class Record(Definition, frozen=True, kw_only=True, omit_defaults=True):
 
     def _check_body(self, body: Body) -> None:
         """Hold what was found against case and settings, from which much of it follows."""
-        case, training, regime = self.case, self.training, REGIMES[self.case.regime]
+        case, training, of = self.case, self.training, regime_of(self.case.regime)
         steps = case.window + burn_in_steps(case, training)
         expected: dict[str, Any] = {"cell_steps_per_update": case.batch_size * steps * case.layers}
         if not isinstance(body, Memory):
-            expected["targets_per_update"] = case.batch_size * (1 if regime.stride_one else case.window)
+            expected["targets_per_update"] = case.batch_size * (1 if of.stride_one else case.window)
         if isinstance(body, Convergence):
             expected |= {
-                "predicts": regime.predicts,
-                "steps_per_prediction": 1 if regime.predicts == "carried" else steps,
+                "predicts": of.predicts,
+                "steps_per_prediction": 1 if of.predicts == "carried" else steps,
                 "learning_rates": list(training.learning_rates),
             }
         if isinstance(body, Convergence):
@@ -824,7 +824,7 @@ class Record(Definition, frozen=True, kw_only=True, omit_defaults=True):
             check(found == value, f"{case.kind}.{name}", found, f"{value}, as case and training say")
         warned = {
             Warn.OTHER_KERNEL: body.kernel_seen != case.kernel,
-            Warn.MISALIGNED: regime.misaligned and not isinstance(body, Memory),
+            Warn.MISALIGNED: of.misaligned and not isinstance(body, Memory),
         }
         if isinstance(body, Convergence):
             warned[Warn.RATE_AT_EDGE] = body.rate_at_edge

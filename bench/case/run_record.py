@@ -254,6 +254,33 @@ class Invocation(Definition, frozen=True, kw_only=True, omit_defaults=True):
                 check(False, name, value, "a date that exists")
 
 
+class Shards(Definition, frozen=True, kw_only=True, omit_defaults=True):
+    """Shards that a plan was cut into, in a run that has one of them or was merged of some.
+
+    Attributes
+    ----------
+    of
+        How many.
+    here
+        Numbers of those that this run has, from 1.
+    shard_of
+        The shard of each case, in the order of the plan.
+    timed_elsewhere
+        Names of runs with what was timed on other machines, where shards of several machines were merged.
+    """
+
+    of: Positive
+    here: Annotated[list[Positive], Meta(min_length=1)]
+    shard_of: list[Positive]
+    timed_elsewhere: list[Text] = msgspec.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for name in ("here", "shard_of"):
+            for number in getattr(self, name):
+                check(number <= self.of, name, number, f"1 to {self.of}, as `of` says")
+        check(len(set(self.here)) == len(self.here), "here", self.here, "each once")
+
+
 class RunRecord(Definition, frozen=True, kw_only=True, omit_defaults=True):
     """A run, as ``run.json`` holds it.
 
@@ -286,6 +313,8 @@ class RunRecord(Definition, frozen=True, kw_only=True, omit_defaults=True):
         Fingerprint of what makes machines alike, so that a history outlives an update of the system.
     configurations
         Ways of running the cases, as asked for; missing where there is the usual one alone.
+    shards
+        Of a run that is a shard of its plan, or merged of some; missing where it has the whole plan.
     versions
         Of what is installed, by package.
     invocations
@@ -305,12 +334,17 @@ class RunRecord(Definition, frozen=True, kw_only=True, omit_defaults=True):
     machine_sha256: Sha256
     machine_class_sha256: Sha256 | None = None
     configurations: list[Asked] = msgspec.field(default_factory=list)
+    shards: Shards | None = None
     versions: dict[str, Text]
     invocations: list[Invocation]
 
     def __post_init__(self) -> None:
         keys = {case.key for case in self.plan}
         check(len(keys) == len(self.plan), "plan", len(self.plan), f"{len(keys)} cases, each once")
+        if self.shards:
+            check(
+                len(self.shards.shard_of) == len(keys), "shards", len(self.shards.shard_of), f"{len(keys)}, one a case"
+            )
         for number, (first, second) in enumerate(self.family):
             for key in (first, second):
                 check(key in keys, f"family[{number}]", key, "a key of the plan")

@@ -6,7 +6,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from bench.case.cases import Case
-from bench.case.regimes import REGIMES
+from bench.case.regimes import regime_of
 from bench.engines.base import Engine
 from bench.errors import PlanError, unknown
 
@@ -29,8 +29,8 @@ class Known:
         Cells for which its cuDNN kernel exists.
     dtypes
         Dtypes that it computes in; empty for all.
-    injects
-        Whether a state can be given to it from data.
+    parts_state
+        Whether h can be carried without c.
     memory_on
         Devices on which its allocator's peak can be read.
     """
@@ -41,12 +41,12 @@ class Known:
     why_no_other: str = ""
     cudnn_cells: tuple[str, ...] = ("lstm", "gru")
     dtypes: tuple[str, ...] = ()
-    injects: bool = False
+    parts_state: bool = False
     memory_on: tuple[str, ...] = ("cpu", "gpu")
 
 
 ENGINES: dict[str, Known] = {
-    "tensorflow": Known("bench.engines.tensorflow", ("tensorflow", "keras"), injects=True),
+    "tensorflow": Known("bench.engines.tensorflow", ("tensorflow", "keras"), parts_state=True),
     "jax": Known(
         "bench.engines.jax",
         ("jax", "keras"),
@@ -131,8 +131,8 @@ def lacks(case: Case) -> str | None:
         return f"engine {case.engine} has cuDNN for {' and '.join(engine.cudnn_cells)} alone, not for {case.cell}"
     if engine.dtypes and case.dtype not in engine.dtypes:
         return f"engine {case.engine} computes in {' or '.join(engine.dtypes)}, not in {case.dtype}"
-    if REGIMES[case.regime].injected and not engine.injects:
-        return f"engine {case.engine} takes no state from data: run {case.regime} with ENGINE=tensorflow"
+    if regime_of(case.regime).hidden_only and not engine.parts_state:
+        return f"engine {case.engine} carries a state as a whole: run {case.regime} with ENGINE=tensorflow"
     if case.kind == "memory" and case.device not in engine.memory_on:
         return (
             f"memory cases need an allocator that counts, which {case.engine} has on a GPU alone: "

@@ -88,11 +88,15 @@ class HeldOut:
         Rows whose targets are scored, shape (targets,).
     steps
         Steps of a sliding window that ends at a scored row.
+    foreign
+        For each of them the last row of another window, whose final state the sliding window begins from; None where
+        it begins from zero.
     """
 
     start: int
     positions: Array
     steps: int
+    foreign: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -105,10 +109,16 @@ class Feed:
         Weight of each step's mean squared error in the loss, shape (steps,); they add up to 1.
     carried
         The state passes from update to update.
+    hidden_only
+        Of the states of a layer h alone does; c begins from zero in each window, in the carried way of predicting too.
+    updates_old
+        The state passes to the update that is so many later; 1 is the next.
     """
 
     step_weights: Array
     carried: bool
+    hidden_only: bool = False
+    updates_old: int = 1
 
 
 @dataclass(frozen=True)

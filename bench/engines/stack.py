@@ -13,11 +13,14 @@ import keras
 import numpy as np
 from keras.src.backend.common import dtypes
 
-from bench.engines.base import HeldOut, Network
+from bench.engines.base import Array, HeldOut, Network
 
 Tensor = Any
 States = list[list[Tensor]]
 """For each layer its state tensors, each (B, U): hidden and cell state of an LSTM, the hidden state of the others."""
+
+Series = tuple[Tensor, Tensor, States | None]
+"""Inputs and targets, (rows, features) and (rows, outputs), and the states before each row that a regime sets."""
 
 
 class Stack:
@@ -96,27 +99,37 @@ class Stack:
         """States before the first step."""
         return [list(layer.get_initial_state(batch_size)) for layer in self._layers]
 
-    def windows(
-        self, weights: list[Tensor], inputs: Tensor, targets: Tensor, held_out: HeldOut, first_row: Tensor
-    ) -> Tensor:
-        """Squared error at each step of the windows that end at a scored row, from a zero state: (targets, steps).
+    def windows(self, weights: list[Tensor], series: Series, held_out: HeldOut, first_row: Tensor) -> Tensor:
+        """Squared error at each step of the windows that end at a scored row: (targets, steps).
 
-        `first_row`, a scalar, is where the model's own draw of the series begins.
+        From a zero or injected state, or from that after another window. `first_row`, a scalar, is where the model's
+        own draw of the series begins.
         """
-        rows = _from(first_row, held_out.positions[:, None] + range(1 - held_out.steps, 1))
-        return self._squared_errors(weights, inputs[rows], targets[rows])
+        inputs, targets, injected = series
 
-    def stream(
-        self, weights: list[Tensor], inputs: Tensor, targets: Tensor, held_out: HeldOut, first_row: Tensor
-    ) -> Tensor:
+        def rows(ends: Array) -> Tensor:
+            return _from(first_row, ends[:, None] + range(1 - held_out.steps, 1))
+
+        here = rows(held_out.positions)
+        states = self.zero_states(len(here)) if injected is None else at_rows(injected, here[:, 0])
+        if held_out.foreign is not None:
+            _, states, _ = self(weights, states, inputs[rows(held_out.foreign)])
+        return self._squared_errors(weights, states, inputs[here], targets[here])
+
+    def stream(self, weights: list[Tensor], series: Series, held_out: HeldOut, first_row: Tensor) -> Tensor:
         """Squared error at every scored row with the state carried along the held-out series: (targets,)."""
         rows = _from(first_row, np.arange(held_out.start, int(held_out.positions.max()) + 1)[None])
-        errors = self._squared_errors(weights, inputs[rows], targets[rows])
+        errors = self._squared_errors(weights, self.zero_states(1), series[0][rows], series[1][rows])
         return errors[0, held_out.positions - held_out.start]
 
-    def _squared_errors(self, weights: list[Tensor], x: Tensor, y: Tensor) -> Tensor:
-        predictions, _, _ = self(weights, self.zero_states(len(x)), x)
+    def _squared_errors(self, weights: list[Tensor], states: States, x: Tensor, y: Tensor) -> Tensor:
+        predictions, _, _ = self(weights, states, x)
         return ((predictions - y) ** 2).mean(-1)
+
+
+def at_rows(states: States, rows: Tensor) -> States:
+    """States before these rows."""
+    return [[state[rows] for state in layer] for layer in states]
 
 
 def _from(first_row: Tensor, rows: Any) -> Tensor:

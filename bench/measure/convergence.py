@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from bench.case import record
-from bench.case.regimes import REGIMES
+from bench.case.regimes import regime_of
 from bench.engines.base import Array, Engine, Predicts
 from bench.measure.batching import check_continuation
 from bench.measure.initial_weights import initial_weights
@@ -74,7 +74,7 @@ class Block:
 
     def __init__(self, workload: Workload, engine: Engine, slots: int) -> None:
         self._workload = workload
-        self._predicts = REGIMES[workload.case.regime].predicts
+        self._predicts = regime_of(workload.case.regime).predicts
         sequences = workload.sequences
         self._begins = None if sequences is None else sequences.begins
         self._within = Pack([None] * slots)
@@ -205,9 +205,9 @@ class Block:
         schedule, rows = self._workload.schedule, self._workload.rows_per_draw
         own = [(one.seed, one.draw * rows) if one else (0, 0) for one in pack.slots]
         starts = np.stack([schedule.epoch(seed, epoch) + first_row for seed, first_row in own], axis=1)
-        regime = REGIMES[schedule.regime]
-        if regime.carried and not regime.misaligned:
-            check_continuation(starts, schedule.window, self._begins)
+        regime = regime_of(schedule.regime)
+        if regime.continues:
+            check_continuation(starts, schedule.steps, self._begins, regime.updates_old)
         return np.asarray(starts, np.int32)
 
     def _call(self, what: str, starts: Array, *, reset: bool, evaluate: Predicts | None = None) -> Any:
@@ -274,12 +274,12 @@ def measure(workload: Workload, engine: Engine) -> tuple[record.Convergence, dic
         # On a GPU the process waits for it, and need not compute.
         Warn.BUSY_MACHINE: block.disturbed and workload.case.device == "cpu",
         Warn.OTHER_KERNEL: kernel != workload.case.kernel,
-        Warn.MISALIGNED: REGIMES[workload.case.regime].misaligned,
+        Warn.MISALIGNED: regime_of(workload.case.regime).misaligned,
     }
     result = record.Convergence(
         parameters=workload.network.parameters,
-        predicts=REGIMES[workload.case.regime].predicts,
-        steps_per_prediction=1 if REGIMES[workload.case.regime].predicts == "carried" else schedule.steps,
+        predicts=regime_of(workload.case.regime).predicts,
+        steps_per_prediction=1 if regime_of(workload.case.regime).predicts == "carried" else schedule.steps,
         target=workload.target,
         target_rule=task.target_rule,
         hold=training.hold,

@@ -32,9 +32,9 @@ def in_order(cases: Sequence[Case]) -> list[Case]:
     """
     firsts: dict[Any, int] = {}
     for number, case in enumerate(cases):
-        firsts.setdefault(_compared(case), number)
+        firsts.setdefault(compared(case), number)
         firsts.setdefault(_network(case), number)
-    return sorted(cases, key=lambda one: (one.repetition % PASSES, firsts[_compared(one)], firsts[_network(one)]))
+    return sorted(cases, key=lambda one: (one.repetition % PASSES, firsts[compared(one)], firsts[_network(one)]))
 
 
 def first_group(cases: Iterable[Case], most: int) -> list[Case]:
@@ -45,32 +45,32 @@ def first_group(cases: Iterable[Case], most: int) -> list[Case]:
     """
     taken: list[Case] = []
     # Of what may be the rest of a long plan no more is looked at than is needed.
-    _, group = next(groupby(cases, lambda one: (one.repetition % PASSES, _compared(one))), (None, iter(())))
+    _, group = next(groupby(cases, lambda one: (one.repetition % PASSES, compared(one))), (None, iter(())))
     for _, network in groupby(group, _network):
         together = list(islice(network, most + 1))
         if taken and len(taken) + len(together) > most:
             break
         taken += together
     if len(taken) > most and taken[0].configuration:
-        points = [_point(case) for case in taken]
+        points = [point(case) for case in taken]
         most = next((n for n in range(most, 1, -1) if points[n - 1] != points[n]), most)
     return taken[:most]
 
 
-def _compared(case: Case) -> tuple[Any, ...]:
+def compared(case: Case) -> tuple[Any, ...]:
     """What two cases have in common that a report compares."""
     # Configurations are compared whatever their device.
     device = "" if case.configuration else case.device
     return case.task, case.dial, device, case.layers, case.window, case.batch_size
 
 
-def _point(case: Case) -> Case:
+def point(case: Case) -> Case:
     """The case without what a configuration may change."""
     return case.replace(configuration="", device="", engine="", dtype="")
 
 
 def _network(case: Case) -> tuple[Any, ...]:
-    return *_compared(case), case.cell, case.units
+    return *compared(case), case.cell, case.units
 
 
 class Turns(Protocol):

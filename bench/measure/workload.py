@@ -10,8 +10,8 @@ import numpy as np
 
 import tasks
 from bench.case.cases import Case, Training, burn_in_steps
-from bench.case.regimes import REGIMES
-from bench.engines.base import Array, HeldOut, Layout, Network, Sequences, Work
+from bench.case.regimes import regime_of
+from bench.engines.base import Array, HeldOut, Layout, Network, Sequences, States, Work
 from bench.errors import PlanError
 from bench.measure import initial_weights
 from bench.measure.batching import Schedule, look_times
@@ -111,17 +111,26 @@ class Workload:
             feed=self.schedule.feed(),
             inputs=np.concatenate([one.inputs for one in every]),
             targets=np.concatenate([one.targets for one in every]),
-            injected=initial_weights.injected_states(self.draws, self.network)
-            if REGIMES[self.case.regime].injected
-            else None,
+            injected=self._injected(),
             held_out=HeldOut(
                 start=series.train_rows,
                 positions=self.positions,
                 # Used as it was trained: a net that had a burn-in gets one for every prediction too.
                 steps=self.schedule.steps,
+                # As far away as can be.
+                foreign=np.roll(self.positions, len(self.positions) // 2)
+                if regime_of(self.case.regime).foreign
+                else None,
             ),
             sequences=self.sequences,
         )
+
+    def _injected(self) -> States | None:
+        """States that windows begin from, where the regime sets them."""
+        source = regime_of(self.case.regime).injected
+        if source == "noise":
+            return initial_weights.noise_states(len(self.draws) * self.rows_per_draw, self.network)
+        return initial_weights.injected_states(self.draws, self.network) if source else None
 
     @cached_property
     def sequences(self) -> Sequences | None:
@@ -187,7 +196,7 @@ def build(case: Case, training: Training) -> Workload:
         dropout=training.dropout,
         dtype=case.dtype,
     )
-    if REGIMES[case.regime].injected:
+    if regime_of(case.regime).injected == "task":
         initial_weights.injected_states(draws, network)
     return Workload(case, training, draws, schedule, network, scored_positions(series, training.scored_targets))
 

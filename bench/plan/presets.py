@@ -58,6 +58,8 @@ class Preset:
     ----------
     grids
         Every case with its settings, in order; a case may come twice.
+    ends
+        How many of them there are up to the end of each grid.
     family
         Comparisons that the run is to decide, declared before it begins: pairs of cases that differ in the regime
         alone. All others are exploratory.
@@ -76,6 +78,7 @@ class Preset:
     series: CsvSeries | None = None
     configured: Configured = field(default_factory=Configured)
     grids: list[tuple[Case, Training]] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
     family: list[tuple[Case, Case]] = field(default_factory=list)
 
 
@@ -190,6 +193,7 @@ def check(
             )
             cases = configured.cases(cases)
             preset.grids.extend(cases)
+            preset.ends.append(len(preset.grids))
             preset.family.extend(declared(grid.get("family", False), [case for case, _ in cases], place))
     if not preset.grids:
         raise PlanError(f"{where} names no cases: add a [[convergence]], [[time]] or [[memory]] grid")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bench import engines
 from bench.errors import PlanError, shown
+from bench.plan.shards import Shard
 
 RUN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
@@ -23,6 +24,11 @@ def checked(name: str) -> str:
             "a digit or '_'"
         )
     return name
+
+
+def of_shard(name: str, shard: Shard | None) -> str:
+    """Name of the run that is a shard of the run `name`: those of one run lie next to each other."""
+    return name if shard is None else f"{name}-{shard.number}-of-{shard.of}"
 
 
 def usual(what: str, names: tuple[str, ...], device: str) -> str:

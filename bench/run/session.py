@@ -12,10 +12,12 @@ import pytest
 
 from bench.case.cases import Job
 from bench.case.record import Record
+from bench.case.run_record import Shards
 from bench.errors import PlanError
 from bench.machine import ceilings, host
 from bench.plan.planning import Plan
 from bench.plan.presets import Preset
+from bench.plan.shards import Shard, assigned
 from bench.run.bar import RED, YELLOW, Bar
 from bench.run.interrupts import INTERRUPTS
 from bench.run.progress import Progress
@@ -38,6 +40,8 @@ class Session:
         Run cases again that failed, crashed or hit a limit.
     say
         Prints a line.
+    shard
+        Which shard of the plan to run; None for the whole plan.
     """
 
     preset: Preset
@@ -48,12 +52,19 @@ class Session:
     retry: bool
     command: str
     say: Callable[[str], None]
+    shard: Shard | None = None
     _begin: float = field(default_factory=time.perf_counter)
     _scheduler: Scheduler | None = None
 
     def __post_init__(self) -> None:
         # Now, before pytest captures standard output: the bar needs the terminal.
         self._bar = Bar(self.say)
+        self._shards: Shards | None = None
+        self.jobs = self.plan.jobs
+        if self.shard:
+            shard_of = assigned(self.plan, self.shard.of)
+            self._shards = Shards(of=self.shard.of, here=[self.shard.number], shard_of=shard_of)
+            self.jobs = [job for job, one in zip(self.jobs, shard_of, strict=True) if one == self.shard.number]
 
     def open(self, jobs: list[Job]) -> None:
         """Open the run's folder and see what is left to do.
@@ -68,7 +79,7 @@ class Session:
         accelerators = self._accelerators() if self.device == "gpu" else self._accelerators_of_configurations()
         self._run = RunFolder(self.folder)
         self._run.lock()
-        self._run.open(self.preset, self.plan, host.fingerprint(accelerators), ROOT, self.command)
+        self._run.open(self.preset, self.plan, host.fingerprint(accelerators), ROOT, self.command, self._shards)
         for line in self._run.torn:
             self.say(line)
         finished = {key for key, record in self._run.records.items() if record.outcome == "ok" or not self.retry}
@@ -76,8 +87,9 @@ class Session:
         workers = self.preset.limits.workers or host.usable_cores()
         self._progress = Progress(todo, len(jobs) - len(todo), workers)
         self._waiting = {job.case.key for job in todo}
+        of = f" of {len(self.plan.jobs)} (shard {self.shard})" if self.shard else ""
         self.say(
-            f"{self.folder}: {len(jobs)} cases, {len(jobs) - len(todo)} already there, {len(todo)} to run, "
+            f"{self.folder}: {len(jobs)} cases{of}, {len(jobs) - len(todo)} already there, {len(todo)} to run, "
             f"{len(self.plan.left_out)} skipped (reasons in the report); "
             f"{workers} side by side, time cases interleaved"
         )

@@ -21,6 +21,7 @@ from bench.case.run_record import (
     PresetRead,
     Refused,
     RunRecord,
+    Shards,
     Turns,
 )
 from bench.case.run_record import decode as decode_run
@@ -47,8 +48,21 @@ class RunFolder:
         self.about: RunRecord
         self.series: Path | None = None
 
-    def open(self, preset: Preset, plan: Plan, machine: dict[str, Any], root: Path, command: str) -> None:
+    def open(
+        self,
+        preset: Preset,
+        plan: Plan,
+        machine: dict[str, Any],
+        root: Path,
+        command: str,
+        shards: Shards | None = None,
+    ) -> None:
         """Begin the run, or continue it where it stopped.
+
+        Parameters
+        ----------
+        shards
+            Which shard of the plan it is; None for the whole plan.
 
         Raises
         ------
@@ -72,6 +86,7 @@ class RunFolder:
             plan_sha256=plan.sha256,
             family=plan.family,
             configurations=[asked_of(one) for one in plan.configurations],
+            shards=shards,
             data=plan.data,
             refused=[Refused(case=case, reason=reason) for case, reason in plan.left_out],
             series=msgspec.convert(prepared.about | {"content": prepared.sha256}, OwnSeries) if prepared else None,
@@ -244,6 +259,13 @@ class RunFolder:
                 f"cases, not {fresh.preset.name!r} with {len(fresh.plan)}"
                 f"{f' ({what})' if what else ' (or another engine or version)'}. {remedy}"
             )
+        if (about.plan, about.family) != (fresh.plan, fresh.family):
+            # Bytes cut out can leave whole JSON with a case less.
+            raise RunFolderError(f"{file} cannot be read: plan and family are not those of plan_sha256. {remedy}")
+        if about.shards != fresh.shards:
+            raise RunFolderError(
+                f"{self.path} holds {_shards_named(about.shards)}, not {_shards_named(fresh.shards)}. {remedy}"
+            )
         changed = [
             f"{name} was {about.versions.get(name)} and is {fresh.versions.get(name)}"
             for name in FRAMEWORKS
@@ -297,6 +319,10 @@ class RunFolder:
             stream.flush()
             os.fsync(stream.fileno())
         draft.replace(file)
+
+
+def _shards_named(shards: Shards | None) -> str:
+    return f"shard {', '.join(map(str, shards.here))} of {shards.of}" if shards else "the whole plan"
 
 
 def _series_name(about: OwnSeries | None) -> str:

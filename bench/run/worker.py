@@ -35,7 +35,7 @@ from bench.run import configured
 from bench.run.configured import ALLOCATOR_COUNTS_ALL
 from bench.run.store import now
 
-LAST_WORDS = 4000
+ERROR_OUTPUT = 4000
 """Characters of a failed case's output that its record keeps."""
 
 MOST_LOG, KEPT_LOG = 2**20, 2**16
@@ -66,8 +66,6 @@ def prepare_forkserver(engine: str) -> None:
     A process forked from there starts in a fraction of a second instead of several. The engine comes first: its import
     chooses Keras' backend.
     """
-    # A worker has one core; NumPy's threads would wait for each other on it.
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     adopt_orphans()
     if not _preloaded:
         # The last two are what the program's main module imports, which a forked process imports too.
@@ -245,7 +243,7 @@ class Worker:
             text = tail(self.log).decode("utf-8", errors="replace").partition("\n")[2].strip()
         except OSError:
             text = ""
-        return f"; end of its error output:\n{text[-LAST_WORDS:]}" if text else "; it printed nothing"
+        return f"; end of its error output:\n{text[-ERROR_OUTPUT:]}" if text else "; it printed nothing"
 
     def _record(self, outcome: Outcome, message: str | None, found: dict[str, Any] | None = None) -> Record:
         """Make its record.
@@ -368,7 +366,7 @@ def _main(connection: Connection, job: Job, log: Path, core: int | None, cache: 
     except Exception as error:  # noqa: BLE001 - whatever it is becomes a record
         traceback.print_exc()
         outcome = "out-of-memory" if type(error).__name__ == "ResourceExhaustedError" else "failed"
-        words = "".join(traceback.format_exception(error))[-LAST_WORDS:]
+        words = "".join(traceback.format_exception(error))[-ERROR_OUTPUT:]
         channel.send({"outcome": outcome, "message": words, "seconds": {}, "warnings": []})
     finally:
         connection.close()

@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 
 from bench.case.record import Convergence, Record, Replicate
-from bench.case.regimes import CLAIM, PAIRS
+from bench.case.regimes import CLAIM, pairs
 from bench.warnings import Warn
 from reports.collect.grouping import USUAL, Setting, arms_by_setting, by_engine, in_order
 from reports.collect.read import Run
@@ -29,9 +29,11 @@ from reports.costs.roofline import count, flops_per_update
 from reports.statistics.intervals import (
     LEVEL,
     BoolArray,
+    Chance,
     Costs,
     FloatArray,
     Ratio,
+    chance_of_less,
     clopper_pearson,
     relative_variance_of_median,
     restart_after,
@@ -50,6 +52,9 @@ from reports.statistics.verdict import (
     judge,
     width_interval,
 )
+
+UNTIMED = {Warn.BUSY_MACHINE, Warn.OTHER_MACHINE}
+"""Warnings of records whose seconds are compared with nothing."""
 
 
 @dataclass(frozen=True)
@@ -219,9 +224,9 @@ class Comparison:
     def seconds(self) -> Judgement | None:
         """Verdict in seconds: updates x the arm's own median seconds per update.
 
-        None where not measured, or where the machine had other work meanwhile: seconds of a core that was shared.
+        None where not measured, or where that was on another machine, or on a core that had other work meanwhile.
         """
-        if any(Warn.BUSY_MACHINE in arm.record.warnings for arm in (self.a, self.b)):
+        if any(UNTIMED & set(arm.record.warnings) for arm in (self.a, self.b)):
             return None
         arms = self.a.convergence, self.b.convergence
         a, b = map(median_seconds_per_update, arms)
@@ -233,15 +238,10 @@ class Comparison:
         """Of the claim that is made in updates: 1 where no difference is claimed."""
         return self.updates.p
 
-    @property
-    def better_on_a_fresh_draw(self) -> float:
-        """Chance that a fresh training of `a` takes fewer updates than one of `b`; equal costs count half.
-
-        Over all pairs of an a and a b; one that failed costs more than any that did not.
-        """
-        a, b = (np.where(arm.reached, arm.cost, np.inf) for arm in (self.a, self.b))
-        less, equal = a[:, None] < b, a[:, None] == b
-        return float(np.mean(less + equal / 2)) if a.size else float("nan")
+    @cached_property
+    def better_on_a_fresh_draw(self) -> Chance:
+        """Chance that on a fresh draw of the data a fresh training of `a` takes fewer updates than one of `b`."""
+        return chance_of_less(self.a.costs, self.b.costs)
 
     @cached_property
     def _in_updates(self) -> Ratio:
@@ -352,7 +352,7 @@ def process_variance(run: Run) -> float:
     for arms in arms_by_setting(run).values():
         equal: defaultdict[float, list[float]] = defaultdict(list)
         for record in arms.values():
-            if Warn.BUSY_MACHINE not in record.warnings:
+            if not UNTIMED & set(record.warnings):
                 logs = equal[body(record).cell_steps_per_update]
                 logs.append(float(np.log(median_seconds_per_update(body(record)))))
         for logs in equal.values():
@@ -375,8 +375,7 @@ def comparisons(run: Run) -> list[Comparison]:
     found = [
         replace(compare(setting, arms[first], arms[second]), process_variance=between)
         for setting, arms in arms_by_setting(run).items()
-        for first, second in PAIRS
-        if {first, second} <= arms.keys()
+        for first, second in pairs(arms.keys())
     ]
     sizes = families(run)
     adjusted: dict[tuple[str, str], float] = {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bench.case.record import Convergence, Record, Replicate, Scored
-from bench.case.regimes import REGIMES
+from bench.case.regimes import regime_of
 from reports.claim.arms import Comparison, compare
 from reports.collect.grouping import Arms, Setting, arms_by_setting, in_order
 from reports.collect.read import Run
@@ -317,7 +317,7 @@ class FloorCheck:
 def floor_checks(run: Run) -> list[FloorCheck]:
     """Check the median over the evaluation replicates of the last error of every arm whose floor is known.
 
-    That is the stateless floor of an arm that carries no state, and the optimum of one that does.
+    That is the stateless floor of an arm that predicts from its window, and the optimum of one that carries its state.
 
     The floor is an expectation over all targets, the error a mean over the scored ones. So 4 of its relative standard
     errors are allowed for: by the normal law a sound result falls below that in 3 of 100,000 checks, and squared
@@ -329,11 +329,12 @@ def floor_checks(run: Run) -> list[FloorCheck]:
     found = []
     for record in run.of_kind("convergence"):
         convergence = body(record)
-        floor = convergence.optimum if REGIMES[record.case.regime].carried else convergence.stateless_floor
+        regime = regime_of(record.case.regime)
+        floor = convergence.optimum if regime.predicts == "carried" else convergence.stateless_floor
         last = last_errors(convergence)
         last = last[np.isfinite(last)]
         # What is injected tells of rows before the window.
-        if REGIMES[record.case.regime].injected or not floor or not last.size:
+        if regime.injected == "task" or not floor or not last.size:
             continue
         margin = STANDARD_ERRORS * _relative_standard_error(convergence.scored)
         if margin < 1:

@@ -73,8 +73,9 @@ class Setting:
 
     @property
     def task_name(self) -> str:
-        """Task with its dial."""
-        return self.task if self.dial < 0 else f"{self.task}@{self.dial}"
+        """Task with its dial; a user's own series by its column, without the fingerprint that keeps cases apart."""
+        own = about_task(self.task, self.dial).get("prepared")
+        return own.about["slug"] if own else self.task if self.dial < 0 else f"{self.task}@{self.dial}"
 
     @property
     def cell_name(self) -> str:
@@ -122,7 +123,7 @@ class Setting:
 
 @cache
 def about_task(name: str, dial: int) -> dict[str, Any]:
-    """Title, description, unit and reach of a task; {} where this machine does not know it.
+    """Title, description, unit and reach of a task, and a user's own series; {} where this machine does not know it.
 
     Any failure of a task is no reason to go without a report: it then speaks of windows instead of D / L.
     """
@@ -130,7 +131,7 @@ def about_task(name: str, dial: int) -> dict[str, Any]:
         import tasks  # noqa: PLC0415  (costs an import of pandas; only where there is a task to ask about)
 
         task = tasks.create(name, None if dial < 0 else dial)
-        return {field: getattr(task, field, None) for field in ("title", "description", "unit", "reach")}
+        return {field: getattr(task, field, None) for field in ("title", "description", "unit", "reach", "prepared")}
     except Exception:  # noqa: BLE001
         return {}
 

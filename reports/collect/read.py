@@ -6,6 +6,7 @@ What the run itself spent is here as well.
 import gc
 import lzma
 from array import array
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ import tasks
 from bench.case.cases import KINDS, Case
 from bench.case.checked import FaultError, OtherSchemaError
 from bench.case.record import SCHEMA, Asked, Record, decode
-from bench.case.run_record import Invocation, Machine, OwnSeries, Refused, RunRecord
+from bench.case.run_record import Invocation, Machine, OwnSeries, Refused, RunRecord, Shards
 from bench.case.run_record import decode as decode_run
 from bench.run.store import SERIES_FILE
 from tasks.csv_series.series import CsvSeries, Prepared
@@ -111,10 +112,26 @@ class Run:
         return self.about.versions if self.about else {}
 
     @property
+    def shards(self) -> Shards | None:
+        """Which shards of its plan it has; None for the whole plan."""
+        return self.about.shards if self.about else None
+
+    @property
     def missing(self) -> tuple[str, ...]:
-        """Keys of the plan without a record."""
+        """Keys of the plan, or of the shards of it that are here, without a record."""
         there = {record.key for record in self.records}
-        return tuple(case.key for case in self.plan if case.key not in there)
+        here = [one in self.shards.here for one in self.shards.shard_of] if self.shards else [True] * len(self.plan)
+        return tuple(
+            case.key for case, is_here in zip(self.plan, here, strict=True) if is_here and case.key not in there
+        )
+
+    @property
+    def missing_shards(self) -> dict[int, int]:
+        """Numbers of the shards that are not here, and how many cases each has."""
+        if self.shards is None:
+            return {}
+        counts = Counter(self.shards.shard_of)
+        return {one: counts[one] for one in range(1, self.shards.of + 1) if one not in self.shards.here}
 
     def of_kind(self, kind: str) -> list[Record]:
         """Return the records of one kind that ended well, in order of key."""

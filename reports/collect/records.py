@@ -77,13 +77,13 @@ def costs_of(replicates: Iterable[Replicate], hold: int, target: float | None = 
     group = np.array([fold_of(one) for one in found], dtype=int)
     if target is not None:
         return Costs.of_curves([curve(one) for one in found], np.full(len(found), target), hold, group)
-    each = [_cost(one) for one in found]
-    cost, width = (np.array([pair[side] for pair in each], dtype=float) for side in (0, 1))
-    return Costs(cost, np.array([one.reached for one in found], dtype=bool), width, group)
+    each = [cost(one) for one in found]
+    middle, width = (np.array([pair[side] for pair in each], dtype=float) for side in (0, 1))
+    return Costs(middle, np.array([one.reached for one in found], dtype=bool), width, group)
 
 
-def _cost(replicate: Replicate) -> tuple[float, float]:
-    """(cost, width): the middle of the evaluations between which the target was reached, and their distance."""
+def cost(replicate: Replicate) -> tuple[float, float]:
+    """(updates, width): the middle of the evaluations between which the target was reached, and their distance."""
     hit = replicate.updates_to_target
     if hit is None or hit not in replicate.updates:
         # Of a published tuning curve the end alone is kept.

@@ -13,11 +13,11 @@ import numpy as np
 from bench.case.record import Record
 from bench.case.run_record import Invocation
 from reports.claim.arms import Arm, Comparison, comparisons, self_comparisons
-from reports.claim.controls import LongerWindow, longer_windows
+from reports.claim.controls import LongerWindow, Otherwise, longer_windows, predicted_otherwise
 from reports.claim.robustness import SameArm, same_arms
 from reports.collect.grouping import Setting
 from reports.collect.read import Run
-from reports.collect.records import costs_of, curve, floats, last_error, lowest_error, target_of
+from reports.collect.records import cost, costs_of, curve, floats, last_error, lowest_error, target_of
 from reports.costs.contrasts import Contrasts, contrasts, judged
 from reports.costs.roofline import MEMORY, OPERATION, PRODUCT, count
 from reports.costs.timings import timings
@@ -53,6 +53,12 @@ class Source:
         """Carried state at a short window with a stateless network at a long one."""
         found = self.known.get("longer_windows")
         return longer_windows(self.run) if found is None else found
+
+    @cached_property
+    def otherwise(self) -> list[Otherwise]:
+        """A trained network predicting in another way."""
+        found = self.known.get("otherwise")
+        return predicted_otherwise(self.run) if found is None else found
 
     @cached_property
     def same_arms(self) -> list[SameArm]:
@@ -258,6 +264,7 @@ CASES = Table(
                     "category",
                     "how the arm is evaluated: `sliding` or `carried`; as all below, of convergence cases",
                 ),
+                "steps_per_prediction": ("Int64", "steps that are computed for one prediction"),
                 "target": ("float64", "error to reach, mean squared, in the task's unit"),
                 "hold": ("Int64", "evaluations in a row at which the target must be met"),
                 "draws": ("Int64", "draws of the task's data that its folds were trained on"),
@@ -270,6 +277,12 @@ CASES = Table(
                 "chosen_rate": ("float64", "learning rate chosen on the tuning seeds"),
                 "rate_at_edge": ("boolean", "whether it is the least or the largest of the grid"),
             },
+        ),
+        Column(
+            "stop",
+            "category",
+            "when its trainings end: `budget`, or `target` once that is reached",
+            lambda row: row.record.convergence and row.record.training.stop,
         ),
         Column("replicates", "Int64", "evaluation replicates", _evaluated(lambda costs: costs.n)),
         Column("reached", "Int64", "how many of them reached the target", _evaluated(lambda costs: costs.hits)),
@@ -328,6 +341,12 @@ REPLICATES = Table(
                 "abandoned": ("bool", "whether it was given up in tuning, since another rate had already needed less"),
                 "diverged": ("bool", "whether it ended with an error that is not a number"),
             },
+        ),
+        Column(
+            "cost",
+            "float64",
+            "updates that it counts with: the middle of the evaluations between which it reached the target, or all",
+            lambda row: cost(row.part)[0],
         ),
         Column(
             "best_error", "float64", "lowest error of its curve, in the task's unit", lambda row: lowest_error(row.part)
@@ -531,6 +550,10 @@ def _comparisons(source: Source) -> Iterator[Judged]:
         yield from _measures(source, LONGER, longer.comparison, target=longer.target)
     for same in source.same_arms:
         yield from _measures(source, f"{same.a} / {same.b}", same.comparison, same.regime)
+    for other in source.otherwise:
+        keys = (other.key, other.key)
+        compares, ratio = f"predicting {other.way} / {other.predicts}", other.ratio
+        yield Judged(source, compares, other.setting, other.regime, keys, "error", ratio, other.verdict)
     for timed in source.contrasts.found:
         keys = timed.a.records[0].key, timed.b.records[0].key
         regime = timed.b.regime if timed.a.regime == timed.b.regime else None
@@ -550,6 +573,27 @@ def _arm(side: str, of: Callable[[Arm], Any]) -> Callable[[Judged], Any]:
     return value
 
 
+def _chance(part: str) -> Callable[[Judged], Any]:
+    return lambda row: row.of_updates and getattr(row.of_updates.better_on_a_fresh_draw, part)
+
+
+_OF_ARM: dict[str, tuple[str, str, Callable[[Arm], Any]]] = {
+    "reached": ("Int64", "paired seeds that reached the target", lambda arm: arm.hits),
+    "expected": ("float64", "expected updates to target; inf where none reached it", lambda arm: arm.ert),
+    "expected_low": ("float64", "lower 95 % limit of it, updates", lambda arm: arm.ert_interval[0]),
+    "expected_high": ("float64", "upper 95 % limit of it, updates", lambda arm: arm.ert_interval[1]),
+    "restricted": ("float64", "mean of min(updates, budget)", lambda arm: arm.restricted_mean),
+    "budget": ("float64", "updates that a training could make", lambda arm: arm.budget),
+    "still_there": (
+        "Int64",
+        "paired seeds at the target at the end of the budget; missing where training stopped at the target",
+        lambda arm: arm.still_there,
+    ),
+    "best_error": ("float64", "lowest error over the target, median over seeds", lambda arm: arm.best_error),
+    "last_error": ("float64", "last error over the target, median over seeds", lambda arm: arm.last_error),
+}
+"""Told once of a comparison, in the row that counts updates: dtype, meaning and source by name."""
+
 COMPARISONS = Table(
     "comparisons",
     "a ratio a / b in one measure, with its verdict; below 1, a is cheaper",
@@ -559,7 +603,7 @@ COMPARISONS = Table(
         Column(
             "compares",
             "category",
-            f"what a and b are: two regimes, kernels, engines or cells; `{A_A}`: a check",
+            f"what a and b are: two regimes, kernels, engines, cells or ways of predicting; `{A_A}`: a check",
             lambda row: row.compares,
         ),
         Column(
@@ -579,7 +623,8 @@ COMPARISONS = Table(
         Column(
             "measure",
             "category",
-            "`updates`, `cell steps`, `FLOPs`, `seconds` to the target; `seconds of an update` or `of a forward pass`",
+            "`updates`, `cell steps`, `FLOPs`, `seconds` to the target; `seconds of an update` or `of a forward pass`; "
+            "`error` after training",
             lambda row: row.measure,
         ),
         Column(
@@ -607,7 +652,7 @@ COMPARISONS = Table(
             "verdict",
             "category",
             "`fewer`, `more`, `same`, `inconclusive`, `only stateful`, `only stateless`, `neither`, `rate not found`; "
-            "`faster`, `slower`",
+            "`faster`, `slower`; `lower`, `higher`",
             lambda row: row.verdict,
         ),
         Column(
@@ -634,23 +679,28 @@ COMPARISONS = Table(
             "seeds per arm at which a new run would decide with a chance of 80 %; of inconclusive ones",
             lambda row: row.seeds_to_decide,
         ),
+        Column(
+            "evaluate_more_often",
+            "boolean",
+            "whether the distance of the evaluations alone keeps it open, so that no number of seeds decides it",
+            lambda row: row.of_updates and row.of_updates.updates.look_oftener,
+        ),
         Column("target", "float64", "error to reach, in the task's unit", lambda row: row.target),
         *(
-            column
+            Column(f"{name}_{side}", dtype, f"of {side}: {meaning}", _arm(side, of))
             for side in "ab"
-            for column in (
-                Column(
-                    f"reached_{side}",
-                    "Int64",
-                    f"paired seeds of {side} that reached the target",
-                    _arm(side, lambda arm: arm.hits),
+            for name, (dtype, meaning, of) in _OF_ARM.items()
+        ),
+        *(
+            Column(f"a_needs_fewer{suffix}", "float64", meaning, _chance(part))
+            for suffix, part, meaning in (
+                (
+                    "",
+                    "value",
+                    "chance that on a fresh draw of the data a fresh training of a needs fewer than one of b",
                 ),
-                Column(
-                    f"expected_{side}",
-                    "float64",
-                    f"expected updates to target of {side}; inf where none reached it",
-                    _arm(side, lambda arm: arm.ert),
-                ),
+                ("_low", "low", "lower 95 % limit of that chance"),
+                ("_high", "high", "upper 95 % limit of it"),
             )
         ),
     ),

@@ -7,6 +7,7 @@ from enum import Enum
 from itertools import chain
 
 from bench.warnings import REMEDIES, Warn
+from reports import formatting
 from reports.claim.arms import Comparison
 from reports.claim.robustness import floor_checks
 from reports.collect.grouping import arms_by_setting
@@ -46,6 +47,14 @@ class Caution(Enum):
     MISSING = (
         "a case of the plan has no record",
         "Run again with the same command: only what is missing is run.",
+    )
+    MISSING_SHARD = (
+        "shards of the plan are missing",
+        "Run each with SHARD=..., then `make merge` with all of them.",
+    )
+    TIMED_ELSEWHERE = (
+        "cases were timed on other machines than this run's, and are in runs of their own",
+        "See their reports, or `make compare` them: figures of two machines are never mixed.",
     )
     MISSING_ARM = (
         "a setting lacks its stateful or stateless arm and is not judged",
@@ -121,6 +130,10 @@ def _of_files(run: Run) -> Iterator[tuple[Caution, str]]:
     yield from ((Caution.UNREADABLE, str(problem)) for problem in run.unreadable)
     yield from ((Caution.REPEATED, str(problem)) for problem in run.repeated)
     yield from ((Caution.MISSING, key) for key in run.missing)
+    if run.shards:
+        for number, cases in run.missing_shards.items():
+            yield Caution.MISSING_SHARD, f"shard {number} of {run.shards.of}, {formatting.count(cases, 'case')}"
+        yield from ((Caution.TIMED_ELSEWHERE, name) for name in run.shards.timed_elsewhere)
     commits = dict.fromkeys(one.git.commit[:12] for one in run.invocations if one.cases_run and one.git)
     if len(commits) > 1:
         yield Caution.OTHER_COMMIT, " then ".join(commits)

@@ -112,8 +112,16 @@ def _verdict(here: list[Contrast], verdicts: tuple[str, ...]) -> str:
 
 def tally(here: list[Contrast]) -> str:
     """How many are faster, slower, the same or inconclusive."""
-    counts = Counter(judged(one.training) for one in here)
-    return f"{listing([f'{word} in {n}' for word, n in counts.most_common()])} of {len(here)}"
+    return _counted(Counter(judged(one.training) for one in here))
+
+
+def _counted(verdicts: Counter[str]) -> str:
+    words = {"same": "no difference"}
+    named = [(words.get(verdict, verdict), n) for verdict, n in verdicts.most_common()]
+    if len(named) == 1:
+        (word, n) = named[0]
+        return f"{word} in {'the one case' if n == 1 else 'both cases' if n == 2 else f'all {n} cases'}"
+    return f"{listing([f'{word} in {n}' for word, n in named])} of {verdicts.total()} cases"
 
 
 def _list(here: Iterable[Contrast], most: int = 4) -> str:
@@ -145,9 +153,8 @@ def _inference(here: list[Contrast]) -> str:
     told = [one.inference for one in here if one.inference.method != "none"]
     if not told:
         return ""
-    counts = Counter(judged(one) for one in told)
-    tally = listing([f"{word} in {n}" for word, n in counts.most_common()])
-    return f" A forward pass: {tally} of {len(told)}, ratios {low_to_high([one.value for one in told])}."
+    verdicts = _counted(Counter(judged(one) for one in told))
+    return f" A forward pass: {verdicts}, ratios {low_to_high([one.value for one in told])}."
 
 
 def _unrolling(found: Costs) -> ShortAndLong:
@@ -199,7 +206,11 @@ def _memory(found: Costs) -> ShortAndLong:
         if count and count.of_steps > count.activations
         else ""
     )
-    short = f"× {low_to_high([one.ratio for one in pairs])} of the loop's, by the allocator's peak (no interval)."
+    processes = max(memory.processes for pair in pairs for memory in (pair.a, pair.b))
+    once = "each case was measured in one process" if processes == 1 else f"the largest of {processes} processes counts"
+    short = (
+        f"{low_to_high([one.ratio for one in pairs])} times the loop's, by the allocator's peak (no interval: {once})."
+    )
     return short, f"The allocator's peak in training is {' to '.join(ends)} times the loop's{why}{resident}."
 
 

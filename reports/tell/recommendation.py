@@ -107,14 +107,22 @@ def _how_sure(do: Do, used: list[Comparison], *, some_declared: bool) -> str:
     ratios = [one.updates.ratio.value for one in found if one.updates.verdict in BY_INTERVAL]
     parts = []
     if ratios:
-        parts.append(f"updates × {low_to_high(ratios)}")
+        parts.append(f"{low_to_high(ratios)} times as many updates")
     only = len(found) - len(ratios)
     if only:
         arm = "stateful" if do is Do.CARRY else "stateless"
         parts.append(f"only {arm} reached the target{f' in {only}' if ratios else ''}")
-    if len(found) < len(used):
-        others = Counter(one.updates.verdict for one in used if one not in found)
-        parts += [f"{verdict} in {n} of {len(used)}" for verdict, n in others.items()]
+    others = [one for one in used if one not in found]
+    cells, other_cells = ({one.setting.cell_name: None for one in some} for some in (found, others))
+    if others and not cells.keys() & other_cells.keys():
+        parts = [f"{listing(list(cells))}: {', '.join(parts)}"]
+        parts += [
+            f"{cell}: {listing(list(dict.fromkeys(o.updates.verdict for o in others if o.setting.cell_name == cell)))}"
+            for cell in other_cells
+        ]
+    elif others:
+        verdicts = Counter(one.updates.verdict for one in others)
+        parts += [f"{verdict} in {n} of {len(used)}" for verdict, n in verdicts.items()]
     # A line without any declared comparison is marked as a whole.
     if some_declared and not any(one.declared for one in found):
         parts.append("exploratory")
@@ -122,9 +130,9 @@ def _how_sure(do: Do, used: list[Comparison], *, some_declared: bool) -> str:
 
 
 _SAYS = {
-    Verdict.FEWER: "carry state at {windows} (updates × {ratios})",
+    Verdict.FEWER: "carry state at {windows} ({ratios} times as many updates)",
     Verdict.ONLY_STATEFUL: "carry state at {windows}, where only the stateful arm reached the target",
-    Verdict.MORE: "do not carry state at {windows} (updates × {ratios})",
+    Verdict.MORE: "do not carry state at {windows} ({ratios} times as many updates)",
     Verdict.ONLY_STATELESS: "do not carry state at {windows}, where only the stateless arm reached it",
     Verdict.SAME: "the same number of updates at {windows}",
     Verdict.INCONCLUSIVE: "inconclusive at {windows}{seeds}",

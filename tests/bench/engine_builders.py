@@ -11,6 +11,7 @@ from small_works import BATCH, EPOCHS, RATES, STEPS, UPDATES, difference, random
 from bench.engines.backend import SHORT_LOOPS
 from bench.engines.base import Feed
 from bench.engines.tensorflow import layers
+from bench.engines.tensorflow.network import kept_states
 
 __all__ = [
     "BATCH",
@@ -30,11 +31,11 @@ __all__ = [
 os.environ["XLA_FLAGS"] = SHORT_LOOPS
 
 
-def with_feed(trainer, weights, *, carried):
+def with_feed(trainer, weights, *, carried, hidden_only=False):
     """The same compiled trainer under another regime: only data changes."""
-    trainer.work = replace(trainer.work, feed=Feed(np.asarray(weights), carried))
+    trainer.work = replace(trainer.work, feed=Feed(np.asarray(weights), carried, hidden_only))
     trainer._step_weights = tf.constant(weights, trainer.work.network.dtype)
-    trainer._carried = tf.constant(carried)
+    trainer._kept = kept_states(trainer.work.feed)
     return trainer
 
 

@@ -15,6 +15,7 @@ from small_works import BATCH, RATES, STEPS, UPDATES, random_weights, work
 from bench import engines
 from bench.engines import hlo
 from bench.engines.base import Feed
+from bench.measure import initial_weights
 
 CELLS = ("lstm", "gru", "gru_reset_before", "simple_rnn")
 DEPTHS = (1, 2)
@@ -65,6 +66,18 @@ def parity(engine, kernel, cell, depth, dtype="float64"):
     return found
 
 
+def state_arms():
+    """Works whose state is carried to a later update and predicts from another stretch, or is set from data."""
+    plain = work("lstm", 2, len(RATES))
+    foreign = np.roll(plain.held_out.positions, 5)
+    older = replace(
+        plain, feed=Feed(np.full(STEPS, 1 / STEPS), carried=True, updates_old=2),
+        held_out=replace(plain.held_out, foreign=foreign),
+    )  # fmt: skip
+    noise = initial_weights.noise_states(len(plain.inputs), plain.network)
+    return {"older": older, "noise": replace(plain, injected=noise)}
+
+
 def dropout(engine):
     """Losses of a network with dropout: of two seeds, and of the first again."""
     asked = work("lstm", 2, 2, dropout=0.5)
@@ -87,7 +100,8 @@ def passes(engine, kernel):
                 trainer.train(STARTS[:3, :1], reset=False)
             else:
                 trainer.infer(STARTS[:3, :1])
-            flat = [np.asarray(state) for layer in trainer._states for state in layer]
+            (states,) = trainer._states
+            flat = [np.asarray(state) for layer in states for state in layer]
             found[f"passes {kernel} {name} {what}"] = np.stack(flat)
             found[f"passes {kernel} {name} {what} weights"] = np.concatenate([w.ravel() for w in trainer.weights(0)])
     return found
@@ -148,6 +162,9 @@ def main(name, file):
             for kernel in kernels:
                 if kernel == "replicated" or (depth, cell) in LAYER_KERNELS:
                     found |= parity(engine, kernel, cell, depth)
+    for arm, asked in state_arms().items():
+        results = learn(engine.trainer(asked, "replicated"), asked.network, len(RATES))
+        found |= {f"state {arm} {what}": value for what, value in results.items()}
     found |= dropout(engine)
     found |= {f"float32 {key}": value for key, value in parity(engine, "loop", "lstm", 1, "float32").items()}
     for kernel in kernels:

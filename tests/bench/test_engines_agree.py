@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_process import CELLS, DEPTHS, FEEDS, LAYER_KERNELS, STARTS, WAYS, learn
+from engine_process import CELLS, DEPTHS, FEEDS, LAYER_KERNELS, STARTS, WAYS, learn, state_arms
 from small_works import RATES, STEPS, difference, work
 
 from bench import engines
@@ -71,6 +71,18 @@ def expected():
         return results[key]
 
     return get
+
+
+@pytest.mark.parametrize("arm", ["older", "noise"])
+def test_a_state_of_older_weights_of_another_stretch_or_from_data_is_the_same_state(found, arm):
+    from bench.engines.tensorflow.replicated import ReplicatedTrainer  # noqa: PLC0415
+
+    asked = state_arms()[arm]
+    expected = learn(ReplicatedTrainer(asked), asked.network, len(RATES))
+    results = of(found, "state", arm)
+    assert results.keys() == expected.keys()
+    for what, value in expected.items():
+        assert difference([results[what]], [value]) < TIGHT, what
 
 
 def of(found, *key):

@@ -24,8 +24,8 @@ OTHERS = ("jax", "torch")
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
 
-def case(engine, kernel="loop", cell="lstm", kind="time", device="cpu"):
-    return Case(kind, "cosine", None, cell, "stateful", 1, 4, 4, 8, kernel, engine, device)
+def case(engine, kernel="loop", cell="lstm", kind="time", device="cpu", regime="stateful"):
+    return Case(kind, "cosine", None, cell, regime, 1, 4, 4, 8, kernel, engine, device)
 
 
 @pytest.fixture
@@ -86,6 +86,10 @@ def test_make_installs_an_engine_into_an_environment_of_its_own(name, device, tm
         ),
         (case("jax", "cudnn", "gru", device="gpu"), "engine jax has cuDNN for lstm alone, not for gru"),
         (case("jax", kind="memory"), "memory cases need an allocator that counts, which jax has on a GPU alone"),
+        (
+            case("jax", regime="stateful-h-only"),
+            "engine jax carries a state as a whole: run stateful-h-only with ENGINE",
+        ),
         (case("torch", kind="memory"), "run with DEVICE=gpu, or with ENGINE=tensorflow"),
     ],
 )

@@ -137,6 +137,18 @@ def test_an_unknown_name_in_a_grid_is_refused_with_the_nearest_and_all_valid(wri
 
 
 @pytest.mark.parametrize(
+    ("regime", "told"),
+    [
+        ("stateless-burnin@0", "write a whole number from 1 to 999999 behind the @, as in stateless-burnin@8"),
+        ("stateful-stale@x", "write a whole number from 1 to 999999 behind the @, as in stateful-stale@8"),
+        ("stateful@8", "stateful takes no number; those that do are stateless-burnin and stateful-stale"),
+    ],
+)
+def test_a_number_behind_a_regime_is_refused_where_it_has_none_or_none_of_that_size(write, regime, told):
+    assert told in refusal(write(grid(regime=f'"{regime}"')))
+
+
+@pytest.mark.parametrize(
     ("call", "wrong", "near", "valid"),
     [
         (lambda: presets.load("qick"), "qick", "quick", SHIPPED),

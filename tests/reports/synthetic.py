@@ -7,7 +7,7 @@ import numpy as np
 
 from bench.case.cases import Case, Training, burn_in_steps
 from bench.case.record import decode
-from bench.case.regimes import REGIMES
+from bench.case.regimes import regime_of
 from bench.case.run_record import decode as decode_run
 from reports.collect.read import Run
 
@@ -82,7 +82,7 @@ def warnings(case, body):
         "diverged": any(one["diverged"] for one in body.get("replicates", ()) if one["role"] == "evaluation"),
         "unsettled": not body.get("settled", True),
         "other-kernel": body["kernel_seen"] != case.kernel,
-        "misaligned": case.kind != "memory" and REGIMES[case.regime].misaligned,
+        "misaligned": case.kind != "memory" and regime_of(case.regime).misaligned,
     }
     return [code for code, is_so in found.items() if is_so]
 
@@ -96,7 +96,7 @@ def per_update(case):
     """What an update of a case consists of."""
     return {
         "cell_steps_per_update": case.batch_size * steps(case) * case.layers,
-        "targets_per_update": case.batch_size * (1 if REGIMES[case.regime].stride_one else case.window),
+        "targets_per_update": case.batch_size * (1 if regime_of(case.regime).stride_one else case.window),
     }
 
 

@@ -64,3 +64,13 @@ def test_only_a_difference_survives(tmp_path):
     (one,) = analysed(tmp_path, records, family=synthetic.family(records)).compared
     assert one.updates.verdict == "same"
     assert not one.survives_holm
+
+
+def test_seconds_of_another_machine_are_compared_with_nothing(tmp_path):
+    arms = synthetic.pair(*FASTER)
+    (both,) = analysed(tmp_path, arms).compared
+    assert both.seconds is not None
+    arms[0]["warnings"].append("other-machine")
+    (both,) = analysed(tmp_path, arms).compared
+    assert both.seconds is None
+    assert both.updates.verdict == "fewer"

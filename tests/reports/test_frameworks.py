@@ -17,12 +17,13 @@ from reports.collect.grouping import ENGINE_PAIRS, Setting
 from reports.collect.read import read
 from reports.figures.claim_figures import _networks
 from reports.figures.cost_figures import draw_growth
-from reports.render import details, false_calls, overview, write_report
+from reports.render import details, false_calls, write_report
 from reports.statistics.verdict import Verdict
 from reports.summary import summary
 from reports.tell.cost_answers import answers, frameworks
 from reports.tell.headline import turning_point
 from reports.tell.recommendation import recommendations
+from reports.tell.tables import Tables
 
 SLOW, FAST = synthetic.hits(500, seed=1), synthetic.hits(100, seed=2)
 NAMES = ("tensorflow", "jax", "torch")
@@ -103,17 +104,16 @@ def test_nothing_of_an_engine_overwrites_another_or_is_counted_with_it():
     records = flat(by(name) for name in NAMES)
     found = analyse(synthetic.run_of(records, family=synthetic.family(records)))
     assert len(_networks(found.compared)) == 3  # of the map: one row an engine
-    rows = overview(found)
-    assert [(row.cell, row.settings, row.fewer, row.more) for row in rows] == [
-        ("LSTM", 2, 1, 1), ("LSTM (jax)", 2, 1, 1), ("LSTM (torch)", 2, 1, 1),
-    ]  # fmt: skip
+    rows = [line.split(" | ")[1:5] for line in Tables(found.frames).overview.splitlines()[2:]]
+    assert rows == [["LSTM", "2", "1", "1"], ["LSTM (jax)", "2", "1", "1"], ["LSTM (torch)", "2", "1", "1"]]
     assert [(one.engine, one.n) for one in false_calls(found)] == [(name, 5) for name in NAMES]
     text = turning_point(found.compared)
     assert text.count("took fewer updates in 1 and more in 1 of 2") == 3
     assert all(f"On {name}: " in text for name in NAMES)
-    assert [(one.regime, one.title.rpartition(" ")[2], len(one.rows)) for one in found.shares] == [
-        ("stateless-burnin", f"({name})", 1) for name in NAMES
+    assert [(one.regime, one.title.rpartition(" ")[2]) for one in found.shares] == [
+        ("stateless-burnin", f"({name})") for name in NAMES
     ]
+    assert all(Tables(found.frames).control("stateless-burnin", name).count("\n") == 2 for name in NAMES)
 
 
 def test_a_recommendation_weighs_the_arms_of_one_engine():
@@ -192,8 +192,8 @@ def test_which_framework_is_answered_with_tally_and_ranges(costs_of):
         "jax loop against tensorflow xla, both compiled by XLA:",
         "jax loop against tensorflow loop, compiled by XLA against a graph:",
     ]
-    assert found[0].short.startswith("Faster in 4 of 4, × ")
-    assert "in training: faster in 4 of 4; LSTM 8, window" in found[0].text
+    assert found[0].short.startswith("Faster in all 4 cases, × ")
+    assert "in training: faster in all 4 cases; LSTM 8, window" in found[0].text
     assert "longer than later ones" in found[0].text
     assert frameworks(costs_of(timed(1e-3))) == []
 
@@ -201,8 +201,8 @@ def test_which_framework_is_answered_with_tally_and_ranges(costs_of):
 def test_questions_of_kernels_are_answered_engine_by_engine(costs_of):
     told = {one.question: one.text for one in answers(costs_of(timings()))}
     text = told["Is unrolling faster?"]
-    assert "On tensorflow: Unrolled against the loop, in training: faster in 4 of 4" in text
-    assert "On jax: Unrolled against the loop, in training: faster in 4 of 4" in text
+    assert "On tensorflow: Unrolled against the loop, in training: faster in all 4 cases" in text
+    assert "On jax: Unrolled against the loop, in training: faster in all 4 cases" in text
     assert "torch" not in text
     assert told["Is XLA faster?"].startswith("On tensorflow: ")
     for name in NAMES:

@@ -6,14 +6,15 @@ import pandas as pd
 import pytest
 
 from bench.case.record import decode
-from reports import page, render, summary
+from reports import page, summary
 from reports.collect.read import read
 from reports.render import write_report
+from reports.tell import tables
 
 
 def test_tables_and_lists_end_and_the_csv_has_all(tmp_path, monkeypatch):
     folder = many.write(tmp_path / "run", 60)
-    monkeypatch.setattr(render, "MOST_ROWS", 4)
+    monkeypatch.setattr(tables, "MOST_ROWS", 4)
     monkeypatch.setattr(page, "MOST_ROWS", 7)
     monkeypatch.setattr(summary, "MOST", 3)
     write_report(read(folder))
@@ -22,7 +23,7 @@ def test_tables_and_lists_end_and_the_csv_has_all(tmp_path, monkeypatch):
     after = text[text.index("| setting | D/L |") :].split("\n")
     rows = [line for line in after[2:] if line][: after[2:].index("")]
     assert len(rows) == 4
-    assert "*14 more rows: comparisons.csv has those of comparisons" in text
+    assert "*14 more rows in comparisons.csv.*" in text
 
     frame = pd.read_csv(folder / "comparisons.csv", low_memory=False)
     claim = frame[(frame.compares == "stateful / stateless") & (frame.measure == "updates")]
@@ -34,9 +35,14 @@ def test_tables_and_lists_end_and_the_csv_has_all(tmp_path, monkeypatch):
 
 def test_what_is_shown_first_is_declared_and_decided():
     comparisons = pd.DataFrame(
-        {"declared": [False, True, True, False], "verdict": ["fewer", "inconclusive", "more", "same"]}
+        {
+            "declared": [False, True, True, False, True],
+            "verdict": ["fewer", "inconclusive", "more", "same", "only stateful"],
+            "ratio": [0.5, 0.2, 1.4, np.nan, 0.0],
+        }
     )
-    assert page.by_interest(comparisons).index.tolist() == [2, 1, 0, 3]
+    assert tables.interest(comparisons).tolist() == [4, 2, 1, 0, 3]
+    assert tables.first_by_interest(comparisons, 2).index.tolist() == [2, 4, 0, 1, 3]
 
 
 def test_a_record_that_was_read_holds_what_its_line_says(tmp_path):

@@ -4,6 +4,7 @@ A seed tells moments, values and bytes; what the machine does meanwhile is its o
 """
 
 import argparse
+import os
 import random
 import sys
 import tempfile
@@ -14,6 +15,8 @@ from itertools import cycle
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+# Before NumPy is imported, as in the tests.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 sys.path[:0] = [str(ROOT), str(ROOT / "tests/bench"), str(Path(__file__).parent)]
 
 import fuzz_records  # noqa: E402
@@ -30,8 +33,8 @@ REPORTED = {
 }
 """Inputs that are read as a report reads them, and how many are tried at a time; rendering takes longest."""
 
-SELDOM = 25
-"""Looks between two at inputs that are rendered."""
+SELDOM_S = 20.0
+"""Between two looks at inputs that are rendered, and two lines that say how far it is."""
 
 
 class Table:
@@ -65,7 +68,7 @@ def soak(minutes, seed, only, beside):
     order = [one for number, name in enumerate(faults) for one in (name, faults[number % 2])] if not only else faults
     with tempfile.TemporaryDirectory(prefix="soak-") as folder, ThreadPoolExecutor(beside) as pool:
         undisturbed(Path(folder))
-        running, turns, looks = {}, cycle(order), 0
+        running, turns, told = {}, cycle(order), time.monotonic()
         while time.monotonic() < end or running:
             while order and len(running) < beside and time.monotonic() < end:
                 name, one = next(turns), rng.getrandbits(32)
@@ -73,13 +76,13 @@ def soak(minutes, seed, only, beside):
             for _ in range(AT_ONCE if inputs and time.monotonic() < end else 0):
                 name, one = rng.choice(inputs), rng.getrandbits(32)
                 table.add(name, one, fuzz(name, one, folder))
-            looks += 1
-            if looks % SELDOM == 0:
+            if time.monotonic() > told + SELDOM_S:
+                told = time.monotonic()
                 print(f"{sum(table.tried.values()):,} tried, {len(KILLS)} kills, {len(table.lost)} lost", flush=True)
-            for name, (try_many, count) in REPORTED.items():
-                if only in name and time.monotonic() < end and looks % SELDOM == 0:
-                    one = rng.getrandbits(32)
-                    table.add(name, one, *try_many(one, count).bad, tried=count)
+                for name, (try_many, count) in REPORTED.items():
+                    if only in name and time.monotonic() < end:
+                        one = rng.getrandbits(32)
+                        table.add(name, one, *try_many(one, count).bad, tried=count)
             for done in wait(running, timeout=1, return_when=FIRST_COMPLETED).done:
                 table.add(*running.pop(done), done.result())
     return table

@@ -222,7 +222,7 @@ def told(rng, folder):
     if found := verdict(run, b"", folder.parent, final=False):
         return found
     if "report.md" not in said and "interrupted" not in said and run.raw():
-        return f"{number!r}: last words {said[-200:]!r}"
+        return f"{number!r}: output {said[-200:]!r}"
     before = run.raw()
     code, said = run.finish()
     return verdict(run, before, folder.parent, final=True) or (f"exit {code}: {said}" if code else "")

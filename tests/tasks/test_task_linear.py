@@ -60,3 +60,12 @@ def test_seasonal_naive_is_exact_on_its_period_and_persistence_sees_the_step():
     assert seasonal_naive_error(series, 3) == 0
     rows = range(15, 18)  # one period: steps of 1, 4 and -5
     assert seasonal_naive_error(series, 1, rows) == pytest.approx((1 + 16 + 25) / 3)
+
+
+def test_a_map_of_the_same_lags_is_fitted_once_however_often_it_is_asked_for(monkeypatch):
+    series, fits = next_value_series(np.random.default_rng(0).standard_normal(200), 120, 10), []
+    fit = np.linalg.lstsq
+    monkeypatch.setattr(np.linalg, "lstsq", lambda *args, **kwargs: fits.append(1) or fit(*args, **kwargs))
+    errors = [linear_error(series, lags, rows) for rows in (series.scored, series.scored[::7]) for lags in (2, 3, 2)]
+    assert len(fits) == 2
+    assert errors[0] == errors[2] != errors[3]

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bench.engines.base import Array, Predicts, Progress, Weights, Work, adam
-from bench.engines.stack import Stack
+from bench.engines.stack import Stack, at_rows
 
 Tensor = Any
 
@@ -37,16 +37,20 @@ class JaxTrainer:
             unroll=kernel == "unrolled",
             use_cudnn={"cudnn": True, "unrolled": False}.get(kernel, loop),
         )
-        self._series = (jnp.asarray(work.inputs, network.dtype), jnp.asarray(work.targets, network.dtype))
+        self._series = jax.tree.map(
+            lambda array: jnp.asarray(array, network.dtype), (work.inputs, work.targets, work.injected)
+        )
         self._rates = np.zeros(layout.replicates, network.dtype)
         self._first_rows = np.zeros(layout.replicates, np.int32)
         zeros = [np.zeros((layout.replicates, *shape), network.dtype) for shape in network.weight_shapes]
         self._weights, self._first, self._second = zeros, list(zeros), list(zeros)
         self._step = np.zeros(layout.replicates, network.dtype)
-        self._zeros = [
+        zero = [
             [np.zeros((layout.replicates, *state.shape), network.dtype) for state in layer]
             for layer in self._loop.zero_states(layout.batch_size)
         ]
+        # The oldest first.
+        self._zeros = [zero] * work.feed.updates_old
         self._states: Any = self._zeros
         dropouts = network.layers if network.dropout else 0
         self._seeds: list[Any] = [np.zeros((layout.replicates, 2), np.uint32)] * dropouts
@@ -143,10 +147,10 @@ class JaxTrainer:
         self, model: Any, rate: Tensor, starts: Tensor, step_weights: Tensor, carried: Tensor, series: Any
     ) -> tuple[Any, Tensor]:
         """One weight update of one model; starts (B,). Returns the model and the loss before it."""
-        weights, first, second, step, states, seeds = model
+        weights, first, second, step, (oldest, *younger), seeds = model
         rows = starts[:, None] + jnp.arange(self.work.layout.steps)
-        x, y = (values[rows] for values in series)
-        before = jax.tree.map(lambda state: jnp.where(carried, state, 0), states)
+        x, y = (values[rows] for values in series[:2])
+        before = _before(oldest, starts, carried, series)
 
         def loss_of(weights: list[Tensor]) -> tuple[Tensor, Any]:
             predictions, *rest = self._stack(weights, before, x, seeds or None)
@@ -158,7 +162,7 @@ class JaxTrainer:
         updated = [adam(w, g, (m, v), step, rate) for w, g, m, v in zip(weights, gradients, first, second, strict=True)]
         weights, moments = zip(*updated, strict=True)
         first, second = zip(*moments, strict=True)
-        return (list(weights), list(first), list(second), step, after, drawn), loss
+        return (list(weights), list(first), list(second), step, [*younger, after], drawn), loss
 
     def _passes(self, weights: Any, states: Any, starts: Tensor, calls: Tensor, *rest: Any) -> tuple[Any, Tensor]:
         """Make `calls` forward passes; starts (U, R, B). Returns the states and a sum of each pass, (U, R)."""
@@ -175,9 +179,9 @@ class JaxTrainer:
     def _pass(self, weights: Any, states: Any, starts: Tensor, carried: Tensor, series: Any) -> tuple[Any, Tensor]:
         """One forward pass of one model; the sum of the predictions, so that nothing of it can be left out."""
         rows = starts[:, None] + jnp.arange(self.work.layout.steps)
-        before = jax.tree.map(lambda state: jnp.where(carried, state, 0), states)
-        predictions, after, _ = self._stack(weights, before, series[0][rows])
-        return after, predictions.sum()
+        oldest, *younger = states
+        predictions, after, _ = self._stack(weights, _before(oldest, starts, carried, series), series[0][rows])
+        return [*younger, after], predictions.sum()
 
     def _nothing(self, starts: Tensor, times: Tensor) -> Tensor:
         """Loop over the rows as `_segment` does, with nothing in it."""
@@ -193,13 +197,20 @@ class JaxTrainer:
 
     def _squared_errors(self, weights: list[Tensor], first_row: Tensor, windows: Tensor, series: Any) -> Tensor:
         """Squared errors of one model, (targets, steps); of a carried state the last step alone has a meaning."""
-        (inputs, targets), held_out = series, self.work.held_out
+        held_out = self.work.held_out
         shape = (len(held_out.positions), held_out.steps)
         return jax.lax.cond(
             windows,
-            lambda: self._loop.windows(weights, inputs, targets, held_out, first_row),
-            lambda: jnp.broadcast_to(self._loop.stream(weights, inputs, targets, held_out, first_row)[:, None], shape),
+            lambda: self._loop.windows(weights, series, held_out, first_row),
+            lambda: jnp.broadcast_to(self._loop.stream(weights, series, held_out, first_row)[:, None], shape),
         )
+
+
+def _before(states: Any, starts: Tensor, carried: Tensor, series: Any) -> Any:
+    """States that windows begin from."""
+    if series[2] is not None:
+        return at_rows(series[2], starts)
+    return jax.tree.map(lambda state: jnp.where(carried, state, 0), states)
 
 
 def _the_one(function: Callable[..., Any], in_axes: tuple[int | None, ...]) -> Callable[..., Any]:

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from bench.engines.base import Array, Network, Predicts, Progress, Weights, Work
 from bench.engines.tensorflow.cells import Tensor
-from bench.engines.tensorflow.network import MODES, Bounds, Evaluation, given_states
+from bench.engines.tensorflow.network import MODES, Bounds, Evaluation, given_states, kept_states
 
 KERNELS = ("loop", "loop_implementation_1", "unrolled", "xla", "xla_unrolled", "cudnn")
 COMPILED_BY_XLA = ("xla", "xla_unrolled")
@@ -70,6 +70,14 @@ class LayerTrainer:
         self._step_weights = tf.constant(work.feed.step_weights, dtype)
         self._first_rows = tf.constant([0])
         self._injected = given_states(network, work.injected)
+        self._kept = kept_states(work.feed)
+        self._recurrent = [layer for layer in self.model.layers if getattr(layer, "stateful", False)]
+        # For each state those that are carried to a later update than the next, the oldest first.
+        self._younger = [
+            [tf.Variable(tf.zeros_like(state)) for _ in range(work.feed.updates_old - 1)]
+            for layer in self._recurrent
+            for state in layer.states
+        ]
         self._bounds = Bounds.of(work.sequences)
         series = self._inputs, self._targets
         self._evaluation = Evaluation(network, work.held_out, *series, self._injected, self._bounds)
@@ -97,9 +105,10 @@ class LayerTrainer:
 
     def reset_state(self) -> None:
         """Set the state of every stateful layer to zero."""
-        for layer in self.model.layers:
-            if getattr(layer, "stateful", False):
-                layer.reset_state()
+        for layer in self._recurrent:
+            layer.reset_state()
+        for variable in (state for states in self._younger for state in states):
+            variable.assign(tf.zeros_like(variable))
 
     def train(self, starts: Array, *, reset: bool, evaluate: Predicts | None = None) -> Progress:
         """Make one update for each row of `starts`, then evaluate."""
@@ -111,7 +120,7 @@ class LayerTrainer:
     def score(self, evaluate: Predicts) -> Array:
         """Squared error of every scored target, shape (1, targets)."""
         weights = [variable[None] for variable in self.model.trainable_variables]
-        return np.asarray(self._score(weights, tf.constant(MODES.index(evaluate)), self._first_rows))
+        return np.asarray(self._score(weights, tf.constant(MODES.index(evaluate)), self._first_rows, self._kept))
 
     def infer(self, starts: Array) -> None:
         """Make one forward pass for each row of `starts`; see `bench.engines.base.Timed`."""
@@ -165,15 +174,17 @@ class LayerTrainer:
         rows = starts[:, None] + tf.range(self.work.layout.steps)
         rows = rows if self._bounds is None else tf.minimum(rows, len(self.work.inputs) - 1)
         x, y = tf.gather(self._inputs, rows), tf.gather(self._targets, rows)
-        recurrent = [layer for layer in self.model.layers if getattr(layer, "stateful", False)]
         if self._bounds is not None:
             begins = tf.gather(self._bounds.begins, starts)[:, None]
-            for variable in (state for layer in recurrent for state in layer.states):
+            for variable in (state for layer in self._recurrent for state in layer.states):
                 variable.assign(tf.where(begins, tf.zeros_like(variable), variable))
         if self._injected is not None:
-            for layer, states in zip(recurrent, self._injected, strict=True):
+            for layer, states in zip(self._recurrent, self._injected, strict=True):
                 for variable, state in zip(layer.states, states, strict=True):
                     variable.assign(tf.gather(state, starts))
+        if self.work.feed.hidden_only:
+            for variable in (state for layer in self._recurrent for state in layer.states[1:]):
+                variable.assign(tf.zeros_like(variable))
         with tf.GradientTape() as tape:
             predictions = tf.cast(self.model(x, training=True), y.dtype)
             if self._bounds is None:
@@ -183,9 +194,18 @@ class LayerTrainer:
                 valid = tf.transpose(self._bounds.valid(starts, self.work.layout.steps, y.dtype))
                 errors = tf.reduce_mean((predictions - y) ** 2, axis=2)
                 loss = tf.reduce_sum(errors * valid * self._step_weights) / tf.reduce_sum(valid * self._step_weights)
+        self._hold_back()
         variables = self.model.trainable_variables
         self.optimizer.apply(tape.gradient(loss, variables), variables)
         return loss
+
+    def _hold_back(self) -> None:
+        """Put the oldest state into the layers' place, and the one they came to behind the others."""
+        states = (state for layer in self._recurrent for state in layer.states)
+        for state, younger in zip(states, self._younger, strict=True):
+            row = [*map(tf.convert_to_tensor, younger), tf.convert_to_tensor(state)]
+            for variable, value in zip((state, *younger), row, strict=True):
+                variable.assign(value)
 
 
 class FitTrainer(LayerTrainer):

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 import tensorflow as tf
 
-from bench.engines.base import HeldOut, Network, Predicts, Sequences
+from bench.engines.base import Array, Feed, HeldOut, Network, Predicts, Sequences
 from bench.engines.tensorflow.cells import CELLS, State, Tensor, keep_mask
 from bench.engines.tensorflow.recurrence import Forward, scan, split_kernel
 
@@ -27,6 +27,11 @@ def zero_states(network: Network, replicates: int, batch_size: int) -> States:
 def given_states(network: Network, states: Any) -> Any:
     """States before each row that a regime sets, each (rows, U), as tensors; None where it sets none."""
     return None if states is None else tf.nest.map_structure(lambda s: tf.constant(s, network.weight_dtype), states)
+
+
+def kept_states(feed: Feed) -> Tensor:
+    """Whether h and c pass from update to update, shape (2,)."""
+    return tf.constant([feed.carried, feed.carried and not feed.hidden_only])
 
 
 def forward(
@@ -139,12 +144,12 @@ class Evaluation:
         self._injected = injected
         self._bounds = bounds
 
-    def squared_errors(self, weights: list[Tensor], mode: Tensor, first_rows: Tensor) -> Tensor:
+    def squared_errors(self, weights: list[Tensor], mode: Tensor, first_rows: Tensor, kept: Tensor) -> Tensor:
         """Squared error of every scored target, mean over outputs, shape (R, targets).
 
         `first_rows`, shape (R,), is where each replicate's own draw of the series begins. `mode` is a scalar: an index
-        of `MODES`, or `NO_EVALUATION` for zeros. It is data, so that every way of predicting is part of one compiled
-        computation.
+        of `MODES`, or `NO_EVALUATION` for zeros. `kept`, shape (2,), says whether training carries h and c. Both are
+        data, so that every way of predicting is part of one compiled computation.
         """
         replicates = weights[0].shape[0]
         nothing = tf.zeros((replicates, len(self._held_out.positions)), self._network.dtype)
@@ -154,22 +159,34 @@ class Evaluation:
             branch,
             [
                 lambda: self._windows(weights, mode, first_rows),
-                lambda: self._stream(weights, first_rows),
+                lambda: self._stream(weights, first_rows, kept),
                 lambda: nothing,
             ],
         )
 
     def _windows(self, weights: list[Tensor], mode: Tensor, first_rows: Tensor) -> Tensor:
-        """Windows that end at each scored row, from a zero or injected state: last step's error, or the mean of all."""
+        """Windows that end at each scored row: the last step's error, or the mean of all.
+
+        From a zero or injected state, or from that after another window.
+        """
+        states = None
+        if self._held_out.foreign is not None:
+            states, _ = self._window(weights, mode, first_rows, self._held_out.foreign)
+        return self._window(weights, mode, first_rows, self._held_out.positions, states)[1]
+
+    def _window(
+        self, weights: list[Tensor], mode: Tensor, first_rows: Tensor, ends: Array, before: States | None = None
+    ) -> tuple[States, Tensor]:
+        """States after the windows that end at these rows, and their errors, (R, rows)."""
         steps = self._held_out.steps
-        first = tf.constant(self._held_out.positions - steps + 1, tf.int32) + first_rows[:, None]
-        replicates, scored = weights[0].shape[0], len(self._held_out.positions)
+        first = tf.constant(ends - steps + 1, tf.int32) + first_rows[:, None]
+        replicates, scored = weights[0].shape[0], len(ends)
 
         def seen(rows: Tensor) -> Tensor:
             """1 for rows of the scored row's own sequence."""
             if self._bounds is None:
                 return tf.constant(1, self._network.weight_dtype)
-            begin = tf.gather(self._bounds.first, self._held_out.positions)[None]
+            begin = tf.gather(self._bounds.first, ends)[None]
             return tf.cast(rows >= begin, self._network.weight_dtype)
 
         def body(t: Tensor, states: Tensor, _last: Tensor, total: Tensor) -> tuple[Tensor, ...]:
@@ -180,15 +197,15 @@ class Evaluation:
             return t + 1, states, errors, total + errors * seen(rows)
 
         zeros = tf.zeros((replicates, scored), self._network.dtype)
-        states = zero_states(self._network, replicates, scored)
+        states = zero_states(self._network, replicates, scored) if before is None else before
         if self._injected is not None:
             states = tf.nest.map_structure(lambda z, s: z + tf.gather(s, first), states, self._injected)
         start = (tf.constant(0), states, zeros, zeros)
-        _, _, last, total = tf.while_loop(lambda t, *_: t < steps, body, start, maximum_iterations=steps)
+        _, after, last, total = tf.while_loop(lambda t, *_: t < steps, body, start, maximum_iterations=steps)
         count = (
             steps if self._bounds is None else tf.reduce_sum(seen(first[None] + tf.range(steps)[:, None, None]), axis=0)
         )
-        return tf.where(mode == MODES.index("positions"), total / count, last)
+        return after, tf.where(mode == MODES.index("positions"), total / count, last)
 
     def _within(self, states: Any, rows: Tensor) -> Any:
         """States before these rows, (R, rows): zero where a sequence begins."""
@@ -197,8 +214,9 @@ class Evaluation:
         begins = tf.gather(self._bounds.begins, rows)[..., None]
         return tf.nest.map_structure(lambda s: tf.where(begins, tf.zeros_like(s), s), states)
 
-    def _stream(self, weights: list[Tensor], first_rows: Tensor) -> Tensor:
-        """One pass over the held-out series with the state carried along it."""
+    def _stream(self, weights: list[Tensor], first_rows: Tensor, kept: Tensor) -> Tensor:
+        """One pass over the held-out series with the state carried along it, as much of it as training carries."""
+        hidden_only = kept[0] & ~kept[1]
         start = self._held_out.start
         steps = int(np.max(self._held_out.positions)) + 1 - start
         first = start + first_rows[:, None]
@@ -207,6 +225,8 @@ class Evaluation:
 
         def body(t: Tensor, states: Tensor, errors: Tensor) -> tuple[Tensor, ...]:
             states = self._within(states, first + t)
+            keep = ~(hidden_only & (t % self._held_out.steps == 0))
+            states = tuple((h, *(tf.where(keep, c, tf.zeros_like(c)) for c in cell)) for h, *cell in states)
             predictions, states = advance(self._network, weights, tf.gather(self._inputs, first + t), states)
             error = tf.reduce_mean((predictions - tf.gather(self._targets, first + t)) ** 2, axis=(1, 2))
             return t + 1, states, errors.write(t, error)

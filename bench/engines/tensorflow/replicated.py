@@ -20,6 +20,7 @@ from bench.engines.tensorflow.network import (
     States,
     forward,
     given_states,
+    kept_states,
     zero_states,
 )
 
@@ -37,10 +38,11 @@ class ReplicatedTrainer:
         series = self._inputs, self._targets
         self._evaluation = Evaluation(network, work.held_out, *series, self._injected, self._bounds)
         self._step_weights = tf.constant(work.feed.step_weights, network.dtype)
-        self._carried = tf.constant(work.feed.carried)
+        self._kept = kept_states(work.feed)
         weights = [np.zeros(shape) for shape in network.weight_shapes]
-        states = tf.nest.map_structure(lambda state: state[0].numpy(), zero_states(network, 1, layout.batch_size))
-        # A rate, and a model without its axis of replicates. An empty slot has zeros for both.
+        state = tf.nest.map_structure(lambda values: values[0].numpy(), zero_states(network, 1, layout.batch_size))
+        states = (state,) * work.feed.updates_old
+        # A rate, and a model without its axis of replicates; of its states the oldest first. An empty slot has zeros.
         self._one = (np.zeros(()), (weights, weights, weights, np.zeros(()), states))
         sizes = [values.size for values in tf.nest.flatten(self._one)]
         self._first_state = sum(sizes) - sum(values.size for values in tf.nest.flatten(states))
@@ -99,7 +101,7 @@ class ReplicatedTrainer:
         padded[: len(starts)] = starts
         mode = NO_EVALUATION if evaluate is None else MODES.index(evaluate)
         given = (self._rows, self._keys, self._first_rows, padded, len(starts))
-        return [*map(tf.constant, given), self._step_weights, self._carried, tf.constant(mode)]
+        return [*map(tf.constant, given), self._step_weights, self._kept, tf.constant(mode)]
 
     def _segment(
         self,
@@ -109,7 +111,7 @@ class ReplicatedTrainer:
         starts: Tensor,
         updates: Tensor,
         step_weights: Tensor,
-        carried: Tensor,
+        kept: Tensor,
         mode: Tensor,
     ) -> tuple[Tensor, ...]:
         """Make `updates` updates, then score; all of it one computation under XLA."""
@@ -118,11 +120,11 @@ class ReplicatedTrainer:
         losses = tf.TensorArray(self.work.network.dtype, layout.max_updates, element_shape=(layout.replicates,))
 
         def body(i: Tensor, model: Any, losses: Any) -> Any:
-            model, loss = self._update(model, rates, keys, starts[i], step_weights, carried)
+            model, loss = self._update(model, rates, keys, starts[i], step_weights, kept)
             return i + 1, model, losses.write(i, loss)
 
         _, model, losses = tf.while_loop(lambda i, *_: i < updates, body, (tf.constant(0), model, losses))
-        squared_errors = self._evaluation.squared_errors(model[0], mode, first_rows)
+        squared_errors = self._evaluation.squared_errors(model[0], mode, first_rows, kept)
         return self._in_rows((rates, model)), losses.stack(), squared_errors
 
     def _out_of_rows(self, rows: Tensor) -> Any:
@@ -139,17 +141,22 @@ class ReplicatedTrainer:
         )
 
     def _update(
-        self, model: Any, rates: Tensor, keys: Tensor, starts: Tensor, step_weights: Tensor, carried: Tensor
+        self, model: Any, rates: Tensor, keys: Tensor, starts: Tensor, step_weights: Tensor, kept: Tensor
     ) -> tuple[Any, Tensor]:
         """One weight update of every replicate; starts (R, B). Returns the model and the loss before it, (R,)."""
-        weights, first, second, step, states = model
+        weights, first, second, step, (oldest, *younger) = model
         rows = starts[None] + tf.range(self.work.layout.steps)[:, None, None]
         # A window may end beyond the last row of all, as beyond that of its sequence.
         rows = rows if self._bounds is None else tf.minimum(rows, len(self.work.inputs) - 1)
         x, y = tf.gather(self._inputs, rows), tf.gather(self._targets, rows)
         if self._injected is None:
-            kept = carried if self._bounds is None else carried & ~tf.gather(self._bounds.begins, starts)[..., None]
-            before: States = tf.nest.map_structure(lambda s: tf.where(kept, s, tf.zeros_like(s)), states)
+            begins = None if self._bounds is None else tf.gather(self._bounds.begins, starts)[..., None]
+
+            def keep(which: int, state: Tensor) -> Tensor:
+                here = kept[which] if begins is None else kept[which] & ~begins
+                return tf.where(here, state, tf.zeros_like(state))
+
+            before: States = tuple(tuple(keep(i, state) for i, state in enumerate(layer)) for layer in oldest)
         else:
             before = tf.nest.map_structure(lambda s: tf.gather(s, starts), self._injected)
         # Keys differ between updates; `forward` tells layers apart by adding their index.
@@ -168,7 +175,7 @@ class ReplicatedTrainer:
         gradients = tape.gradient(loss, weights)
         step += 1
         weights, (first, second) = adam(weights, gradients, (first, second), step, rates)
-        return (weights, first, second, step, after), loss
+        return (weights, first, second, step, (*younger, after)), loss
 
 
 def _with_slot(values: Any, slot: int, value: Any) -> Array:

@@ -15,7 +15,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from bench.engines.base import Array, Predicts, Progress, Weights, Work, adam
-from bench.engines.stack import Stack
+from bench.engines.stack import Stack, at_rows
 
 Tensor = Any
 
@@ -40,6 +40,8 @@ class TorchTrainer:
         self._step_weights = self._tensor(work.feed.step_weights)
         self._inputs = self._tensor(work.inputs)
         self._targets = self._tensor(work.targets)
+        injected = None if work.injected is None else [[self._tensor(s) for s in layer] for layer in work.injected]
+        self._series = self._inputs, self._targets, injected
         self._rates = torch.zeros(layout.replicates, 1, **self._options)
         self._first_rows = torch.zeros(layout.replicates, dtype=torch.int64, device=device)
         self._step = torch.zeros_like(self._rates)
@@ -47,7 +49,8 @@ class TorchTrainer:
         self._weights = torch.zeros(layout.replicates, network.parameters, **self._options)
         self._moments = (torch.zeros_like(self._weights), torch.zeros_like(self._weights))
         self._zeros = [[self._tensor(np.zeros((layout.replicates, *s.shape))) for s in layer] for layer in zeros]
-        self._states = self._zeros
+        # The oldest first.
+        self._states = [self._zeros] * work.feed.updates_old
 
     def place(self, slot: int, weights: Weights, learning_rate: float, seed: int, first_row: int = 0) -> None:
         """Put a fresh model into a slot; PyTorch draws dropout from one stream for the whole block."""
@@ -56,10 +59,9 @@ class TorchTrainer:
         self._weights[slot] = self._tensor(np.concatenate([weight.reshape(-1) for weight in weights]))
         for array in (*self._moments, self._step):
             array[slot] = 0
-        self._states = [[state.clone() for state in layer] for layer in self._states]
-        for layer in self._states:
-            for state in layer:
-                state[slot] = 0
+        self._states = [[[state.clone() for state in layer] for layer in states] for states in self._states]
+        for state in (state for states in self._states for layer in states for state in layer):
+            state[slot] = 0
         self._rates[slot] = learning_rate
         self._first_rows[slot] = first_row
 
@@ -86,7 +88,7 @@ class TorchTrainer:
     def train(self, starts: Array, *, reset: bool, evaluate: Predicts | None = None) -> Progress:
         """Make one update for each row of `starts`, then evaluate."""
         if reset:
-            self._states = self._zeros
+            self._states = [self._zeros] * self.work.feed.updates_old
         # Once a call: a copy to a GPU in each update would wait for the one before.
         self._step_weights = self._tensor(self.work.feed.step_weights)
         # Keras puts what it makes on this device.
@@ -106,8 +108,8 @@ class TorchTrainer:
         forward = self._each(lambda weights, states, x: self._stack(self._unpacked(weights), states, x)[:2])
         with keras.device(self._device):
             for rows in self._rows(starts):
-                states = self._states if self.work.feed.carried else self._zeros
-                _, self._states = forward(self._weights, states, self._inputs[rows[..., None] + steps])
+                _, after = forward(self._weights, self._before(rows), self._inputs[rows[..., None] + steps])
+                self._states = [*self._states[1:], after]
         if self._device == "cuda":
             torch.cuda.synchronize()
 
@@ -124,7 +126,8 @@ class TorchTrainer:
 
     def _update(self, starts: Tensor) -> Tensor:
         """One weight update of every replicate; starts (R, B). Returns the loss before it, (R,)."""
-        loss, gradient, self._states = self._gradient(starts)
+        loss, gradient, after = self._gradient(starts)
+        self._states = [*self._states[1:], after]
         self._step += 1
         self._weights, self._moments = adam(self._weights, gradient, self._moments, self._step, self._rates)
         return loss
@@ -132,14 +135,20 @@ class TorchTrainer:
     def _gradient(self, starts: Tensor) -> tuple[Tensor, Tensor, Any]:
         rows = starts[..., None] + torch.arange(self.work.layout.steps, device=starts.device)
         weights = self._weights.requires_grad_()
-        states = self._states if self.work.feed.carried else self._zeros
-        predictions, after = self._each(self._forward)(weights, states, self._inputs[rows])
+        predictions, after = self._each(self._forward)(weights, self._before(starts), self._inputs[rows])
         errors = ((predictions - self._targets[rows]) ** 2).mean((1, 3))
         loss = (errors * self._step_weights).sum(-1)
         # The replicates share no weight, so the gradient of a sum of losses is each replicate's own.
         (gradient,) = torch.autograd.grad(loss.sum(), weights)
         weights.requires_grad_(False)
         return loss.detach(), gradient, [[state.detach() for state in layer] for layer in after]
+
+    def _before(self, starts: Tensor) -> Any:
+        """States that windows begin from; starts (R, B)."""
+        injected = self._series[2]
+        if injected is not None:
+            return at_rows(injected, starts)
+        return self._states[0] if self.work.feed.carried else self._zeros
 
     def _forward(self, weights: Tensor, states: Any, x: Tensor) -> tuple[Tensor, Any]:
         seeds = self._stack.seeds if self.work.network.dropout else None
@@ -150,9 +159,7 @@ class TorchTrainer:
     def _evaluate(self, way: Predicts) -> Array:
         score = self._stack.stream if way == "carried" else self._stack.windows
         each = self._each(
-            lambda weights, first: score(
-                self._unpacked(weights), self._inputs, self._targets, self.work.held_out, first
-            )
+            lambda weights, first: score(self._unpacked(weights), self._series, self.work.held_out, first)
         )
         found = each(self._weights, self._first_rows)
         errors = {"carried": found, "sliding": found[..., -1], "positions": found.mean(-1)}[way]

@@ -1,0 +1,555 @@
+"""The tables of details.md, each made from a run's frames: its rows of most interest, and where all of them are."""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.case.regimes import CLAIM
+from reports.collect.grouping import USUAL, Setting
+from reports.formatting import (
+    NOTHING,
+    chance,
+    count,
+    limited,
+    listing,
+    mark,
+    number,
+    ratio,
+    seconds,
+    span,
+    table_cell,
+)
+from reports.frames import Frames
+from reports.frames.tables import LONGER
+from reports.statistics.intervals import Ratio, clopper_pearson
+from reports.statistics.verdict import DIFFERENT, FEWER, MORE
+
+MOST_ROWS = 12
+"""Rows of a table in details.md."""
+
+MOST_OF_A_KIND = 3
+"""Ratios of one kind among them."""
+
+COMPARED, SUMMED, EXPORTED = "comparisons.csv", "summary.json", "what `make export` writes"
+"""Where the rows are that a table leaves out."""
+
+Columns = Iterable[tuple[str, Callable[[Any], object]]]
+"""Headings, `>` before those of numbers, and the text of a row's cell."""
+
+_SETTING = [field.name for field in fields(Setting)]
+_DECIDED = {*map(str, DIFFERENT), "faster", "slower", "lower", "higher"}
+
+
+def table(rows: pd.DataFrame | Sequence[Any], columns: Columns, rest: str, most: int | None = None) -> str:
+    """Write the first rows as Markdown, and how many more there are; "" without any."""
+    if not len(rows):
+        return ""
+    shown = plain(rows.head(most or MOST_ROWS)) if isinstance(rows, pd.DataFrame) else rows[: most or MOST_ROWS]
+    columns = list(columns)
+    lines = [
+        f"| {' | '.join(heading.removeprefix('>') for heading, _ in columns)} |",
+        f"|{'|'.join('--:' if heading.startswith('>') else '---' for heading, _ in columns)}|",
+        *(f"| {' | '.join(str(text(row)) for _, text in columns)} |" for row in shown),
+    ]
+    return "\n".join(lines) + left_out(len(rows) - len(shown), rest)
+
+
+def plain(rows: pd.DataFrame) -> list[Any]:
+    """Rows of a frame with attributes by column; what is missing is None."""
+    found = rows.astype(object)
+    return list(found.where(found.notna(), None).itertuples(index=False))
+
+
+def left_out(rows: int, rest: str) -> str:
+    """Say how many rows a table leaves out, and where they are; "" where it has all."""
+    return f"\n\n*{count(rows, 'more row')} in {rest}.*" if rows > 0 else ""
+
+
+def interest(comparisons: pd.DataFrame) -> pd.Index:
+    """Index of comparisons, those declared first, then what was decided, then the farthest from 1."""
+    with np.errstate(divide="ignore"):
+        far = np.abs(np.log(comparisons.ratio.to_numpy(float)))
+    order = pd.DataFrame(
+        {
+            "exploratory": ~comparisons.declared.to_numpy(bool),
+            "open": ~comparisons.verdict.isin(_DECIDED).to_numpy(),
+            "near": -np.where(np.isnan(far), 0.0, far),
+        },
+        index=comparisons.index,
+    )
+    return order.sort_values(["exploratory", "open", "near"], kind="stable").index
+
+
+def first_by_interest(comparisons: pd.DataFrame, most: int | None = None) -> pd.DataFrame:
+    """Move the rows of most interest, as many as a table shows, before the others; both keep their order."""
+    first = comparisons.index.isin(interest(comparisons)[: most or MOST_ROWS])
+    return pd.concat([comparisons[first], comparisons[~first]])
+
+
+def setting(row: Any) -> Setting:
+    """Setting of a row that has its columns."""
+    values: dict[str, Any] = {name: getattr(row, name) for name in _SETTING}
+    return Setting(**values | {"dial": -1 if row.dial is None else row.dial})
+
+
+def _task_name(row: Any) -> str:
+    return str(row.task) if row.dial is None else f"{row.task}@{row.dial}"
+
+
+def _label(row: Any) -> str:
+    return setting(row).label
+
+
+def _marked(row: Any) -> str:
+    return _label(row) if row.declared else f"*{_label(row)}*"
+
+
+def _ratio(row: Any) -> str:
+    if row is None:
+        return NOTHING
+    value = math.nan if row.ratio is None else row.ratio
+    return ratio(Ratio(value, row.low, row.high, math.nan, row.method, row.n))
+
+
+def _judged(row: Any, without: str = NOTHING) -> str:
+    return without if row is None else f"{_ratio(row)} {row.verdict}"
+
+
+def _reached(row: Any, side: str) -> str:
+    return f"{getattr(row, f'reached_{side}')}/{row.n}"
+
+
+def _expected(row: Any, side: str) -> str:
+    value, low, high = (getattr(row, f"{name}_{side}") for name in ("expected", "expected_low", "expected_high"))
+    return limited(value, (low, high))
+
+
+class Tables:
+    """Every table that is made from frames, as Markdown; "" where it has no row."""
+
+    def __init__(self, frames: Frames) -> None:
+        self._frames = frames
+
+    @cached_property
+    def _cases(self) -> dict[str, Any]:
+        """What is known of a record, by key."""
+        return {row.key: row for row in plain(self._frames.cases)}
+
+    def _of(self, *compares: str, measure: str | None = None) -> pd.DataFrame:
+        every = self._frames.comparisons
+        kept = every.compares.isin(compares)
+        return every[kept if measure is None else kept & (every.measure == measure)]
+
+    @cached_property
+    def _claim(self) -> pd.DataFrame:
+        """Stateful against stateless in updates."""
+        return self._of(" / ".join(CLAIM), measure="updates")
+
+    def _beside(self, rows: pd.DataFrame) -> dict[tuple[str, str, str], Any]:
+        """Rows of all measures of those comparisons that a table shows, by keys and measure."""
+        shown = rows.head(MOST_ROWS)
+        every = self._of(*shown.compares.unique())
+        every = every[every.key_a.isin(shown.key_a) & every.key_b.isin(shown.key_b)]
+        return {(row.key_a, row.key_b, row.measure): row for row in plain(every)}
+
+    @cached_property
+    def overview(self) -> str:
+        """A row a task and cell, engines apart: what became of the declared comparisons, and of the others."""
+        names = ["task", "dial", "cell", "engine", "device", "dtype"]
+        groups = [here for _, here in self._claim.groupby(names, observed=True, dropna=False, sort=False)]
+
+        def counted(*verdicts: str) -> Callable[[Any], object]:
+            return lambda here: int(here[here.declared].verdict.isin(verdicts).sum()) or ""
+
+        def exploratory(here: pd.DataFrame) -> str:
+            others = here[~here.declared]
+            fewer, more = (int(others.verdict.isin(verdicts).sum()) for verdicts in (FEWER, MORE))
+            return f"{fewer} fewer, {more} more of {len(others)}" if len(others) else NOTHING
+
+        def first(here: pd.DataFrame) -> Setting:
+            return setting(plain(here.head(1))[0])
+
+        return table(
+            groups,
+            (
+                ("task", lambda here: first(here).task_name),
+                ("cell", lambda here: first(here).cell_name + first(here).aside),
+                (">declared", lambda here: int(here.declared.sum()) or ""),
+                (">fewer", counted(*FEWER)),
+                (">more", counted(*MORE)),
+                (">same", counted("same")),
+                (">inconclusive", counted("inconclusive")),
+                (">neither reached it", counted("neither")),
+                (">rate not found", counted("rate not found")),
+                (">left by Holm", lambda here: int(here.survives_holm.eq(other=True).sum()) or ""),
+                ("exploratory", exploratory),
+            ),
+            COMPARED,
+            2 * MOST_ROWS,
+        )
+
+    @cached_property
+    def disagreeing(self) -> str:
+        """Settings whose verdict depends on what is counted."""
+        every = self._of(" / ".join(CLAIM))
+        verdicts = every.groupby(["key_a", "key_b"], observed=True, sort=False).verdict.nunique()
+        several = verdicts[verdicts > 1].index
+        rows = self._claim[pd.MultiIndex.from_frame(self._claim[["key_a", "key_b"]]).isin(several)]
+        rows = first_by_interest(rows)
+        beside = self._beside(rows)
+
+        def in_measure(name: str, without: str = "") -> Callable[[Any], object]:
+            return lambda row: _judged(beside.get((row.key_a, row.key_b, name)), without)
+
+        return table(
+            rows,
+            (
+                ("setting", _marked),
+                ("updates", in_measure("updates")),
+                ("cell steps", in_measure("cell steps")),
+                ("FLOPs", in_measure("FLOPs", "not countable")),
+                ("seconds", in_measure("seconds", "not comparable")),
+            ),
+            COMPARED,
+        )
+
+    @cached_property
+    def settings(self) -> str:
+        """Stateful against stateless, setting by setting."""
+        rows = first_by_interest(self._claim)
+        beside = self._beside(rows)
+
+        def in_measure(name: str, without: str = "") -> Callable[[Any], object]:
+            return lambda row: _ratio(one) if (one := beside.get((row.key_a, row.key_b, name))) else without
+
+        def reached(side: str) -> Callable[[Any], object]:
+            return lambda row: f"{_reached(row, side)} {span(*clopper_pearson(getattr(row, f'reached_{side}'), row.n))}"
+
+        def seeds(row: Any) -> object:
+            if row.verdict != "inconclusive":
+                return ""
+            open_ = "evaluate more often" if row.evaluate_more_often else "not foreseeable"
+            return row.seeds_to_decide or open_
+
+        return table(
+            rows,
+            (
+                ("setting", _marked),
+                (">D/L", lambda row: number(row.reach_in_windows)),
+                (">n", lambda row: row.n),
+                ("reached: stateful", reached("a")),
+                ("reached: stateless", reached("b")),
+                (">updates to target: stateful", lambda row: _expected(row, "a")),
+                (">stateless", lambda row: _expected(row, "b")),
+                ("ratio in updates", _ratio),
+                ("verdict", lambda row: row.verdict),
+                ("in cell steps", in_measure("cell steps")),
+                ("in FLOPs", in_measure("FLOPs", "not countable")),
+                ("in seconds", in_measure("seconds", "not comparable")),
+                ("p (Holm)", lambda row: number(row.p) + (f" ({number(row.p_holm)})" if row.declared else "")),
+                (">seeds to decide", seeds),
+            ),
+            COMPARED,
+        )
+
+    @cached_property
+    def at_the_end(self) -> str:
+        """The same settings at the end of the budget."""
+
+        def still(side: str) -> Callable[[Any], object]:
+            def text(row: Any) -> str:
+                there = getattr(row, f"still_there_{side}")
+                return NOTHING if there is None else f"{there}/{row.n}"
+
+            return text
+
+        def errors(side: str) -> Callable[[Any], object]:
+            return lambda row: " / ".join(number(getattr(row, f"{name}_error_{side}")) for name in ("best", "last"))
+
+        return table(
+            first_by_interest(self._claim),
+            (
+                ("setting", _label),
+                (">target", lambda row: number(row.target)),
+                (">still there: stateful", still("a")),
+                (">stateless", still("b")),
+                (">best / last error: stateful", errors("a")),
+                (">stateless", errors("b")),
+                (">min(updates, budget): stateful", lambda row: number(row.restricted_a)),
+                (">stateless", lambda row: number(row.restricted_b)),
+                (">budget", lambda row: listing(list(dict.fromkeys(map(number, (row.budget_a, row.budget_b)))))),
+                (
+                    ">stateful needs fewer",
+                    lambda row: chance(row.a_needs_fewer, row.a_needs_fewer_low, row.a_needs_fewer_high),
+                ),
+            ),
+            COMPARED,
+        )
+
+    def control(self, regime: str, engine: str) -> str:
+        """A control arm beside both arms, setting by setting."""
+        stateful, stateless = CLAIM
+        pairs = self._of(f"{regime} / {stateless}", f"{stateful} / {regime}", measure="updates")
+        rows = first_by_interest(pairs[pairs.engine == engine])
+        beside = {(setting(row), row.compares): row for row in plain(rows)}
+        settings = list(dict.fromkeys(where for where, _ in beside))
+
+        def reached(where: Setting) -> str:
+            over = beside.get((where, f"{regime} / {stateless}"))
+            return _reached(over, "a") if over else _reached(beside[where, f"{stateful} / {regime}"], "b")
+
+        def judged(compares: str, arm: str, other: str) -> Callable[[Any], object]:
+            def text(where: Setting) -> str:
+                row = beside.get((where, compares))
+                if row is None:
+                    return f"no {arm} arm"
+                return f"{_judged(row).replace(other, 'control')}{' (declared)' if row.declared else ''}"
+
+            return text
+
+        return table(
+            settings,
+            (
+                ("setting", lambda where: where.label),
+                ("reached", reached),
+                (f"{regime} / {stateless}", judged(f"{regime} / {stateless}", stateless, stateful)),
+                (f"{stateful} / {regime}", judged(f"{stateful} / {regime}", stateful, stateless)),
+            ),
+            COMPARED,
+        )
+
+    @cached_property
+    def longer_windows(self) -> str:
+        """Carried state at a short window beside a stateless network at a long one."""
+        rows = first_by_interest(self._of(LONGER, measure="updates"))
+        beside = self._beside(rows)
+
+        def network(row: Any) -> str:
+            where = setting(row)
+            return f"{where.task_name} {where.network}, batch {where.batch_size}"
+
+        def in_measure(name: str, without: str = "") -> Callable[[Any], object]:
+            return lambda row: _ratio(one) if (one := beside.get((row.key_a, row.key_b, name))) else without
+
+        def long_window(row: Any) -> str:
+            return f"{self._cases[row.key_b].window}{'' if setting(row).reach is not None else '*'}"
+
+        return table(
+            rows,
+            (
+                ("task and network", network),
+                (">carried at window", lambda row: row.window),
+                (">stateless at window", long_window),
+                (">target", lambda row: number(row.target)),
+                (">reached: carried", lambda row: _reached(row, "a")),
+                (">stateless", lambda row: _reached(row, "b")),
+                ("ratio in updates", _ratio),
+                ("in cell steps", in_measure("cell steps")),
+                ("in seconds", in_measure("seconds", "not comparable")),
+                (
+                    ">steps a prediction",
+                    lambda row: " / ".join(
+                        str(self._cases[key].steps_per_prediction) for key in (row.key_a, row.key_b)
+                    ),
+                ),
+            ),
+            COMPARED,
+        )
+
+    @cached_property
+    def otherwise(self) -> str:
+        """Networks trained one way, predicting another."""
+        every = self._frames.comparisons
+        return table(
+            first_by_interest(every[every.measure == "error"]),
+            (
+                ("setting", _label),
+                ("trained", lambda row: row.regime),
+                ("predicting", lambda row: row.compares.removeprefix("predicting ")),
+                ("ratio of errors", _ratio),
+                ("error", lambda row: row.verdict),
+                (">n", lambda row: row.n),
+            ),
+            COMPARED,
+        )
+
+    @cached_property
+    def cost_ratios(self) -> str:
+        """Timed cases that differ in one thing."""
+        every = self._frames.comparisons
+        every = every[every.measure == "seconds of an update"]
+        # Some of each kind, since a reader looks for a kind; of these the farthest from 1.
+        first = every.loc[interest(every)].groupby("compares", observed=True, sort=False).head(MOST_OF_A_KIND)
+        rows = pd.concat([every.loc[first.index.sort_values()], every.drop(first.index)])
+        beside = self._beside(rows)
+
+        def where(row: Any) -> str:
+            first, second = (self._cases[key] for key in (row.key_a, row.key_b))
+            other = f"{setting(first).cell_name} {first.units} against " if first.units != second.units else ""
+            shown = setting(row) if first.engine == second.engine else replace(setting(row), engine=USUAL["engine"])
+            kernel = f" {second.kernel}" if first.kernel == second.kernel and first.engine == second.engine else ""
+            return f"{other}{shown.label}{f' {row.regime}' if row.regime else ''}{kernel}"
+
+        def passes(row: Any) -> str:
+            one = beside.get((row.key_a, row.key_b, "seconds of a forward pass"))
+            return _judged(one, NOTHING)
+
+        return table(
+            rows,
+            (
+                ("what", lambda row: row.compares),
+                ("setting", where),
+                ("training", _judged),
+                ("a forward pass", passes),
+                (">processes", lambda row: row.n),
+            ),
+            COMPARED,
+        )
+
+    @cached_property
+    def same_arms(self) -> str:
+        """An arm by two engines."""
+        engines = self._frames.cases.engine.unique()
+        pairs = [f"{a} / {b}" for a in engines for b in engines if a != b]
+        rows = first_by_interest(self._of(*pairs, measure="updates"))
+
+        def alike(row: Any) -> str:
+            a, b = (self._evaluation(key).set_index("seed") for key in (row.key_a, row.key_b))
+            both = a.add_suffix("_a").join(b.add_suffix("_b"), how="inner")
+            same = both.reached_a & both.reached_b & (both.cost_a == both.cost_b)
+            return f"{int(same.sum())} of {int((both.reached_a | both.reached_b).sum())}"
+
+        def verdict(row: Any) -> str:
+            first, second = row.compares.split(" / ")
+            return str(row.verdict).replace("stateful", first).replace("stateless", second)
+
+        return table(
+            rows,
+            (
+                ("setting", lambda row: replace(setting(row), engine=USUAL["engine"]).label),
+                ("arm", lambda row: row.regime),
+                ("engines", lambda row: row.compares),
+                ("reached", lambda row: f"{_reached(row, 'a')} and {_reached(row, 'b')}"),
+                ("updates to target", lambda row: f"{_expected(row, 'a')} and {_expected(row, 'b')}"),
+                ("ratio", _ratio),
+                ("verdict", verdict),
+                (">reached it at the same evaluation", alike),
+                (
+                    "rates chosen",
+                    lambda row: " and ".join(mark(self._cases[k].chosen_rate) for k in (row.key_a, row.key_b)),
+                ),
+            ),
+            COMPARED,
+        )
+
+    def _evaluation(self, key: str) -> pd.DataFrame:
+        every = self._frames.replicates
+        return every[(every.key == key) & (every.role == "evaluation")][["seed", "reached", "cost"]]
+
+    @cached_property
+    def rates(self) -> str:
+        """What each arm's tuning seeds needed at every rate, arms at the edge of their grid first."""
+        every = self._frames.replicates
+        tuning = every[every.role == "tuning"]
+        several = tuning.groupby("key", observed=True).learning_rate.nunique()
+        keys = several[several > 1].index
+        arms = self._frames.cases[self._frames.cases.key.isin(keys)].copy()
+        arms["place"] = [setting(row).place for row in plain(arms)]
+        arms = arms.sort_values(["place", "regime"], key=lambda one: one if one.name == "place" else one.astype(str))
+        arms = arms.sort_values("rate_at_edge", ascending=False, kind="stable")
+        shown = tuning[tuning.key.isin(arms.key.head(MOST_ROWS))]
+
+        def grid(row: Any) -> str:
+            parts = []
+            for rate, at in shown[shown.key == row.key].groupby("learning_rate"):
+                hits = int(at.reached.sum())
+                parts.append(f"{mark(rate)}: {number(at.cost.sum() / hits if hits else math.inf)} ({hits}/{len(at)})")
+            return ", ".join(parts)
+
+        return table(
+            arms,
+            (
+                ("setting", _label),
+                ("arm", lambda row: row.regime),
+                (">chosen", lambda row: mark(row.chosen_rate) + (" (edge)" if row.rate_at_edge else "")),
+                ("rate: expected updates to target (reached)", grid),
+            ),
+            EXPORTED,
+        )
+
+    @cached_property
+    def seconds(self) -> str:
+        """Seconds of an update and of a forward pass, a row a setting and regime over its processes."""
+        blocks = self._frames.timings
+        groups = self._processes("time")
+
+        def of(keys: list[str], what: str) -> pd.DataFrame:
+            return blocks[blocks.key.isin(keys) & (blocks.what == what)]
+
+        def middle(keys: list[str], what: str) -> float:
+            return float(of(keys, what).groupby("key", observed=True).seconds.median().median())
+
+        def compiling(keys: list[str]) -> float:
+            return float(np.median([self._cases[key].compile_seconds for key in keys]))
+
+        def half(keys: list[str]) -> str:
+            return " to ".join(map(seconds, of(keys, "update").seconds.quantile([0.25, 0.75])))
+
+        return table(
+            groups,
+            (
+                ("setting", lambda keys: _label(self._cases[keys[0]])),
+                ("kernel", lambda keys: self._cases[keys[0]].kernel),
+                ("regime", lambda keys: self._cases[keys[0]].regime),
+                (">seconds per update: median", lambda keys: seconds(middle(keys, "update"))),
+                ("middle half", half),
+                (">a forward pass", lambda keys: seconds(middle(keys, "forward pass"))),
+                (">samples", lambda keys: len(of(keys, "update"))),
+                (">processes", len),
+                (">compile", lambda keys: seconds(compiling(keys))),
+            ),
+            EXPORTED,
+        )
+
+    def _processes(self, kind: str) -> list[list[str]]:
+        """Keys of the records of a setting and regime, in order, whose kernel was the one asked for."""
+        cases = self._frames.cases
+        ran = cases[(cases.kind == kind) & (cases.kernel_seen.astype(str) == cases.kernel.astype(str))]
+        groups: defaultdict[Any, list[str]] = defaultdict(list)
+        for row in plain(ran):
+            groups[(*setting(row).place, row.regime)].append(row.key)
+        return [groups[place] for place in sorted(groups)]
+
+    def baselines(self, task: str) -> str:
+        """Errors of predictions without a network on a task, by its name with its dial."""
+        every = self._frames.baselines
+        here = [one for one in plain(every) if one.baseline not in ("trivial", "optimum") and _task_name(one) == task]
+        return table(
+            here,
+            (
+                ("prediction", lambda row: table_cell(row.baseline)),
+                (">mean squared error, all scored rows", lambda row: number(row.error)),
+            ),
+            EXPORTED,
+            2 * MOST_ROWS,
+        )
+
+    @cached_property
+    def failed(self) -> str:
+        """Cases that did not end well."""
+        cases = self._frames.cases
+        return table(
+            cases[cases.outcome != "ok"],
+            (
+                ("case", lambda row: table_cell(row.key)),
+                ("outcome", lambda row: table_cell(row.outcome)),
+                ("end of its error output", lambda row: table_cell(row.message or "none")[:300]),
+            ),
+            EXPORTED,
+        )
