@@ -31,10 +31,12 @@ FILE    ?= results/history.jsonl
 TASK    ?=
 # Which of how many shards of the plan, as in 3/20; `make merge` puts together what they found.
 SHARD   ?=
+# Where a cluster's scheduler is whose workers run the cases; empty for this machine.
+SCHEDULER ?=
 OTHER   := ONLY LD2011 SILVERBOX RUNS BASE BY PRICE HEAD MINUTES STRICT ADD FILE TASK PYTHON
 # What a user gives is data: neither make nor a shell may take what stands in it for code. So it is taken as written
 # (`value`), and programs read it from their environment. ARGS alone is code: it becomes a part of the command line.
-GIVEN   := PRESET RUN DEVICE ENGINE CSV SHARD
+GIVEN   := PRESET RUN DEVICE ENGINE CSV SHARD SCHEDULER
 # What is about a file counts only where it is written in the command: GROUP or TIME may mean something else in a shell's
 # environment. A default is not passed on: PRESET beside CSV is a mistake only where the user wrote it.
 PASSED  := $(foreach one,$(GIVEN),$(if $(filter environment command,$(origin $(one))),$(one))) \
@@ -60,7 +62,8 @@ STAMP   := $(VENV)/installed
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  make bench [PRESET=quick|full|smoke|cost|path.toml] [RUN=name] [DEVICE=cpu|gpu] [ENGINE=tensorflow|jax|torch|a,b] [ARGS='-k lstm'] [SHARD=3/20]"
+	@echo "  make bench [PRESET=quick|full|smoke|cost|path.toml] [RUN=name] [DEVICE=cpu|gpu] [ENGINE=tensorflow|jax|torch|a,b] [ARGS='-k lstm']"
+	@echo "  make bench [SHARD=3/20] [SCHEDULER=tcp://host:8786]      more than one machine: docs/many-machines.md"
 	@echo "  make bench CSV=path [COLUMN=name] [TIME=name] [WINDOWS=4,12,48] [RUN=name]     your own series: docs/your-series.md"
 	@echo "  make report RUN=name"
 
@@ -79,7 +82,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 bench: $(STAMP) ## measure: run a preset's benchmarks and render the report
-	@exec $(PY) -m bench $(ARGS)
+	@MAKE_PID=$$PPID exec $(PY) -m bench $(ARGS)
 
 merge: $(STAMP) ## shards of one plan as the run that they make: RUNS="full-1-of-4 full-2-of-4 ..." RUN=full
 	@exec $(PY) -m reports.merge $$RUNS --run "$$STATEBENCH_RUN" $(ARGS)
@@ -99,7 +102,7 @@ history: $(STAMP) ## add runs to a history, a file that a branch keeps: ADD="res
 	@exec $(PY) -m reports.history "$$FILE" $${ADD:+--add $$ADD} $(ARGS)
 
 report: $(STAMP) ## render a run's report again, from its records alone
-	@exec $(PY) -m bench --report
+	@MAKE_PID=$$PPID exec $(PY) -m bench --report
 
 export: export RUN := $(RUN)
 export: export FORMAT := $(FORMAT)

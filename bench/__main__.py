@@ -6,6 +6,7 @@
 2           what was asked for cannot be run: nothing ran, nothing was rendered
 3           results cannot be written
 70          an error in the suite itself, with its traceback
+75          the scheduler of a cluster has gone away; what came back is recorded, and the same command continues
 128 + n     ended by signal n: 130 by Ctrl-C, 143 by SIGTERM
 ==========  =========================================================================
 
@@ -36,7 +37,21 @@ ROOT = Path(__file__).parents[1]
 ENVIRONMENT = "STATEBENCH_"
 """STATEBENCH_<NAME> stands for the option --<name>; `make` passes its variables so."""
 
-MAKE_VARIABLES = ("PRESET", "RUN", "DEVICE", "ENGINE", "CSV", "SHARD", "ARGS", "PYTHON", "VENV", "PY", "ONLY", "LD2011")
+MAKE_VARIABLES = (
+    "PRESET",
+    "RUN",
+    "DEVICE",
+    "ENGINE",
+    "CSV",
+    "SHARD",
+    "SCHEDULER",
+    "ARGS",
+    "PYTHON",
+    "VENV",
+    "PY",
+    "ONLY",
+    "LD2011",
+)
 """What `make bench` knows beside the options of a file."""
 
 UNUSED = ("-p", "no:hypothesispytest", "-p", "no:xdist", "-p", "no:cacheprovider")
@@ -54,6 +69,7 @@ class Exit(IntEnum):
     REFUSED = 2
     CANNOT_WRITE = 3
     BUG = 70
+    CLUSTER_LOST = 75
 
 
 class Front:
@@ -95,15 +111,14 @@ class Front:
 
 def main(arguments: Sequence[str]) -> int:
     """Run and render, or with ``--report`` render again what is there; returns the exit code."""
-    INTERRUPTS.install()
     try:
+        INTERRUPTS.install()
         refuse_misspelt(os.environ.get("MAKEFLAGS", ""))
+        options = [*from_environment(os.environ), *arguments]
+        code = render_again(options) if "--report" in options else run_and_render(options)
     except PlanError as error:
         print(f"ERROR: {printable(str(error), MOST_SAID)}", file=sys.stderr)
         return Exit.REFUSED
-    options = [*from_environment(os.environ), *arguments]
-    try:
-        code = render_again(options) if "--report" in options else run_and_render(options)
     except KeyboardInterrupt:
         code = Exit.BUG
     flush()
@@ -123,12 +138,19 @@ def run_and_render(options: list[str]) -> int:
 
 
 def render_again(options: list[str]) -> int:
-    """Render the run that these options name, from its records alone."""
+    """Render the run that these options name, from its records alone.
+
+    Raises
+    ------
+    bench.errors.PlanError
+        If they name none.
+    """
     parser = argparse.ArgumentParser(prog="python -m bench --report", description="Render a run's report again.")
     parser.add_argument("--report", action="store_true")
     for name, default in {
         "run": "",
         "shard": "",
+        "scheduler": "",
         "preset": "quick",
         "csv": "",
         "engine": "tensorflow",
@@ -137,13 +159,9 @@ def render_again(options: list[str]) -> int:
         parser.add_argument(f"--{name}", default=default)
     parser.add_argument("--results", type=Path, default=Path("results"))
     chosen = parser.parse_args(options)
-    try:
-        usual = names.usual(chosen.csv or chosen.preset, engines.named(chosen.engine), chosen.device)
-        shard = Shard.read(chosen.shard) if chosen.shard else None
-        return render(chosen.results / names.checked(names.of_shard(chosen.run or usual, shard)))
-    except PlanError as error:
-        print(f"ERROR: {printable(str(error), MOST_SAID)}", file=sys.stderr)
-        return Exit.REFUSED
+    usual = names.usual(chosen.csv or chosen.preset, engines.named(chosen.engine), chosen.device)
+    shard = Shard.read(chosen.shard) if chosen.shard else None
+    return render(chosen.results / names.checked(names.of_shard(chosen.run or usual, shard)))
 
 
 def refuse_misspelt(flags: str) -> None:
@@ -182,6 +200,8 @@ def run(options: list[str], front: Front) -> int:
     code = pytest.main([place, "-q", "--benchmark-quiet", *UNUSED, *options], plugins=[front])
     if front.bug:
         return Exit.BUG
+    if code == Exit.CLUSTER_LOST:
+        return Exit.CLUSTER_LOST
     if code == pytest.ExitCode.NO_TESTS_COLLECTED:
         print("ERROR: no case was selected, so there is nothing to run", file=sys.stderr)
     return {

@@ -9,7 +9,7 @@ import pytest
 
 from bench import engines
 from bench.case.record import Record, Timing
-from bench.errors import MOST_SAID, PlanError, RunFolderError, printable
+from bench.errors import MOST_SAID, ClusterLostError, PlanError, RunFolderError, printable
 from bench.plan import csv_series, planning, presets
 from bench.plan.csv_series import lines as own_lines
 from bench.plan.csv_series import load as own_load
@@ -19,8 +19,8 @@ from bench.run import names
 from bench.run.replay import nothing, replay_timer
 from bench.run.session import SESSION, Session
 
-CANNOT_WRITE = 3
-"""Exit status of a run that could not write; `bench.__main__` documents all."""
+CANNOT_WRITE, CLUSTER_LOST = 3, 75
+"""Exit statuses of a run that could not write, or whose cluster has gone; `bench.__main__` documents all."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--device", default="cpu", help="cpu or gpu (cpu)")
     group.addoption("--engine", default="tensorflow", help="framework that trains, or several as a,b (tensorflow)")
     group.addoption("--workers", type=int, help="cases side by side, time cases apart (the preset's, or one a core)")
+    group.addoption("--scheduler", default="", help="address of a dask scheduler whose workers run the cases")
     group.addoption("--shard", help="run one shard of the plan, as in 3/20")
     group.addoption("--retry", action="store_true", help="run cases again that failed, crashed or hit a limit")
     csv_series.add_options(parser.getgroup("statebench: your own series, instead of a preset"))
@@ -62,6 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
             command=shlex.join(["python", "-m", "pytest", *map(str, config.invocation_params.args)]),
             say=lambda text: _say(config, text),
             shard=shard,
+            cluster_at=config.getoption("--scheduler"),
         )
     except PlanError as error:
         raise _refusal(error) from error
@@ -158,6 +160,8 @@ def record(case_id: str, request: pytest.FixtureRequest) -> Record:
     kind = request.module.KIND
     try:
         record = request.config.stash[SESSION].record(f"{kind}/{case_id}")
+    except ClusterLostError as error:
+        raise pytest.exit.Exception(str(error), CLUSTER_LOST) from error
     except OSError as error:
         raise _cannot_write(error) from error
     # Of time cases alone: seconds of a convergence case are those of a trainer with many models, which rank nothing.

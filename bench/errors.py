@@ -22,6 +22,10 @@ class RunFolderError(RuntimeError):
     """A results folder cannot be used for this run."""
 
 
+class ClusterLostError(RuntimeError):
+    """The scheduler of a cluster has gone away; what came back is written."""
+
+
 def unknown(what: str, name: object, valid: Iterable[str], where: str = "") -> PlanError:
     """Build the error for a name that does not exist, with the nearest valid one and all of them."""
     valid = sorted(valid)

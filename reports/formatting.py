@@ -59,6 +59,10 @@ def size(value: float | None) -> str:
     return f"{number(value)}{THIN}B"
 
 
+ERRORS = {"mse": "mean squared error", "crossentropy": "cross-entropy (nats)"}
+"""What the error of each loss is called."""
+
+
 def percent(value: float | None) -> str:
     """Write a share; three digits would feign precision."""
     return NOTHING if value is None or not math.isfinite(value) else f"{100 * value:.0f}{THIN}%".replace("-", "−")

@@ -13,7 +13,6 @@ from tasks.baselines import (
     mean_squared_error,
     next_value_series,
     seasonal_naive_error,
-    squared_errors,
 )
 from tasks.scaling import standardise
 from tasks.task import FloatArray, Series, Task, check_window
@@ -142,7 +141,7 @@ class CO2(Task):
             f"seasonal naive ({YEAR})": series.inputs[rows + 1 - YEAR],
             f"linear autoregression ({YEAR // 2} lags)": linear_prediction(series, YEAR // 2, rows),
         }
-        return {name: squared_errors(one, targets) for name, one in predicted.items()}
+        return {name: self.errors(one, rows) for name, one in predicted.items()}
 
     @cached_property
     def _baselines(self) -> dict[str, float]:

@@ -82,7 +82,7 @@ class Phases(Definition, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Replicate(Definition, frozen=True, kw_only=True, omit_defaults=True):
-    """One training. `updates`, `error` and `loss` have one entry an evaluation.
+    """One training. `updates`, `error`, `loss` and `accuracy` have one entry an evaluation.
 
     Attributes
     ----------
@@ -101,9 +101,11 @@ class Replicate(Definition, frozen=True, kw_only=True, omit_defaults=True):
     updates
         Weight updates made before each evaluation, ascending.
     error
-        Mean squared error over the scored targets, in the task's unit; null where it is not a number.
+        Mean error over the scored targets, in the task's unit; null where it is not a number.
     loss
         Mean training loss since the evaluation before; missing in published records, which keep what reports read.
+    accuracy
+        Of labels: share of the scored targets whose most probable label was right; empty where targets are numbers.
     reached
         Whether error <= target at `hold` evaluations in a row.
     updates_to_target
@@ -125,6 +127,7 @@ class Replicate(Definition, frozen=True, kw_only=True, omit_defaults=True):
     updates: Annotated[list[Positive], Meta(min_length=1)]
     error: Annotated[list[Error | None], Meta(min_length=1)]
     loss: list[float | None] = []
+    accuracy: list[Share] = []
     reached: bool
     updates_to_target: Positive | None
     censored_at: Positive | None
@@ -136,10 +139,9 @@ class Replicate(Definition, frozen=True, kw_only=True, omit_defaults=True):
         updates, hit, censored = self.updates, self.updates_to_target, self.censored_at
         if sorted(set(updates)) != updates:
             raise wrong("updates", updates, "ascending, each once")
-        if len(self.error) != len(updates):
-            raise wrong("error", self.error, f"{len(updates)} values, one for each of updates")
-        if self.loss and len(self.loss) != len(updates):
-            raise wrong("loss", self.loss, f"{len(updates)} values, one for each of updates")
+        for name, values in (("error", self.error), ("loss", self.loss), ("accuracy", self.accuracy)):
+            if values and len(values) != len(updates):
+                raise wrong(name, values, f"{len(updates)} values, one for each of updates")
         if self.reached:
             if censored is not None:
                 raise wrong("censored_at", censored, "null, since the target was reached")
@@ -207,10 +209,11 @@ class Scored(Definition, frozen=True, kw_only=True, omit_defaults=True):
         Standard error of the arm's own error over those targets / its mean, median over replicates: how much the choice
         of targets matters.
     squared_errors
-        Of a real series: the arm's squared error at each scored target, mean over evaluation replicates, each half of
-        the targets at the evaluation that is best on the other half; null elsewhere, or where no replicate has one.
+        Of a real series: the arm's error at each scored target (of labels the cross-entropy), mean over evaluation
+        replicates, each half of the targets at the evaluation that is best on the other half; null elsewhere, or where
+        no replicate has one.
     simple
-        There, by name: squared errors of simple predictions at the same targets.
+        There, by name: the same of simple predictions at the same targets.
     """
 
     count: Positive
@@ -265,13 +268,15 @@ class Tuning(Definition, frozen=True, kw_only=True):
 class Convergence(Definition, frozen=True, kw_only=True):
     """How much training a case needs.
 
-    Errors are mean squared errors in the task's unit over the same `scored.count` held-out targets for every arm, the
-    arm predicting as it would be used (`predicts`).
+    Errors are means over the same `scored.count` held-out targets for every arm, in the task's unit, the arm predicting
+    as it would be used (`predicts`): mean squared errors, or mean cross-entropies where `loss` says so.
 
     Attributes
     ----------
     parameters
         Trainable parameters.
+    outputs
+        Of the dense head.
     predicts
         How the arm is evaluated: from a window that slides, or with its state carried.
     steps_per_prediction
@@ -282,6 +287,11 @@ class Convergence(Definition, frozen=True, kw_only=True):
         Where the target comes from.
     hold
         Evaluations in a row at which the target must be met to be reached.
+    loss
+        What training lessens and errors are counted in: mse, or the crossentropy of labels, in nats.
+    majority
+        Of labels: accuracy of always predicting the one that is most frequent in training, on the scored targets of
+        the first draw; null where targets are numbers.
     trivial
         Error of predicting without a network.
     optimum
@@ -330,11 +340,14 @@ class Convergence(Definition, frozen=True, kw_only=True):
     """
 
     parameters: Positive
+    outputs: Positive = 1
     predicts: Predicts
     steps_per_prediction: Positive
     target: Target
     target_rule: Text
     hold: Positive = 1
+    loss: Literal["mse", "crossentropy"] = "mse"
+    majority: Share | None = None
     trivial: Error | None
     optimum: Error | None
     stateless_floor: Error | None
@@ -550,6 +563,8 @@ class Timing(Definition, frozen=True, kw_only=True):
     ----------
     parameters
         Trainable parameters.
+    outputs
+        Of the dense head.
     first_call_seconds
         Trace, compile and first execution.
     compile_seconds
@@ -590,6 +605,7 @@ class Timing(Definition, frozen=True, kw_only=True):
     """
 
     parameters: Positive
+    outputs: Positive = 1
     first_call_seconds: Seconds
     compile_seconds: Seconds
     warm_up_blocks: Count = 0
@@ -625,6 +641,8 @@ class Memory(Definition, frozen=True, kw_only=True):
         Resident memory with the framework imported, before the model.
     parameters
         Trainable parameters.
+    outputs
+        Of the dense head.
     cell_steps_per_update
         Batch size x (window + burn-in) x layers.
     features
@@ -640,6 +658,7 @@ class Memory(Definition, frozen=True, kw_only=True):
     resident_peak_bytes: Positive
     resident_before_bytes: Positive
     parameters: Positive
+    outputs: Positive = 1
     cell_steps_per_update: Positive
     features: Positive | None = None
     kernel_seen: Text

@@ -7,6 +7,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from tasks.task import Loss
+
 Array = npt.NDArray[Any]
 Predicts = Literal["sliding", "carried", "positions"]
 """Ways of predicting: the last step of a sliding window from a zero state; a state carried along the held-out series;
@@ -21,7 +23,10 @@ Weights = list[Array]
 
 @dataclass(frozen=True)
 class Network:
-    """A stack of equal recurrent layers and a dense head, applied at every step."""
+    """A stack of equal recurrent layers and a dense head, applied at every step.
+
+    With ``loss="crossentropy"`` the outputs are the logits of labels, and targets the probabilities of these.
+    """
 
     cell: str
     layers: int
@@ -30,6 +35,7 @@ class Network:
     outputs: int
     dropout: float = 0.0
     dtype: str = "float32"
+    loss: Loss = "mse"
 
     @property
     def weight_dtype(self) -> str:
@@ -123,7 +129,7 @@ class Feed:
 
 @dataclass(frozen=True)
 class Sequences:
-    """Boundaries within a series, for every row of it; each array of shape (rows,).
+    """Boundaries within a series, and which rows have a target, for every row of it; each array of shape (rows,).
 
     Attributes
     ----------
@@ -131,11 +137,14 @@ class Sequences:
         The state before this row is zero, whatever was before.
     first, end
         The first row of the sequence that it belongs to, and the row after its last.
+    counted
+        Whether it has a target: others have no loss.
     """
 
     begins: Array
     first: Array
     end: Array
+    counted: Array
 
 
 @dataclass(frozen=True)
@@ -150,7 +159,7 @@ class Work:
         States that each window begins from, by its first row; None where the regime says what it begins from.
     sequences
         Where the series is several sequences: a window that begins where one does begins from a zero state, and rows of
-        a window beyond the end of its sequence have no loss. None for one series.
+        a window beyond the end of its sequence have no loss. None for one series whose rows all have a target.
     """
 
     network: Network
@@ -171,12 +180,16 @@ class Progress:
     ----------
     loss
         Training loss of each update, shape (updates, replicates).
-    squared_errors
-        Squared error of each scored target, mean over outputs, shape (replicates, targets); None without evaluation.
+    errors
+        Error of each scored target, shape (replicates, targets): squared, mean over outputs, or the cross-entropy. None
+        without evaluation.
+    hits
+        Of labels: 1 where the most probable one is right, else 0, of the same shape; None without labels.
     """
 
     loss: Array
-    squared_errors: Array | None
+    errors: Array | None
+    hits: Array | None = None
 
 
 class Trainer(Protocol):

@@ -34,6 +34,7 @@ class Stack:
 
     def __init__(self, network: Network, *, unroll: bool, use_cudnn: bool | str) -> None:
         _keep_precision(network.dtype)
+        self._loss = network.loss
         options = {
             "return_sequences": True,
             "return_state": True,
@@ -99,8 +100,8 @@ class Stack:
         """States before the first step."""
         return [list(layer.get_initial_state(batch_size)) for layer in self._layers]
 
-    def windows(self, weights: list[Tensor], series: Series, held_out: HeldOut, first_row: Tensor) -> Tensor:
-        """Squared error at each step of the windows that end at a scored row: (targets, steps).
+    def windows(self, weights: list[Tensor], series: Series, held_out: HeldOut, first_row: Tensor) -> list[Tensor]:
+        """What is found at each step of the windows that end at a scored row: (targets, steps).
 
         From a zero or injected state, or from that after another window. `first_row`, a scalar, is where the model's
         own draw of the series begins.
@@ -114,17 +115,28 @@ class Stack:
         states = self.zero_states(len(here)) if injected is None else at_rows(injected, here[:, 0])
         if held_out.foreign is not None:
             _, states, _ = self(weights, states, inputs[rows(held_out.foreign)])
-        return self._squared_errors(weights, states, inputs[here], targets[here])
+        return self._judged(weights, states, inputs[here], targets[here])
 
-    def stream(self, weights: list[Tensor], series: Series, held_out: HeldOut, first_row: Tensor) -> Tensor:
-        """Squared error at every scored row with the state carried along the held-out series: (targets,)."""
+    def stream(self, weights: list[Tensor], series: Series, held_out: HeldOut, first_row: Tensor) -> list[Tensor]:
+        """What is found at every scored row with the state carried along the held-out series: (targets,)."""
         rows = _from(first_row, np.arange(held_out.start, int(held_out.positions.max()) + 1)[None])
-        errors = self._squared_errors(weights, self.zero_states(1), series[0][rows], series[1][rows])
-        return errors[0, held_out.positions - held_out.start]
+        scored = held_out.positions - held_out.start
+        return [one[0, scored] for one in self._judged(weights, self.zero_states(1), series[0][rows], series[1][rows])]
 
-    def _squared_errors(self, weights: list[Tensor], states: States, x: Tensor, y: Tensor) -> Tensor:
+    def errors(self, predictions: Tensor, targets: Tensor) -> Tensor:
+        """Error of each prediction, (..., O) -> (...): squared, mean over outputs, or the cross-entropy of labels."""
+        if self._loss == "crossentropy":
+            return -(targets * keras.ops.log_softmax(predictions)).sum(-1)
+        return ((predictions - targets) ** 2).mean(-1)
+
+    def _judged(self, weights: list[Tensor], states: States, x: Tensor, y: Tensor) -> list[Tensor]:
+        """Errors of predictions, and of labels whether the most probable one is right, 1 or 0."""
         predictions, _, _ = self(weights, states, x)
-        return ((predictions - y) ** 2).mean(-1)
+        errors = self.errors(predictions, y)
+        if self._loss != "crossentropy":
+            return [errors]
+        right = keras.ops.argmax(predictions, -1) == keras.ops.argmax(y, -1)
+        return [errors, keras.ops.cast(right, keras.config.floatx())]
 
 
 def at_rows(states: States, rows: Tensor) -> States:

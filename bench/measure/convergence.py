@@ -152,9 +152,11 @@ class Block:
     def _note(self, pack: Pack, updates: int, progress: Any) -> None:
         for slot, replicate in enumerate(pack.slots):
             if replicate:
-                error = float(progress.squared_errors[slot].mean())
-                replicate.note(updates, error, float(progress.loss[:, slot].mean()))
-                replicate.scores.note(progress.squared_errors[slot])
+                error = float(progress.errors[slot].mean())
+                hits = progress.hits
+                accuracy = None if hits is None else float(hits[slot].mean())
+                replicate.note(updates, error, float(progress.loss[:, slot].mean()), accuracy)
+                replicate.scores.note(progress.errors[slot])
                 replicate.used_up = updates >= self._workload.budget
 
     def _settle(self, packs: list[Pack], races: Sequence[Tuning]) -> list[Pack]:
@@ -166,9 +168,7 @@ class Block:
             if any(pack.slots[slot].role == "evaluation" for slot in done):  # type: ignore[union-attr]
                 self._let_in(pack)
                 nothing = pack.starts[:0]
-                errors = {
-                    way: self._call("evaluate", nothing, reset=False, evaluate=way).squared_errors for way in WAYS
-                }
+                errors = {way: self._call("evaluate", nothing, reset=False, evaluate=way).errors for way in WAYS}
                 for slot in done:
                     replicate = pack.slots[slot]
                     assert replicate is not None
@@ -278,11 +278,14 @@ def measure(workload: Workload, engine: Engine) -> tuple[record.Convergence, dic
     }
     result = record.Convergence(
         parameters=workload.network.parameters,
+        outputs=workload.network.outputs,
         predicts=regime_of(workload.case.regime).predicts,
         steps_per_prediction=1 if regime_of(workload.case.regime).predicts == "carried" else schedule.steps,
         target=workload.target,
         target_rule=task.target_rule,
         hold=training.hold,
+        loss=task.loss,
+        majority=task.majority(workload.positions),
         trivial=task.trivial,
         optimum=task.optimum,
         stateless_floor=workload.stateless_floor,
@@ -351,16 +354,16 @@ def disturbed(wall: float, cpu: float) -> bool:
     return wall >= LEAST_TIMED_S and cpu < LEAST_CPU_SHARE * wall
 
 
-def relative_standard_error(squared_errors: Array) -> float:
+def relative_standard_error(errors: Array) -> float:
     """Standard error of the mean over the mean, for targets that depend on their neighbours, as they usually do.
 
     From the means of 16 stretches that follow one another. (Treated as independent, the targets of a slowly changing
     series give an error several times too small.) Not a number where the mean is none.
     """
-    mean = float(squared_errors.mean())
+    mean = float(errors.mean())
     if mean == 0:
         return 0.0
-    stretches = np.array([part.mean() for part in np.array_split(squared_errors, min(STRETCHES, len(squared_errors)))])
+    stretches = np.array([part.mean() for part in np.array_split(errors, min(STRETCHES, len(errors)))])
     return float(stretches.std(ddof=1) / math.sqrt(len(stretches)) / mean)
 
 

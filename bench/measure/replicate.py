@@ -38,6 +38,7 @@ class Replicate:
     updates: list[int] = field(default_factory=list)
     error: list[float] = field(default_factory=list)
     loss: list[float] = field(default_factory=list)
+    accuracy: list[float] = field(default_factory=list)
     updates_to_target: int | None = None
     diverged: bool = False
     abandoned: bool = False
@@ -46,11 +47,12 @@ class Replicate:
     relative_standard_error: float = math.nan
     scores: HalfScores = field(default_factory=HalfScores)
 
-    def note(self, updates: int, error: float, loss: float) -> None:
-        """Add one evaluation after so many updates in all."""
+    def note(self, updates: int, error: float, loss: float, accuracy: float | None = None) -> None:
+        """Add one evaluation after so many updates in all; `accuracy` of labels."""
         self.updates.append(updates)
         self.error.append(error)
         self.loss.append(loss)
+        self.accuracy += [] if accuracy is None else [accuracy]
         self.diverged = not error <= MOST_ERROR  # nan is not
         last = self.error[-self.hold :]
         if self.updates_to_target is None and len(last) == self.hold and all(one <= self.target for one in last):
@@ -84,6 +86,7 @@ class Replicate:
             updates=self.updates,
             error=[rounded(value) for value in self.error],
             loss=[rounded(value) for value in self.loss],
+            accuracy=[float(f"{value:.6g}") for value in self.accuracy],
             reached=reached,
             updates_to_target=self.updates_to_target,
             censored_at=None if reached else self.updates[-1],

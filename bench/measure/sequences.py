@@ -116,7 +116,8 @@ class SequenceSchedule(Schedule):
         begins[firsts] = True
         if regime_of(self.regime).carried:
             begins[[first for stream in self.streams for first, _ in stream]] = True
-        return Sequences(begins, firsts[of_row].astype(np.int32), bounds[1:][of_row].astype(np.int32))
+        first, end = firsts[of_row].astype(np.int32), bounds[1:][of_row].astype(np.int32)
+        return Sequences(begins, first, end, np.ones(rows, bool))
 
     @property
     def _spans(self) -> Iterator[tuple[int, int]]:

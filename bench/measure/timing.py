@@ -127,6 +127,7 @@ def measure(
     }
     result = Timing(
         parameters=workload.network.parameters,
+        outputs=workload.network.outputs,
         **training.shared(),
         updates_per_block=training.steps,
         seconds_per_update=training.seconds,
@@ -262,8 +263,8 @@ def train_whole(workload: Workload, engine: Engine) -> Whole:
             seconds += trained - begin
             calls += 1
             updates += len(starts[first : first + every])
-            assert progress.squared_errors is not None
-            error = float(np.mean(progress.squared_errors))
+            assert progress.errors is not None
+            error = float(np.mean(progress.errors))
             if error <= workload.target:
                 break
         else:

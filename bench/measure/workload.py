@@ -134,11 +134,17 @@ class Workload:
 
     @cached_property
     def sequences(self) -> Sequences | None:
-        """Boundaries within the series; None for one series."""
+        """Boundaries within the series, and rows without a target; None where there are neither."""
         series = self.task.series()
-        if not isinstance(self.schedule, SequenceSchedule):
+        rows = len(series.inputs)
+        if isinstance(self.schedule, SequenceSchedule):
+            found = self.schedule.sequences(np.array(series.starts), rows)
+        elif series.counted is None:
             return None
-        return self.schedule.sequences(np.array(series.starts), len(series.inputs))
+        else:
+            whole = np.zeros(rows, np.int32)
+            found = Sequences(whole > 0, whole, whole + rows, series.counted)
+        return found if series.counted is None else replace(found, counted=series.counted)
 
     def starts_of(self, updates: int) -> Array:
         """First rows of windows for a case whose cost alone is measured, shape (updates, 1, batch_size), int32.
@@ -195,6 +201,7 @@ def build(case: Case, training: Training) -> Workload:
         outputs=series.targets.shape[1],
         dropout=training.dropout,
         dtype=case.dtype,
+        loss=draws[0].loss,
     )
     if regime_of(case.regime).injected == "task":
         initial_weights.injected_states(draws, network)
@@ -208,14 +215,16 @@ def task_of(name: str, dial: int | None, draw: int = 0) -> tasks.Task:
 
 def _schedule(case: Case, series: tasks.Series, burn_in: int) -> Schedule:
     common = (case.regime, series.train_rows, case.window, case.batch_size, burn_in)
+    if (series.starts or series.counted is not None) and (case.engine != "tensorflow" or case.kernel == "fit"):
+        what = "kernel fit" if case.kernel == "fit" else case.engine
+        why = (
+            "is a series of several sequences, which {} cannot train: there a state is not set row by row"
+            if series.starts
+            else "has rows without a target, which {} cannot train: there every row of a window has a loss"
+        )
+        raise PlanError(f"{case.task} {why.format(what)}. Use ENGINE=tensorflow and another kernel than fit")
     if not series.starts:
         return Schedule(*common)
-    if case.engine != "tensorflow" or case.kernel == "fit":
-        what = "kernel fit" if case.kernel == "fit" else case.engine
-        raise PlanError(
-            f"{case.task} is a series of several sequences, which {what} cannot train: there a state is not set row by "
-            "row. Use ENGINE=tensorflow and another kernel than fit"
-        )
     return SequenceSchedule(*common, starts=tuple(first for first in series.starts if first < series.train_rows))
 
 
@@ -234,6 +243,8 @@ def fingerprint(draws: Iterable[tasks.Task]) -> str:
         digest.update(f"{series.inputs.shape}{series.targets.shape}{series.train_rows},{series.warm_up}".encode())
         digest.update(series.inputs.tobytes())
         digest.update(series.targets.tobytes())
+        if series.counted is not None:
+            digest.update(series.counted.tobytes())
     return digest.hexdigest()
 
 

@@ -198,7 +198,11 @@ EXPERIMENTS: dict[str, Experiment] = {one.id: one for one in (
         "scaled test mse 0.00291 from a zero state, 0.00142 with a burn-in of 94 steps, 0.00222 with carried state; "
         "carried state worse than the best burn-in in 20 of 21 cells",
         "one seed, one rate, batches in order only where the state is carried, and no arm in order without state",
-        seconds=700, needs="silverbox",
+        seconds=200, needs="silverbox",
+    ),
+    Experiment(
+        "silverbox-tuned", "train_silverbox", "arXiv 2602.10911", "the same data by cases of this suite",
+        "carried state worse than the best burn-in in 20 of 21 cells", seconds=200, needs="silverbox",
     ),
 )}  # fmt: skip
 """In the order of the posts, by example."""

@@ -34,6 +34,8 @@ class Scheduler:
         Prints a line.
     turns
         Called once, before the first time case.
+    first_core
+        The first of the cores that cases have to themselves, as a place among the usable ones.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Scheduler:
         done: Callable[[Record], None],
         say: Callable[[str], None] = print,
         turns: Callable[[], None] = lambda: None,
+        first_core: int = 0,
     ) -> None:
         self._waiting = deque(jobs)
         self._limits = limits
@@ -53,6 +56,7 @@ class Scheduler:
         self._said = ""
         self._say = say
         self._turns: Callable[[], None] | None = turns
+        self._first_core = first_core
         self._done = done
         self._slots = limits.workers or len(os.sched_getaffinity(0))
         self._running: dict[int, Worker] = {}
@@ -102,17 +106,17 @@ class Scheduler:
 
     def _take(self) -> Job:
         """Take the first case whose shapes no running case is compiling: it would compile them again beside it."""
-        running = {_shapes(worker.job.case) for worker in self._running.values()}
+        running = {shapes(worker.job.case) for worker in self._running.values()}
         kind = self._waiting[0].case.kind
         for job in takewhile(lambda job: job.case.kind == kind, self._waiting):
-            if _shapes(job.case) not in running:
+            if shapes(job.case) not in running:
                 self._waiting.remove(job)
                 return job
         return self._waiting.popleft()
 
     def _worker(self, job: Job, slot: int, cache: Path | None) -> Worker:
         own_core = job.case.kind == "convergence" and job.case.device == "cpu"
-        return Worker(job, self._limits, self._log(job), slot if own_core else None, cache)
+        return Worker(job, self._limits, self._log(job), self._first_core + slot if own_core else None, cache)
 
     def _cache(self) -> Path | None:
         folder, why_not = self._compiled.usable(), self._compiled.why_not
@@ -125,12 +129,7 @@ class Scheduler:
         if self._turns is not None:
             self._turns()
             self._turns = None
-        # Contexts of several processes on one GPU share its memory and are nothing that this suite has tried; but
-        # configurations are compared with each other, so that theirs take turns all the same.
-        first = self._waiting[0].case
-        most = 1 if first.device == "gpu" and not first.configuration else self._limits.together
-        cases = takewhile(lambda case: case.kind == "time", (job.case for job in self._waiting))
-        jobs = [self._waiting.popleft() for _ in first_group(cases, most)]
+        jobs = take_group(self._waiting, self._limits.together)
         name = jobs[0].case.key if len(jobs) > 1 else None
         return Group(jobs, lambda job: Worker(job, self._limits, self._log(job), group=name))
 
@@ -163,6 +162,16 @@ class Scheduler:
         return bool(self._compiled.check(again=True) or self._compiled.why_not)
 
 
-def _shapes(case: Case) -> Case:
+def take_group(waiting: deque[Job], together: int) -> list[Job]:
+    """Take the time cases at the head of a queue that take turns with each other, at most `together`."""
+    # Contexts of several processes on one GPU share its memory and are nothing that this suite has tried; but
+    # configurations are compared with each other, so that theirs take turns all the same.
+    first = waiting[0].case
+    most = 1 if first.device == "gpu" and not first.configuration else together
+    cases = takewhile(lambda case: case.kind == "time", (job.case for job in waiting))
+    return [waiting.popleft() for _ in first_group(cases, most)]
+
+
+def shapes(case: Case) -> Case:
     """What is compiled for a case serves all that differ from it in nothing else than these."""
     return case.replace(regime="stateful", repetition=0)

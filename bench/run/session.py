@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -25,6 +25,9 @@ from bench.run.scheduler import Scheduler
 from bench.run.store import RunFolder
 from bench.run.worker import context_for, end_with_parent, prepare_forkserver, talk_to
 
+if TYPE_CHECKING:
+    from bench.run.cluster import Cluster
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -40,6 +43,8 @@ class Session:
         Run cases again that failed, crashed or hit a limit.
     say
         Prints a line.
+    cluster_at
+        Where the scheduler of a cluster is whose workers run the cases; "" for this machine.
     shard
         Which shard of the plan to run; None for the whole plan.
     """
@@ -53,8 +58,9 @@ class Session:
     command: str
     say: Callable[[str], None]
     shard: Shard | None = None
+    cluster_at: str = ""
     _begin: float = field(default_factory=time.perf_counter)
-    _scheduler: Scheduler | None = None
+    _scheduler: "Scheduler | Cluster | None" = None
 
     def __post_init__(self) -> None:
         # Now, before pytest captures standard output: the bar needs the terminal.
@@ -72,14 +78,23 @@ class Session:
         Raises
         ------
         PlanError
-            If a GPU was asked for and there is none.
+            If a GPU was asked for and there is none, or a cluster that cannot run these cases.
         bench.errors.RunFolderError
             If the folder belongs to another plan or machine.
         """
-        accelerators = self._accelerators() if self.device == "gpu" else self._accelerators_of_configurations()
+        cluster = self._connected(jobs) if self.cluster_at else None
+        try:
+            self._open(jobs, cluster)
+        except BaseException:
+            if cluster:
+                cluster.stop()
+            raise
+
+    def _open(self, jobs: list[Job], cluster: "Cluster | None") -> None:
         self._run = RunFolder(self.folder)
         self._run.lock()
-        self._run.open(self.preset, self.plan, host.fingerprint(accelerators), ROOT, self.command, self._shards)
+        machine = cluster.machine if cluster else host.fingerprint(self._accelerators())
+        self._run.open(self.preset, self.plan, machine, ROOT, self.command, self._shards)
         for line in self._run.torn:
             self.say(line)
         finished = {key for key, record in self._run.records.items() if record.outcome == "ok" or not self.retry}
@@ -94,11 +109,15 @@ class Session:
             f"{workers} side by side, time cases interleaved"
         )
         self._bar.start(len(jobs) - len(todo), len(jobs))
-        if todo:
+        if todo and not cluster:
             prepare_forkserver(self.engines[0])
         if any(job.case.kind == "time" for job in todo):
             # Now, while nothing else of this run is on the machine.
-            self._run.note_ceilings(*measure_ceilings(self.engines, self.device))
+            self._run.note_ceilings(*(cluster.ceilings() if cluster else measure_ceilings(self.engines, self.device)))
+        if cluster:
+            cluster.run(todo, self._ended)
+            self._scheduler = cluster
+            return
         # Shared by all runs on this machine: what was compiled for one case serves every case of the same shapes.
         cache = self.folder.parent / ".compiled" / self._run.compiler_key
         limits = replace(self.preset.limits, together=self._run.together(self.preset.limits.together))
@@ -112,8 +131,30 @@ class Session:
             turns=lambda: self._take_turns(limits.together),
         )
 
+    def _connected(self, jobs: list[Job]) -> "Cluster":
+        """The cluster, whose workers are then as many as a run on one machine has."""
+        # Here, so that a run on one machine never loads what a cluster needs.
+        from bench.run.cluster import Cluster  # noqa: PLC0415
+
+        cluster = Cluster(
+            self.cluster_at,
+            jobs,
+            self.preset.limits,
+            self.say,
+            engines=self.engines,
+            device=self.device,
+            series=self.preset.series.prepared if self.preset.series else None,
+        )
+        self.preset = replace(self.preset, limits=replace(self.preset.limits, workers=cluster.slots))
+        return cluster
+
     def _accelerators(self) -> list[str]:
-        """GPUs as the first engine names them; every engine must see some."""
+        """GPUs of this run as the first engine that uses one names them.
+
+        Where all of it is to run on a GPU, every engine must see some.
+        """
+        if self.device != "gpu":
+            return self._accelerators_of_configurations()
         seen = {name: host.accelerators(name) for name in self.engines}
         for name, found in seen.items():
             if not found:

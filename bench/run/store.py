@@ -148,9 +148,7 @@ class RunFolder:
     @property
     def compiler_key(self) -> str:
         """Name for what was compiled here: code for one machine and one version of a compiler fits no other."""
-        versions = machines.versions()
-        compilers = [versions[name] for name in ("tensorflow", "jaxlib") if name in versions]
-        return "-".join([self.about.machine_sha256[:12], *compilers])
+        return compiler_key(self.about.machine_sha256)
 
     def append(self, record: Record) -> None:
         """Put a record on disk, whole, before anything else happens."""
@@ -319,6 +317,12 @@ class RunFolder:
             stream.flush()
             os.fsync(stream.fileno())
         draft.replace(file)
+
+
+def compiler_key(machine_sha256: str) -> str:
+    """Name for what was compiled on a machine, by its fingerprint, with the compilers that are installed."""
+    versions = machines.versions()
+    return "-".join([machine_sha256[:12], *(versions[one] for one in ("tensorflow", "jaxlib") if one in versions)])
 
 
 def _shards_named(shards: Shards | None) -> str:

@@ -19,6 +19,7 @@ from reports.collect.records import (
     budget_of,
     costs_of,
     fold_of,
+    last_accuracy,
     last_error,
     lowest_error,
     measured_memory,
@@ -126,6 +127,11 @@ class Arm:
         """Median over replicates of the lowest error, over the target; not a number without any."""
         found = [(lowest_error(one), target_of(one, self.convergence)) for one in self.replicates]
         return _median([lowest / target for lowest, target in found if lowest is not None])
+
+    @property
+    def accuracy(self) -> float:
+        """Of labels: median over replicates of the accuracy at the last evaluation; not a number for numbers."""
+        return _median([last_accuracy(one) for one in self.replicates])
 
     @property
     def last_error(self) -> float:

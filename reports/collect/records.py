@@ -53,6 +53,11 @@ def last_error(replicate: Replicate) -> float:
     return math.nan if error is None else error
 
 
+def last_accuracy(replicate: Replicate) -> float:
+    """Accuracy at the last evaluation; nan where targets are numbers."""
+    return replicate.accuracy[-1] if replicate.accuracy else math.nan
+
+
 def fold_of(replicate: Replicate) -> int:
     """The fold; a replicate of which none is known was made alone."""
     return replicate.seed if replicate.fold is None else replicate.fold

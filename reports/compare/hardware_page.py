@@ -6,7 +6,7 @@ What does each buy, where does it begin to, and does the answer on carrying stat
 import json
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bench.case.cases import Case
 from reports import formatting
 from reports.collect.read import Run
 from reports.compare import comparison_page, machines
 from reports.compare.comparison_page import READING, Section
-from reports.compare.joining import Comparison, Named, join, of_configuration
+from reports.compare.joining import CASE, Comparison, Named, join, of_configuration, ratio_of
 from reports.costs.timings import timings, watched
 from reports.formatting import NOTHING, listing, number
 from reports.statistics.intervals import FloatArray, Ratio
@@ -53,7 +52,7 @@ def write(run: Run, folder: Path | None = None) -> Path:
     every = comparison_page.within([Named(name, of_configuration(run, name)) for name in found.columns])
     values = comparison_page.to_dict(found, {}) | {
         "crossings": [one.to_dict() for one in crossings(found)],
-        "within_configuration": [one.to_dict() for one in every],
+        "within_configuration": every,
     }
     (folder / "summary.json").write_text(json.dumps(values, indent=1), encoding="utf-8")
     return report
@@ -213,23 +212,24 @@ class Crossing:
 
 def crossings(found: Comparison) -> list[Crossing]:
     """Every line of at least two cases that differ in the batch size, or the width, alone."""
-    lines: defaultdict[tuple[str, str, Case], list[tuple[int, Ratio]]] = defaultdict(list)
-    for row in found.of_kind("time"):
-        for cell in row.cells[1:]:
-            if cell.ratio is not None and cell.ratio.method != "none":
-                for axis in ALONG:
-                    rest: dict[str, Any] = {axis: 0}
-                    lines[cell.column, axis, row.case.replace(**rest)].append((getattr(row.case, axis), cell.ratio))
-    return [
-        Crossing(column, _where(case, axis), axis, tuple(sorted(points, key=lambda point: point[0])))
-        for (column, axis, case), points in lines.items()
-        if len(points) > 1
-    ]
+    timed = found.of_kind("time")
+    timed = timed[(timed["column"] != found.columns[0]) & timed["method"].notna() & (timed["method"] != "none")]
+    crossed = []
+    for axis in ALONG:
+        alike = ["column", *(name for name in CASE if name != axis)]
+        for key, part in timed.sort_values(axis, kind="stable").groupby(alike, sort=False, dropna=False):
+            if len(part) > 1:
+                case: dict[str, Any] = dict(zip(alike, key, strict=True))
+                points = tuple(
+                    (int(getattr(one, axis)), ratio) for one in part.itertuples() if (ratio := ratio_of(one))
+                )
+                crossed.append(Crossing(case["column"], _where(case, axis), axis, points))
+    return crossed
 
 
-def _where(case: Case, axis: str) -> str:
-    other = f"batch {case.batch_size}" if axis == "units" else f"{case.units} units"
-    return f"{case.cell.upper()}, {case.regime}, window {case.window}, {other}, {case.kernel}"
+def _where(case: Mapping[str, Any], axis: str) -> str:
+    other = f"batch {case['batch_size']}" if axis == "units" else f"{case['units']} units"
+    return f"{case['cell'].upper()}, {case['regime']}, window {case['window']}, {other}, {case['kernel']}"
 
 
 def _crossings(found: Comparison) -> Section | None:

@@ -18,6 +18,7 @@ from reports.claim.robustness import Sensitivity
 from reports.collect.grouping import Setting
 from reports.collect.records import curve
 from reports.figures.style import BLUE, FONT, VERMILLION, Drawing, log_ticks, regime_style, small_multiples, tidy
+from reports.formatting import ERRORS
 from reports.statistics.intervals import FloatArray, ecdf
 from reports.statistics.verdict import MARGIN
 from reports.tell.headline import claimed, deciding
@@ -40,8 +41,10 @@ def draw_curves(compared: list[Comparison]) -> Drawing | None:
     )
     for axes, one in zip(grid.flat, shown, strict=False):
         _curves_panel(axes, one)
+    losses = {one.a.convergence.loss for one in shown}
+    name = ERRORS[losses.pop()] if len(losses) == 1 else "error"
     for axes in grid[:, 0]:
-        axes.set_ylabel("mean squared error", fontsize=FONT - 1)
+        axes.set_ylabel(name, fontsize=FONT - 1)
     for axes in grid[-1]:
         axes.set_xlabel("weight updates", fontsize=FONT - 1)
     _legend(grid.flat, figure)

@@ -8,16 +8,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
-from bench.case.record import Record
+from bench.case.record import Record, Seen
 from bench.case.run_record import Invocation
 from reports.claim.arms import Arm, Comparison, comparisons, self_comparisons
 from reports.claim.controls import LongerWindow, Otherwise, longer_windows, predicted_otherwise
 from reports.claim.robustness import SameArm, same_arms
 from reports.collect.grouping import Setting
 from reports.collect.read import Run
-from reports.collect.records import cost, costs_of, curve, floats, last_error, lowest_error, target_of
+from reports.collect.records import cost, costs_of, curve, floats, last_accuracy, last_error, lowest_error, target_of
 from reports.costs.contrasts import Contrasts, contrasts, judged
 from reports.costs.roofline import MEMORY, OPERATION, PRODUCT, count
 from reports.costs.timings import timings
@@ -180,6 +181,16 @@ def _evaluated(of: Callable[[Costs], Any]) -> Callable[[OfRecord], Any]:
     return value
 
 
+def _seen(row: OfRecord) -> Seen | None:
+    """What a configuration's process had; None where there was none, or it did not end well."""
+    return None if row.record.configuration is None else row.record.configuration.seen
+
+
+def _of_body(name: str) -> Callable[[OfRecord], Any]:
+    """A field that not every kind of record has."""
+    return lambda row: getattr(row.record.body, name, None)
+
+
 def _median_seconds(row: OfRecord) -> float | None:
     found = row.record.convergence or row.record.time
     return None if found is None else median(np.array(found.seconds_per_update, dtype=float))
@@ -199,7 +210,28 @@ CASES = Table(
             | _TASK
             | _DIAL
             | _NETWORK
-            | {"repetition": ("int64", "process of several with the same case, from 0")},
+            | {
+                "repetition": ("int64", "process of several with the same case, from 0"),
+                "configuration": ("category", "way of running it; empty for the usual one"),
+            },
+        ),
+        Column(
+            "threads_seen",
+            "Int64",
+            "threads that the process of a configuration had, by its own account, as the next two",
+            lambda row: (found := _seen(row)) and found.threads,
+        ),
+        Column(
+            "cores_seen",
+            "string",
+            "cores that it could use, by number, with commas between",
+            lambda row: (found := _seen(row)) and ",".join(map(str, found.cores)),
+        ),
+        Column(
+            "flags_seen",
+            "string",
+            "what its framework says of itself, as in `onednn=True`",
+            lambda row: (found := _seen(row)) and ",".join(f"{key}={one}" for key, one in found.flags.items()),
         ),
         Column(
             "reach",
@@ -244,6 +276,19 @@ CASES = Table(
                 "cell_steps_per_update": ("Int64", "cell steps of one update: batch size x steps of a window x layers"),
             },
         ),
+        Column("features", "Int64", "inputs at a step; missing in convergence cases", _of_body("features")),
+        Column(
+            "targets_per_update",
+            "Int64",
+            "targets of one update; missing in memory cases",
+            _of_body("targets_per_update"),
+        ),
+        Column(
+            "settings",
+            "string",
+            "what it was trained with, as JSON (docs/records.md)",
+            lambda row: msgspec.json.encode(row.record.training).decode(),
+        ),
         Column(
             "seconds_per_update",
             "float64",
@@ -264,8 +309,15 @@ CASES = Table(
                     "category",
                     "how the arm is evaluated: `sliding` or `carried`; as all below, of convergence cases",
                 ),
+                "data_sha256": ("category", "fingerprint of the data; missing in older records"),
+                "updates_per_epoch": ("Int64", "weight updates in a pass over the training targets"),
                 "steps_per_prediction": ("Int64", "steps that are computed for one prediction"),
-                "target": ("float64", "error to reach, mean squared, in the task's unit"),
+                "target": ("float64", "error to reach, in the task's unit"),
+                "loss": (
+                    "category",
+                    "what errors are counted in: `mse`, mean squared, or the `crossentropy` of labels, in nats",
+                ),
+                "majority": ("float64", "of labels: accuracy of always naming the one most frequent in training"),
                 "hold": ("Int64", "evaluations in a row at which the target must be met"),
                 "draws": ("Int64", "draws of the task's data that its folds were trained on"),
                 "budget": ("Int64", "updates that a replicate may make; missing in older records"),
@@ -277,6 +329,12 @@ CASES = Table(
                 "chosen_rate": ("float64", "learning rate chosen on the tuning seeds"),
                 "rate_at_edge": ("boolean", "whether it is the least or the largest of the grid"),
             },
+        ),
+        Column(
+            "scored",
+            "Int64",
+            "targets that an evaluation scores",
+            lambda row: (found := row.record.convergence) and found.scored.count,
         ),
         Column(
             "stop",
@@ -358,6 +416,12 @@ REPLICATES = Table(
             lambda row: last_error(row.part),
         ),
         Column(
+            "last_accuracy",
+            "float64",
+            "of labels: share of the scored targets that it named rightly then; missing where targets are numbers",
+            lambda row: last_accuracy(row.part),
+        ),
+        Column(
             "target",
             "float64",
             "error to reach, in the task's unit",
@@ -378,7 +442,7 @@ CURVES = Table(
         Column(
             "error",
             "float64",
-            "mean squared error over the scored targets, in the task's unit",
+            "mean error over the scored targets, in the task's unit",
             lambda row: curve(row.part)[1],
         ),
         Column(
@@ -591,6 +655,7 @@ _OF_ARM: dict[str, tuple[str, str, Callable[[Arm], Any]]] = {
     ),
     "best_error": ("float64", "lowest error over the target, median over seeds", lambda arm: arm.best_error),
     "last_error": ("float64", "last error over the target, median over seeds", lambda arm: arm.last_error),
+    "last_accuracy": ("float64", "of labels: accuracy then, median over seeds", lambda arm: arm.accuracy),
 }
 """Told once of a comparison, in the row that counts updates: dtype, meaning and source by name."""
 
@@ -713,6 +778,7 @@ class _Baseline(NamedTuple):
     dial: int | None
     name: str
     error: float | None
+    loss: str
 
 
 def _baselines(source: Source) -> Iterator[_Baseline]:
@@ -724,7 +790,7 @@ def _baselines(source: Source) -> Iterator[_Baseline]:
             continue
         seen.add((case.task, case.dial))
         for name, error in ({"trivial": found.trivial, "optimum": found.optimum} | found.baselines).items():
-            yield _Baseline(source, case.task, case.dial, name, error)
+            yield _Baseline(source, case.task, case.dial, name, error, found.loss)
 
 
 BASELINES = Table(
@@ -743,9 +809,10 @@ BASELINES = Table(
         Column(
             "error",
             "float64",
-            "mean squared error over all held-out targets after the warm-up, in the task's unit",
+            "mean error over all held-out targets after the warm-up, in the task's unit",
             lambda row: row.error,
         ),
+        Column("loss", "category", "what it is counted in: `mse` or `crossentropy`", lambda row: row.loss),
     ),
 )
 

@@ -394,7 +394,7 @@ class Recommendation:
         scored = body(arm.record).scored
         if self.series is None or not self.series.parts or not scored.squared_errors:
             return []
-        series = tasks.create(self.task).series()
+        series = tasks.create(arm.record.case.task).series()
         rows = series.scored[np.linspace(0, len(series.scored) - 1, scored.count).round().astype(int)]
         names = np.array(self.series.parts)[np.searchsorted(series.starts, rows, side="right") - 1]
         errors = {name: np.array(one) for name, one in scored.simple.items()}
@@ -422,11 +422,14 @@ class Recommendation:
                 "columns": ["..."],
                 "request": "",
                 "sequences": False,
+                "labels": False,
+                "masked": False,
                 "follows": "what follows it",
             }
         about = self.series
         known = {one.name for one in fields(Request)} - {"path"}
         asked = {"column": about.column.replace(", ", ","), "time": about.time or "none"} | about.options
+        asked |= {"labels": True} if about.labels else {}
         options = {name: tuple(one) if isinstance(one, list) else one for name, one in asked.items() if name in known}
         own = about.column.split(", ") if about.past else []
         when = {0: "at the same time", 1: "next"}.get(about.ahead, f"{about.ahead} steps later")
@@ -436,6 +439,10 @@ class Recommendation:
             "sequences": len(about.members) > 1,
             "member": _harmless(next(iter(about.members), "")),
             "outputs": about.targets,
+            "labels": bool(about.labels),
+            # Where the past is seen, a row is given with its label by name.
+            "names_label": bool(about.labels) and about.past,
+            "masked": about.options.get("fill") == "mask",
             "path": ascii(about.path or about.file),
             "request": "".join(f", {name}={one!a}" for name, one in options.items()),
             "follows": _harmless(f"{about.column} {when}"),

@@ -13,6 +13,7 @@ import pandas as pd
 from bench.case.regimes import CLAIM
 from reports.collect.grouping import USUAL, Setting
 from reports.formatting import (
+    ERRORS,
     NOTHING,
     chance,
     count,
@@ -20,6 +21,7 @@ from reports.formatting import (
     listing,
     mark,
     number,
+    percent,
     ratio,
     seconds,
     span,
@@ -96,10 +98,6 @@ def setting(row: Any) -> Setting:
     """Setting of a row that has its columns."""
     values: dict[str, Any] = {name: getattr(row, name) for name in _SETTING}
     return Setting(**values | {"dial": -1 if row.dial is None else row.dial})
-
-
-def _task_name(row: Any) -> str:
-    return str(row.task) if row.dial is None else f"{row.task}@{row.dial}"
 
 
 def _label(row: Any) -> str:
@@ -288,6 +286,22 @@ class Tables:
                     ">stateful needs fewer",
                     lambda row: chance(row.a_needs_fewer, row.a_needs_fewer_low, row.a_needs_fewer_high),
                 ),
+            ),
+            COMPARED,
+        )
+
+    @cached_property
+    def accuracies(self) -> str:
+        """The same where labels are predicted: how often the most probable one was right."""
+        rows = first_by_interest(self._claim)
+        majority = self._frames.cases.set_index("key").majority
+        return table(
+            rows[rows.last_accuracy_a.notna()],
+            (
+                ("setting", _label),
+                (">stateful", lambda row: percent(row.last_accuracy_a)),
+                (">stateless", lambda row: percent(row.last_accuracy_b)),
+                (">always the most frequent label", lambda row: percent(majority[row.key_a])),
             ),
             COMPARED,
         )
@@ -526,15 +540,17 @@ class Tables:
             groups[(*setting(row).place, row.regime)].append(row.key)
         return [groups[place] for place in sorted(groups)]
 
-    def baselines(self, task: str) -> str:
-        """Errors of predictions without a network on a task, by its name with its dial."""
+    def baselines(self, task: str, dial: int | None) -> str:
+        """Errors of predictions without a network on a task."""
         every = self._frames.baselines
-        here = [one for one in plain(every) if one.baseline not in ("trivial", "optimum") and _task_name(one) == task]
+        of_task = [one for one in plain(every) if (one.task, one.dial) == (task, dial)]
+        here = [one for one in of_task if one.baseline not in ("trivial", "optimum")]
+        error = ERRORS[here[0].loss] if here else ""
         return table(
             here,
             (
                 ("prediction", lambda row: table_cell(row.baseline)),
-                (">mean squared error, all scored rows", lambda row: number(row.error)),
+                (f">{error}, all scored rows", lambda row: number(row.error)),
             ),
             EXPORTED,
             2 * MOST_ROWS,

@@ -46,7 +46,12 @@ class Reference:
         self.work = work
         layout = work.layout
         self.model = layers.build(work.network, layout.batch_size, layout.steps, stateful=stateful, kernel="loop")
-        self.model.compile(optimizer=keras.optimizers.Adam(), loss="mse", jit_compile=False)
+        loss = "mse"
+        if work.network.loss == "crossentropy":
+            # As most people write it: the probabilities themselves, from a head of its own activation.
+            loss = "categorical_crossentropy"
+            self.model.add(keras.layers.Softmax())
+        self.model.compile(optimizer=keras.optimizers.Adam(), loss=loss, jit_compile=False)
 
     def fit(self, starts, weights, rate, step_weights):
         """Train epochs; starts (epochs, updates, batch). Returns mean loss of each epoch and the final weights."""

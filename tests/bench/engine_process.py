@@ -19,6 +19,7 @@ from bench.measure import initial_weights
 
 CELLS = ("lstm", "gru", "gru_reset_before", "simple_rnn")
 DEPTHS = (1, 2)
+LABELS = 3
 WAYS = ("sliding", "positions", "carried")
 FEEDS = {
     f"{state} {loss}": Feed(weights, state == "carried")
@@ -49,14 +50,17 @@ def learn(trainer, network, replicates, seed=0):
         for i, weight in enumerate(trainer.weights(slot)):
             found[f"weight {slot} {i}"] = weight
     for way in WAYS:
-        found[way] = trainer.train(starts[:0], reset=False, evaluate=way).squared_errors
+        progress = trainer.train(starts[:0], reset=False, evaluate=way)
+        found[way] = progress.errors
+        if progress.hits is not None:
+            found[f"{way} hits"] = progress.hits
     return found
 
 
-def parity(engine, kernel, cell, depth, dtype="float64"):
+def parity(engine, kernel, cell, depth, dtype="float64", labels=0):
     """Results under every feed, by name, from one trainer."""
     replicates = len(RATES) if kernel == "replicated" else 1
-    asked = work(cell, depth, replicates, dtype)
+    asked = work(cell, depth, replicates, dtype, labels=labels)
     trainer, found = engine.trainer(asked, kernel), {}
     for name, feed in FEEDS.items():
         trainer.work = replace(asked, feed=feed)
@@ -167,6 +171,8 @@ def main(name, file):
         found |= {f"state {arm} {what}": value for what, value in results.items()}
     found |= dropout(engine)
     found |= {f"float32 {key}": value for key, value in parity(engine, "loop", "lstm", 1, "float32").items()}
+    for kernel in ("replicated", "loop"):
+        found |= {f"labels {key}": value for key, value in parity(engine, kernel, "gru", 1, labels=LABELS).items()}
     for kernel in kernels:
         if kernel != "replicated":
             found |= passes(engine, kernel)

@@ -22,7 +22,7 @@ from bench.engines.base import Progress
 from bench.run import worker
 
 RAISE, KILL, SLEEP, ALLOCATE, MEMORY_ERROR, SEGFAULT, EXIT = range(101, 108)
-CHILD, CHILD_ALLOCATES, SHOUT, GARBAGE, STOP, HANG_UP = range(108, 114)
+CHILD, CHILD_ALLOCATES, SHOUT, GARBAGE, STOP, HANG_UP, KILL_WATCHER = range(108, 115)
 """Units of a case -> how it ends; any other number of units ends well."""
 
 engines.ENGINES["fake"] = engines.Known("fake_engine")
@@ -35,6 +35,10 @@ class FakeJob(Job):
 def error_curve(seed, rate, updates):
     """A fall whose speed depends on rate and seed."""
     return 1.0 / (1.0 + rate * updates * (1 + seed % 7))
+
+
+HIT_BELOW = 0.75
+"""Of labels the first quarter of the targets is right, whatever the error."""
 
 
 @dataclass
@@ -79,7 +83,9 @@ class FakeTrainer:
         # Ways of predicting differ, so that one taken for another shows.
         way = {"sliding": 1.0, "carried": 1.5, "positions": 2.0}[evaluate]
         targets = np.linspace(0.5, 1.5, len(self.work.held_out.positions))
-        return Progress(loss, np.array([[way * self._error(slot)] for slot in self.slots]) * targets)
+        hits = np.tile(targets < HIT_BELOW, (len(self.slots), 1)).astype(float)
+        errors = np.array([[way * self._error(slot)] for slot in self.slots]) * targets
+        return Progress(loss, errors, hits if self.work.network.loss == "crossentropy" else None)
 
     def _error(self, slot):
         return self._curve(slot.seed, slot.rate, slot.updates)
@@ -139,6 +145,7 @@ def end(units):
         GARBAGE: write_garbage,
         STOP: lambda: os.kill(os.getpid(), signal.SIGSTOP),
         HANG_UP: hang_up,
+        KILL_WATCHER: kill_watcher,
     }
     if units in ways:
         ways[units]()
@@ -201,6 +208,13 @@ def write_garbage():
 def hang_up():
     for file in pipes():
         os.close(file)
+    time.sleep(600)
+
+
+def kill_watcher():
+    """End the process that the server of processes belongs to, which watches this case."""
+    server = Path(f"/proc/{os.getppid()}/stat").read_text(encoding="ascii")
+    os.kill(int(server.rpartition(")")[2].split()[1]), signal.SIGKILL)
     time.sleep(600)
 
 

@@ -57,6 +57,17 @@ def steps(training):
     return replace(training, learning_rates=(0.1,), folds=1, evaluation_seeds=3, epochs=4, hold=1)
 
 
+def test_of_labels_the_accuracy_is_recorded_at_each_evaluation_beside_the_cross_entropy(case, steps):
+    labels = case.replace(task="parity_labels", dial=2, window=2)
+    result, *_ = measure(labels, steps, reaches_at({0: 24, 1: 24, 2: 24}))
+    assert (result.loss, result.outputs) == ("crossentropy", 2)
+    assert result.majority == pytest.approx(0.5, abs=0.3)
+    for one in result.replicates:
+        assert one.accuracy == [0.25] * len(one.updates)
+    numbers, *_ = measure(case, steps)
+    assert (numbers.loss, numbers.majority, numbers.replicates[0].accuracy) == ("mse", None, [])
+
+
 def test_the_example_has_the_updates_that_these_tests_count_with(case, training):
     assert workload.build(case, training).schedule.updates_per_epoch == UPDATES
 
@@ -139,9 +150,9 @@ def test_a_replicate_is_what_its_seed_and_rate_make_it(case, training):
 @pytest.mark.parametrize("regime", REGIMES)
 def test_each_arm_is_judged_by_its_own_way_of_predicting(case, training, regime):
     result, _, _, trainer = measure(case.replace(regime=regime), training)
-    way = {"stateful": "carried"}.get(regime, "sliding")
+    way = "carried" if regime in ("stateful", "stateful-h-only", "stateful-stale") else "sliding"
     assert result.predicts == way
-    assert result.steps_per_prediction == {"stateful": 1, "stateless-burnin": 8}.get(regime, 4)
+    assert result.steps_per_prediction == (1 if way == "carried" else 8 if regime == "stateless-burnin" else 4)
     assert {evaluate for updates, _, evaluate in trainer.calls if updates and evaluate} == {way}
 
 

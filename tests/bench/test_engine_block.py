@@ -55,8 +55,8 @@ def test_a_replicate_does_not_depend_bit_for_bit_on_who_shares_its_block(dropout
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_models_go_on_bit_for_bit_where_they_come_back_in_other_slots(dropout):
     seeds = [5, 1, 2]
-    whole = trained(seeds, slots=3, dropout=dropout)
-    trainer = ReplicatedTrainer(work("lstm", 1, replicates=3, dtype="float32", dropout=dropout))
+    trainer = block(3, dropout=dropout)
+    whole = trained(seeds, trainer)
     for slot, seed in enumerate(seeds):
         trainer.place(slot, initial_weights(trainer.work.network, seed), 0.01 * (1 + seed % 3), seed)
     epoch = starts(seeds)
@@ -122,8 +122,7 @@ def test_every_way_of_predicting_equals_keras_predict(cell):
     trainer.place(0, weights, 0.01, 0)
     nothing = starts([1], epochs=1)[0][:0]
     found = {
-        way: trainer.train(nothing, reset=True, evaluate=way).squared_errors[0]
-        for way in ("sliding", "carried", "positions")
+        way: trainer.train(nothing, reset=True, evaluate=way).errors[0] for way in ("sliding", "carried", "positions")
     }
     inputs, targets, held_out = trainer.work.inputs, trainer.work.targets, trainer.work.held_out
     rows = held_out.positions[:, None] + np.arange(-STEPS + 1, 1)
@@ -170,8 +169,7 @@ class TestDropout:
         trainer = ReplicatedTrainer(work("lstm", 2, replicates=draws, dropout=0.4, carried=False))
         weights = random_weights(trainer.work.network, 1)
         for slot in range(draws):
-            trainer._keys[slot] = slot
-        trainer._weights = [tf.constant(np.repeat(w[None], draws, axis=0)) for w in weights]
+            trainer.place(slot, weights, 0.0, seed=slot)
         rows = starts([1], epochs=1)[0][:1]
         found = trainer.train(np.repeat(rows, draws, axis=1), reset=True).loss[0]
 

@@ -97,6 +97,43 @@ def test_a_loss_at_the_last_step_alone_equals_keras_fit(pair, carried):
     assert gap(pair, starts, LAST_STEP, carried=carried) < TIGHT
 
 
+@pytest.fixture(scope="module")
+def labelled():
+    """The same for labels, beside a softmax and Keras' categorical cross-entropy."""
+    keras.config.set_floatx("float64")
+    trainer = ReplicatedTrainer(work("gru", labels=3))
+    return trainer, {stateful: Reference(trainer.work, stateful=stateful) for stateful in (False, True)}
+
+
+@pytest.mark.parametrize("regime", ["stateless", "stateless-sliding", "stateful"])
+def test_labels_are_learnt_as_by_keras_fit(labelled, regime):
+    starts = starts_of(regime, seeds=(5, 6))
+    assert gap(labelled, starts, schedule(regime).feed().step_weights, carried=REGIMES[regime].carried) < TIGHT
+
+
+@pytest.mark.parametrize("way", ["sliding", "positions", "carried"])
+def test_labels_are_judged_by_cross_entropy_and_by_the_most_probable_one(labelled, way):
+    trainer, references = labelled
+    made, model = trainer.work, references[False].model
+    initial = random_weights(made.network, 3)
+    for slot in (0, 1):
+        trainer.place(slot, initial, 0.0, seed=0)
+    found = trainer.train(np.zeros((0, 2, BATCH), int), reset=True, evaluate=way)
+    stepper = keras.Sequential([keras.Input((None, 1)), *model.layers])
+    stepper.set_weights(initial)
+    for position, error, hit in zip(made.held_out.positions, found.errors[0], found.hits[0], strict=True):
+        first = made.held_out.start if way == "carried" else position - STEPS + 1
+        rows = slice(first, position + 1)
+        probabilities = np.asarray(stepper(made.inputs[None, rows]))[0]
+        errors = -np.log((probabilities * made.targets[rows]).sum(axis=1))
+        hits = probabilities.argmax(axis=1) == made.targets[rows].argmax(axis=1)
+        if way != "positions":
+            errors, hits = errors[-1:], hits[-1:]
+        assert error == pytest.approx(errors.mean())
+        assert hit == pytest.approx(hits.mean())
+    assert 0 < found.hits.mean() < 1
+
+
 def test_last_step_loss_is_what_return_sequences_false_trains():
     trainer = with_feed(ReplicatedTrainer(work("lstm", 1, replicates=1)), LAST_STEP, carried=False)
     initial = random_weights(trainer.work.network, 1)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_process import CELLS, DEPTHS, FEEDS, LAYER_KERNELS, STARTS, WAYS, learn, state_arms
+from engine_process import CELLS, DEPTHS, FEEDS, LABELS, LAYER_KERNELS, STARTS, WAYS, learn, state_arms
 from small_works import RATES, STEPS, difference, work
 
 from bench import engines
@@ -61,11 +61,11 @@ def expected():
 
     trainers, results = {}, {}
 
-    def get(cell, depth, feed):
-        key = (cell, depth, feed)
+    def get(cell, depth, feed, labels=0):
+        key = (cell, depth, feed, labels)
         if key not in results:
-            asked = work(cell, depth, len(RATES))
-            trainer = trainers.setdefault((cell, depth), ReplicatedTrainer(asked))
+            asked = work(cell, depth, len(RATES), labels=labels)
+            trainer = trainers.setdefault((cell, depth, labels), ReplicatedTrainer(asked))
             with_feed(trainer, FEEDS[feed].step_weights, carried=FEEDS[feed].carried)
             results[key] = learn(trainer, asked.network, len(RATES))
         return results[key]
@@ -104,14 +104,26 @@ def test_losses_weights_and_errors_equal_tensorflow(found, expected, cell, depth
     assert "replicated" in tested
     assert ("loop" in tested) == ((depth, cell) in LAYER_KERNELS)
     for kernel in tested:
-        own = of(found, cell, depth, kernel, feed)
-        replicates = own["losses"].shape[1]
-        assert set(own) == {name for name in right if not name.startswith("weight 1") or replicates == 2}
-        for name, value in own.items():
-            want = right[name]
-            want = want[:, :replicates] if name == "losses" else want[:replicates] if name in WAYS else want
-            assert value.dtype == np.float64
-            assert difference([value], [want]) < TIGHT, (kernel, name)
+        assert_equal(of(found, cell, depth, kernel, feed), right)
+
+
+def assert_equal(own, right):
+    """All that an engine found equals what TensorFlow did, of as many replicates as it has."""
+    replicates = own["losses"].shape[1]
+    assert set(own) == {name for name in right if not name.startswith("weight 1") or replicates == 2}
+    for name, value in own.items():
+        want = right[name]
+        want = want[:, :replicates] if name == "losses" else want if name.startswith("weight") else want[:replicates]
+        assert value.dtype == np.float64
+        assert difference([value], [want]) < TIGHT, name
+
+
+@pytest.mark.parametrize("feed", FEEDS)
+def test_labels_are_learnt_and_judged_as_by_tensorflow(found, expected, feed):
+    right = expected("gru", 1, feed, labels=LABELS)
+    assert {f"{way} hits" for way in WAYS} <= set(right)
+    for kernel in ("replicated", "loop"):
+        assert_equal(of(found, "labels", "gru", 1, kernel, feed), right)
 
 
 @pytest.mark.parametrize("loss", ["every", "last"])

@@ -40,7 +40,7 @@ def states_of(network, rows, seed=5):
 def trained(trainer, starts, evaluate="sliding"):
     trainer.place(0, random_weights(trainer.work.network, 1), RATE, seed=0)
     progress = trainer.train(starts, reset=True, evaluate=evaluate)
-    errors = [] if evaluate is None else [progress.squared_errors]
+    errors = [] if evaluate is None else [progress.errors]
     return [np.ravel(one) for one in (progress.loss, *trainer.weights(0), *errors)]
 
 

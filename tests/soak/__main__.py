@@ -6,6 +6,7 @@ A seed tells moments, values and bytes; what the machine does meanwhile is its o
 import argparse
 import os
 import random
+import statistics
 import sys
 import tempfile
 import time
@@ -20,7 +21,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 sys.path[:0] = [str(ROOT), str(ROOT / "tests/bench"), str(Path(__file__).parent)]
 
 import fuzz_records  # noqa: E402
-from disturbed_runs import FAULTS, KILLS, disturb, undisturbed  # noqa: E402
+from disturbed_runs import ENDED_S, FAULTS, KILLS, disturb, undisturbed  # noqa: E402
 from fuzzed_inputs import INPUTS, fuzz  # noqa: E402
 
 AT_ONCE = 100
@@ -98,23 +99,29 @@ def main():
     chosen = parser.parse_args()
     print(f"seed {chosen.seed}, {chosen.minutes:g} minutes", flush=True)
     table = soak(chosen.minutes, chosen.seed, chosen.only, chosen.beside)
-    print(table.markdown())
+    said = summary(table, chosen)
+    print(f"{said}\n\n{table.markdown()}")
     if chosen.write:
-        replace_table(chosen.write, table, chosen)
+        before, begin, rest = chosen.write.read_text().partition("<!-- soak -->\n")
+        after = rest.partition("<!-- /soak -->")[2]
+        chosen.write.write_text(f"{before}{begin}{said}\n\n{table.markdown()}\n<!-- /soak -->{after}")
     return 1 if table.lost else 0
 
 
-def replace_table(file, table, chosen):
-    """Put the table and where it comes from between the marks of a document."""
-    begin, end = "<!-- soak -->\n", "<!-- /soak -->"
-    before, _, rest = file.read_text().partition(begin)
-    after = rest.partition(end)[2]
+def summary(table, chosen):
+    """Where the table comes from, what it adds up to, and how long runs took to end."""
     total, survived = sum(table.tried.values()), sum(table.survived.values())
     said = (
         f"Seed {chosen.seed}, {chosen.minutes:g} minutes: {total:,} tried, {len(KILLS)} kills among them; "
-        f"{total - survived:,} lost.\n\n"
+        f"{total - survived:,} lost."
     )
-    file.write_text(f"{before}{begin}{said}{table.markdown()}\n{end}{after}")
+    if ENDED_S:
+        ends = sorted(ENDED_S)
+        said += (
+            f" After a signal to `make` alone the run was gone in {statistics.median(ends):.1f} s (median of "
+            f"{len(ends)}; nine of ten within {ends[int(0.9 * (len(ends) - 1))]:.1f} s, the slowest {ends[-1]:.1f} s)."
+        )
+    return said
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ class JaxTrainer:
         self._update_each = each(self._update, in_axes=(0, 0, 0, None, None, None))
         self._pass_each = each(self._pass, in_axes=(0, 0, 0, None, None))
         self._inferring, self._idling = jax.jit(self._passes), jax.jit(self._nothing)
-        self._score = jax.jit(each(self._squared_errors, in_axes=(0, 0, None, None)))
+        self._score = jax.jit(each(self._figures, in_axes=(0, 0, None, None)))
         self._program: Any = None
 
     def place(self, slot: int, weights: Weights, learning_rate: float, seed: int, first_row: int = 0) -> None:
@@ -99,7 +99,7 @@ class JaxTrainer:
         model, losses = self.program()(*self._arguments(starts))
         self._weights, self._first, self._second, self._step, self._states, self._seeds = jax.block_until_ready(model)
         loss = np.asarray(losses)[: len(starts)]
-        return Progress(loss, None if evaluate is None else self._evaluate(evaluate))
+        return Progress(loss, None) if evaluate is None else Progress(loss, *self._evaluate(evaluate))
 
     def infer(self, starts: Array) -> None:
         """Make one forward pass for each row of `starts`; see `bench.engines.base.Timed`."""
@@ -154,8 +154,8 @@ class JaxTrainer:
 
         def loss_of(weights: list[Tensor]) -> tuple[Tensor, Any]:
             predictions, *rest = self._stack(weights, before, x, seeds or None)
-            errors = ((predictions - y) ** 2).mean((0, 2))
-            return (errors * step_weights).sum(), rest
+            errors = self._stack.errors(predictions, y)
+            return (errors.mean(0) * step_weights).sum(), rest
 
         (loss, (after, drawn)), gradients = jax.value_and_grad(loss_of, has_aux=True)(weights)
         step = step + 1
@@ -189,20 +189,21 @@ class JaxTrainer:
         result: Tensor = jax.lax.fori_loop(0, times, lambda i, found: found.at[i].set(starts[i, :, 0]), found)
         return result
 
-    def _evaluate(self, way: Predicts) -> Array:
-        found = np.asarray(self._score(self._weights, self._first_rows, way != "carried", self._series))
+    def _evaluate(self, way: Predicts) -> list[Array]:
+        found = self._score(self._weights, self._first_rows, way != "carried", self._series)
         # Windows come back with all their steps, so that two ways share a compilation.
-        steps = {"carried": found[..., -1], "sliding": found[..., -1], "positions": found.mean(-1)}
-        return steps[way]
+        return [one.mean(-1) if way == "positions" else one[..., -1] for one in map(np.asarray, found)]
 
-    def _squared_errors(self, weights: list[Tensor], first_row: Tensor, windows: Tensor, series: Any) -> Tensor:
-        """Squared errors of one model, (targets, steps); of a carried state the last step alone has a meaning."""
+    def _figures(self, weights: list[Tensor], first_row: Tensor, windows: Tensor, series: Any) -> list[Tensor]:
+        """What is found of one model, each (targets, steps); of a carried state the last step alone has a meaning."""
         held_out = self.work.held_out
         shape = (len(held_out.positions), held_out.steps)
         return jax.lax.cond(
             windows,
             lambda: self._loop.windows(weights, series, held_out, first_row),
-            lambda: jnp.broadcast_to(self._loop.stream(weights, series, held_out, first_row)[:, None], shape),
+            lambda: [
+                jnp.broadcast_to(one[:, None], shape) for one in self._loop.stream(weights, series, held_out, first_row)
+            ],
         )
 
 

@@ -18,6 +18,7 @@ from bench.engines.tensorflow.network import (
     Bounds,
     Evaluation,
     States,
+    errors_of,
     forward,
     given_states,
     kept_states,
@@ -80,11 +81,9 @@ class ReplicatedTrainer:
         if reset:
             self._rows = np.array(self._rows)
             self._rows[:, self._first_state :] = 0
-        self._rows, loss, squared_errors = self.concrete()(*self._arguments(starts, evaluate))
-        return Progress(
-            loss=loss.numpy()[: len(starts)],
-            squared_errors=None if evaluate is None else squared_errors.numpy(),
-        )
+        self._rows, loss, figures = self.concrete()(*self._arguments(starts, evaluate))
+        loss = loss.numpy()[: len(starts)]
+        return Progress(loss, None) if evaluate is None else Progress(loss, *(one.numpy() for one in figures))
 
     def concrete(self) -> Any:
         """Return the traced training function; tracing it first where that has not been done yet."""
@@ -113,7 +112,7 @@ class ReplicatedTrainer:
         step_weights: Tensor,
         kept: Tensor,
         mode: Tensor,
-    ) -> tuple[Tensor, ...]:
+    ) -> tuple[Tensor, Tensor, Any]:
         """Make `updates` updates, then score; all of it one computation under XLA."""
         layout = self.work.layout
         rates, model = self._out_of_rows(rows)
@@ -124,8 +123,8 @@ class ReplicatedTrainer:
             return i + 1, model, losses.write(i, loss)
 
         _, model, losses = tf.while_loop(lambda i, *_: i < updates, body, (tf.constant(0), model, losses))
-        squared_errors = self._evaluation.squared_errors(model[0], mode, first_rows, kept)
-        return self._in_rows((rates, model)), losses.stack(), squared_errors
+        figures = self._evaluation.figures(model[0], mode, first_rows, kept)
+        return self._in_rows((rates, model)), losses.stack(), figures
 
     def _out_of_rows(self, rows: Tensor) -> Any:
         """Rates and models of all slots, as `_one` has those of one, from rows (R, numbers)."""
@@ -146,9 +145,8 @@ class ReplicatedTrainer:
         """One weight update of every replicate; starts (R, B). Returns the model and the loss before it, (R,)."""
         weights, first, second, step, (oldest, *younger) = model
         rows = starts[None] + tf.range(self.work.layout.steps)[:, None, None]
-        # A window may end beyond the last row of all, as beyond that of its sequence.
-        rows = rows if self._bounds is None else tf.minimum(rows, len(self.work.inputs) - 1)
-        x, y = tf.gather(self._inputs, rows), tf.gather(self._targets, rows)
+        there = rows if self._bounds is None else self._bounds.within(rows)
+        x, y = tf.gather(self._inputs, there), tf.gather(self._targets, there)
         if self._injected is None:
             begins = None if self._bounds is None else tf.gather(self._bounds.begins, starts)[..., None]
 
@@ -164,13 +162,15 @@ class ReplicatedTrainer:
         with tf.GradientTape() as tape:
             tape.watch(weights)
             predictions, after = forward(self.work.network, weights, x, before, dropout_keys)
+            errors = errors_of(self.work.network, predictions, y)
             if self._bounds is None:
-                errors = tf.reduce_mean((predictions - y) ** 2, axis=(2, 3))
-                loss = tf.reduce_sum(errors * step_weights[:, None], axis=0)
+                loss = tf.reduce_sum(tf.reduce_mean(errors, axis=2) * step_weights[:, None], axis=0)
             else:
-                weighing = step_weights[:, None, None] * self._bounds.valid(starts, self.work.layout.steps, y.dtype)
-                errors = tf.reduce_mean((predictions - y) ** 2, axis=3)
-                loss = tf.reduce_sum(errors * weighing, axis=(0, 2)) / tf.reduce_sum(weighing, axis=(0, 2))
+                weighing = step_weights[:, None, None] * self._bounds.valid(starts, rows, y.dtype)
+                # A batch without any target teaches nothing.
+                loss = tf.math.divide_no_nan(
+                    tf.reduce_sum(errors * weighing, axis=(0, 2)), tf.reduce_sum(weighing, axis=(0, 2))
+                )
         # The replicates share no weight, so the gradient of a tensor of losses is each replicate's own.
         gradients = tape.gradient(loss, weights)
         step += 1

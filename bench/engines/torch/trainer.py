@@ -95,11 +95,11 @@ class TorchTrainer:
         with keras.device(self._device):
             losses = [self._update(rows) for rows in self._rows(starts)]
             loss = torch.stack(losses).cpu() if losses else torch.zeros(0, len(self._weights))
-            squared_errors = None if evaluate is None else self._evaluate(evaluate)
+            figures = [None] if evaluate is None else self._evaluate(evaluate)
         if self._device == "cuda":
             # The last loss is there before the last weights are.
             torch.cuda.synchronize()
-        return Progress(loss.numpy(), squared_errors)
+        return Progress(loss.numpy(), *figures)
 
     @torch.no_grad()
     def infer(self, starts: Array) -> None:
@@ -136,8 +136,8 @@ class TorchTrainer:
         rows = starts[..., None] + torch.arange(self.work.layout.steps, device=starts.device)
         weights = self._weights.requires_grad_()
         predictions, after = self._each(self._forward)(weights, self._before(starts), self._inputs[rows])
-        errors = ((predictions - self._targets[rows]) ** 2).mean((1, 3))
-        loss = (errors * self._step_weights).sum(-1)
+        errors = self._stack.errors(predictions, self._targets[rows])
+        loss = (errors.mean(1) * self._step_weights).sum(-1)
         # The replicates share no weight, so the gradient of a sum of losses is each replicate's own.
         (gradient,) = torch.autograd.grad(loss.sum(), weights)
         weights.requires_grad_(False)
@@ -156,14 +156,13 @@ class TorchTrainer:
         return predictions, after
 
     @torch.no_grad()
-    def _evaluate(self, way: Predicts) -> Array:
+    def _evaluate(self, way: Predicts) -> list[Array]:
         score = self._stack.stream if way == "carried" else self._stack.windows
         each = self._each(
             lambda weights, first: score(self._unpacked(weights), self._series, self.work.held_out, first)
         )
-        found = each(self._weights, self._first_rows)
-        errors = {"carried": found, "sliding": found[..., -1], "positions": found.mean(-1)}[way]
-        return np.asarray(errors.cpu().numpy())
+        every = [one.cpu().numpy() for one in each(self._weights, self._first_rows)]
+        return [{"carried": one, "sliding": one[..., -1], "positions": one.mean(-1)}[way] for one in every]
 
     def _each(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Make a function of one model one of the block: mapped, or called on the only one."""

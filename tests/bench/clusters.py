@@ -1,0 +1,85 @@
+"""A cluster of dask on this machine: a scheduler and workers, each a process of its own."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 120.0
+"""Starting takes two seconds on an idle machine."""
+
+
+def environment():
+    inherited = {
+        name: one for name, one in os.environ.items() if not name.startswith(("STATEBENCH_", "MAKE", "MFLAGS"))
+    }
+    path = f"{Path(__file__).parent}:{ROOT}"
+    return inherited | {"PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "-1", "COLUMNS": "300"}
+
+
+class LocalCluster:
+    """A scheduler and workers as processes on loopback, their output in files of a folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.processes = {}
+        told = folder / "scheduler.json"
+        options = ["--host", "tcp://127.0.0.1:0", "--no-dashboard", "--scheduler-file", str(told)]
+        self._start("scheduler", "distributed.cli.dask_scheduler", *options)
+        end = time.monotonic() + PATIENCE_S
+        while not told.exists():
+            assert self.processes["scheduler"].poll() is None, self.said("scheduler")
+            assert time.monotonic() < end, self.said("scheduler")
+            time.sleep(0.02)
+        self.file = told
+        self.address = self._address(end)
+
+    def _address(self, end):
+        while True:
+            with contextlib.suppress(ValueError):  # not yet whole
+                return json.loads(self.file.read_text())["address"]
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+    def _start(self, name, module, *options, **variables):
+        with (self.folder / f"{name}.log").open("wb") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, "-m", module, *options],
+                cwd=ROOT,
+                env=environment() | variables,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def worker(self, name, *options, nanny=False, **variables):
+        """Start a worker and wait until the scheduler knows it."""
+        nannied = "--nanny" if nanny else "--no-nanny"
+        local = ["--local-directory", str(self.folder), "--no-dashboard", "--name", name, nannied]
+        threads = [] if "--nthreads" in options else ["--nthreads", "1"]
+        self._start(name, "distributed.cli.dask_worker", self.address, *local, *threads, *options, **variables)
+        end = time.monotonic() + PATIENCE_S
+        while "Registered to" not in self.said(name):
+            assert self.processes[name].poll() is None, self.said(name)
+            assert time.monotonic() < end, self.said(name)
+            time.sleep(0.02)
+        return self.processes[name]
+
+    def said(self, name):
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def kill(self, name, number=signal.SIGKILL):
+        """End a process of the cluster, and with SIGKILL what it has started."""
+        process = self.processes[name]
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        process.wait(timeout=60)
+
+    def close(self):
+        for name in self.processes:
+            self.kill(name)

@@ -1,0 +1,356 @@
+"""Cases on the workers of a real cluster on loopback; an engine without a framework, whose records are a formula."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import fake_engine
+import psutil
+import pytest
+from clusters import ROOT, LocalCluster, environment
+
+from bench.case.cases import Case, Job, Training
+from bench.errors import PlanError
+from bench.machine import host
+from bench.plan.presets import Limits
+from bench.run import remote
+
+dask = pytest.importorskip("dask", reason="the extra `dask` is not installed")
+distributed = pytest.importorskip("distributed", reason="the extra `dask` is not installed")
+cluster_module = pytest.importorskip("bench.run.cluster")
+
+PRESET = """
+name = "own"
+[training]
+learning_rates = [0.1]
+folds = 1
+evaluation_seeds = 2
+epochs = 3
+scored_targets = 16
+[limits]
+seconds = {seconds}
+workers = 2
+[[convergence]]
+task = "cosine"
+cell = "lstm"
+regime = ["stateful", "stateless"]
+window = 4
+units = {units}
+"""
+UNITS = (2, 3, 4, 5, 6, 7)
+TIMED = '[[time]]\ntask = "cosine"\ncell = "lstm"\nregime = "stateful"\nkernel = "loop"\nwindow = 4\nunits = [2, 3]\n'
+
+
+def start(folder, *options, units=UNITS, seconds=60, more="", python=("-m", "pytest")):
+    (folder / "own.toml").write_text(PRESET.format(units=list(units), seconds=seconds) + more)
+    command = [
+        *(sys.executable, *python, "bench", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"),
+        *("-p", "no:xdist", "-p", "fake_engine", f"--preset={folder}/own.toml", "--engine=fake"),
+        *(f"--results={folder}/results", f"--benchmark-storage=file://{folder}/storage", *options),
+    ]
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def ended(running):
+    said, _ = running.communicate(timeout=300)
+    return running.returncode, said
+
+
+def records_of(folder, run="own"):
+    file = folder / "results" / run / "records.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def without_times(records):
+    kept = {}
+    for one in records:
+        body = one.get("convergence", {}) | {"seconds_per_update": None}
+        rest = {name: value for name, value in one.items() if name not in {"started", "seconds", "warnings"}}
+        assert one["key"] not in kept
+        kept[one["key"]] = rest | {"convergence": body}
+    return kept
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    """A scheduler and three workers."""
+    made = LocalCluster(tmp_path_factory.mktemp("cluster"))
+    for number in range(3):
+        made.worker(f"w{number}", "--resources", "timing=1" if number == 0 else "other=1")
+    yield made
+    made.close()
+
+
+def wait_for(condition, running, within=120):
+    end = time.monotonic() + within
+    while not condition():
+        assert running.poll() is None, running.communicate()[0]
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_worker_killed_in_the_middle_changes_no_record(three, tmp_path):
+    local = start(tmp_path, "--run=local", more=TIMED)
+    running = start(tmp_path, f"--scheduler={three.address}", more=TIMED)
+    wait_for(lambda: len(records_of(tmp_path)) >= 2, running)
+    victim = psutil.Process(three.processes["w2"].pid)
+    wait_for(lambda: len(victim.children(recursive=True)) >= 4, running)  # helper, server of processes, tracker, case
+    started = victim.children(recursive=True)
+    three.kill("w2")
+    code, said = ended(running)
+    assert code == 0, said
+    assert "is lost" in said
+    code, told = ended(local)
+    assert code == 0, told
+    found, usual = (
+        [one for one in records_of(tmp_path, run) if one["case"]["kind"] == "convergence"] for run in ("own", "local")
+    )
+    assert len(found) == 2 * len(UNITS)
+    assert without_times(found) == without_times(usual)
+    assert all("other-machine" not in one["warnings"] for one in found)
+    timed = [one for one in records_of(tmp_path) if one["case"]["kind"] == "time"]
+    assert len(timed) == 4
+    assert {one["outcome"] for one in timed} == {"ok"}
+    about = json.loads((tmp_path / "results/own/run.json").read_text())
+    assert about["machine"]["cpu"] == host.fingerprint([])["cpu"]
+    # Nothing of the killed worker lives on.
+    _, alive = psutil.wait_procs(started, timeout=30)
+    assert alive == []
+
+
+def test_a_case_that_fails_or_ends_its_watcher_is_its_own_outcome_alone(three, tmp_path):
+    units = (2, fake_engine.RAISE, fake_engine.KILL, fake_engine.KILL_WATCHER)
+    code, said = ended(start(tmp_path, f"--scheduler={three.address}", units=units))
+    assert code == 1, said
+    by_units = {}
+    for one in records_of(tmp_path):
+        by_units.setdefault(one["case"]["units"], set()).add(one["outcome"])
+        if one["case"]["units"] == fake_engine.KILL_WATCHER:
+            assert one["message"].startswith("given up after 3 workers")
+            assert one["message"].count("SIGKILL") == 3
+        if one["case"]["units"] == fake_engine.RAISE:
+            assert "no room for a rabbit" in one["message"]
+    assert by_units == {
+        2: {"ok"},
+        fake_engine.RAISE: {"failed"},
+        fake_engine.KILL: {"crashed"},
+        fake_engine.KILL_WATCHER: {"crashed"},
+    }
+
+
+def test_who_ends_the_client_ends_its_cases(three, tmp_path):
+    running = start(tmp_path, f"--scheduler={three.address}", units=(fake_engine.SLEEP,), seconds=600)
+    wait_for(lambda: sleeping(three), running)
+    running.send_signal(signal.SIGINT)
+    ended(running)
+    end = time.monotonic() + 60
+    while sleeping(three):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def sleeping(cluster):
+    """Whether a worker's case says that it sleeps."""
+    logs = cluster.folder.glob("dask-scratch-space/*/helper-*/logs/*.log")
+    return any("asleep" in log.read_text() for log in logs)
+
+
+def test_when_the_scheduler_goes_the_run_stops_and_the_same_command_continues(three, tmp_path):
+    slow = start(tmp_path, f"--scheduler={three.address}", units=(2, 3, fake_engine.SLEEP), seconds=600)
+    wait_for(lambda: len(records_of(tmp_path)) >= 4, slow)
+    three.kill("scheduler")
+    code, said = ended(slow)
+    assert code == 75, said
+    assert "scheduler has gone away" in said
+    assert "Traceback" not in said
+    before = (tmp_path / "results/own/records.jsonl").read_bytes()
+    assert before.endswith(b"\n")
+    # Without a cluster it goes on as well.
+    code, said = ended(start(tmp_path, "-k", "u2 or u3", units=(2, 3, fake_engine.SLEEP), seconds=600))
+    assert code == 0, said
+    assert "4 already there, 0 to run" in said
+    assert (tmp_path / "results/own/records.jsonl").read_bytes() == before
+
+
+def job(kind="convergence", **changes):
+    return Job(Case(kind, "cosine", None, "lstm", "stateful", 1, 2, 4, 8, engine="fake").replace(**changes), Training())
+
+
+@pytest.fixture
+def within():
+    """Clusters of threads of this process, where no case is run."""
+    made = []
+
+    def _within(*workers):
+        cluster = distributed.LocalCluster(
+            n_workers=0, processes=False, dashboard_address=None, scheduler_port=0, silence_logs=50
+        )
+        made.append(cluster)
+        for number, options in enumerate(workers):
+            spec = {"cls": distributed.Worker, "options": {"nthreads": 1, "dashboard": False} | options}
+            cluster.worker_spec[number] = spec
+        cluster.sync(cluster._correct_state)
+        return cluster.scheduler_address
+
+    yield _within
+    for cluster in made:
+        cluster.close()
+
+
+def refusal(address, *jobs, **changes):
+    options = {"engines": ("fake",), "device": "cpu"} | changes
+    with pytest.raises(PlanError) as error:
+        cluster_module.Cluster(address, jobs, Limits(), print, **options)
+    return str(error.value)
+
+
+def other_versions(text):
+    """What a worker says that has another Keras."""
+    found = json.loads(remote_greet(text))
+    return json.dumps(found | {"versions": found["versions"] | {"keras": "3.0", "suite": "0123456789ab"}})
+
+
+remote_greet = remote.greet
+
+
+def test_other_versions_are_refused_before_the_first_case_naming_both(within, monkeypatch):
+    monkeypatch.setattr(remote, "greet", other_versions)
+    said = refusal(within({}), job())
+    assert f"keras 3.0 there and {host.versions()['keras']} here" in said
+    assert f"suite 0123456789ab there and {remote.suite_sha256()[:12]} here" in said
+
+
+def test_what_no_worker_could_ever_run_is_refused_naming_the_resource(within):
+    address = within({"resources": {"timing": 1, "memory": 2**30}}, {})
+    said = refusal(address, job(), job("time", kernel="loop"), job("time", kernel="loop", device="gpu"))
+    assert "of 2 workers none has what these need" in said
+    assert "--resources timing=1,gpu=1,memory=" in said
+    assert "1 cases, such as convergence/cosine" in said  # a GiB is less than a case may take
+
+
+def test_a_worker_that_times_has_one_thread(within):
+    said = refusal(within({"nthreads": 2, "resources": {"timing": 1}}), job())
+    assert "offers timing and has 2 threads" in said
+
+
+def test_two_different_machines_do_not_time_one_run(within, monkeypatch):
+    monkeypatch.setattr(remote, "greet", another_machine)
+    OTHERS[:] = [host.fingerprint([]), host.fingerprint([]) | {"cpu": "another"}]
+    said = refusal(within(*2 * [{"resources": {"timing": 1}}]), job("time", kernel="loop"))
+    assert "they are different machines: cpu " in said
+    assert "'another'" in said
+
+
+OTHERS = []
+
+
+def another_machine(text):
+    return json.dumps(json.loads(remote_greet(text)) | {"machine": OTHERS.pop()})
+
+
+def test_a_case_keeps_its_machine_to_itself_while_it_is_timed(within):
+    address = within({"resources": {"timing": 1}}, {"nthreads": 2})
+    jobs = [job(units=units) for units in (2, 3, 4)] + [job("time", kernel="loop"), job("time", kernel="xla")]
+    made = cluster_module.Cluster(address, jobs, Limits(), print, engines=("fake",), device="cpu")
+    try:
+        made.run(jobs, print)
+        timing, other = sorted(made._workers.values(), key=lambda one: one.threads)
+        assert made.slots == 3
+        group = made._next(timing)
+        assert [one.case.kernel for one in group.jobs] == ["loop", "xla"]  # alone there: nothing runs yet
+        timing.running["group"] = group
+        assert made._next(other) is None
+        assert made._next(timing) is None
+        del timing.running["group"]
+        made._timed.appendleft(group)
+        other.running["case"] = first = made._next(other)
+        assert first.jobs == [jobs[0]]
+        assert made._next(timing).jobs == [jobs[1]]  # and no timing beside it
+    finally:
+        made.stop()
+
+
+def test_a_preset_of_configurations_is_refused():
+    configured = Job(job().case, Training(), configuration=object())
+    assert "leave SCHEDULER out" in refusal("tcp://127.0.0.1:1", configured)
+
+
+def test_a_scheduler_that_does_not_answer_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(cluster_module, "CONNECT_S", 1)
+    assert "no scheduler answers at SCHEDULER=tcp://127.0.0.1:1 " in refusal("tcp://127.0.0.1:1", job())
+    assert "cannot be read" in refusal(str(tmp_path / "none.toml"), job())
+    (tmp_path / "own.toml").write_text('cluster = "SLURMCluster"\njobs = "2"\n[options]\n[more]\n')
+    assert "it has ['more']" in refusal(str(tmp_path / "own.toml"), job())
+
+
+@pytest.fixture
+def tls(tmp_path):
+    """Settings of dask by whose certificate and key: those of the cluster, or those of a stranger."""
+    for name in ("ours", "theirs"):
+        subprocess.run(
+            [
+                *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+                *("-days", "2", "-subj", "/CN=statebench", "-keyout", f"{name}.key", "-out", f"{name}.crt"),
+            ],
+            cwd=tmp_path,
+            check=True,
+            capture_output=True,
+        )
+
+    def _tls(owner):
+        own = {"cert": str(tmp_path / f"{owner}.crt"), "key": str(tmp_path / f"{owner}.key")} if owner else {}
+        return {
+            "distributed.comm.tls.ca-file": str(tmp_path / "ours.crt"),
+            **{f"distributed.comm.tls.{who}.{name}": own.get(name) for who in ("client", "scheduler", "worker")
+               for name in ("cert", "key")},
+        }  # fmt: skip
+
+    return _tls
+
+
+def test_a_client_without_the_certificate_is_refused(tls, monkeypatch):
+    monkeypatch.setattr(cluster_module, "CONNECT_S", 2)
+    with dask.config.set(tls("ours")):
+        cluster = distributed.LocalCluster(
+            n_workers=1, processes=False, protocol="tls", dashboard_address=None, scheduler_port=0, silence_logs=50,
+            security=distributed.Security(require_encryption=True),
+        )  # fmt: skip
+    try:
+        assert cluster.scheduler_address.startswith("tls://")
+        for stranger in (None, "theirs"):
+            with dask.config.set(tls(stranger)):
+                assert "no scheduler answers at SCHEDULER=tls://" in refusal(cluster.scheduler_address, job())
+        plain = cluster.scheduler_address.replace("tls://", "tcp://")
+        assert "no scheduler answers at SCHEDULER=tcp://" in refusal(plain, job())
+        with dask.config.set(tls("ours")):
+            made = cluster_module.Cluster(cluster.scheduler_address, [job()], Limits(), print, engines=(), device="cpu")
+        assert made.slots >= 1
+        made.stop()
+    finally:
+        cluster.close()
+
+
+ALONE = """
+import sys
+import pytest
+code = pytest.main(sys.argv[1:])
+sys.exit(99 if {"dask", "distributed", "bench.run.cluster"} & set(sys.modules) else code)
+"""
+
+
+def test_a_run_on_one_machine_never_imports_dask(tmp_path):
+    running = start(tmp_path, units=[2], python=("-c", ALONE))
+    code, said = ended(running)
+    assert code == 0, said
+
+
+def test_without_the_extra_it_is_said_what_to_install(tmp_path):
+    hidden = "import sys, pytest; sys.modules['distributed'] = None; sys.exit(pytest.main(sys.argv[1:]))"
+    code, said = ended(start(tmp_path, "--scheduler=tcp://127.0.0.1:1", python=("-c", hidden)))
+    assert code == 4
+    assert "pip install '.[dask]'" in said
+    assert not (tmp_path / "results" / "own").exists()
