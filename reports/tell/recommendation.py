@@ -423,6 +423,7 @@ class Recommendation:
                 "request": "",
                 "sequences": False,
                 "labels": False,
+                "names_label": False,
                 "masked": False,
                 "follows": "what follows it",
             }
