@@ -12,15 +12,16 @@ CSV     ?=
 OF_FILE := COLUMN TIME DAYFIRST GROUP SERIES SPLIT SCALE INPUTS KNOWN PAST AHEAD PERIOD WINDOWS BATCHES UNITS CELLS SEEDS EPOCHS FILL MISSING ROWS DECIMAL
 # A run continues where it stopped if it is called again by the same name: the preset's or the file's if it has none.
 RUN     ?=
-# Which of the posts' experiments (all), and where the book's file LD2011_2014.txt lies (the series shipped).
+# Which of the posts' experiments (all), and files that are not shipped: the book's LD2011_2014.txt, Silverbox as CSV.
 ONLY    ?=
 LD2011  ?=
+SILVERBOX ?=
 # The runs to compare, the first or BASE beside each other one, along BY=machine|engine|configuration|device|version.
 RUNS    ?=
 BASE    ?=
 BY      ?= machine
 PRICE   ?=
-# The gate: what is held against BASE, for how long, and whether "undecided" fails.
+# The gate: what is compared with BASE, for how long, and whether an inconclusive gate fails.
 HEAD    ?=
 MINUTES ?= 20
 STRICT  ?=
@@ -32,7 +33,7 @@ TASK    ?=
 SHARD   ?=
 # Where a cluster's scheduler is whose workers run the cases; empty for this machine.
 SCHEDULER ?=
-OTHER   := ONLY LD2011 RUNS BASE BY PRICE HEAD MINUTES STRICT ADD FILE TASK PYTHON
+OTHER   := ONLY LD2011 SILVERBOX RUNS BASE BY PRICE HEAD MINUTES STRICT ADD FILE TASK PYTHON
 # What a user gives is data: neither make nor a shell may take what stands in it for code. So it is taken as written
 # (`value`), and programs read it from their environment. ARGS alone is code: it becomes a part of the command line.
 GIVEN   := PRESET RUN DEVICE ENGINE CSV SHARD SCHEDULER
@@ -81,7 +82,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 bench: $(STAMP) ## measure: run a preset's benchmarks and render the report
-	@exec $(PY) -m bench $(ARGS)
+	@MAKE_PID=$$PPID exec $(PY) -m bench $(ARGS)
 
 merge: $(STAMP) ## shards of one plan as the run that they make: RUNS="full-1-of-4 full-2-of-4 ..." RUN=full
 	@exec $(PY) -m reports.merge $$RUNS --run "$$STATEBENCH_RUN" $(ARGS)
@@ -101,7 +102,7 @@ history: $(STAMP) ## add runs to a history, a file that a branch keeps: ADD="res
 	@exec $(PY) -m reports.history "$$FILE" $${ADD:+--add $$ADD} $(ARGS)
 
 report: $(STAMP) ## render a run's report again, from its records alone
-	@exec $(PY) -m bench --report
+	@MAKE_PID=$$PPID exec $(PY) -m bench --report
 
 export: export RUN := $(RUN)
 export: export FORMAT := $(FORMAT)
@@ -111,7 +112,8 @@ export: $(STAMP) ## results as tables: RUN=name[,name] [FORMAT=parquet|csv] into
 test: $(STAMP) ## install if need be, and run the tests
 	@$(PY) -m pytest tests -q --numprocesses 2 --dist loadfile $(ARGS)
 
-soak: $(STAMP) ## faults at random for five minutes, or ARGS='--minutes 120': kills, full disks, wicked cases and files
+soak: $(STAMP) ## the long tests, then faults at random for five minutes, or ARGS='--minutes 120': kills, full disks, bad files
+	@$(PY) -m pytest tests -q -m soak --numprocesses 2 --dist loadfile
 	@exec $(PY) tests/soak $(ARGS)
 
 check: $(STAMP) ## format, lint, types, and which folder imports which
@@ -138,8 +140,10 @@ profile: $(STAMP) ## what this machine is, how fast and how steady, and what mak
 
 reproduce: export ONLY := $(ONLY)
 reproduce: export LD2011 := $(LD2011)
-reproduce: $(STAMP) ## run the posts' experiments and write their page: [ONLY=id,...] [LD2011=path]
-	@$(PY) -m bench.posts $(if $(ONLY),--only "$$ONLY") $(if $(LD2011),--ld2011 "$$LD2011") $(ARGS); status=$$?; \
+reproduce: export SILVERBOX := $(SILVERBOX)
+reproduce: $(STAMP) ## run the posts' experiments and write their page: [ONLY=id,...] [LD2011=path] [SILVERBOX=path]
+	@$(PY) -m bench.posts $(if $(ONLY),--only "$$ONLY") $(if $(LD2011),--ld2011 "$$LD2011") \
+	  $(if $(SILVERBOX),--silverbox "$$SILVERBOX") $(ARGS); status=$$?; \
 	if [ $$status -le 1 ]; then $(PY) -m reports.posts || status=1; fi; exit $$status
 
 clean: ## remove environments and caches; results stay

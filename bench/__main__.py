@@ -111,15 +111,14 @@ class Front:
 
 def main(arguments: Sequence[str]) -> int:
     """Run and render, or with ``--report`` render again what is there; returns the exit code."""
-    INTERRUPTS.install()
     try:
+        INTERRUPTS.install()
         refuse_misspelt(os.environ.get("MAKEFLAGS", ""))
+        options = [*from_environment(os.environ), *arguments]
+        code = render_again(options) if "--report" in options else run_and_render(options)
     except PlanError as error:
         print(f"ERROR: {printable(str(error), MOST_SAID)}", file=sys.stderr)
         return Exit.REFUSED
-    options = [*from_environment(os.environ), *arguments]
-    try:
-        code = render_again(options) if "--report" in options else run_and_render(options)
     except KeyboardInterrupt:
         code = Exit.BUG
     flush()
@@ -139,7 +138,13 @@ def run_and_render(options: list[str]) -> int:
 
 
 def render_again(options: list[str]) -> int:
-    """Render the run that these options name, from its records alone."""
+    """Render the run that these options name, from its records alone.
+
+    Raises
+    ------
+    bench.errors.PlanError
+        If they name none.
+    """
     parser = argparse.ArgumentParser(prog="python -m bench --report", description="Render a run's report again.")
     parser.add_argument("--report", action="store_true")
     for name, default in {
@@ -154,13 +159,9 @@ def render_again(options: list[str]) -> int:
         parser.add_argument(f"--{name}", default=default)
     parser.add_argument("--results", type=Path, default=Path("results"))
     chosen = parser.parse_args(options)
-    try:
-        usual = names.usual(chosen.csv or chosen.preset, engines.named(chosen.engine), chosen.device)
-        shard = Shard.read(chosen.shard) if chosen.shard else None
-        return render(chosen.results / names.checked(names.of_shard(chosen.run or usual, shard)))
-    except PlanError as error:
-        print(f"ERROR: {printable(str(error), MOST_SAID)}", file=sys.stderr)
-        return Exit.REFUSED
+    usual = names.usual(chosen.csv or chosen.preset, engines.named(chosen.engine), chosen.device)
+    shard = Shard.read(chosen.shard) if chosen.shard else None
+    return render(chosen.results / names.checked(names.of_shard(chosen.run or usual, shard)))
 
 
 def refuse_misspelt(flags: str) -> None:

@@ -96,6 +96,7 @@ class Analysis:
             comparisons=self.judged,
             a_a=self.a_a,
             longer_windows=self.longer_windows,
+            otherwise=self.otherwise,
             same_arms=self.same_arms,
             contrasts=self.costs.contrasts,
         )

@@ -59,9 +59,18 @@ def size(value: float | None) -> str:
     return f"{number(value)}{THIN}B"
 
 
+ERRORS = {"mse": "mean squared error", "crossentropy": "cross-entropy (nats)"}
+"""What the error of each loss is called."""
+
+
 def percent(value: float | None) -> str:
     """Write a share; three digits would feign precision."""
     return NOTHING if value is None or not math.isfinite(value) else f"{100 * value:.0f}{THIN}%".replace("-", "−")
+
+
+def chance(value: float, low: float, high: float) -> str:
+    """Write a probability with its limits."""
+    return NOTHING if math.isnan(value) else f"{percent(value)} [{100 * low:.0f}, {100 * high:.0f}]"
 
 
 def never(updates: float) -> str:

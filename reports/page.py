@@ -16,6 +16,7 @@ from matplotlib import rc_context
 
 from reports.figures.style import Drawing
 from reports.formatting import number
+from reports.tell.tables import interest
 
 MOST_ROWS = 500
 """Rows of comparisons on the page; the CSV has all."""
@@ -73,7 +74,7 @@ def comparisons_table(comparisons: pd.DataFrame) -> str:
     """Return the comparisons as a table: of many, the first by interest, and how many are left to the CSV."""
     if comparisons.empty:
         return "<p>No comparison could be formed.</p>"
-    shown = by_interest(comparisons).head(MOST_ROWS)
+    shown = comparisons.loc[interest(comparisons)].head(MOST_ROWS)
     used = [name for name in COLUMNS if shown[name].notna().any()]
     head = "".join(f'<th scope="col">{escape(COLUMNS[name])}</th>' for name in used)
     rows = "".join(
@@ -85,15 +86,6 @@ def comparisons_table(comparisons: pd.DataFrame) -> str:
         f"<p>A row is one ratio in one measure, declared and decided ones first. {more}</p>"
         f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
     )
-
-
-def by_interest(comparisons: pd.DataFrame) -> pd.DataFrame:
-    """Order comparisons: declared ones first, then what was decided, then as they are."""
-    open_ = comparisons.verdict.isin(["inconclusive", "neither", "same"])
-    order = pd.DataFrame({"exploratory": ~comparisons.declared, "open": open_}).sort_values(
-        ["exploratory", "open"], kind="stable"
-    )
-    return comparisons.loc[order.index]
 
 
 def _cell(value: Any) -> str:

@@ -1,7 +1,6 @@
 """Writes a run's report: report.md, details.md, report.html, comparisons.csv, summary.json, figures and code."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from html import escape
@@ -13,19 +12,19 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports import formatting, page
 from reports.analysis import Analysis, analyse
-from reports.claim.arms import Comparison, families, first_by_interest
+from reports.claim.arms import families, first_by_interest
 from reports.claim.controls import longer_windows_in_short
 from reports.claim.robustness import learning_in_short, median_second_best
-from reports.collect.grouping import Setting, by_engine, case_name
+from reports.collect.grouping import by_engine, case_name
 from reports.collect.read import Run
 from reports.figures import drawings
 from reports.figures.claim_figures import interval_text
 from reports.figures.style import Drawing
-from reports.formatting import listing
 from reports.frames import write_csv
 from reports.statistics.intervals import LEVEL, clopper_pearson
-from reports.statistics.verdict import FEWER, MARGIN, Verdict, fewer_and_more
+from reports.statistics.verdict import FEWER, MARGIN
 from reports.summary import write_summary
+from reports.tell import tables
 from reports.tell.cost_answers import cost_values, in_short
 from reports.tell.recommendation import recommendations, recommended, sentence
 from reports.tell.what_to_do import what_to_do
@@ -116,15 +115,15 @@ def _environment() -> Environment:
         "code_line": formatting.code_line,
         "never": formatting.never,
         "case_name": case_name,
-        "most": lambda rows: rows[:MOST_ROWS],
-        "interesting": lambda found, most=None: first_by_interest(found, most or MOST_ROWS),
+        "most": lambda rows: rows[: tables.MOST_ROWS],
+        "interesting": first_by_interest,
     }
     environment.globals |= {
         "count": formatting.count,
         "span": formatting.span,
         "limited": formatting.limited,
         "sentence": sentence,
-        "left": left_out,
+        "left": lambda rows, rest=tables.SUMMED: tables.left_out(len(rows) - tables.MOST_ROWS, rest),
         "recommended": recommended,
     }
     return environment
@@ -137,7 +136,7 @@ def _values(found: Analysis) -> dict[str, Any]:
         "machine": msgspec.to_builtins(found.run.machine),
         "found": found,
         "costs_first": found.about_costs,
-        "overview": overview(found),
+        "tables": tables.Tables(found.frames),
         "sure": found.sureness,
         "table": what_to_do(found.compared),
         "costs_in_short": in_short(found.costs, costs_first=found.about_costs),
@@ -157,17 +156,6 @@ def _values(found: Analysis) -> dict[str, Any]:
         "failed": [record for record in found.run.records if record.outcome != "ok"],
         "loud": [one for one in found.warnings if one.code in _loud(found)],
     }
-
-
-MOST_ROWS = 200
-"""Rows of a table in details.md."""
-
-
-def left_out(rows: Sequence[object]) -> str:
-    """Say how many rows a table leaves out, and where they are; "" where it has all."""
-    left = len(rows) - MOST_ROWS
-    where = "comparisons.csv has those of comparisons, `make export` writes all"
-    return f"\n*{formatting.count(left, 'more row')}: {where}.*\n" if left > 0 else ""
 
 
 def machine_line(run: Run) -> str:
@@ -206,61 +194,3 @@ def _loud(found: Analysis) -> set[str]:
     return {"below-floor", "different-targets", "missing-shard", "timed-elsewhere"} | (
         {"false-call"} if too_many else set()
     )
-
-
-@dataclass(frozen=True)
-class Row:
-    """A task and cell: what became of the declared comparisons, of the others, and of the network's size.
-
-    `fewer`, `more` and the others count comparisons that decide; `after_holm` those left by Holm's correction.
-    """
-
-    task: str
-    cell: str
-    settings: int
-    fewer: int
-    more: int
-    same: int
-    inconclusive: int
-    neither: int
-    after_holm: int
-    exploratory: str
-    network: str
-
-
-def overview(found: Analysis) -> list[Row]:
-    """One row per task, cell and engine, in order; of a run that declares nothing, all comparisons are exploratory."""
-    return [_row(found, *which) for which in dict.fromkeys(_which(one.setting) for one in found.compared)]
-
-
-def _which(setting: Setting) -> tuple[str, str]:
-    """Task and cell, and what is unusual: engines are not counted together."""
-    return setting.task_name, f"{setting.cell_name}{setting.aside}"
-
-
-def _row(found: Analysis, task: str, cell: str) -> Row:
-    here = [one for one in found.compared if _which(one.setting) == (task, cell)]
-    declared = [one for one in here if one.declared]
-    verdicts = Counter(one.updates.verdict for one in declared)
-    widths = Counter(one.verdict for one in found.widths if _which(one.setting) == (task, cell))
-    fewer, more = fewer_and_more(verdicts.elements())
-    return Row(
-        task=task,
-        cell=cell,
-        settings=len(declared),
-        fewer=fewer,
-        more=more,
-        same=verdicts[Verdict.SAME],
-        inconclusive=verdicts[Verdict.INCONCLUSIVE],
-        neither=verdicts[Verdict.NEITHER],
-        after_holm=sum(one.survives_holm for one in declared),
-        exploratory=_exploratory([one for one in here if not one.declared]),
-        network=listing([f"{verdict} {n}×" if n > 1 else str(verdict) for verdict, n in widths.items()]),
-    )
-
-
-def _exploratory(here: list[Comparison]) -> str:
-    if not here:
-        return "–"
-    fewer, more = fewer_and_more(one.updates.verdict for one in here)
-    return f"{fewer} fewer, {more} more of {len(here)}"

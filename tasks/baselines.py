@@ -1,9 +1,13 @@
 """Predictions without a network, which a network is compared with: linear from the last inputs, or the last season."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import logsumexp, softmax
 
-from tasks.task import FloatArray, Series, WindowError, check_window
+from tasks.task import FloatArray, Loss, Series, Task, WindowError, check_window, errors_of
 
 
 def mean_squared_error(predicted: FloatArray, targets: FloatArray) -> float:
@@ -14,12 +18,9 @@ def mean_squared_error(predicted: FloatArray, targets: FloatArray) -> float:
     return float(np.mean((predicted - targets) ** 2))
 
 
-def squared_errors(predicted: FloatArray, targets: FloatArray) -> FloatArray:
-    """Return the squared error at each target, mean over outputs, shape (n,), of two arrays of shape (n, outputs)."""
-    return np.asarray(((predicted - targets) ** 2).mean(axis=1))
-
-
-def linear_prediction(series: Series, lags: int, rows: range | NDArray[np.integer] | None = None) -> FloatArray:
+def linear_prediction(
+    series: Series, lags: int, rows: range | NDArray[np.integer] | None = None, loss: Loss = "mse"
+) -> FloatArray:
     """Fit a linear map from the last inputs on the training rows and predict the targets of held-out rows.
 
     Parameters
@@ -31,12 +32,15 @@ def linear_prediction(series: Series, lags: int, rows: range | NDArray[np.intege
         held-out part look back into the training rows, as a forecaster would.
     rows : range or array of int, optional
         The rows to predict for. Default: the scored rows.
+    loss : {"mse", "crossentropy"}
+        Least squares, or a multinomial logistic regression of labels.
 
     Returns
     -------
     array, shape (rows, outputs)
         Of ordinary least squares with intercept: the coefficients minimise the sum of squared errors over the
-        training rows that have ``lags`` inputs behind them.
+        training rows that have ``lags`` inputs behind them. Of labels probabilities: the coefficients minimise the sum
+        of cross-entropies there, and half of their squares (so that they stay finite where a line parts the labels).
 
     Raises
     ------
@@ -47,11 +51,30 @@ def linear_prediction(series: Series, lags: int, rows: range | NDArray[np.intege
     if first >= series.train_rows:
         raise WindowError(f"{lags} lags do not fit into {series.train_rows} training rows; take fewer.")
     chosen = np.asarray(series.scored if rows is None else rows)
-    if lags not in series.linear_maps:
-        training = np.arange(0 if series.starts else first, series.train_rows)
-        design = _last_inputs(series, lags, training)
-        series.linear_maps[lags] = np.asarray(np.linalg.lstsq(design, series.targets[training], rcond=None)[0])
-    return np.asarray(_last_inputs(series, lags, chosen) @ series.linear_maps[lags])
+    if (lags, loss) not in series.linear_maps:
+        training = series.trained if series.starts else series.trained[series.trained >= first]
+        fit = _logistic_regression if loss == "crossentropy" else _least_squares
+        series.linear_maps[lags, loss] = fit(_last_inputs(series, lags, training), series.targets[training])
+    predicted = _last_inputs(series, lags, chosen) @ series.linear_maps[lags, loss]
+    return np.asarray(softmax(predicted, axis=1) if loss == "crossentropy" else predicted)
+
+
+def _least_squares(seen: FloatArray, targets: FloatArray) -> FloatArray:
+    return np.asarray(np.linalg.lstsq(seen, targets, rcond=None)[0])
+
+
+def _logistic_regression(seen: FloatArray, labels: FloatArray) -> FloatArray:
+    """Coefficients of a multinomial logistic regression, shape (columns, labels)."""
+    shape = seen.shape[1], labels.shape[1]
+
+    def loss_and_slope(flat: FloatArray) -> tuple[float, FloatArray]:
+        coefficients = flat.reshape(shape)
+        logits = seen @ coefficients
+        total = (logsumexp(logits, axis=1) - (logits * labels).sum(axis=1)).sum() + (flat**2).sum() / 2
+        slope = seen.T @ (softmax(logits, axis=1) - labels) + coefficients
+        return float(total), slope.ravel()
+
+    return np.asarray(minimize(loss_and_slope, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B").x.reshape(shape))
 
 
 def _last_inputs(series: Series, lags: int, rows: NDArray[np.integer]) -> FloatArray:
@@ -67,10 +90,22 @@ def _last_inputs(series: Series, lags: int, rows: NDArray[np.integer]) -> FloatA
     return np.column_stack([seen.reshape(len(rows), -1), np.ones(len(rows))])
 
 
-def linear_error(series: Series, lags: int, rows: range | NDArray[np.integer] | None = None) -> float:
-    """Return the mean squared error of `linear_prediction`, which says what the parameters are."""
+def linear_error(
+    series: Series, lags: int, rows: range | NDArray[np.integer] | None = None, loss: Loss = "mse"
+) -> float:
+    """Return the mean error of `linear_prediction`, which says what the parameters are."""
     chosen = np.asarray(series.scored if rows is None else rows)
-    return mean_squared_error(linear_prediction(series, lags, chosen), series.targets[chosen])
+    return float(errors_of(loss, linear_prediction(series, lags, chosen, loss), series.targets[chosen]).mean())
+
+
+def simple_baselines(task: Task, lags: Iterable[int]) -> dict[str, float]:
+    """Return errors on the scored rows: of the mean 0, or of labels that are equally frequent, and of linear maps."""
+    series, labels = task.series(), task.loss == "crossentropy"
+    rows, outputs = series.scored, series.targets.shape[1]
+    nothing, line = ("marginal distribution", "classifier") if labels else ("mean", "regression")
+    unknown = np.full((len(rows), outputs), 1 / outputs if labels else 0.0)
+    lines = {f"linear {line} ({one} lags)": linear_error(series, one, loss=task.loss) for one in lags}
+    return {nothing: float(task.errors(unknown, rows).mean())} | lines
 
 
 def next_value_series(values: FloatArray, train_values: int, warm_up: int) -> Series:

@@ -1,12 +1,15 @@
 """Recall of the input k steps ago: nothing is known of it until the window reaches that far."""
 
+import math
 from typing import ClassVar
 
 import numpy as np
 
 from tasks import noise
-from tasks.baselines import linear_error, mean_squared_error
-from tasks.task import FloatArray, Series, Task, check_window
+from tasks.baselines import simple_baselines
+from tasks.task import FloatArray, Loss, Series, Task, check_window
+
+SYMBOLS = 4
 
 
 def delayed(values: FloatArray, delay: int) -> FloatArray:
@@ -14,13 +17,13 @@ def delayed(values: FloatArray, delay: int) -> FloatArray:
 
     Parameters
     ----------
-    values : array, shape (n,)
+    values : array, shape (n, ...)
     delay : int
         k, from 1 upward.
 
     Returns
     -------
-    array, shape (n - delay,)
+    array, shape (n - delay, ...)
         Element i belongs to ``values[i + delay]`` and equals ``values[i]``.
     """
     return values[:-delay]
@@ -64,13 +67,17 @@ class DelayedRecall(Task):
 
     def build(self) -> Series:
         """Make the series; nothing is fitted, since mean and variance are known."""
-        values = noise.stream(self.reach, self.draw)
+        shown = self.shown(noise.stream(self.reach, self.draw))
         return Series(
-            inputs=values[self._delay :, None],
-            targets=delayed(values, self._delay)[:, None],
+            inputs=shown[self._delay :],
+            targets=delayed(shown, self._delay),
             train_rows=noise.TRAIN_ROWS,
             warm_up=noise.warm_up_for(self.reach),
         )
+
+    def shown(self, values: FloatArray) -> FloatArray:
+        """Return what a row shows of its value, shape (n,) -> (n, features)."""
+        return values[:, None]
 
     def stateless_floor(self, window: int) -> float:
         """Return the trivial error while the window does not show the target's input (k >= L), else 0."""
@@ -83,10 +90,37 @@ class DelayedRecall(Task):
 
     def baselines(self) -> dict[str, float]:
         """Errors on the scored rows: of the mean 0, and of linear maps just short of and at full reach."""
-        series = self.series()
-        rows = series.scored_rows
-        targets = series.targets[rows.start :]
-        errors = {"mean": mean_squared_error(np.zeros_like(targets), targets)}
-        for lags in (self._delay, self.reach):
-            errors[f"linear regression ({lags} lags)"] = linear_error(series, lags)
-        return errors
+        return simple_baselines(self, (self._delay, self.reach))
+
+
+class DelayedRecallLabels(DelayedRecall):
+    """Delayed recall by k steps of one of four symbols.
+
+    The floor is derived as that of the numbers: while k >= L the four have equal probability whatever the window shows,
+    and a cross-entropy of ln 4.
+    """
+
+    name: ClassVar[str] = "delayed_recall_labels"
+    loss: Loss = "crossentropy"
+    unit: ClassVar[str] = "nats"
+    trivial = math.log(SYMBOLS)
+
+    @property
+    def title(self) -> str:
+        """A name for people."""
+        return f"{super().title}, labels"
+
+    @property
+    def description(self) -> str:
+        """One sentence for the report."""
+        return f"Independent symbols, {SYMBOLS} of equal probability; the label is the symbol {self._delay} steps ago."
+
+    def shown(self, values: FloatArray) -> FloatArray:
+        """Return a column of 0 and 1 for each symbol: which part of the range the value lies in."""
+        edges = np.sqrt(3.0) * np.linspace(-1, 1, SYMBOLS + 1)[1:-1]
+        return np.eye(SYMBOLS)[np.digitize(values, edges)]
+
+    def stateless_prediction(self, window: int) -> FloatArray:
+        """Return the label where the window shows it, else equal probabilities."""
+        targets = self.series().targets
+        return np.full_like(targets, 1 / SYMBOLS) if self._delay >= check_window(window) else targets

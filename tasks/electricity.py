@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.baselines import linear_error, linear_prediction, next_value_series, seasonal_naive_error, squared_errors
+from tasks.baselines import linear_error, linear_prediction, next_value_series, seasonal_naive_error
 from tasks.scaling import standardise
 from tasks.task import FloatArray, Series, Task, check_window
 
@@ -45,6 +45,7 @@ class Electricity(Task):
     target_rule: ClassVar[str] = (
         "as good as a linear autoregression over half a day (24 half-hours), on the same targets"
     )
+    can_be_rolled = True
     reach = None
     optimum = None
     title = "electricity demand, England and Wales"
@@ -55,7 +56,9 @@ class Electricity(Task):
 
     def build(self) -> Series:
         """Read the file and scale it with the training values."""
-        return next_value_series(standardise(read_demand(), TRAIN_VALUES), TRAIN_VALUES, WARM_UP)
+        demand = read_demand()
+        cut, train = self.rolled(len(demand), TRAIN_VALUES, WARM_UP)
+        return next_value_series(standardise(demand[cut], train), train, WARM_UP)
 
     @property
     def trivial(self) -> float:
@@ -91,11 +94,10 @@ class Electricity(Task):
     def simple_errors(self, rows: NDArray[np.integer]) -> dict[str, FloatArray]:
         """Return those of the last value, the seasonal naive ones and the autoregression that the target is set by."""
         series = self.series()
-        targets = series.targets[rows]
         naive = {f"seasonal naive ({period})": series.inputs[rows + 1 - period] for period in (DAY, WEEK)}
         predicted = {"persistence": series.inputs[rows], **naive}
         predicted[_autoregression(HALF_DAY)] = linear_prediction(series, HALF_DAY, rows)
-        return {name: squared_errors(one, targets) for name, one in predicted.items()}
+        return {name: self.errors(one, rows) for name, one in predicted.items()}
 
     @cached_property
     def _baselines(self) -> dict[str, float]:

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 
 from tasks import noise
-from tasks.baselines import linear_error, mean_squared_error
+from tasks.baselines import simple_baselines
 from tasks.task import FloatArray, Series, Task, check_window
 
 
@@ -89,10 +89,4 @@ class LaggedMean(Task):
 
     def baselines(self) -> dict[str, float]:
         """Errors on the scored rows: of the mean 0, and of the best linear map at half and at full reach."""
-        series = self.series()
-        rows = series.scored_rows
-        targets = series.targets[rows.start :]
-        errors = {"mean": mean_squared_error(np.zeros_like(targets), targets)}
-        for lags in sorted({max(self.reach // 2, 1), self.reach}):
-            errors[f"linear regression ({lags} lags)"] = linear_error(series, lags)
-        return errors
+        return simple_baselines(self, sorted({max(self.reach // 2, 1), self.reach}))

@@ -1,12 +1,14 @@
 """Parity of the last n signs: one of them unseen, and nothing at all is known of the answer."""
 
+import math
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 
 from tasks import noise
-from tasks.baselines import linear_error, mean_squared_error
-from tasks.task import FloatArray, Series, Task, check_window
+from tasks.baselines import simple_baselines
+from tasks.task import FloatArray, Loss, Series, Task, check_window
 
 
 def signs(values: FloatArray) -> FloatArray:
@@ -95,9 +97,40 @@ class Parity(Task):
 
     def baselines(self) -> dict[str, float]:
         """Errors on the scored rows: of the mean 0, and of the linear map at full reach, which is no better."""
-        series = self.series()
-        targets = series.targets[series.scored_rows.start :]
-        return {
-            "mean": mean_squared_error(np.zeros_like(targets), targets),
-            f"linear regression ({self.reach} lags)": linear_error(series, self.reach),
-        }
+        return simple_baselines(self, [self.reach])
+
+
+class ParityLabels(Parity):
+    """Parity of n signs as a label, even or odd.
+
+    The floor is derived as that of the signs: while a factor is unseen both labels have probability 1/2 whatever the
+    window shows, and a cross-entropy of ln 2.
+    """
+
+    name: ClassVar[str] = "parity_labels"
+    loss: Loss = "crossentropy"
+    unit: ClassVar[str] = "nats"
+    trivial = math.log(2)
+
+    @property
+    def title(self) -> str:
+        """A name for people."""
+        return f"{super().title}, labels"
+
+    @property
+    def description(self) -> str:
+        """One sentence for the report."""
+        return (
+            f"Independent random signs; the label, even or odd, is the parity of the last {self.reach}, the current "
+            "one included."
+        )
+
+    def build(self) -> Series:
+        """Make the series: the signs of `Parity`, and a column for each label."""
+        series = super().build()
+        return replace(series, targets=np.column_stack([series.targets < 0, series.targets > 0]))
+
+    def stateless_prediction(self, window: int) -> FloatArray:
+        """Return the label where the window shows it, else equal probabilities."""
+        targets = self.series().targets
+        return np.full_like(targets, 0.5) if check_window(window) < self.reach else targets

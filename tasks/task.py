@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Integral
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,9 @@ class CsvSeriesError(TaskError):
 
 
 FloatArray = NDArray[np.float64]
+Loss = Literal["mse", "crossentropy"]
+"""What training lessens and errors are counted in: the mean squared error of numbers, or the cross-entropy of labels in
+nats."""
 
 # Half the way from the floor to the optimum: below what any model reaches without carried state, so that
 # only memory reaches it, and far enough above the optimum for a small network to arrive.
@@ -53,6 +56,8 @@ MEMORY_SHARE = 0.5
 LEARNT_FRACTION = 0.25
 # A floor this close to the optimum, as a share of the trivial error, leaves nothing between them to aim at.
 NEGLIGIBLE_SHARE = 0.01
+LEAST_PROBABILITY = 1e-12
+"""Of a label in a stated prediction: what was thought impossible and came costs 28 nats, and not without end."""
 # A longer reach would leave fewer than four stretches of independent data in the 4096 training rows.
 MAX_DIAL = 1024
 
@@ -74,6 +79,8 @@ class Series:
     starts : tuple of int
         First rows of sequences that have nothing to do with each other, in order, 0 and ``train_rows`` among them; ()
         for one series. ``warm_up`` is then of each held-out sequence.
+    counted : array of bool, shape (rows,), optional
+        Rows that have a target; what stands in `targets` elsewhere is neither trained on nor scored. Default: all.
 
     Raises
     ------
@@ -90,13 +97,18 @@ class Series:
     train_rows: int
     warm_up: int
     starts: tuple[int, ...] = ()
-    linear_maps: dict[int, FloatArray] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """Coefficients of those fitted on the training rows, by lags: every window of a plan asks for the same one."""
+    counted: NDArray[np.bool_] | None = None
+    linear_maps: dict[tuple[int, Loss], FloatArray] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Coefficients of those fitted on the training rows, by lags and loss: every window of a plan asks for the same."""
 
     def __post_init__(self) -> None:
         for label in ("inputs", "targets"):
             object.__setattr__(self, label, _checked(label, getattr(self, label)))
         rows = len(self.inputs)
+        if self.counted is not None and (self.counted.shape != (rows,) or self.counted.dtype != bool):
+            raise SeriesError(
+                f"counted has shape {self.counted.shape} of {self.counted.dtype}; give {rows} values True or False."
+            )
         if len(self.targets) != rows:
             raise SeriesError(
                 f"{rows} rows of inputs but {len(self.targets)} of targets; give each input row its target."
@@ -108,10 +120,10 @@ class Series:
             )
         if self.starts:
             self._check_starts()
-        if not len(self.scored):
+        if not len(self.scored) or not len(self.trained):
             raise SeriesError(
-                f"train_rows={self.train_rows} and warm_up={self.warm_up} leave no row of {rows} to score; "
-                "make the series longer or the two smaller."
+                f"train_rows={self.train_rows} and warm_up={self.warm_up} leave no row of {rows} to score, or none to "
+                "train on; make the series longer or the two smaller."
             )
 
     def _check_starts(self) -> None:
@@ -139,7 +151,16 @@ class Series:
         """The held-out rows that every arm is scored on, shape (n,)."""
         rows = np.arange(self.train_rows, len(self.inputs))
         warm = self.place[self.train_rows :] if self.starts else rows - self.train_rows
-        return rows[warm >= self.warm_up]
+        return rows[(warm >= self.warm_up) & self._has_target(rows)]
+
+    @property
+    def trained(self) -> NDArray[np.int64]:
+        """The training rows that have a target, shape (n,)."""
+        rows = np.arange(self.train_rows)
+        return rows[self._has_target(rows)]
+
+    def _has_target(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return np.ones(len(rows), bool) if self.counted is None else self.counted[rows]
 
     @property
     def scored_rows(self) -> range:
@@ -148,10 +169,10 @@ class Series:
         Raises
         ------
         SeriesError
-            If it is several sequences.
+            If it is several sequences, or rows have no target.
         """
-        if self.starts:
-            raise SeriesError("the scored rows of several sequences do not follow one another; use `scored`.")
+        if self.starts or self.counted is not None:
+            raise SeriesError("the scored rows do not follow one another; use `scored`.")
         return range(self.train_rows + self.warm_up, len(self.inputs))
 
 
@@ -167,6 +188,29 @@ def _checked(label: str, values: FloatArray) -> FloatArray:
     return array
 
 
+def errors_of(loss: Loss, predicted: FloatArray, targets: FloatArray) -> FloatArray:
+    """Return the error of each prediction, shapes (rows, outputs) -> (rows,).
+
+    Parameters
+    ----------
+    loss
+        "mse": squared, mean over outputs. "crossentropy": minus the logarithm of the probability that was given to the
+        label that came, in nats.
+    predicted
+        Numbers, or probabilities of labels.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ: broadcasting would give a plausible wrong number.
+    """
+    if predicted.shape != targets.shape:
+        raise ValueError(f"shapes {predicted.shape} and {targets.shape} differ; give arrays of equal shape.")
+    if loss == "crossentropy":
+        return np.asarray(-(targets * np.log(np.maximum(predicted, LEAST_PROBABILITY))).sum(axis=1))
+    return np.asarray(((predicted - targets) ** 2).mean(axis=1))
+
+
 def check_window(window: int) -> int:
     """Return ``window`` as an int, or raise `WindowError` if it is no positive whole number of steps."""
     if isinstance(window, bool) or not isinstance(window, Integral) or window < 1:
@@ -180,7 +224,7 @@ def target_from_floor(floor: float, optimum: float, trivial: float) -> float:
     Parameters
     ----------
     floor : float
-        Best mean squared error without carried state at the window in question.
+        Best mean error without carried state at the window in question.
     optimum, trivial : float
         Best error of any model, and the error of the trivial prediction; the same unit as ``floor``.
 
@@ -220,8 +264,13 @@ class Task(ABC):
     default_dial: ClassVar[int | None] = None
     unit: ClassVar[str]
     """What the errors are counted in."""
+    loss: Loss = "mse"
+    """What training lessens and all errors are counted in. With ``"crossentropy"`` targets are labels, each a column of
+    0 and 1, and predictions their probabilities."""
     can_be_redrawn: ClassVar[bool] = False
     """Whether `build` draws other data of the same law for another ``draw``; a real series has but one."""
+    can_be_rolled: ClassVar[bool] = False
+    """Whether `build` can cut a real series at several origins (`rolled`), and then does at the ``draw``-th."""
     target_rule: ClassVar[str] = (
         "half-way from the best error without carried state to the optimum where the window is too short "
         "(floor - 0.5 (floor - optimum)); otherwise a quarter of the trivial error"
@@ -231,6 +280,7 @@ class Task(ABC):
     def __init__(self, dial: int | None = None, draw: int = 0) -> None:
         self.dial = self._check_dial(dial)
         self.draw = draw
+        self.origins = 1
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({'' if self.dial is None else self.dial})"
@@ -251,6 +301,36 @@ class Task(ABC):
     def redrawn(self, draw: int) -> Self:
         """Return the same task at the same dial with another draw of its data."""
         return type(self)(self.dial, draw)
+
+    def at_origin(self, origin: int, origins: int) -> Self:
+        """Return the same real series cut at one of several origins."""
+        other = self.redrawn(origin)
+        other.origins = origins
+        return other
+
+    def rolled(self, values: int, train_values: int, warm_up: int) -> tuple[slice, int]:
+        """Cut a series of so many values at this task's origin (rolling-origin evaluation with a window of one length).
+
+        The stretches that are scored follow one another without overlap, up to the end of the series; each has its
+        training values and its warm-up before it, training and scored values in the proportion of the whole series.
+
+        Parameters
+        ----------
+        values, train_values, warm_up : int
+            Of the series as it is cut at one origin alone.
+
+        Returns
+        -------
+        cut : slice
+            The values to use.
+        train_values : int
+            How many of them are for training.
+        """
+        whole = values - train_values - warm_up
+        scored = (values - warm_up) * whole // (train_values + self.origins * whole)
+        first = (self.draw if self.origins > 1 else 0) * scored
+        train = values - warm_up - self.origins * scored
+        return slice(first, first + train + warm_up + scored), train
 
     @abstractmethod
     def build(self) -> Series:
@@ -282,12 +362,12 @@ class Task(ABC):
     @property
     @abstractmethod
     def trivial(self) -> float:
-        """Mean squared error of the trivial prediction; of the population where that can be derived."""
+        """Mean error of the trivial prediction; of the population where that can be derived."""
 
     @property
     @abstractmethod
     def optimum(self) -> float | None:
-        """Best mean squared error that any model can reach; None when unknown."""
+        """Best mean error that any model can reach; None when unknown."""
 
     @abstractmethod
     def stateless_floor(self, window: int) -> float | None:
@@ -316,11 +396,22 @@ class Task(ABC):
         predicted = self.stateless_prediction(check_window(window))
         if predicted is None:
             return self.stateless_floor(window)
-        return float(np.mean((predicted[rows] - self.series().targets[rows]) ** 2))
+        return float(self.errors(predicted[rows], rows).mean())
+
+    def errors(self, predicted: FloatArray, rows: NDArray[np.integer]) -> FloatArray:
+        """Return the error of predictions of these rows' targets, shape (rows, outputs) -> (rows,)."""
+        return errors_of(self.loss, predicted, self.series().targets[rows])
+
+    def majority(self, rows: NDArray[np.integer]) -> float | None:
+        """Return the accuracy of always naming the label most frequent in training; None where targets are numbers."""
+        if self.loss != "crossentropy":
+            return None
+        series = self.series()
+        return float(series.targets[rows, series.targets[series.trained].sum(axis=0).argmax()].mean())
 
     @abstractmethod
     def baselines(self) -> dict[str, float]:
-        """Mean squared errors of named simple predictions, measured on the scored rows."""
+        """Mean errors of named simple predictions, measured on the scored rows."""
 
     def target_on(self, window: int, rows: NDArray[np.integer]) -> float:
         """Return the error to reach where only some of the scored rows are scored.
@@ -342,7 +433,7 @@ class Task(ABC):
         return target_from_floor(floor, self.optimum, self.trivial)
 
     def simple_errors(self, rows: NDArray[np.integer]) -> dict[str, FloatArray]:
-        """Return the squared errors of predictions that a network must beat to be worth its training.
+        """Return the errors of predictions that a network must beat to be worth its training.
 
         Empty here: of a task whose optimum is known it is known what can be learnt. A real series names trivial
         predictions and a linear autoregression, whose name begins with "linear".
@@ -389,7 +480,7 @@ class Task(ABC):
         return before
 
     def target(self, window: int) -> float:
-        """Return the mean squared error to reach at ``window``, by `target_rule`.
+        """Return the mean error to reach at ``window``, by `target_rule`.
 
         Raises
         ------

@@ -6,13 +6,13 @@ import math
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import numpy as np
 
-from tasks.baselines import linear_error, mean_squared_error
+from tasks.baselines import linear_error
 from tasks.registry import create
-from tasks.task import InvalidTaskError, Series, Task, TaskError
+from tasks.task import InvalidTaskError, Loss, Series, Task, TaskError
 
 T = TypeVar("T")
 
@@ -81,6 +81,10 @@ def _series(task: Task) -> Series:
     for where, part in (("training", slice(0, first.train_rows)), ("scored", first.scored)):
         if not np.ptp(first.targets[part], axis=0).any():
             raise _wrong(task, "build", f"has no variance in its {where} targets; there is nothing to learn")
+    if task.loss not in get_args(Loss):
+        raise _wrong(task, "loss", f"is {task.loss!r}; it must be one of {', '.join(get_args(Loss))}")
+    if task.loss == "crossentropy" and not ((first.targets >= 0).all() and np.allclose(first.targets.sum(axis=1), 1)):
+        raise _wrong(task, "build", "has targets that are no labels: each row must have one column of 1, the others 0")
     return first
 
 
@@ -140,16 +144,15 @@ def findings(task: Task) -> Iterator[str]:
     rows = series.scored
     yield f"{len(series.inputs)} rows: {series.train_rows} for training, {series.warm_up} warm-up, {len(rows)} scored"
     trivial, optimum = task.trivial, task.optimum
-    mean = mean_squared_error(
-        np.full_like(series.targets[rows], series.targets[: series.train_rows].mean()), series.targets[rows]
-    )
+    means = np.broadcast_to(series.targets[: series.train_rows].mean(axis=0), series.targets[rows].shape)
+    mean = task.errors(np.asarray(means), rows).mean()
     yield f"trivial error {trivial:.4g}; the training mean has {mean:.4g} on the scored rows; optimum {_said(optimum)}"
     reach = task.reach
     finite = int(reach) if reach is not None and math.isfinite(reach) else None
     windows = sorted({1, 2, 4, 8, 16, *([finite - 1, finite] if finite and finite > 1 else [])})
     for window in windows:
         floor, measured = task.stateless_floor(window), task.floor_on(window, rows)
-        linear = linear_error(series, window, rows)
+        linear = linear_error(series, window, rows, task.loss)
         low = floor is not None and linear < floor * (1 - FLOOR_TOLERANCE)
         yield (
             f"window {window}: floor {_said(floor)}, on the scored rows {_said(measured)}, target "

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 
 from tasks import noise
-from tasks.baselines import linear_error, mean_squared_error
+from tasks.baselines import simple_baselines
 from tasks.task import Series, Task, check_window
 
 # Another seed than that of the inputs: the two streams are independent.
@@ -45,12 +45,7 @@ class WhiteNoise(Task):
 
     def baselines(self) -> dict[str, float]:
         """Errors on the scored rows: of the mean, 0, and of a linear map of 16 steps, which is no better."""
-        series = self.series()
-        targets = series.targets[series.scored_rows.start :]
-        return {
-            "mean": mean_squared_error(np.zeros_like(targets), targets),
-            "linear regression (16 lags)": linear_error(series, 16),
-        }
+        return simple_baselines(self, [16])
 
     def target(self, window: int) -> float:
         """Return half of the optimum, the same for each window."""

@@ -2,6 +2,9 @@
 
 import os
 
+# Before NumPy is imported: its threads would wait for each other, since two workers have two cores.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
 # Sessions of pytest inside a test.
 pytest_plugins = ["pytester"]
 

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from bench.case.checked import MOST_SIZE
 from bench.case.configurations import NAME, Configuration
-from bench.case.regimes import REGIMES
+from bench.case.regimes import PATTERN, regime_of
 
 Kind = Literal["convergence", "time", "memory"]
 
@@ -28,6 +28,8 @@ KERNELS: tuple[str, ...] = (
     "xla_unrolled",
     "cudnn",
     "fit",
+    "native",
+    "native_compiled",
 )
 DEVICES: tuple[str, ...] = ("cpu", "gpu")
 DTYPES: tuple[str, ...] = ("float32", "float64", "mixed_bfloat16")
@@ -40,9 +42,8 @@ if TYPE_CHECKING:
     Dtype: TypeAlias = str
 else:
     # Names are text to whoever writes code; where a case is read, they must be one of these.
-    Cell, Regime, Kernel, Device, Dtype = (
-        Literal[names] for names in (CELLS, tuple(REGIMES), KERNELS, DEVICES, DTYPES)
-    )
+    Cell, Kernel, Device, Dtype = (Literal[names] for names in (CELLS, KERNELS, DEVICES, DTYPES))
+    Regime = Annotated[str, Meta(pattern=f"^({PATTERN})$")]
 
 Name = Annotated[str, Meta(pattern=r"^\w{1,200}$")]
 Size = Annotated[int, Meta(ge=1, le=MOST_SIZE)]
@@ -52,12 +53,12 @@ _DEFAULTS = {"kernel": "replicated", "engine": "tensorflow", "device": "cpu", "d
 
 
 def _any_of(names: tuple[str, ...]) -> str:
-    # Longest first, so that `stateless-ordered` is not read as `stateless`.
+    # Longest first, so that `gru_reset_before` is not read as `gru`.
     return "|".join(sorted(map(re.escape, names), key=len, reverse=True))
 
 
 _ID = re.compile(
-    rf"(?P<task>\w+?)(?:@(?P<dial>\d+))?-(?P<cell>{_any_of(CELLS)})-(?P<regime>{_any_of(tuple(REGIMES))})"
+    rf"(?P<task>\w+?)(?:@(?P<dial>\d+))?-(?P<cell>{_any_of(CELLS)})-(?P<regime>{PATTERN})"
     rf"(?:-l(?P<layers>\d+))?-u(?P<units>\d+)-L(?P<window>\d+)-b(?P<batch_size>\d+)"
     rf"(?:-(?P<kernel>{_any_of(KERNELS)}))?(?:-on_(?P<engine>\w+))?"
     rf"(?:-(?P<device>{_any_of(DEVICES)}))?(?:-(?P<dtype>{_any_of(DTYPES)}))?(?:~(?P<configuration>[^#]+))?"
@@ -77,6 +78,12 @@ class Training:
     folds
         Independent repetitions of the whole procedure: each has its own draw of the task's data (where the task can be
         drawn anew), its own tuning and its own share of the evaluation seeds. They are what intervals are formed over.
+    draws
+        Draws of the data that the folds take turns at; 0 for one in each fold where the task can be drawn anew, else
+        one. A real series is drawn by its origins: where it is cut into training and held-out rows.
+    orders
+        Orders of the data that the initial weights of an evaluation seed are trained in; beyond 1 so many replicates in
+        a fold share their initial weights.
     tuning_seeds
         Seeds that each rate is tried with, in each fold.
     evaluation_seeds
@@ -95,7 +102,8 @@ class Training:
     hold
         Evaluations in a row that must be at the target or below for it to be reached: the cost is that of the first.
     burn_in
-        Steps without loss before each window of `stateless-burnin`, as a multiple of the window.
+        Steps without loss before each window of `stateless-burnin` and `stateful-stale`, as a multiple of the window;
+        `stateless-burnin@32` has 32 steps whatever this says.
     dropout
         Rate of the dropout layer after each recurrent layer.
     inference
@@ -107,6 +115,8 @@ class Training:
 
     learning_rates: tuple[Annotated[float, Meta(gt=0, le=1e6)], ...] = (0.001, 0.003, 0.01, 0.03, 0.1)
     folds: Size = 5
+    draws: Number = 0
+    orders: Size = 1
     tuning_seeds: Size = 1
     evaluation_seeds: Size = 10
     further_rates: Number = 3
@@ -216,7 +226,10 @@ class Case:
 
 def burn_in_steps(case: Case, training: Training) -> int:
     """Steps without loss before each window."""
-    return round(training.burn_in * case.window) if REGIMES[case.regime].burn_in else 0
+    of = regime_of(case.regime)
+    if not of.burn_in:
+        return 0
+    return round(training.burn_in * case.window) if of.burn_in_steps is None else of.burn_in_steps
 
 
 @dataclass(frozen=True)

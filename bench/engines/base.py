@@ -7,6 +7,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from tasks.task import Loss
+
 Array = npt.NDArray[Any]
 Predicts = Literal["sliding", "carried", "positions"]
 """Ways of predicting: the last step of a sliding window from a zero state; a state carried along the held-out series;
@@ -21,7 +23,10 @@ Weights = list[Array]
 
 @dataclass(frozen=True)
 class Network:
-    """A stack of equal recurrent layers and a dense head, applied at every step."""
+    """A stack of equal recurrent layers and a dense head, applied at every step.
+
+    With ``loss="crossentropy"`` the outputs are the logits of labels, and targets the probabilities of these.
+    """
 
     cell: str
     layers: int
@@ -30,6 +35,7 @@ class Network:
     outputs: int
     dropout: float = 0.0
     dtype: str = "float32"
+    loss: Loss = "mse"
 
     @property
     def weight_dtype(self) -> str:
@@ -88,11 +94,31 @@ class HeldOut:
         Rows whose targets are scored, shape (targets,).
     steps
         Steps of a sliding window that ends at a scored row.
+    foreign
+        For each of them the last row of another window, whose final state the sliding window begins from; None where
+        it begins from zero.
     """
 
     start: int
     positions: Array
     steps: int
+    foreign: Array | None = None
+
+    def windows(self, ends: Array) -> Array:
+        """Rows of the windows that end at some rows, shape (windows, steps)."""
+        rows: Array = ends[:, None] + np.arange(1 - self.steps, 1)
+        return rows
+
+    @property
+    def stream(self) -> Array:
+        """Rows that a carried state runs along, shape (1, rows)."""
+        return np.arange(self.start, int(self.positions.max()) + 1)[None]
+
+    @property
+    def in_stream(self) -> Array:
+        """Where the scored rows stand in the stream, shape (targets,)."""
+        places: Array = self.positions - self.start
+        return places
 
 
 @dataclass(frozen=True)
@@ -105,15 +131,21 @@ class Feed:
         Weight of each step's mean squared error in the loss, shape (steps,); they add up to 1.
     carried
         The state passes from update to update.
+    hidden_only
+        Of the states of a layer h alone does; c begins from zero in each window, in the carried way of predicting too.
+    updates_old
+        The state passes to the update that is so many later; 1 is the next.
     """
 
     step_weights: Array
     carried: bool
+    hidden_only: bool = False
+    updates_old: int = 1
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """Boundaries within a series, for every row of it; each array of shape (rows,).
+    """Boundaries within a series, and which rows have a target, for every row of it; each array of shape (rows,).
 
     Attributes
     ----------
@@ -121,11 +153,14 @@ class Sequences:
         The state before this row is zero, whatever was before.
     first, end
         The first row of the sequence that it belongs to, and the row after its last.
+    counted
+        Whether it has a target: others have no loss.
     """
 
     begins: Array
     first: Array
     end: Array
+    counted: Array
 
 
 @dataclass(frozen=True)
@@ -140,7 +175,7 @@ class Work:
         States that each window begins from, by its first row; None where the regime says what it begins from.
     sequences
         Where the series is several sequences: a window that begins where one does begins from a zero state, and rows of
-        a window beyond the end of its sequence have no loss. None for one series.
+        a window beyond the end of its sequence have no loss. None for one series whose rows all have a target.
     """
 
     network: Network
@@ -161,12 +196,16 @@ class Progress:
     ----------
     loss
         Training loss of each update, shape (updates, replicates).
-    squared_errors
-        Squared error of each scored target, mean over outputs, shape (replicates, targets); None without evaluation.
+    errors
+        Error of each scored target, shape (replicates, targets): squared, mean over outputs, or the cross-entropy. None
+        without evaluation.
+    hits
+        Of labels: 1 where the most probable one is right, else 0, of the same shape; None without labels.
     """
 
     loss: Array
-    squared_errors: Array | None
+    errors: Array | None
+    hits: Array | None = None
 
 
 class Trainer(Protocol):

@@ -20,7 +20,7 @@ HEADS = {
 def write(outcome: Outcome, code: Exit, out: Path) -> None:
     """Write both files."""
     (out / "gate.md").write_text(page(outcome, code), encoding="utf-8")
-    (out / "gate.json").write_text(json.dumps(_finite(to_dict(outcome, code)), indent=1), encoding="utf-8")
+    (out / "gate.json").write_text(json.dumps(finite(to_dict(outcome, code)), indent=1), encoding="utf-8")
 
 
 def page(outcome: Outcome, code: Exit) -> str:
@@ -111,10 +111,10 @@ def _commit(git: dict[str, object] | None) -> str:
     return "unknown" if git is None else f"{str(git['commit'])[:12]}{' with changes' if git['dirty'] else ''}"
 
 
-def _finite(value: object) -> object:
+def finite(value: object) -> object:
     """JSON knows no infinity."""
     if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
+        return {key: finite(one) for key, one in value.items()}
     if isinstance(value, list):
-        return [_finite(one) for one in value]
+        return [finite(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

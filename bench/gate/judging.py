@@ -4,7 +4,7 @@ import math
 import os
 import resource
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
@@ -158,7 +158,13 @@ class Outcome:
 
 
 def judge(
-    plan: Plan, base: Side, head: Side, seconds: float, out: Path, say: Callable[[str], None], extra: float = 0.0
+    plan: Plan,
+    base: Side,
+    head: Side,
+    seconds: float,
+    out: Path,
+    say: Callable[[str], None],
+    extra: Mapping[str, float] | None = None,
 ) -> Outcome:
     """Measure and judge.
 
@@ -167,7 +173,7 @@ def judge(
     seconds
         For each of the two passes.
     extra
-        Hashes that head computes beside each update: for tests of the gate itself.
+        Hashes that head computes beside each update, by key: for tests of the gate itself.
     """
     outcome = Outcome(sides=[base, head], machine=host.fingerprint([]))
     jobs = [job for job in plan.jobs if job.case.kind == "time"]
@@ -179,7 +185,7 @@ def judge(
         passes: list[Pass] = []
         missing: dict[str, str] = {}
         if jobs:
-            measuring = Measuring(base, head, out / "logs", say, extra)
+            measuring = Measuring(base, head, out / "logs", say, extra or {})
             jobs, missing = measuring.comparable(jobs)
             if jobs:
                 rows, passes = _timed(measuring, jobs, seconds)
@@ -220,7 +226,7 @@ class Measuring:
     head: Side
     logs: Path
     say: Callable[[str], None]
-    extra: float = 0.0
+    extra: Mapping[str, float]
 
     def comparable(self, jobs: Sequence[Job]) -> tuple[list[Job], dict[str, str]]:
         """Cases that both sides can run, and those that base alone cannot, with its error.
@@ -269,7 +275,7 @@ class Measuring:
         orders = []
         for side in sides:
             chosen = self.head if side == "head" else self.base
-            extra = {job.case.key: self.extra for job in jobs} if side == "head" and self.extra else {}
+            extra = self.extra if side == "head" else {}
             orders.append((side, Order(chosen.configuration, jobs, shares=True, control=True, extra=extra)))
         return rounds.measure(orders, self.logs)
 

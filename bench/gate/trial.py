@@ -1,19 +1,22 @@
-"""Tests of the gate itself, on real processes.
+"""Tests of the gate itself: how often it claims a slowdown that is not there, and how often it finds one that is.
 
-How often does it claim a slowdown that is not there, and how often does it find one that is?
+``record FILE`` runs whole gates of this checkout against itself, one after another, and appends a line for each: most
+as it is, some with a head that computes more in every update. Called again it goes on where it stopped.
 
-``quiet`` resamples what a published run says of itself: processes of one case that took turns. ``record`` makes rounds
-of processes of this one checkout that take turns: two as they are, and one for each slowdown, which computes more in
-every update. ``table`` resamples their ratios into whole gates.
+``table FILE`` writes what came of them into docs/gate.md, and beside it whole gates whose pairs are drawn, with
+replacement, from the pairs that were measured: those of FILE, and of processes that took turns in a published run.
 """
 
 import argparse
 import json
 import lzma
+import math
+import re
 import sys
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -21,45 +24,83 @@ from typing import Any
 import numpy as np
 
 from bench.case.configurations import Configuration
-from bench.gate import deciding, rounds
+from bench.gate import deciding, judging, rounds
 from bench.gate.deciding import Floats, Verdict
-from bench.gate.judging import Busy
-from bench.gate.rounds import Process, RoundError
+from bench.gate.gate_page import finite
+from bench.gate.judging import Exit
+from bench.gate.rounds import ORDERS, Process
+from bench.gate.sides import Side
 from bench.machine import host, interpreters
-from bench.measure.elsewhere import CONTROL, hash_times
+from bench.measure.elsewhere import CONTROL
 from bench.plan import planning, presets
 from bench.run.configured import Order
 
-SLOWDOWNS = (0.05, 0.10, 0.20)
+CYCLE = (0.20, *7 * (0.0,), 0.10, *7 * (0.0,), 0.05, *6 * (0.0,))
+"""Slowdowns of the gates, in turn: twenty that compare a version with itself, and one of each size."""
+
+ROUNDS = 3
+"""Of a pass: six pairs are the fewest that can claim a slowdown, and twenty gates of so many take half an hour."""
+
+QUIET = 0.1
+"""Share of the cores that other programs take at most on a machine that is called quiet."""
+
+FOUND = 0.95
 GATES = 1000
 MOST_PAIRS = 60
 """Pairs after which a resampled gate's time is spent."""
 
+PAGE = interpreters.ROOT / "docs" / "gate.md"
+COST_RUN = interpreters.ROOT / "reports" / "published" / "cost" / "records.jsonl.xz"
 
-def record(file: Path, minutes: float, preset: str) -> None:
-    """Append rounds to a file, one a line, until the time is over."""
-    jobs = [job for job in planning.make(presets.load(preset)).jobs if job.case.kind == "time"]
+
+def record(file: Path, minutes: float) -> None:
+    """Append gates to a file, one a line, until the time is over; the case is the first of the preset `gate`."""
+    plan = planning.make(presets.load("gate"))
+    plan = replace(plan, jobs=[job for job in plan.jobs if job.case.kind == "time"][:1])
+    key = plan.jobs[0].case.key
     usual = Configuration("this", source=interpreters.ROOT)
-    logs = file.parent / "logs"
+    base, head = (Side(name, "this checkout", usual, host.versions(), None) for name in ("base", "head"))
+    file.parent.mkdir(parents=True, exist_ok=True)
     begin = time.perf_counter()
-    first = rounds.measure([("base", Order(usual, jobs, shares=True, control=True))], logs)[0]
-    hash_s = _hash_seconds()
-    per_update = {job.case.key: float(np.median(first.blocks[job.case.key][1])) / hash_s for job in jobs}
-    number = 0
+    order = Order(usual, plan.jobs, shares=True, control=True)
+    found = rounds.measure([(side, order) for side in ORDERS[0]], file.parent / "logs")
+    a_round = time.perf_counter() - begin
+    seconds = (ROUNDS + 0.5) * a_round
+    # Both measured in one process, in turns with others: how many hashes an update is worth.
+    hashes = float(np.median([np.median(one.blocks[key][1]) / np.median(one.blocks[CONTROL][1]) for one in found]))
+    done = len(lines(file))
+    # Of each gate half a round is spent on finding out what both sides can run; a claim takes a second pass.
+    about = sum((ROUNDS * (1 + (slowdown > 0)) + 0.5) * a_round for slowdown in CYCLE) / 60
+    say(
+        f"a round takes {a_round:.0f} s, so {len(CYCLE)} gates of {ROUNDS} rounds a pass about {about:.0f} minutes; "
+        f"{done} are in {file}; until {minutes:g} minutes are over"
+    )
     with file.open("a", encoding="utf-8") as out:
         while time.perf_counter() - begin < 60 * minutes:
-            busy = Busy()
-            slow = [(f"{share:g}", {key: share * n for key, n in per_update.items()}) for share in SLOWDOWNS]
-            sides: list[tuple[str, dict[str, float]]] = [("0", {}), ("0", {}), *slow]
-            # Each place in turn, so that none is always the first.
-            sides = sides[number % len(sides) :] + sides[: number % len(sides)]
-            found = rounds.measure(
-                [(name, Order(usual, jobs, shares=True, control=True, extra=extra)) for name, extra in sides], logs
+            slowdown = CYCLE[done % len(CYCLE)]
+            outcome = judging.judge(
+                plan, base, head, seconds, file.parent, lambda _: None, {key: slowdown * hashes} if slowdown else {}
             )
-            out.write(json.dumps(_line(found, busy.other_load(), time.perf_counter() - begin)) + "\n")
+            code = outcome.exit_code(strict=False)
+            kept = ("exit_code", "summary", "cases", "passes")
+            values = {name: value for name, value in judging.to_dict(outcome, code).items() if name in kept}
+            machine = {"cpu": outcome.machine["cpu"], "cores": outcome.machine["cores"]}
+            out.write(json.dumps(finite({"slowdown": slowdown} | machine | values)) + "\n")
             out.flush()
-            number += 1
-            say(f"{number} rounds in {(time.perf_counter() - begin) / 60:.1f} minutes")
+            done += 1
+            spent = (time.perf_counter() - begin) / 60
+            say(f"{done} gates, {spent:.1f} minutes: {slowdown:.0%} slower: {outcome.summary_line} (exit {code})")
+
+
+def lines(file: Path) -> list[dict[str, Any]]:
+    """Gates of a file; one that was cut off while it was written is left out, and measured anew."""
+    if not file.exists():
+        return []
+    text = file.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        file.write_text(whole, encoding="utf-8")
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 def say(text: str) -> None:
@@ -68,138 +109,174 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _hash_seconds() -> float:
-    hash_times(200)
-    times = []
-    for _ in range(9):
-        begin = time.perf_counter()
-        hash_times(200)
-        times.append((time.perf_counter() - begin) / 200)
-    return float(np.median(times))
+@dataclass(frozen=True)
+class Resampled:
+    """What came of `GATES` whole gates whose pairs are drawn from measured ones.
+
+    Attributes
+    ----------
+    drawn_from
+        Number of measured pairs.
+    any, of_a_case
+        Gates that claim any case; of how many gates a case is claimed in the mean.
+    pairs
+        Median number of a first pass.
+    """
+
+    drawn_from: int
+    any: int
+    of_a_case: float
+    pairs: float
 
 
-def _line(found: Sequence[Process], other_load: float, seconds: float) -> dict[str, Any]:
-    for one in found:
-        if one.failures:
-            raise RoundError(f"side {one.side} failed: {one.failures}")
-    plain = [one for one in found if one.side == "0"]
-    ratios = {
-        one.side: {key: rounds.log_ratio(one, plain[0], key) for key in one.blocks} for one in found if one.side != "0"
-    }
-    ratios["0"] = {key: rounds.log_ratio(plain[1], plain[0], key) for key in plain[0].blocks}
-    return {"log_ratios": ratios, "other_load": other_load, "seconds": seconds, "machine": host.fingerprint([])["cpu"]}
-
-
-def gates(pairs: dict[str, Floats], rng: np.random.Generator, count: int) -> Iterator[tuple[set[str], int, bool]]:
-    """Whole gates from resampled pairs; what each claims as slower, the pairs it took, whether it was conclusive.
+def resample(pairs: Mapping[str, Floats], *, same_code: bool) -> Resampled:
+    """Judge gates of as many cases.
 
     Parameters
     ----------
     pairs
-        By case, shape (pairs,): ratios that stand at the same place are of the same processes and drawn together.
+        By case, shape (pairs,): log ratios at the same place are of the same processes and drawn together.
+    same_code
+        Two processes of the same code are exchangeable: either may have been called head.
     """
+    results = list(gates(pairs, np.random.default_rng(1), GATES, same_code=same_code))
+    claimed = [confirmed for confirmed, _ in results]
+    size = next(iter(pairs.values())).size
+    return Resampled(
+        size,
+        sum(map(bool, claimed)),
+        sum(map(len, claimed)) / len(pairs),
+        float(np.median([made for _, made in results])),
+    )
+
+
+def gates(
+    pairs: Mapping[str, Floats], rng: np.random.Generator, count: int, *, same_code: bool
+) -> Iterator[tuple[set[str], int]]:
+    """Whole gates of resampled pairs: the cases that each claims as slower, and the pairs of its first pass."""
     size = next(iter(pairs.values())).size
 
     def draw(keys: Sequence[str], least: int) -> dict[str, Floats]:
         taken = rng.integers(0, size, MOST_PAIRS)
-        sign = rng.choice((-1.0, 1.0), MOST_PAIRS) if symmetric else np.ones(MOST_PAIRS)
+        sign = rng.choice((-1.0, 1.0), MOST_PAIRS) if same_code else np.ones(MOST_PAIRS)
         for n in range(max(least, deciding.LEAST_PAIRS), MOST_PAIRS + 1, 2):
             now = {key: (pairs[key][taken] * sign)[:n] for key in keys}
             if deciding.enough(now):
                 break
         return now
 
-    # Two processes of the same code are exchangeable: either may have been called head.
-    symmetric = abs(float(np.mean([np.median(values) for values in pairs.values()]))) < deciding.MARGIN
     for _ in range(count):
         first = draw(list(pairs), 0)
-        found = deciding.verdicts(first)
         n = next(iter(first.values())).size
-        claimed = [key for key, (verdict, _) in found.items() if verdict is Verdict.SLOWER]
+        claimed = [key for key, (verdict, _) in deciding.verdicts(first).items() if verdict is Verdict.SLOWER]
         again = deciding.verdicts(draw(claimed, n)) if claimed else {}
-        confirmed = {key for key in claimed if again[key][0] is Verdict.SLOWER}
-        yield confirmed, n, all(verdict is not Verdict.INCONCLUSIVE for verdict, _ in found.values())
-
-
-def table(files: Sequence[Path]) -> list[dict[str, Any]]:
-    """One row a slowdown: how often it was found, in how many pairs."""
-    lines = [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
-    rows = []
-    for share in ("0", *(f"{share:g}" for share in SLOWDOWNS)):
-        keys = [key for key in lines[0]["log_ratios"]["0"] if key != CONTROL]
-        pairs = {key: np.array([line["log_ratios"][share][key] for line in lines]) for key in keys}
-        rng = np.random.default_rng(1)
-        results = list(gates(pairs, rng, GATES))
-        rows.append(
-            {
-                "asked": float(share),
-                "rounds": len(lines),
-                "measured": {key: float(np.expm1(np.median(values))) for key, values in pairs.items()},
-                "spread": {
-                    key: float(np.quantile(np.abs(values - np.median(values)), 0.9)) for key, values in pairs.items()
-                },
-                "gates": GATES,
-                "any": sum(bool(confirmed) for confirmed, _, _ in results),
-                "by_case": {key: sum(key in confirmed for confirmed, _, _ in results) for key in keys},
-                "median_pairs": float(np.median([n for _, n, _ in results])),
-                "conclusive": sum(clear for _, _, clear in results),
-            }
-        )
-    return rows
+        yield {key for key in claimed if again[key][0] is Verdict.SLOWER}, n
 
 
 def self_comparisons(file: Path) -> Floats:
     """log(ratio) of every two processes of a timed case that took turns, from a run's compressed records."""
     groups: defaultdict[tuple[str, str], list[Process]] = defaultdict(list)
     for line in lzma.decompress(file.read_bytes()).splitlines():
-        record = json.loads(line)
-        found = record.get("time")
+        one = json.loads(line)
+        found = one.get("time")
         if found and found.get("group"):
-            case = record["key"].partition("#")[0]
+            case = one["key"].partition("#")[0]
             blocks = (found.get("warm_up_blocks", 0), np.array(found["seconds_per_update"], dtype=float))
             groups[found["group"], case].append(Process(case, {case: blocks}, {}, {}, {}))
     pairs = [(case, pair) for (_, case), of in groups.items() for pair in combinations(of, 2)]
     return np.array([rounds.log_ratio(*pair, case) for case, pair in pairs])
 
 
-def quiet(file: Path, cases: int = 3) -> list[dict[str, Any]]:
-    """Gates of so many cases from a run's own noise; what a constant would add is computed and not measured."""
+def of_a_run(file: Path, cases: int = 3) -> str:
+    """Table of gates from a run's own noise; what a constant would add is computed and not measured."""
     noise = self_comparisons(file)
     rows = []
+    least = math.nan
     for share in (0.0, 0.03, 0.04, 0.05, 0.10, 0.20):
         rng = np.random.default_rng(1)
         pairs = {f"case {n}": rng.permutation(noise) + np.log1p(share) for n in range(cases)}
-        results = list(gates(pairs, rng, GATES))
-        rows.append(
-            {
-                "constant": share,
-                "pairs_drawn_from": int(noise.size),
-                "gates": GATES,
-                "any": sum(bool(confirmed) for confirmed, _, _ in results),
-                "of_a_case": sum(len(confirmed) for confirmed, _, _ in results) / cases,
-                "median_pairs": float(np.median([n for _, n, _ in results])),
-            }
+        found = resample(pairs, same_code=not share)
+        shown = f"{share:.0%}" if share else "none"
+        of_a_case = f"{100 * found.of_a_case / GATES:.3g}"
+        if math.isnan(least) and found.of_a_case >= FOUND * GATES:
+            least = share
+        rows.append(f"| {shown} | {found.any:,} of {GATES:,} | {of_a_case} | {found.pairs:.0f} |")
+    noted = f"{noise.size} pairs of processes of one case that took turns in the published run `{file.parent.name}`"
+    head = (
+        f"The noise is that of {noted}; {cases} cases a gate.",
+        "",
+        "| slowdown of every case | gates that claim any case | a case is found, of 100 | pairs, median |",
+        "|--:|--:|--:|--:|",
+    )
+    tail = f"The smallest slowdown of these that is found {100 * FOUND:.0f} times in 100: {least:.0%}."
+    return "\n".join((*head, *rows, "", tail, ""))
+
+
+def of_gates(found: Sequence[Mapping[str, Any]]) -> str:
+    """Table of recorded gates, and of gates resampled from their pairs: quiet and busy machines apart."""
+    parts = []
+    for quiet in (True, False):
+        here = [one for one in found if one["passes"] and (_load(one) <= QUIET) == quiet]
+        if here:
+            parts.append("\n".join(_of_machines(here, quiet=quiet)))
+    return "\n".join(parts) if parts else "No gate was recorded yet.\n"
+
+
+def _load(gate: Mapping[str, Any]) -> float:
+    return max(float(one["other_load"]) for one in gate["passes"])
+
+
+def _of_machines(found: Sequence[Mapping[str, Any]], *, quiet: bool) -> Iterator[str]:
+    loads = [_load(one) for one in found]
+    cpus = ", ".join(sorted({f"{one['cores']} cores of {one['cpu']}" for one in found}))
+    yield f"**{'Quiet' if quiet else 'Busy'}**: other programs took {min(loads):.0%} to {max(loads):.0%} of {cpus}."
+    yield ""
+    yield (
+        "| computed beside every update | gates | exit 1: slower | exit 4: contaminated | inconclusive | measured | "
+        f"pairs a pass, median | claimed in {GATES:,} resampled gates |"
+    )
+    yield "|--:|--:|--:|--:|--:|--:|--:|--:|"
+    for slowdown in sorted({float(one["slowdown"]) for one in found}):
+        here = [one for one in found if one["slowdown"] == slowdown]
+        codes = Counter(int(one["exit_code"]) for one in here)
+        unsure = sum(
+            one["exit_code"] == Exit.PASS and any(case["verdict"] == Verdict.INCONCLUSIVE for case in one["cases"])
+            for one in here
         )
-    return rows
+        key = next(key for key in here[0]["passes"][0]["log_ratios"] if key != CONTROL)
+        logs = [np.array(part["log_ratios"][key]) for one in here for part in one["passes"]]
+        every = np.concatenate(logs)
+        drawn = resample({key: every}, same_code=not slowdown)
+        yield (
+            f"| {f'{slowdown:.0%} of it' if slowdown else 'nothing'} | {len(here)} | {codes[Exit.SLOWER]} | "
+            f"{codes[Exit.FAILED]} | {unsure} | {np.expm1(np.median(every)):+.1%} | "
+            f"{np.median([one.size for one in logs]):.0f} | {drawn.any:,} (from {drawn.drawn_from} pairs) |"
+        )
+    yield ""
+
+
+def filled(text: str, tables: Mapping[str, str]) -> str:
+    """A page with its tables made anew, each between ``<!-- name -->`` and ``<!-- end of name -->``."""
+    for name, table in tables.items():
+        marks = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
+        text, count = marks.subn(lambda found, table=table: found[1] + table + found[2], text)  # type: ignore[misc]
+        assert count == 1, f"{PAGE.name} must hold the marks of {name} once"
+    return text
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Record, or print the table."""
+    """Record gates, or write the tables."""
     parser = argparse.ArgumentParser(prog="python -m bench.gate.trial", description=__doc__)
-    parser.add_argument("what", choices=("record", "table", "quiet"))
-    parser.add_argument(
-        "files", nargs="+", type=Path, metavar="FILE", help="rounds, one a line; quiet: records.jsonl.xz"
-    )
-    parser.add_argument("--minutes", type=float, default=30.0, help="how long to record (30)")
-    parser.add_argument("--preset", default="gate", help="whose time cases (gate)")
+    parser.add_argument("what", choices=("record", "table"))
+    parser.add_argument("file", type=Path, metavar="FILE", help="gates, one a line")
+    parser.add_argument("--minutes", type=float, default=25.0, help="how long to record (25)")
     chosen = parser.parse_args(arguments)
     if chosen.what == "record":
-        chosen.files[0].parent.mkdir(parents=True, exist_ok=True)
-        record(chosen.files[0], chosen.minutes, chosen.preset)
-    elif chosen.what == "quiet":
-        json.dump(quiet(chosen.files[0]), sys.stdout, indent=1)
+        record(chosen.file, chosen.minutes)
     else:
-        json.dump(table(chosen.files), sys.stdout, indent=1)
+        tables = {"gates": of_gates(lines(chosen.file)), "resampled": of_a_run(COST_RUN)}
+        PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), tables), encoding="utf-8")
+        say(str(PAGE))
     return 0
 
 

@@ -35,7 +35,7 @@ FIXED = ("cpu", "cores", "architecture", "system", "accelerators")
 
 PYTHON = sys.executable
 
-DECIDING = ("XLA_FLAGS", "TF_XLA_FLAGS", "TF_ENABLE_ONEDNN", "ONEDNN_", "OMP_NUM", "OPENBLAS_NUM", "CUDA_VISIBLE")
+DECIDING = ("XLA_FLAGS", "TF_XLA_FLAGS", "TF_ENABLE_ONEDNN", "ONEDNN_", "OMP_NUM", "CUDA_VISIBLE")
 """Beginnings of the environment variables that decide how fast frameworks compute."""
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bench.case.regimes import REGIMES
+from bench.case.regimes import regime_of
 from bench.engines.base import Array, Feed
 from bench.errors import PlanError
 
@@ -45,7 +45,18 @@ class Schedule:
     @property
     def targets_per_window(self) -> int:
         """Targets that a window has a loss for."""
-        return 1 if REGIMES[self.regime].stride_one else self.window
+        return 1 if regime_of(self.regime).stride_one else self.window
+
+    @property
+    def interleaved(self) -> int:
+        """How many updates lie between a window and the one that continues it: 1 where they follow one another.
+
+        Where the state passes to a later update, the rows are cut into so many times B streams, whose windows take
+        turns. A window is processed from its burn-in on, so that a burn-in of m windows begins where the window m + 1
+        before it ends.
+        """
+        regime = regime_of(self.regime)
+        return regime.updates_old // (self.burn_in // self.window + 1) if regime.continues else 1
 
     @property
     def updates_per_epoch(self) -> int:
@@ -54,9 +65,10 @@ class Schedule:
         With n rows left, B parallel streams of contiguous windows and windows dealt into batches of B give the same
         count: ``floor(floor(n / B) / L) = floor(floor(n / L) / B)``.
         """
-        if REGIMES[self.regime].stride_one:
+        if regime_of(self.regime).stride_one:
             return (self.rows - self.window + 1) // self.batch_size
-        return (self.rows - self.burn_in - (self.window - 1)) // (self.window * self.batch_size)
+        sets = self.interleaved
+        return (self.rows - self.burn_in - (self.window - 1)) // (self.window * self.batch_size * sets) * sets
 
     @property
     def windows_per_epoch(self) -> int:
@@ -71,51 +83,73 @@ class Schedule:
         PlanError
             Naming what is too long or too large, and the largest value that fits.
         """
-        if self.rows - self.burn_in < 2 * self.window - 1:
+        if regime_of(self.regime).continues:
+            self._check_age()
+        if self.rows - self.burn_in < (1 + self.interleaved) * self.window - 1:
             raise PlanError(
                 f"window {self.window} is longer than the training series allows: {self.rows} training rows"
                 f"{f' less a burn-in of {self.burn_in}' if self.burn_in else ''} hold a window at every offset up to "
                 f"window {self._longest_window()}"
             )
         if self.updates_per_epoch < 1:
-            most = self.windows_per_epoch
+            most = self.windows_per_epoch // self.interleaved
             raise PlanError(
                 f"batch size {self.batch_size} leaves no whole batch: {self.rows} training rows hold {most} windows of "
                 f"{self.window} at every offset; use a batch size of at most {most}, or a shorter window"
             )
 
+    def _check_age(self) -> None:
+        """Refuse a state that is not that before the burn-in of any window."""
+        windows, rest = divmod(self.burn_in, self.window)
+        age = regime_of(self.regime).updates_old
+        if rest or age % (windows + 1):
+            below, above = age // (windows + 1) * (windows + 1), -(-age // (windows + 1)) * (windows + 1)
+            raise PlanError(
+                f"regime {self.regime!r} with a burn-in of {self.burn_in} steps at window {self.window}: "
+                + (
+                    "the burn-in must be whole windows; set burn_in to 0, 1, 2 ..."
+                    if rest
+                    else f"a window and its burn-in are {windows + 1} windows, so the age must be a multiple of that; "
+                    f"use {' or '.join(f'stateful-stale@{n}' for n in (below, above) if n)}"
+                )
+            )
+
     def _longest_window(self) -> int:
         """Longest window with a place at every offset; a burn-in grows with its window."""
         burn_in = self.burn_in / self.window
-        window = int((self.rows + 1) / (2 + burn_in)) + 1
-        while window > 0 and self.rows - round(burn_in * window) < 2 * window - 1:
+        room = 1 + self.interleaved
+        window = int((self.rows + 1) / (room + burn_in)) + 1
+        while window > 0 and self.rows - round(burn_in * window) < room * window - 1:
             window -= 1
         return window
 
     def feed(self) -> Feed:
         """The loss of each step, and whether the state is carried."""
         weights = np.zeros(self.steps)
-        if REGIMES[self.regime].stride_one:
+        regime = regime_of(self.regime)
+        if regime.stride_one:
             weights[-1] = 1.0
         else:
             weights[self.burn_in :] = 1.0 / self.window
-        return Feed(step_weights=weights, carried=REGIMES[self.regime].carried)
+        return Feed(weights, regime.carried, regime.hidden_only, regime.updates_old)
 
     def epoch(self, seed: int, epoch: int) -> Array:
         """First rows of all windows of an epoch, shape (updates, batch_size), int32.
 
         Arms with the same seed draw the same offset and, where their order is free, the same order.
         """
-        regime = REGIMES[self.regime]
+        regime = regime_of(self.regime)
         rng = np.random.default_rng([seed, epoch])
         offset = int(rng.integers(self.window))
         updates, batch = self.updates_per_epoch, self.batch_size
         if regime.stride_one:
             starts = np.arange(self.rows - self.window + 1)
-        elif regime.carried:
-            stream = (self.rows - offset) // batch
-            first = offset + stream * np.arange(batch)
-            return np.asarray(first + self.window * np.arange(updates)[:, None], np.int32)
+        elif regime.carried and not regime.shuffled:
+            sets = self.interleaved
+            stream = (self.rows - self.burn_in - offset) // (batch * sets)
+            first = offset + stream * np.arange(batch * sets).reshape(sets, batch)
+            place = np.arange(updates) // sets
+            return np.asarray(np.tile(first, (updates // sets, 1)) + self.window * place[:, None], np.int32)
         else:
             windows = (self.rows - self.burn_in - offset) // self.window
             # The start of the processed window; its burn-in comes before the rows that have a loss.
@@ -139,30 +173,33 @@ def look_times(budget: int, cadence: float) -> tuple[int, ...]:
     return tuple(looks)
 
 
-def check_continuation(starts: Array, window: int, begins: Array | None = None) -> None:
-    """Check that row i of batch k + 1 continues row i of batch k, or begins a sequence.
+def check_continuation(starts: Array, steps: int, begins: Array | None = None, later: int = 1) -> None:
+    """Check that row i of a batch continues row i of the batch before, or begins a sequence.
 
     Parameters
     ----------
     starts
         First rows, shape (updates, batch_size) or (updates, replicates, batch_size).
-    window
-        Steps of a window.
+    steps
+        Steps of a window as it is processed.
     begins
         For every row of the series whether its state begins from zero, shape (rows,); None for one series.
+    later
+        Which batch must continue a batch: the next, or the one so many later.
 
     Raises
     ------
     ValueError
         Naming the first batch and row that breaks the rule.
     """
-    steps = np.diff(np.asarray(starts, np.int64), axis=0)
-    fresh = np.zeros(steps.shape, bool) if begins is None else begins[starts[1:]]
-    broken = np.argwhere((steps != window) & ~fresh)
+    rows = np.asarray(starts, np.int64)
+    moves = rows[later:] - rows[:-later]
+    fresh = np.zeros(moves.shape, bool) if begins is None else begins[starts[later:]]
+    broken = np.argwhere((moves != steps) & ~fresh)
     if len(broken):
         batch, *row = (int(i) for i in broken[0])
-        moved = int(steps[tuple(broken[0])])
+        moved = int(moves[tuple(broken[0])])
         raise ValueError(
-            f"carried state would be wrong: row {row[-1]} of batch {batch + 1} starts {moved} rows after the same row "
-            f"of batch {batch}, and must start {window} rows (one window) after it to continue it"
+            f"carried state would be wrong: row {row[-1]} of batch {batch + later} starts {moved} rows after the same "
+            f"row of batch {batch}, and must start {steps} rows (one window) after it to continue it"
         )

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.case import record
-from bench.case.regimes import REGIMES
+from bench.case import trained
+from bench.case.regimes import regime_of
 from bench.engines.base import Array, Engine, Predicts, Trainer
 from bench.measure.batching import check_continuation
 from bench.measure.initial_weights import initial_weights
@@ -54,7 +54,7 @@ class Block:
     def __init__(self, workload: Workload, engine: Engine, replicates: int) -> None:
         self._workload = workload
         self._slots: list[Replicate | None] = [None] * replicates
-        self._predicts = REGIMES[workload.case.regime].predicts
+        self._predicts = regime_of(workload.case.regime).predicts
         sequences = workload.sequences
         self._begins = None if sequences is None else sequences.begins
         self.disturbed = False
@@ -76,7 +76,7 @@ class Block:
         """
         self._slots = [*wave, *[None] * (self.slots - len(wave))]
         for slot, new in enumerate(wave):
-            weights = initial_weights(self._workload.network, new.seed)
+            weights = initial_weights(self._workload.network, new.weights_seed)
             first_row = new.draw * self._workload.rows_per_draw
             self.trainer.place(slot, weights, new.learning_rate, new.seed, first_row)
         looks = iter(self._workload.looks)
@@ -111,9 +111,11 @@ class Block:
     def _note(self, updates: int, progress: Any) -> None:
         for slot, replicate in enumerate(self._slots):
             if replicate:
-                error = float(progress.squared_errors[slot].mean())
-                replicate.note(updates, error, float(progress.loss[:, slot].mean()))
-                replicate.scores.note(progress.squared_errors[slot])
+                error = float(progress.errors[slot].mean())
+                hits = progress.hits
+                accuracy = None if hits is None else float(hits[slot].mean())
+                replicate.note(updates, error, float(progress.loss[:, slot].mean()), accuracy)
+                replicate.scores.note(progress.errors[slot])
                 replicate.used_up = updates >= self._workload.budget
 
     def _settle(self, races: Sequence[Tuning]) -> None:
@@ -123,7 +125,7 @@ class Block:
         done = [s for s, replicate in enumerate(self._slots) if replicate and self._finished(replicate)]
         if any(self._slots[slot].role == "evaluation" for slot in done):  # type: ignore[union-attr]
             nothing = self._starts(0)[:0]
-            errors = {way: self._call("evaluate", nothing, reset=False, evaluate=way).squared_errors for way in WAYS}
+            errors = {way: self._call("evaluate", nothing, reset=False, evaluate=way).errors for way in WAYS}
             for slot in done:
                 replicate = self._slots[slot]
                 assert replicate is not None
@@ -142,9 +144,9 @@ class Block:
         schedule, rows = self._workload.schedule, self._workload.rows_per_draw
         own = [(one.seed, one.draw * rows) if one else (0, 0) for one in self._slots]
         starts = np.stack([schedule.epoch(seed, epoch) + first_row for seed, first_row in own], axis=1)
-        regime = REGIMES[schedule.regime]
-        if regime.carried and not regime.misaligned:
-            check_continuation(starts, schedule.window, self._begins)
+        regime = regime_of(schedule.regime)
+        if regime.continues:
+            check_continuation(starts, schedule.steps, self._begins, regime.updates_old)
         return np.asarray(starts, np.int32)
 
     def _call(self, what: str, starts: Array, *, reset: bool, evaluate: Predicts | None = None) -> Any:
@@ -154,7 +156,7 @@ class Block:
         return progress
 
 
-def measure(workload: Workload, engine: Engine) -> tuple[record.Convergence, dict[str, float], list[Warn]]:
+def measure(workload: Workload, engine: Engine) -> tuple[trained.Convergence, dict[str, float], list[Warn]]:
     """Train a case's replicates.
 
     Returns
@@ -173,7 +175,11 @@ def measure(workload: Workload, engine: Engine) -> tuple[record.Convergence, dic
     def replicate(number: int, fold: int, rate: float, role: Role) -> Replicate:
         draw = workload.draw_of(fold)
         seed = first_seed + number + (FIRST_TUNING_SEED if role == "tuning" else 0)
-        return Replicate(seed, role, rate, fold, draw, workload.targets[draw], training.hold)
+        new = Replicate(seed, role, rate, fold, draw, workload.targets[draw], training.hold)
+        if role == "evaluation":
+            # Of a fold's replicates, `orders` after one another begin from the weights of the first.
+            new.weights_seed = seed - number // len(folds) % training.orders * len(folds)
+        return new
 
     block = Block(workload, engine, slots_for(workload, len(folds)))
     tunings = [Tuning(training.learning_rates, training.further_rates) for _ in folds]
@@ -211,22 +217,25 @@ def measure(workload: Workload, engine: Engine) -> tuple[record.Convergence, dic
         # On a GPU the process waits for it, and need not compute.
         Warn.BUSY_MACHINE: block.disturbed and workload.case.device == "cpu",
         Warn.OTHER_KERNEL: kernel != workload.case.kernel,
-        Warn.MISALIGNED: REGIMES[workload.case.regime].misaligned,
+        Warn.MISALIGNED: regime_of(workload.case.regime).misaligned,
     }
-    result = record.Convergence(
+    result = trained.Convergence(
         parameters=workload.network.parameters,
-        predicts=REGIMES[workload.case.regime].predicts,
-        steps_per_prediction=1 if REGIMES[workload.case.regime].predicts == "carried" else schedule.steps,
+        outputs=workload.network.outputs,
+        predicts=regime_of(workload.case.regime).predicts,
+        steps_per_prediction=1 if regime_of(workload.case.regime).predicts == "carried" else schedule.steps,
         target=workload.target,
         target_rule=task.target_rule,
         hold=training.hold,
+        loss=task.loss,
+        majority=task.majority(workload.positions),
         trivial=task.trivial,
         optimum=task.optimum,
         stateless_floor=workload.stateless_floor,
         baselines=task.baselines(),
         draws=len(workload.draws),
         data_sha256=workload.data_sha256,
-        scored=record.Scored(
+        scored=trained.Scored(
             count=len(workload.positions),
             of=len(task.series().scored),
             relative_standard_error=_median_of_numbers([r.relative_standard_error for r in evaluation]),
@@ -239,7 +248,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[record.Convergence, dic
         budget=workload.budget,
         learning_rates=list(training.learning_rates),
         tuning=[
-            record.Tuning(
+            trained.Tuning(
                 fold=fold,
                 draw=workload.draw_of(fold),
                 rates=one.tried,
@@ -293,16 +302,16 @@ def disturbed(wall: float, cpu: float) -> bool:
     return wall >= LEAST_TIMED_S and cpu < LEAST_CPU_SHARE * wall
 
 
-def relative_standard_error(squared_errors: Array) -> float:
+def relative_standard_error(errors: Array) -> float:
     """Standard error of the mean over the mean, for targets that depend on their neighbours, as they usually do.
 
     From the means of 16 stretches that follow one another. (Treated as independent, the targets of a slowly changing
     series give an error several times too small.) Not a number where the mean is none.
     """
-    mean = float(squared_errors.mean())
+    mean = float(errors.mean())
     if mean == 0:
         return 0.0
-    stretches = np.array([part.mean() for part in np.array_split(squared_errors, min(STRETCHES, len(squared_errors)))])
+    stretches = np.array([part.mean() for part in np.array_split(errors, min(STRETCHES, len(errors)))])
     return float(stretches.std(ddof=1) / math.sqrt(len(stretches)) / mean)
 
 

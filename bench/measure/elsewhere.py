@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
-LAST_WORDS = 4000
+ERROR_OUTPUT = 4000
 
 CONTROL = "control"
 """Key of the control case: a computation that no change of the suite or its framework can touch."""
@@ -136,7 +136,7 @@ def main(order: dict[str, Any], line: Line) -> None:
             if len(order["jobs"]) == 1:
                 raise
             traceback.print_exc()
-            measured = {"outcome": "failed", "message": f"{type(error).__name__}: {error}"[-LAST_WORDS:]}
+            measured = {"outcome": "failed", "message": f"{type(error).__name__}: {error}"[-ERROR_OUTPUT:]}
         found.append({"key": one["key"], "outcome": "ok", "message": None} | plain(measured))
     engines = {one["case"]["engine"] for one in order["jobs"] if one != CONTROL}
     had = seen(order, engines, given)
@@ -248,7 +248,7 @@ def start() -> None:
         memory = isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
         words = str(error) if isinstance(error, NoEffectError) else "".join(traceback.format_exception(error))
         outcome = "out-of-memory" if memory else "failed"
-        line.send({"outcome": outcome, "message": words[-LAST_WORDS:], "seconds": {}, "warnings": []})
+        line.send({"outcome": outcome, "message": words[-ERROR_OUTPUT:], "seconds": {}, "warnings": []})
 
 
 if __name__ == "__main__":

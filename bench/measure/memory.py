@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.case.record import Memory
+from bench.case.costs import Memory
 from bench.engines.base import Engine
 from bench.measure.initial_weights import initial_weights
 from bench.measure.workload import Workload
@@ -41,6 +41,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[Memory, dict[str, float
         resident_peak_bytes=resident,
         resident_before_bytes=before,
         parameters=workload.network.parameters,
+        outputs=workload.network.outputs,
         cell_steps_per_update=workload.schedule.batch_size * workload.schedule.steps * workload.case.layers,
         features=workload.network.inputs,
         kernel_seen=kernel,

@@ -16,22 +16,22 @@ class HalfScores:
 
     def __init__(self) -> None:
         self._best = [np.inf, np.inf]
-        self.squared_errors: Array | None = None
+        self.errors: Array | None = None
 
-    def note(self, squared_errors: Array) -> None:
-        """Add an evaluation: squared errors, shape (targets,)."""
-        if self.squared_errors is None:
-            self.squared_errors = np.array(squared_errors, np.float64)
+    def note(self, errors: Array) -> None:
+        """Add an evaluation: errors, shape (targets,)."""
+        if self.errors is None:
+            self.errors = np.array(errors, np.float64)
         for half, other in ((0, 1), (1, 0)):
-            error = float(np.mean(squared_errors[other::2]))
+            error = float(np.mean(errors[other::2]))
             if error < self._best[half]:
                 self._best[half] = error
-                self.squared_errors[half::2] = squared_errors[half::2]
+                self.errors[half::2] = errors[half::2]
 
 
 def mean_errors(scores: Iterable[HalfScores]) -> list[float] | None:
     """Mean over trainings at each target, six digits; None where no training has finite errors."""
-    known = [one.squared_errors for one in scores if one.squared_errors is not None]
+    known = [one.errors for one in scores if one.errors is not None]
     finite = [errors for errors in known if np.isfinite(errors).all()]
     return six_digits(np.mean(finite, axis=0)) if finite else None
 

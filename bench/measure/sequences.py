@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from bench.case.regimes import REGIMES
+from bench.case.regimes import regime_of
 from bench.engines.base import Array, Sequences
 from bench.errors import PlanError
 from bench.measure.batching import Schedule
@@ -38,7 +38,7 @@ class SequenceSchedule(Schedule):
     @property
     def updates_per_epoch(self) -> int:
         """Whole batches in an epoch; with carried state as many as the shortest stream has windows."""
-        if REGIMES[self.regime].carried:
+        if regime_of(self.regime).carried:
             return min(sum(windows for _, windows in stream) for stream in self.streams)
         return len(self._windows) // self.batch_size
 
@@ -60,7 +60,7 @@ class SequenceSchedule(Schedule):
         PlanError
             Naming the regimes that fit, or the largest batch size.
         """
-        if self.regime not in FITTING:
+        if self.regime.partition("@")[0] not in FITTING:
             raise PlanError(
                 f"regime {self.regime!r} is not defined for a series of several sequences; use one of "
                 f"{', '.join(FITTING)}"
@@ -74,16 +74,16 @@ class SequenceSchedule(Schedule):
 
     def epoch(self, seed: int, epoch: int) -> Array:
         """First rows of all windows of an epoch, shape (updates, batch_size), int32."""
-        regime = REGIMES[self.regime]
+        of = regime_of(self.regime)
         rng = np.random.default_rng([seed, epoch])
         updates, batch = self.updates_per_epoch, self.batch_size
-        if regime.carried:
+        if of.carried:
             # What the end of a longer stream loses is another sequence in each epoch.
             columns = [
                 self._walk([stream[i] for i in rng.permutation(len(stream))])[:updates] for stream in self.streams
             ]
             return np.asarray(np.stack(columns, axis=1), np.int32)
-        starts = rng.permutation(self._windows) if regime.shuffled else self._windows
+        starts = rng.permutation(self._windows) if of.shuffled else self._windows
         return np.asarray(starts[: updates * batch].reshape(updates, batch), np.int32)
 
     @cached_property
@@ -114,9 +114,10 @@ class SequenceSchedule(Schedule):
         of_row = np.repeat(np.arange(len(firsts)), np.diff(bounds))
         begins = np.zeros(rows, bool)
         begins[firsts] = True
-        if REGIMES[self.regime].carried:
+        if regime_of(self.regime).carried:
             begins[[first for stream in self.streams for first, _ in stream]] = True
-        return Sequences(begins, firsts[of_row].astype(np.int32), bounds[1:][of_row].astype(np.int32))
+        first, end = firsts[of_row].astype(np.int32), bounds[1:][of_row].astype(np.int32)
+        return Sequences(begins, first, end, np.ones(rows, bool))
 
     @property
     def _spans(self) -> Iterator[tuple[int, int]]:
@@ -125,7 +126,7 @@ class SequenceSchedule(Schedule):
     @cached_property
     def _windows(self) -> Array:
         """First rows of all windows; in a burn-in's way those that have a row with a loss."""
-        if REGIMES[self.regime].stride_one:
+        if regime_of(self.regime).stride_one:
             found = [np.arange(first, end - self.window + 1) for first, end in self._spans]
         else:
             found = [np.arange(first, end - self.burn_in, self.window) for first, end in self._spans]

@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bench.case.record import Inference, Timing, Watched, Whole
-from bench.case.regimes import REGIMES
+from bench.case.costs import Inference, Timing, Watched, Whole
+from bench.case.regimes import regime_of
 from bench.engines.base import Engine, Timed, Trainer
 from bench.machine.sensors import Sampler
 from bench.measure.initial_weights import initial_weights
@@ -122,11 +122,12 @@ def measure(
         # Not the load average: most of it is what this run did a minute ago.
         Warn.BUSY_MACHINE: (watched["other_load"] or 0.0) > OTHER_LOAD,
         Warn.OTHER_KERNEL: kernel != workload.case.kernel,
-        Warn.MISALIGNED: REGIMES[workload.case.regime].misaligned,
+        Warn.MISALIGNED: regime_of(workload.case.regime).misaligned,
         Warn.SLOWED: bool(watched["throttled"] or watched["swapped_bytes"] or _slowed(watched["accelerators"])),
     }
     result = Timing(
         parameters=workload.network.parameters,
+        outputs=workload.network.outputs,
         **training.shared(),
         updates_per_block=training.steps,
         seconds_per_update=training.seconds,
@@ -244,7 +245,7 @@ def train_whole(workload: Workload, engine: Engine) -> Whole:
     number is the observer's choice and not the kernel's.
     """
     training, schedule = workload.training, workload.schedule
-    predicts = REGIMES[schedule.regime].predicts
+    predicts = regime_of(schedule.regime).predicts
     trainer = engine.trainer(workload.work(1, schedule.updates_per_epoch), workload.case.kernel)
     trainer.place(0, initial_weights(workload.network, 0), training.learning_rates[0], 0)
     every = schedule.updates_per_epoch
@@ -262,8 +263,8 @@ def train_whole(workload: Workload, engine: Engine) -> Whole:
             seconds += trained - begin
             calls += 1
             updates += len(starts[first : first + every])
-            assert progress.squared_errors is not None
-            error = float(np.mean(progress.squared_errors))
+            assert progress.errors is not None
+            error = float(np.mean(progress.errors))
             if error <= workload.target:
                 break
         else:

@@ -10,8 +10,8 @@ import numpy as np
 
 import tasks
 from bench.case.cases import Case, Training, burn_in_steps
-from bench.case.regimes import REGIMES
-from bench.engines.base import Array, HeldOut, Layout, Network, Sequences, Work
+from bench.case.regimes import regime_of
+from bench.engines.base import Array, HeldOut, Layout, Network, Sequences, States, Work
 from bench.errors import PlanError
 from bench.measure import initial_weights
 from bench.measure.batching import Schedule, look_times
@@ -111,25 +111,40 @@ class Workload:
             feed=self.schedule.feed(),
             inputs=np.concatenate([one.inputs for one in every]),
             targets=np.concatenate([one.targets for one in every]),
-            injected=initial_weights.injected_states(self.draws, self.network)
-            if REGIMES[self.case.regime].injected
-            else None,
+            injected=self._injected(),
             held_out=HeldOut(
                 start=series.train_rows,
                 positions=self.positions,
                 # Used as it was trained: a net that had a burn-in gets one for every prediction too.
                 steps=self.schedule.steps,
+                # As far away as can be.
+                foreign=np.roll(self.positions, len(self.positions) // 2)
+                if regime_of(self.case.regime).foreign
+                else None,
             ),
             sequences=self.sequences,
         )
 
+    def _injected(self) -> States | None:
+        """States that windows begin from, where the regime sets them."""
+        source = regime_of(self.case.regime).injected
+        if source == "noise":
+            return initial_weights.noise_states(len(self.draws) * self.rows_per_draw, self.network)
+        return initial_weights.injected_states(self.draws, self.network) if source else None
+
     @cached_property
     def sequences(self) -> Sequences | None:
-        """Boundaries within the series; None for one series."""
+        """Boundaries within the series, and rows without a target; None where there are neither."""
         series = self.task.series()
-        if not isinstance(self.schedule, SequenceSchedule):
+        rows = len(series.inputs)
+        if isinstance(self.schedule, SequenceSchedule):
+            found = self.schedule.sequences(np.array(series.starts), rows)
+        elif series.counted is None:
             return None
-        return self.schedule.sequences(np.array(series.starts), len(series.inputs))
+        else:
+            whole = np.zeros(rows, np.int32)
+            found = Sequences(whole > 0, whole, whole + rows, series.counted)
+        return found if series.counted is None else replace(found, counted=series.counted)
 
     def starts_of(self, updates: int) -> Array:
         """First rows of windows for a case whose cost alone is measured, shape (updates, 1, batch_size), int32.
@@ -168,7 +183,7 @@ def build(case: Case, training: Training) -> Workload:
     """
     # What an update costs depends on no value of the series.
     folds = training.folds if case.kind == "convergence" else 1
-    draws = tuple(dict.fromkeys(task_of(case.task, case.dial, fold) for fold in range(folds)))
+    draws = draws_of(case, min(training.draws or folds, folds), asked=training.draws)
     series = draws[0].series()
     schedule = _schedule(case, series, burn_in_steps(case, training))
     # What an update costs depends on shapes alone: such a case needs room for a window, not for a whole batch of them.
@@ -181,36 +196,58 @@ def build(case: Case, training: Training) -> Workload:
         outputs=series.targets.shape[1],
         dropout=training.dropout,
         dtype=case.dtype,
+        loss=draws[0].loss,
     )
-    if REGIMES[case.regime].injected:
+    if regime_of(case.regime).injected == "task":
         initial_weights.injected_states(draws, network)
     return Workload(case, training, draws, schedule, network, scored_positions(series, training.scored_targets))
 
 
-def task_of(name: str, dial: int | None, draw: int = 0) -> tasks.Task:
-    """One instance for all cases, since it keeps its series; the same for every draw where there is only one."""
-    return _task_of(name, dial, draw)
+def draws_of(case: Case, count: int, *, asked: int) -> tuple[tasks.Task, ...]:
+    """A case's task with each draw of its data; one where it has but one and no more were asked for.
+
+    Raises
+    ------
+    bench.errors.PlanError
+        If more are asked for of a task that can neither be drawn anew nor cut at several origins.
+    """
+    first = task_of(case.task, case.dial)
+    if first.can_be_redrawn:
+        return tuple(task_of(case.task, case.dial, draw) for draw in range(count))
+    if asked < 2:
+        return (first,)
+    if not first.can_be_rolled:
+        raise PlanError(
+            f"draws {asked}: task {case.task!r} can neither be drawn anew nor cut at several origins; set draws to 0"
+        )
+    return tuple(task_of(case.task, case.dial, draw, count) for draw in range(count))
+
+
+def task_of(name: str, dial: int | None, draw: int = 0, origins: int = 1) -> tasks.Task:
+    """One instance for all cases, since it keeps its series."""
+    return _task_of(name, dial, draw, origins)
 
 
 def _schedule(case: Case, series: tasks.Series, burn_in: int) -> Schedule:
     common = (case.regime, series.train_rows, case.window, case.batch_size, burn_in)
+    if (series.starts or series.counted is not None) and (case.engine != "tensorflow" or case.kernel == "fit"):
+        what = "kernel fit" if case.kernel == "fit" else case.engine
+        why = (
+            "is a series of several sequences, which {} cannot train: there a state is not set row by row"
+            if series.starts
+            else "has rows without a target, which {} cannot train: there every row of a window has a loss"
+        )
+        raise PlanError(f"{case.task} {why.format(what)}. Use ENGINE=tensorflow and another kernel than fit")
     if not series.starts:
         return Schedule(*common)
-    if case.engine != "tensorflow" or case.kernel == "fit":
-        what = "kernel fit" if case.kernel == "fit" else case.engine
-        raise PlanError(
-            f"{case.task} is a series of several sequences, which {what} cannot train: there a state is not set row by "
-            "row. Use ENGINE=tensorflow and another kernel than fit"
-        )
     return SequenceSchedule(*common, starts=tuple(first for first in series.starts if first < series.train_rows))
 
 
 @cache
-def _task_of(name: str, dial: int | None, draw: int) -> tasks.Task:
-    if not draw:
-        return tasks.create(name, dial)
-    first = task_of(name, dial)
-    return first.redrawn(draw) if first.can_be_redrawn else first
+def _task_of(name: str, dial: int | None, draw: int, origins: int) -> tasks.Task:
+    if origins > 1:
+        return task_of(name, dial).at_origin(draw, origins)
+    return task_of(name, dial).redrawn(draw) if draw else tasks.create(name, dial)
 
 
 def fingerprint(draws: Iterable[tasks.Task]) -> str:
@@ -220,6 +257,8 @@ def fingerprint(draws: Iterable[tasks.Task]) -> str:
         digest.update(f"{series.inputs.shape}{series.targets.shape}{series.train_rows},{series.warm_up}".encode())
         digest.update(series.inputs.tobytes())
         digest.update(series.targets.tobytes())
+        if series.counted is not None:
+            digest.update(series.counted.tobytes())
     return digest.hexdigest()
 
 

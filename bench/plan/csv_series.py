@@ -185,10 +185,13 @@ def _of_several(series: CsvSeries) -> list[str]:
 
 def _nothing_to_learn(prepared: Prepared) -> list[str]:
     task = CsvSeries(prepared)
+    line, trivial = ("autoregression", "the last value or the training mean")
+    if task.loss == "crossentropy":
+        line, trivial = "classifier", "the shares of the labels in training"
     note = (
-        f"A linear autoregression over {prepared.lags} steps is no better on the scored rows than the last value or "
-        "the training mean. There may be nothing to learn from the past here; the target is that trivial error, and "
-        "an arm that reaches it has shown little."
+        f"A linear {line} over {prepared.lags} steps is no better on the scored rows than {trivial}. There may be "
+        "nothing to learn from the past here; the target is that trivial error, and an arm that reaches it has shown "
+        "little."
     )
     return [note] if task.target(1) >= task.trivial else []
 
@@ -268,7 +271,8 @@ OPTIONS = {
     "cells": "cells to try: lstm, gru, simple_rnn (lstm,gru)",
     "seeds": "evaluation seeds of each arm, at least 5 (12)",
     "epochs": "budget of each training (by the length, 20 to 200)",
-    "fill": "last: repeat the last value where one is missing (refuse)",
+    "fill": "where a value is missing: last repeats the last one; mask shows it with a flag, predicts nothing (refuse)",
+    "labels": "yes or no: whether COLUMN holds labels, to be classified (text of few words does)",
     "rows": f"how many of the most recent values to use ({USED_ROWS})",
     "decimal": "what , or . means where the column leaves it open: , or . is the decimal mark",
 }
@@ -315,6 +319,7 @@ def read_options(config: pytest.Config) -> tuple[Request, Grid] | None:
         ahead=_number("ahead", given["ahead"], 0) if "ahead" in given else None,
         period=_number("period", given["period"], 0) if "period" in given else None,
         fill=given.get("fill"),
+        labels=_yes_or_no("labels", given["labels"]) if "labels" in given else None,
         rows=_number("rows", given["rows"], 1) if "rows" in given else USED_ROWS,
         decimal=given.get("decimal"),
     )

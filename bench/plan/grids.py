@@ -7,7 +7,7 @@ from typing import Any
 
 import tasks
 from bench.case.cases import CELLS, DTYPES, KERNELS, Case, Training
-from bench.case.regimes import CLAIM, PAIRS, REGIMES
+from bench.case.regimes import CLAIM, NUMBERED, REGIMES, is_regime, pairs
 from bench.errors import MOST_SHOWN, PlanError, shown, unknown
 
 GRID_DEFAULTS: dict[str, Any] = {
@@ -20,11 +20,10 @@ GRID_DEFAULTS: dict[str, Any] = {
 }
 NAMES: dict[str, tuple[str, ...]] = {
     "cell": CELLS,
-    "regime": tuple(REGIMES),
     "kernel": KERNELS,
     "dtype": DTYPES,
 }
-"""Dimensions of a grid whose values are names, and those names."""
+"""Dimensions of a grid whose values are names, and those names; names of regimes may have a number as well."""
 
 NUMBERS = {"layers": 3, "units": 2**16, "window": 2**20, "batch_size": 2**20}
 """Dimensions of a grid whose values are whole numbers from 1, and the largest: beyond what any machine trains in a
@@ -47,7 +46,8 @@ def expand(  # noqa: C901 - one check after another
     """
     own = {item.name for item in fields(Training)}
     dimensions = {"task", "cell", "regime", *GRID_DEFAULTS}
-    known_keys(grid, dimensions | own | {"repetitions", "family"}, where)
+    declares = {"family"} if kind == "convergence" else set()
+    known_keys(grid, dimensions | own | declares | {"repetitions"}, where)
     training = read_settings(training, {key: value for key, value in grid.items() if key in own}, where)
     for needed in ("task", "cell", "regime"):
         if needed not in grid:
@@ -63,6 +63,8 @@ def expand(  # noqa: C901 - one check after another
         for value in lists[key]:
             if value not in names:
                 raise unknown(key, value, names, where)
+    for value in lists["regime"]:
+        check_regime(value, where)
     for key, largest in NUMBERS.items():
         for value in lists[key]:
             _whole(key, value, largest, where)
@@ -102,6 +104,28 @@ def _whole(key: str, value: Any, largest: int, where: str) -> None:
         raise PlanError(f"{key} {shown(value)} in {where} must be between 1 and {largest:,}")
 
 
+def check_regime(name: Any, where: str) -> None:
+    """Refuse what is no regime, or a number behind a name that has none.
+
+    Raises
+    ------
+    PlanError
+        Naming the regimes there are, and those that take a number.
+    """
+    if isinstance(name, str) and is_regime(name):
+        return
+    kind, at, _ = name.partition("@") if isinstance(name, str) else (name, "", "")
+    if at and kind in NUMBERED:
+        raise PlanError(
+            f"regime {shown(name)} in {where}: write a whole number from 1 to 999999 behind the @, as in {kind}@8"
+        )
+    if at and kind in REGIMES:
+        raise PlanError(
+            f"regime {shown(name)} in {where}: {kind} takes no number; those that do are {' and '.join(NUMBERED)}"
+        )
+    raise unknown("regime", name, REGIMES, where)
+
+
 def declared(family: Any, cases: list[Case], where: str) -> list[tuple[Case, Case]]:
     """Return the comparisons that a grid declares: ``true`` for the claim's own, or a list of "regime / regime"."""
     if family is False:
@@ -112,26 +136,27 @@ def declared(family: Any, cases: list[Case], where: str) -> list[tuple[Case, Cas
         raise PlanError(
             f"family {shown(family)} in {where} must be true, false or a list such as [{' / '.join(CLAIM)!r}]"
         )
-    pairs = []
+    found = []
     for text in family:
         first, slash, second = (part.strip() for part in text.partition("/"))
         if not slash or first == second:
             raise PlanError(f"family {shown(text)} in {where} must name two regimes, as in {' / '.join(CLAIM)!r}")
         for regime in (first, second):
-            if regime not in REGIMES:
-                raise unknown("regime", regime, REGIMES, f"family of {where}")
+            check_regime(regime, f"family of {where}")
         _check_pair(first, second, {case.regime for case in cases}, f"family {shown(text)} in {where}")
-        pairs += [(case, case.replace(regime=second)) for case in cases if case.regime == first]
-    return pairs
+        # A repetition is an arm beside itself, and none that a verdict is about.
+        of_first = [case for case in cases if case.regime == first and not case.repetition]
+        found += [(case, case.replace(regime=second)) for case in of_first]
+    return found
 
 
 def _check_pair(first: str, second: str, present: set[str], where: str) -> None:
     """Refuse a comparison that no report forms, or whose arms the grid lacks."""
-    if (first, second) not in PAIRS:
+    if (first, second) not in pairs((first, second)):
         remedy = (
             f"turned round it is one: {f'{second} / {first}'!r}"
-            if (second, first) in PAIRS
-            else f"valid are {', '.join(repr(f'{a} / {b}') for a, b in PAIRS)}"
+            if (second, first) in pairs((first, second))
+            else f"valid are {', '.join(repr(f'{a} / {b}') for a, b in pairs(REGIMES))}"
         )
         raise PlanError(f"{where} is no comparison that a report forms; {remedy}")
     if first not in present:
@@ -154,6 +179,7 @@ def _task(text: Any, where: str) -> tuple[str, int | None]:
 
 
 LEAST = {
+    "draws": 0,
     "further_rates": 0,
     "cadence": 0.01,
     "dropout": 0,
@@ -166,6 +192,8 @@ LEAST = {
 
 LARGEST: dict[str, float] = {
     "folds": 9999,
+    "draws": 9999,
+    "orders": 9999,
     "further_rates": 20,
     "cadence": 10,
     "hold": 1000,

@@ -12,6 +12,7 @@ import tasks
 from bench import engines
 from bench.case.cases import KINDS, Case, Job, Training
 from bench.case.configurations import Configuration
+from bench.case.regimes import regime_of
 from bench.errors import PlanError
 from bench.measure import interleave, workload
 from bench.plan.presets import Preset
@@ -22,6 +23,9 @@ LONGEST_UNROLL = 256
 
 CUDNN_CELLS = ("lstm", "gru")
 UNROLLED = ("unrolled", "xla_unrolled")
+
+ADDED = {"configuration": "", "draws": 0, "orders": 1}
+"""Fields of a case and its settings that older runs lack, and what these stand for."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +58,15 @@ class Plan:
     @cached_property
     def sha256(self) -> str:
         """Fingerprint of the cases, their settings and their data."""
-        # Without what was unknown before there were configurations, so that a run from then goes on.
-        cases = [[_known_before(job.case), vars(job.training)] for job in self.jobs]
+        # Without what was unknown when older runs were made, so that these go on.
+        cases = [[_known_before(job.case.to_dict()), _known_before(vars(job.training))] for job in self.jobs]
         ways = [one.to_dict() for one in self.configurations]
         text = json.dumps([cases, self.family, self.data, *([ways] if ways else [])], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _known_before(case: Case) -> dict[str, Any]:
-    return {name: value for name, value in case.to_dict().items() if name != "configuration" or value}
+def _known_before(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value != ADDED.get(name, ...)}
 
 
 def make(preset: Preset) -> Plan:
@@ -100,7 +104,7 @@ def make(preset: Preset) -> Plan:
         *sorted(of_kind["memory"], key=lambda case: case.repetition),
     ]
     ordered = [jobs[case.key] for case in in_order]
-    family = _family([job.case for job in ordered], preset.family)
+    family = _family([job.case for job in ordered], preset, {key: reason for key, (_, reason) in left_out.items()})
     grids = tuple(named[job.case.key] for job in ordered)
     return Plan(ordered, list(left_out.values()), family, _fingerprints(ordered), preset.configured.found, grids)
 
@@ -128,25 +132,52 @@ def _fingerprints(jobs: list[Job]) -> dict[str, str]:
     return found
 
 
-def _family(cases: list[Case], declared: list[tuple[Case, Case]]) -> list[tuple[str, str]]:
-    """Keep the declared comparisons whose two cases are both planned, in the order of the plan."""
+def _family(cases: list[Case], preset: Preset, left_out: dict[str, str]) -> list[tuple[str, str]]:
+    """Return the declared comparisons in the order of the plan; of those whose cases are both left out there are none.
+
+    Raises
+    ------
+    PlanError
+        Naming each arm that a declared comparison needs and the plan lacks, why, and what to do.
+    """
     place = {case: number for number, case in enumerate(cases) if case.kind == "convergence"}
-    pairs = {pair: None for pair in declared if place.keys() >= set(pair)}
+    pairs = []
+    lacking = {}
+    for pair in dict.fromkeys(preset.family):
+        missing = [case for case in pair if case not in place]
+        if not missing:
+            pairs.append(pair)
+        elif len(missing) == 1:
+            there, lacks = pair[missing[0] is pair[0]], missing[0]
+            lacking[lacks.key] = (
+                f"{lacks.key} beside {there.key}: "
+                + left_out.get(lacks.key, f"no grid has it; add {lacks.regime!r} to a grid with this setting")
+                + ", or take the comparison out of 'family'"
+            )
+    if lacking:
+        lines = "\n".join(f"  {line}" for line in lacking.values())
+        raise PlanError(f"{preset.path.name} declares comparisons whose other arm is not planned:\n{lines}")
     return [(first.key, second.key) for first, second in sorted(pairs, key=lambda pair: place[pair[0]])]
 
 
 def _means_nothing(case: Case) -> str | None:
-    if case.kernel == "cudnn" and case.device != "gpu":
-        return "cuDNN needs a GPU: run with DEVICE=gpu"
-    if case.kernel == "cudnn" and case.cell not in CUDNN_CELLS:
-        return f"cuDNN has no {case.cell}: it knows {' and '.join(CUDNN_CELLS)} (with reset_after)"
-    if case.kernel == "cudnn" and case.dtype == "float64":
-        return "cuDNN is asked for in float32 and mixed_bfloat16 alone"
+    if case.kernel == "cudnn" and (reason := _not_with_cudnn(case)):
+        return reason
+    if case.kernel == "fit" and regime_of(case.regime).sets_state:
+        return f"Keras' fit sets no state between batches: run {case.regime} with another kernel, such as loop"
     if case.kernel == "loop_implementation_1" and case.cell == "simple_rnn":
         return "SimpleRNN has no implementation 1: one gate, one product"
     if case.kernel == "replicated" and case.dtype == "mixed_bfloat16":
         return "mixed_bfloat16 is a policy of Keras' layers; the replicated trainer computes in one dtype"
     return engines.lacks(case)
+
+
+def _not_with_cudnn(case: Case) -> str | None:
+    if case.device != "gpu":
+        return "cuDNN needs a GPU: run with DEVICE=gpu"
+    if case.cell not in CUDNN_CELLS:
+        return f"cuDNN has no {case.cell}: it knows {' and '.join(CUDNN_CELLS)} (with reset_after)"
+    return "cuDNN is asked for in float32 and mixed_bfloat16 alone" if case.dtype == "float64" else None
 
 
 def _cannot_run(case: Case, training: Training) -> str | None:

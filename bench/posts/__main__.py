@@ -28,6 +28,9 @@ ERROR_OUTPUT = 15
 BUSY_S = 1.0
 """How long the machine is watched before an experiment begins."""
 
+FILES = ("ld2011", "silverbox")
+"""Settings that are paths of a user's files."""
+
 ONE = "--one"
 """The option by which this command starts itself, to run a single experiment."""
 
@@ -40,8 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     only = [name.strip() for name in (chosen.only or "").split(",") if name.strip()]
     try:
-        experiments = choose(only)
-        setting = Setting(tuple(range(chosen.seeds)), chosen.fraction, chosen.ld2011)
+        setting = Setting(tuple(range(chosen.seeds)), chosen.fraction, chosen.ld2011, chosen.silverbox)
+        experiments = choose(only, setting)
     except PlanError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -60,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"seeds of an experiment (default: {SEEDS})")
     parser.add_argument("--fraction", type=float, default=1.0, help="share of the epochs, to try the code (default: 1)")
     parser.add_argument("--ld2011", type=Path, help="path of LD2011_2014.txt, for electricity")
+    parser.add_argument("--silverbox", type=Path, help="path of the Silverbox data, for silverbox")
     parser.add_argument("--workers", type=int, help="experiments side by side (default: one on each core)")
     parser.add_argument("--results", type=Path, default=Path("results/posts"), help="where results go (results/posts)")
     parser.add_argument(ONE, help=argparse.SUPPRESS)
@@ -111,7 +115,7 @@ def _start(
         "id": experiment.id,
         "seeds": setting.seeds,
         "fraction": setting.fraction,
-        "ld2011": str(setting.ld2011.resolve()) if setting.ld2011 else None,
+        **{name: str(path.resolve()) if (path := getattr(setting, name)) else None for name in FILES},
         # What is timed gets all cores, as a user's program would; the others run side by side.
         "threads": None if experiment.alone else 1,
         "cache": str((results.parent / ".compiled").resolve()),
@@ -140,8 +144,8 @@ def _run_here(request: dict[str, Any]) -> None:
     cache = Path(request["cache"])
     cache.mkdir(parents=True, exist_ok=True)
     engine.configure(threads=request["threads"], device="cpu", cache=cache, short_loops=True)
-    ld2011 = request["ld2011"]
-    setting = Setting(tuple(request["seeds"]), request["fraction"], Path(ld2011) if ld2011 else None)
+    files = {name: Path(request[name]) if request[name] else None for name in FILES}
+    setting = Setting(tuple(request["seeds"]), request["fraction"], **files)
     # Layers that draw their own weights draw the same ones at each run.
     import keras  # noqa: PLC0415 - after the engine has chosen its backend
 

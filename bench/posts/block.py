@@ -103,8 +103,10 @@ class Block:
         Windows in an update.
     carried
         The state after a batch is the state before the next (``stateful=True``).
-    every_step
-        The loss is the mean over all steps; otherwise it is that of the last step.
+    loss_steps
+        The loss is the mean over so many last steps of a window; None for all of them.
+    learning_rate
+        Of Adam or RMSprop.
     """
 
     model: Model
@@ -114,9 +116,10 @@ class Block:
     _: KW_ONLY
     batch_size: int = 1
     carried: bool = False
-    every_step: bool = False
+    loss_steps: int | None = 1
     loss: Literal["mse", "cross-entropy"] = "mse"
     optimizer: Literal["adam", "rmsprop"] = "adam"
+    learning_rate: float = LEARNING_RATE
 
     def __post_init__(self) -> None:
         initial = [self.model.initial(seed) for seed in self.seeds]
@@ -126,7 +129,7 @@ class Block:
         self._windows = tf.constant(np.moveaxis(np.asarray(self.windows), 1, 0), dtype)
         given = np.asarray(self.targets)
         self._targets = tf.constant(np.moveaxis(given, 1, 0) if given.ndim == 3 else given[None], dtype)
-        self._rates = tf.fill((len(self.seeds),), tf.constant(LEARNING_RATE, dtype))
+        self._rates = tf.fill((len(self.seeds),), tf.constant(self.learning_rate, dtype))
         self._keys = tf.constant(np.asarray(self.seeds, np.uint32))
         self._moments = ([tf.zeros_like(w) for w in self._weights], [tf.zeros_like(w) for w in self._weights])
         self._step = tf.zeros(len(self.seeds), dtype)
@@ -223,7 +226,7 @@ class Block:
         with tf.GradientTape() as tape:
             tape.watch(weights)
             outputs, after = self.model.outputs(weights, x, before, keys, training=True)
-            outputs = outputs if self.every_step else outputs[-1:]
+            outputs = outputs if self.loss_steps is None else outputs[-self.loss_steps :]
             loss = tf.reduce_mean(self._losses(outputs, y[-outputs.shape[0] :]), axis=(0, 2))
         # The replicates share no weight, so the gradient of a tensor of losses is each replicate's own.
         gradients = tape.gradient(loss, weights)

@@ -226,7 +226,7 @@ class Arms:
     def continued(self, name: str, arm: Cosine, *, drawn: bool = False) -> Arm:
         """Train contiguous windows with a loss at every step, at an offset per epoch; predict as one would."""
         seeds, (x, y) = self._setting.seeds, cut(arm.window)
-        block = Block(arm.model(), x, y, seeds, carried=arm.carried, every_step=True)
+        block = Block(arm.model(), x, y, seeds, carried=arm.carried, loss_steps=None)
         count = arm.train - arm.window
         walk = arm.window * np.arange(count // arm.window)[:, None]
         updates = self._setting.epochs(arm.epochs) * count

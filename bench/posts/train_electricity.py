@@ -121,7 +121,7 @@ def _notes(batch: int, long: int) -> list[str]:
         A remainder batch, which `fit` trains in the stateless arm, is left out.
 
         Next-step arms are scored on the same held-out targets, five days after the split. Two steps ahead, networks
-        and predictions without one are held against each other on the rows that hold values.""")
+        and predictions without one are compared on the rows that hold values.""")
 
 
 @dataclass(frozen=True)
@@ -265,7 +265,7 @@ def contiguous(data: Demand, name: str, updates: int, batch_size: int, setting: 
     With state it predicts along one held-out stream, without it from the windows that end before the targets.
     """
     x, y = data.windows
-    block = Block(lstm(UNITS), x, y, setting.seeds, batch_size=batch_size, carried=carried, every_step=True)
+    block = Block(lstm(UNITS), x, y, setting.seeds, batch_size=batch_size, carried=carried, loss_steps=None)
     stream = (data.split - WINDOW) // batch_size
     count = stream // WINDOW
     walk = WINDOW * np.arange(count)[:, None] + stream * np.arange(batch_size)

@@ -155,7 +155,7 @@ def corrected(lahead: int, tsteps: int, *, carried: bool, setting: Setting) -> A
     tables = [table(values, lahead, tsteps, newest_first=False) for values in drawn]
     x, y = (np.concatenate(part) for part in zip(*tables, strict=True))
     own = LENGTH * np.arange(len(seeds))[:, None]
-    block = Block(lstm(UNITS), x, y, seeds, carried=carried, every_step=carried)
+    block = Block(lstm(UNITS), x, y, seeds, carried=carried, loss_steps=None if carried else 1)
     if carried:
         walk, updates = walk_and_updates(lahead, setting)
         block.fit(order + own for order in continued(walk, lahead, seeds, updates, shuffle=False))

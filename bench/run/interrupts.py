@@ -1,7 +1,8 @@
 """Signals that end a run: turned into one KeyboardInterrupt, held back where something is half done, never waited for.
 
 `make` passes on SIGTERM alone. Told to end by SIGINT or SIGHUP it waits for what it has started, and killed it says
-nothing at all, so the run looks at it from time to time.
+nothing at all, so the run looks at it from time to time. Which process it is the Makefile says in MAKE_PID: make may be
+killed while Python starts.
 """
 
 import os
@@ -42,9 +43,8 @@ class Interrupts:
             if signal.getsignal(one) is not signal.SIG_IGN:
                 signal.signal(one, self._told)
         signal.signal(signal.SIGALRM, self._too_late)
-        parent = os.getppid()
-        if _name(parent) in {"make", "gmake"}:
-            threading.Thread(target=self._watch, args=(parent,), daemon=True).start()
+        if make := os.environ.pop("MAKE_PID", ""):
+            threading.Thread(target=self._watch, args=(int(make),), daemon=True).start()
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -77,19 +77,12 @@ class Interrupts:
         # Cases end with this process, as `bench.run.worker.end_with_parent` arranges.
         os._exit(128 + (self.number or signal.SIGALRM))
 
-    def _watch(self, parent: int) -> None:
+    def _watch(self, make: int) -> None:
         while self.number is None:
-            time.sleep(LOOK_S)
-            if os.getppid() != parent or _ending(parent):
+            if os.getppid() != make or _ending(make):
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
-
-
-def _name(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
-    except OSError:
-        return ""
+            time.sleep(LOOK_S)
 
 
 def _ending(pid: int) -> bool:

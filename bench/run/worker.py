@@ -26,7 +26,8 @@ from msgspec.structs import replace
 
 from bench import engines
 from bench.case.cases import Job
-from bench.case.record import SCHEMA, Configured, Outcome, Phases, Record, asked_of, decode
+from bench.case.checked import SCHEMA, decode
+from bench.case.record import Configured, Outcome, Phases, Record, asked_of
 from bench.errors import printable, shown
 from bench.measure.channel import Channel, GarbageError
 from bench.measure.interleave import Alone, Interleaved, Signal, Turns
@@ -35,7 +36,7 @@ from bench.run import configured
 from bench.run.configured import ALLOCATOR_COUNTS_ALL
 from bench.run.store import now
 
-LAST_WORDS = 4000
+ERROR_OUTPUT = 4000
 """Characters of a failed case's output that its record keeps."""
 
 MOST_LOG, KEPT_LOG = 2**20, 2**16
@@ -66,8 +67,6 @@ def prepare_forkserver(engine: str) -> None:
     A process forked from there starts in a fraction of a second instead of several. The engine comes first: its import
     chooses Keras' backend.
     """
-    # A worker has one core; NumPy's threads would wait for each other on it.
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     adopt_orphans()
     if not _preloaded:
         # The last two are what the program's main module imports, which a forked process imports too.
@@ -245,7 +244,7 @@ class Worker:
             text = tail(self.log).decode("utf-8", errors="replace").partition("\n")[2].strip()
         except OSError:
             text = ""
-        return f"; end of its error output:\n{text[-LAST_WORDS:]}" if text else "; it printed nothing"
+        return f"; end of its error output:\n{text[-ERROR_OUTPUT:]}" if text else "; it printed nothing"
 
     def _record(self, outcome: Outcome, message: str | None, found: dict[str, Any] | None = None) -> Record:
         """Make its record.
@@ -288,7 +287,7 @@ class Worker:
             values["configuration"]["seen"] = seen
         try:
             # Read as a report will read it: what could not be read again must not count as done.
-            return decode(json.dumps(values, allow_nan=False).encode())
+            return decode(json.dumps(values, allow_nan=False).encode(), Record)
         except ValueError as error:
             return replace(record, message=printable(f"what it found cannot be recorded: {error}"))
 
@@ -368,7 +367,7 @@ def _main(connection: Connection, job: Job, log: Path, core: int | None, cache: 
     except Exception as error:  # noqa: BLE001 - whatever it is becomes a record
         traceback.print_exc()
         outcome = "out-of-memory" if type(error).__name__ == "ResourceExhaustedError" else "failed"
-        words = "".join(traceback.format_exception(error))[-LAST_WORDS:]
+        words = "".join(traceback.format_exception(error))[-ERROR_OUTPUT:]
         channel.send({"outcome": outcome, "message": words, "seconds": {}, "warnings": []})
     finally:
         connection.close()

@@ -9,8 +9,9 @@ from typing import Self
 
 import numpy as np
 
-from bench.case.record import Convergence, Record, Replicate
-from bench.case.regimes import CLAIM, PAIRS
+from bench.case.record import Record
+from bench.case.regimes import CLAIM, pairs
+from bench.case.trained import Convergence, Replicate
 from bench.warnings import Warn
 from reports.collect.grouping import USUAL, Setting, arms_by_setting, by_engine, in_order
 from reports.collect.read import Run
@@ -19,6 +20,7 @@ from reports.collect.records import (
     budget_of,
     costs_of,
     fold_of,
+    last_accuracy,
     last_error,
     lowest_error,
     measured_memory,
@@ -29,9 +31,11 @@ from reports.costs.roofline import count, flops_per_update
 from reports.statistics.intervals import (
     LEVEL,
     BoolArray,
+    Chance,
     Costs,
     FloatArray,
     Ratio,
+    chance_of_less,
     clopper_pearson,
     relative_variance_of_median,
     restart_after,
@@ -124,6 +128,11 @@ class Arm:
         """Median over replicates of the lowest error, over the target; not a number without any."""
         found = [(lowest_error(one), target_of(one, self.convergence)) for one in self.replicates]
         return _median([lowest / target for lowest, target in found if lowest is not None])
+
+    @property
+    def accuracy(self) -> float:
+        """Of labels: median over replicates of the accuracy at the last evaluation; not a number for numbers."""
+        return _median([last_accuracy(one) for one in self.replicates])
 
     @property
     def last_error(self) -> float:
@@ -236,15 +245,10 @@ class Comparison:
         """Of the claim that is made in updates: 1 where no difference is claimed."""
         return self.updates.p
 
-    @property
-    def better_on_a_fresh_draw(self) -> float:
-        """Chance that a fresh training of `a` takes fewer updates than one of `b`; equal costs count half.
-
-        Over all pairs of an a and a b; one that failed costs more than any that did not.
-        """
-        a, b = (np.where(arm.reached, arm.cost, np.inf) for arm in (self.a, self.b))
-        less, equal = a[:, None] < b, a[:, None] == b
-        return float(np.mean(less + equal / 2)) if a.size else float("nan")
+    @cached_property
+    def better_on_a_fresh_draw(self) -> Chance:
+        """Chance that on a fresh draw of the data a fresh training of `a` takes fewer updates than one of `b`."""
+        return chance_of_less(self.a.costs, self.b.costs)
 
     @cached_property
     def _in_updates(self) -> Ratio:
@@ -378,8 +382,7 @@ def comparisons(run: Run) -> list[Comparison]:
     found = [
         replace(compare(setting, arms[first], arms[second]), process_variance=between)
         for setting, arms in arms_by_setting(run).items()
-        for first, second in PAIRS
-        if {first, second} <= arms.keys()
+        for first, second in pairs(arms.keys())
     ]
     sizes = families(run)
     adjusted: dict[tuple[str, str], float] = {}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bench.case.regimes import CONTROLS
+from bench.case import regimes
 from reports.claim.arms import Arm, Comparison, compare
 from reports.collect.grouping import Arms, Setting, arms_by_setting, by_engine, engine_by_engine
 from reports.collect.read import Run
@@ -27,25 +27,29 @@ class Control:
 
 @dataclass(frozen=True)
 class Share:
-    """A control over all its settings: what it isolates, one sentence of what came out, and its rows."""
+    """A control over all its settings: what it isolates, one sentence of what came out."""
 
     regime: str
+    engine: str
     title: str
     sentence: str
-    rows: list[Control]
 
 
 @dataclass(frozen=True)
 class Otherwise:
-    """A trained network predicting in another way than the one that decided; ratio: there / as decided."""
+    """A trained network predicting in another way than the one that decided; ratio of errors: there / as decided."""
 
+    key: str
     setting: Setting
     regime: str
     predicts: str
     way: str
-    error: float
-    decided_error: float
     ratio: Ratio
+
+    @property
+    def verdict(self) -> str:
+        """Whether the other way has the lower error, by the interval."""
+        return "lower" if self.ratio.high < 1 else "higher" if self.ratio.low > 1 else "inconclusive"
 
 
 def controls(compared: list[Comparison]) -> list[Control]:
@@ -60,7 +64,7 @@ def controls(compared: list[Comparison]) -> list[Control]:
             by_regimes.get((setting, "stateful", regime)),
         )
         for setting in settings
-        for regime in CONTROLS
+        for regime in regimes.controls({name for one in compared for name in one.regimes})
     ]
     return [one for one in beside if one.over_stateless or one.stateful_over_it]
 
@@ -69,18 +73,30 @@ _ISOLATES = {
     "stateless-ordered": ("Order alone", "keeping the order without carrying"),
     "stateless-burnin": ("A warm state, not carried", "warming the state by a burn-in"),
     "stateless-sliding": ("Sliding windows", "training on sliding windows"),
+    "stateful-h-only": ("The hidden state alone", "carrying h without c"),
+    "stateful-stale": ("An older state and a burn-in", "a state of older weights with a burn-in from it"),
+    "foreign-state": ("A warm start", "starting from the state after an unrelated stretch"),
+    "noise-state": ("A start from noise", "starting from noise"),
 }
+
+
+def _isolates(regime: str) -> tuple[str, str]:
+    """What a control isolates: a title and a phrase."""
+    kind, _, number = regime.partition("@")
+    title, what = _ISOLATES.get(kind, (regime, regime))
+    unit = "steps" if regimes.NUMBERED.get(kind) == "burn_in_steps" else "updates old"
+    return (f"{title} ({number} {unit})", what) if number else (title, what)
 
 
 def shares(found: list[Control]) -> list[Share]:
     """Group the controls by regime and engine, each with its sentence."""
     groups = by_engine(found, lambda one: one.setting)
     return [
-        Share(regime, f"{title} ({engine})" if len(groups) > 1 else title, _share_sentence(what, rows), rows)
-        for regime in CONTROLS
+        Share(regime, engine, f"{title} ({engine})" if len(groups) > 1 else title, _share_sentence(what, rows))
+        for regime in regimes.in_order({one.regime for one in found})
         for engine, group in groups.items()
         if (rows := [one for one in group if one.regime == regime])
-        for title, what in [_ISOLATES.get(regime, (regime, regime))]
+        for title, what in [_isolates(regime)]
     ]
 
 
@@ -103,10 +119,11 @@ def gains_by_carrying(found: list[Otherwise]) -> str:
 
 
 def _gains_by_carrying(found: list[Otherwise]) -> str:
-    here = [one.ratio for one in found if (one.regime, one.way) == ("stateless", "carried")]
+    here = [one.verdict for one in found if (one.regime, one.way) == ("stateless", "carried")]
     if not here:
         return ""
-    better, worse = sum(r.high < 1 for r in here), sum(r.low > 1 for r in here)
+    counts = Counter(here)
+    better, worse = counts["lower"], counts["higher"]
     ways = [f"lowered the error in {better}", f"raised it in {worse}", f"did neither in {len(here) - better - worse}"]
     return f"Predicting with carried state from a network that was trained stateless {listing(ways)} of {len(here)}."
 
@@ -126,17 +143,8 @@ def predicted_otherwise(run: Run) -> list[Otherwise]:
             for way, errors in ways.items():
                 if errors.shape != decided.shape or not np.isfinite(errors).any():
                     continue
-                found.append(
-                    Otherwise(
-                        setting,
-                        regime,
-                        convergence.predicts,
-                        way,
-                        float(np.nanmedian(errors)),
-                        float(np.nanmedian(decided)) if np.isfinite(decided).any() else float("nan"),
-                        geometric_ratio(errors, decided),
-                    )
-                )
+                ratio = geometric_ratio(errors, decided)
+                found.append(Otherwise(arms[regime].key, setting, regime, convergence.predicts, way, ratio))
     return found
 
 
@@ -144,6 +152,10 @@ NAMES = {
     "stateless-ordered": "order without state",
     "stateless-burnin": "a warm state without carrying (burn-in)",
     "stateless-sliding": "sliding windows",
+    "stateful-h-only": "carrying h without c",
+    "stateful-stale": "an older state with a burn-in",
+    "foreign-state": "a start from the state after an unrelated stretch",
+    "noise-state": "a start from noise",
 }
 
 MOST_NAMED = 6
@@ -193,11 +205,14 @@ class Finding:
     @property
     def sentence(self) -> str:
         """The finding in words."""
+        kind = self.regime.partition("@")[0]
+        against = " and ".join(
+            _against(*one) for one in (("stateless", self.over_stateless), ("stateful", self.over_stateful))
+        )
         text = (
-            f"{NAMES.get(self.regime, self.regime)} beat both arms in {len(self.settings)} of {self.tried} settings "
-            f"({self.where}): {_against('stateless', self.over_stateless)}, and "
-            f"{_against('stateful', self.over_stateful)}; counted in cell steps, it still beat both in "
-            f"{self.fewer_cell_steps}"
+            f"{NAMES.get(kind, kind)} needed fewer updates than stateless and than stateful in "
+            f"{len(self.settings)} of {self.tried} settings ({self.where}): {against}; counted in cell steps, it still "
+            f"did in {self.fewer_cell_steps}"
         )
         longer = [(ours, theirs) for ours, theirs in self.steps_per_prediction if ours > theirs]
         if longer:
@@ -206,7 +221,7 @@ class Finding:
         lower = [one.value for one in self.errors if one.high < 1]
         if lower:
             below = low_to_high((100 * (1 - value) for value in lower), lambda value: f"{value:.0f}")
-            text += f". Its lowest error was {below} % below the better arm's in {len(lower)} of them"
+            text += f". Its lowest error was {below} % below the better of both in {len(lower)} of them"
         return f"{text[0].upper()}{text[1:]}."
 
 
@@ -276,7 +291,7 @@ def _against(arm: str, ratios: tuple[float, ...]) -> str:
     never = len(ratios) - len(formed)
     if not formed:
         return f"{arm} never reached the target"
-    return f"updates × {low_to_high(formed)} against {arm}" + (
+    return f"{low_to_high(formed)} times the updates of {arm}" + (
         f" (which never reached the target in {never})" if never else ""
     )
 

@@ -48,11 +48,11 @@ class Learnt:
         if self.linear_beats_trivial:
             return (
                 f"A linear model is enough: of {count(self.arms, 'network')} none predicts better than {self.linear} "
-                "by more than chance (scored rows, 5 %)"
+                "by more than chance (held-out rows, 5 %)"
             )
         return (
             f"Nothing was shown to be learnt: of {count(self.arms, 'network')} none predicts better than {self.trivial}"
-            f"{f' and {self.linear}' if self.linear else ''} by more than chance (scored rows, 5 %)"
+            f"{f' and {self.linear}' if self.linear else ''} by more than chance (held-out rows, 5 %)"
         )
 
 

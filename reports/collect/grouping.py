@@ -73,8 +73,9 @@ class Setting:
 
     @property
     def task_name(self) -> str:
-        """Task with its dial."""
-        return self.task if self.dial < 0 else f"{self.task}@{self.dial}"
+        """Task with its dial; a user's own series by its column, without the fingerprint that keeps cases apart."""
+        own = about_task(self.task, self.dial).get("prepared")
+        return own.about["slug"] if own else self.task if self.dial < 0 else f"{self.task}@{self.dial}"
 
     @property
     def cell_name(self) -> str:
@@ -122,7 +123,7 @@ class Setting:
 
 @cache
 def about_task(name: str, dial: int) -> dict[str, Any]:
-    """Title, description, unit and reach of a task; {} where this machine does not know it.
+    """Title, description, unit and reach of a task, and a user's own series; {} where this machine does not know it.
 
     Any failure of a task is no reason to go without a report: it then speaks of windows instead of D / L.
     """
@@ -130,7 +131,7 @@ def about_task(name: str, dial: int) -> dict[str, Any]:
         import tasks  # noqa: PLC0415  (costs an import of pandas; only where there is a task to ask about)
 
         task = tasks.create(name, None if dial < 0 else dial)
-        return {field: getattr(task, field, None) for field in ("title", "description", "unit", "reach")}
+        return {field: getattr(task, field, None) for field in ("title", "description", "unit", "reach", "prepared")}
     except Exception:  # noqa: BLE001
         return {}
 
@@ -206,6 +207,7 @@ class EnginePair:
         return f"{' '.join(self.a)} / {' '.join(self.b)}"
 
 
+OWN = "each as its own users write it (TensorFlow's layers are Keras')"
 XLA = "both compiled by XLA"
 XLA_OR_GRAPH = "compiled by XLA against a graph"
 LIBRARY = "the same library"
@@ -215,6 +217,10 @@ EAGER_OR_XLA = "Keras' loop started step by step by Python, against one compiled
 ENGINE_PAIRS: dict[str, EnginePair] = {
     pair.what: pair
     for pair in (
+        EnginePair(("jax", "native"), ("tensorflow", "xla"), OWN),
+        EnginePair(("torch", "native"), ("tensorflow", "xla"), OWN),
+        EnginePair(("torch", "native"), ("jax", "native"), OWN),
+        EnginePair(("torch", "native_compiled"), ("jax", "native"), OWN),
         EnginePair(("jax", "loop"), ("tensorflow", "xla"), XLA),
         EnginePair(("jax", "unrolled"), ("tensorflow", "xla_unrolled"), XLA),
         EnginePair(("jax", "cudnn"), ("tensorflow", "cudnn"), LIBRARY),
@@ -226,4 +232,4 @@ ENGINE_PAIRS: dict[str, EnginePair] = {
         EnginePair(("torch", "cudnn"), ("jax", "cudnn"), LIBRARY),
     )
 }
-"""By name, what was compiled alike first: jax gives every kernel to XLA, torch compiles none (docs/engines.md)."""
+"""By name: each as it is used without Keras, then Keras on each, what was compiled alike first (docs/engines.md)."""

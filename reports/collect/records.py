@@ -5,7 +5,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from bench.case.record import Convergence, Memory, Record, Replicate, Timing
+from bench.case.costs import Memory, Timing
+from bench.case.record import Record
+from bench.case.trained import Convergence, Replicate
 from reports.statistics.intervals import Costs, FloatArray, median
 
 
@@ -53,6 +55,11 @@ def last_error(replicate: Replicate) -> float:
     return math.nan if error is None else error
 
 
+def last_accuracy(replicate: Replicate) -> float:
+    """Accuracy at the last evaluation; nan where targets are numbers."""
+    return replicate.accuracy[-1] if replicate.accuracy else math.nan
+
+
 def fold_of(replicate: Replicate) -> int:
     """The fold; a replicate of which none is known was made alone."""
     return replicate.seed if replicate.fold is None else replicate.fold
@@ -71,19 +78,22 @@ def budget_of(convergence: Convergence) -> float:
 def costs_of(replicates: Iterable[Replicate], hold: int, target: float | None = None) -> Costs:
     """Updates to the declared target, as recorded, or to another one, from the curves.
 
-    Replicates of a fold form a group.
+    Replicates of a fold form a group; those of a draw, where several folds share several draws of the data.
     """
     found = list(replicates)
     group = np.array([fold_of(one) for one in found], dtype=int)
+    draw = np.array([one.draw for one in found], dtype=int)
+    if 1 < len(np.unique(draw)) < len(np.unique(group)):
+        group = draw
     if target is not None:
         return Costs.of_curves([curve(one) for one in found], np.full(len(found), target), hold, group)
-    each = [_cost(one) for one in found]
-    cost, width = (np.array([pair[side] for pair in each], dtype=float) for side in (0, 1))
-    return Costs(cost, np.array([one.reached for one in found], dtype=bool), width, group)
+    each = [cost(one) for one in found]
+    middle, width = (np.array([pair[side] for pair in each], dtype=float) for side in (0, 1))
+    return Costs(middle, np.array([one.reached for one in found], dtype=bool), width, group)
 
 
-def _cost(replicate: Replicate) -> tuple[float, float]:
-    """(cost, width): the middle of the evaluations between which the target was reached, and their distance."""
+def cost(replicate: Replicate) -> tuple[float, float]:
+    """(updates, width): the middle of the evaluations between which the target was reached, and their distance."""
     hit = replicate.updates_to_target
     if hit is None or hit not in replicate.updates:
         # Of a published tuning curve the end alone is kept.

@@ -1,29 +1,46 @@
 """A comparison for people (compare.md, compare.html) and for programs (compare.json, compare.csv)."""
 
-import csv
 import html
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from reports import formatting
 from reports.compare import machines
-from reports.compare.joining import EVERY_SEED, MARGIN, Cell, Comparison, Named, Verdict, named, of_one_way
-from reports.compare.machines import Field
-from reports.costs.contrasts import Contrast, contrasts
+from reports.compare.joining import (
+    CASE,
+    EVERY_SEED,
+    FIELDS,
+    MARGIN,
+    NOT_COMPARED,
+    TIMED,
+    Comparison,
+    Named,
+    Verdict,
+    of_one_way,
+    ratio_of,
+    setting_of,
+)
 from reports.costs.payback import to_target
 from reports.costs.timings import timings
 from reports.formatting import NOTHING, count, listing, number, table_cell
+from reports.frames import Frames, write_csv
+from reports.frames.tables import Source
 from reports.statistics.intervals import Ratio
 
 MOST_ROWS = 30
 """Rows of a table that compare.md shows; compare.html has all."""
 
 SCHEMA = 1
+
+ONLY_TIMES: dict[str, Any] = dict.fromkeys(("comparisons", "a_a", "longer_windows", "same_arms"), ())
+"""What is known of a run of whose ratios those of times are asked for alone."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +50,10 @@ class Section:
     title: str
     text: tuple[str, ...] = ()
     header: tuple[str, ...] = ()
-    rows: tuple[tuple[str, ...], ...] = field(default=())
+    rows: tuple[tuple[str, ...], ...] = ()
 
 
-def write(found: Comparison, prices: dict[str, float], folder: Path) -> Path:
+def write(found: Comparison, prices: Mapping[str, float], folder: Path) -> Path:
     """Write all four files; returns the path of compare.md."""
     folder.mkdir(parents=True, exist_ok=True)
     title = f"{listing(found.columns)}: compared by {found.by}"
@@ -51,13 +68,10 @@ def write(found: Comparison, prices: dict[str, float], folder: Path) -> Path:
 
 def write_frame(found: Comparison, file: Path) -> None:
     """Write one row a case and column, as CSV."""
-    with file.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, FIELDS)
-        writer.writeheader()
-        writer.writerows(long_rows(found))
+    write_csv(found.cells[list(FIELDS)], file)
 
 
-def sections(found: Comparison, prices: dict[str, float]) -> list[Section]:
+def sections(found: Comparison, prices: Mapping[str, float]) -> list[Section]:
     """All parts, in order; those that say nothing are left out."""
     several = len(found.runs) > 1
     parts = [
@@ -67,7 +81,7 @@ def sections(found: Comparison, prices: dict[str, float]) -> list[Section]:
         within_section(found.runs) if several else None,
         updates_section(found),
         memory_section(found),
-        _to_target(found.runs, prices) if found.by in ("machine", "version") else None,
+        _to_target(found, prices) if found.by in ("machine", "version") else None,
         not_compared_section(found),
         Section("How to read this", (READING,)),
     ]
@@ -84,124 +98,116 @@ READING = (
 
 
 def summary(found: Comparison) -> list[str]:
-    """What was found, a sentence for each column, and what the seeds say."""
+    """What was found, a sentence for each column, what the seeds say, and what could not be compared."""
     lines = []
-    for place, name in enumerate(found.columns[1:], 1):
-        cells = [row.cells[place] for row in found.of_kind("time")]
-        judged = Counter(cell.verdict for cell in cells)
-        verdicts = (Verdict.FASTER, Verdict.SLOWER, Verdict.SAME, Verdict.INCONCLUSIVE)
-        parts = [f"{verdict} in {judged[verdict]}" for verdict in verdicts if judged[verdict]]
-        if not parts:
+    means, in_mean = found.means
+    for name in found.columns[1:]:
+        here = found.cells[found.cells["column"] == name]
+        timed = here[(here["kind"] == "time") & here["verdict"].isin(TIMED)]
+        judged = Counter(timed["verdict"])
+        if timed.empty:
             lines.append(f"**{name}**: no seconds to compare with {found.columns[0]}.")
-            continue
-        ratios = [cell.ratio.value for cell in cells if cell.ratio is not None]
-        lines.append(
-            f"**{name}** takes {number(found.means[name])} times the seconds per update of {found.columns[0]} "
-            f"(geometric mean over the {count(found.in_mean, 'case')} that all columns have; single cases "
-            f"{number(min(ratios))} to {number(max(ratios))}): {listing(parts)} of {count(len(ratios), 'case')}."
-        )
-    trained = found.of_kind("convergence")
-    for place, name in enumerate(found.columns[1:], 1):
-        cells = [row.cells[place] for row in trained if not math.isnan(row.cells[place].value)]
-        equal = sum(cell.reason == EVERY_SEED for cell in cells)
-        if cells:
+        else:
+            parts = [f"{verdict} in {judged[verdict]}" for verdict in TIMED if judged[verdict]]
             lines.append(
-                f"Updates to target of {name}: {equal} of {len(cells)} settings agree with {found.columns[0]} in every "
-                "seed, update for update."
+                f"**{name}** takes {number(means[name])} times the seconds per update of {found.columns[0]} "
+                f"(geometric mean over the {count(in_mean, 'case')} that all columns have; single cases "
+                f"{formatting.low_to_high(timed['ratio'])}): {listing(parts)} of {count(len(timed), 'case')}."
             )
+        trained = here[(here["kind"] == "convergence") & here["value"].notna()]
+        compared = trained[~trained["verdict"].isin(NOT_COMPARED)]
+        if len(compared):
+            equal = int((compared["reason"] == EVERY_SEED).sum())
+            lines.append(
+                f"Updates to target of {name}: {equal} of {count(len(compared), 'setting')} agree with "
+                f"{found.columns[0]} in every seed, update for update."
+            )
+        lines += _incomparable(found, name)
     return lines
 
 
+def _incomparable(found: Comparison, name: str) -> list[str]:
+    """What of a column is not compared since it was trained or judged otherwise, and in what."""
+    here = found.cells[(found.cells["column"] == name) & (found.cells["verdict"] == Verdict.INCOMPARABLE)]
+    if here.empty:
+        return []
+    kinds = " and ".join(f"{n} {kind} {'case' if n == 1 else 'cases'}" for kind, n in Counter(here["kind"]).items())
+    names = Counter(one for differ in here["differ"] for one in differ)
+    what = ", ".join(f"{one} (in {n})" for one, n in names.most_common())
+    commits = {one.name: one.run.invocations[0].git for one in found.runs if one.run.invocations}
+    a, b = (commits.get(column) for column in (found.columns[0], name))
+    suites = f"; the suite's commits are {a.commit[:8]} and {b.commit[:8]}" if a and b and a.commit != b.commit else ""
+    return [f"**Not compared** with {found.columns[0]}: {kinds} of {name}, since they differ in {what}{suites}."]
+
+
 def _head(runs: Sequence[Named]) -> Section:
-    fields = [*machines.head(runs), *machines.reached(runs), *machines.steadiness(runs)]
     text = (
         "What differs, and what each machine reached at best in its own run. Runs of one machine class continue one "
         "history; a run continues only on exactly the same machine."
     )
-    return Section("Machines", (text,), ("", *(one.name for one in runs)), tuple(map(_line, fields)))
-
-
-def _line(one: Field) -> tuple[str, ...]:
-    return (one.name, *one.values)
+    rows = tuple((one.name, *one.values) for one in machines.every(runs))  # noqa: PD011 - no frame
+    return Section("Machines", (text,), ("", *(one.name for one in runs)), rows)
 
 
 def times_section(found: Comparison) -> Section | None:
     """Seconds per update, case by case."""
-    rows = found.of_kind("time")
-    if not rows:
-        return None
     header = ["case", f"{found.columns[0]}, s per update (spread)"]
     for name in found.columns[1:]:
         header += [f"{name}, s per update", "ratio", "verdict"]
-    lines = []
-    for row in rows:
-        base = row.cells[0]
-        line = [row.label, _seconds(base)]
-        for cell in row.cells[1:]:
-            line += [_seconds(cell), formatting.ratio(cell.ratio) if cell.ratio else NOTHING, _verdict(cell)]
-        lines.append(tuple(line))
+    lines = [
+        (label, _seconds(base), *(text for cell in others for text in (_seconds(cell), _ratio(cell), _verdict(cell))))
+        for label, (base, *others) in found.rows("time")
+    ]
     text = "Median over processes; the spread is the slowest process over the fastest."
-    return Section("Seconds per update", (text,), tuple(header), tuple(lines))
+    return Section("Seconds per update", (text,), tuple(header), tuple(lines)) if lines else None
 
 
-def _seconds(cell: Cell) -> str:
+def _seconds(cell: Any) -> str:
     if math.isnan(cell.value):
         return NOTHING
     spread = "" if math.isnan(cell.spread) else f" ({100 * cell.spread:.1f} %)"
     return f"{formatting.seconds(cell.value)}{spread}"
 
 
-def _verdict(cell: Cell) -> str:
+def _ratio(cell: Any) -> str:
+    ratio = ratio_of(cell)
+    return NOTHING if ratio is None else formatting.ratio(ratio)
+
+
+def _verdict(cell: Any) -> str:
     return f"{cell.verdict} ({cell.reason})"
 
 
-Direction = str
+def agreement(ratios: Iterable[Ratio]) -> str:
+    """Whether runs agree on a ratio that each formed of its own cases."""
+    ratios = list(ratios)
+    sides = {"below" if one.high < 1 else "above" if one.low > 1 else "neither" for one in ratios}
+    if {"below", "above"} <= sides:
+        return "reversed"
+    overlap = max(one.low for one in ratios) <= min(one.high for one in ratios)
+    return "agree" if overlap else "differ in size" if len(sides) == 1 else "differ"
 
 
-def _direction(ratio: Ratio) -> Direction:
-    return "below 1" if ratio.high < 1 else "above 1" if ratio.low > 1 else "not distinguishable from 1"
-
-
-@dataclass(frozen=True)
-class Within:
-    """A ratio that each run measured within itself."""
-
-    what: str
-    where: str
-    ratios: tuple[Ratio, ...]
-
-    @property
-    def agreement(self) -> str:
-        """Whether the runs agree on it."""
-        directions = {_direction(one) for one in self.ratios}
-        if {"below 1", "above 1"} <= directions:
-            return "reversed"
-        overlap = max(one.low for one in self.ratios) <= min(one.high for one in self.ratios)
-        return "agree" if overlap else "differ in size" if len(directions) == 1 else "differ"
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
-        return {
-            "what": self.what,
-            "case": self.where,
-            "ratios": [[_finite(one.value), _finite(one.low), _finite(one.high)] for one in self.ratios],
-            "agreement": self.agreement,
-        }
-
-
-def within(runs: Sequence[Named]) -> list[Within]:
-    """Ratios that every run formed of its own cases, such as stateful / stateless and XLA / loop."""
-    found: list[dict[tuple[str, str], Contrast]] = []
-    for one in runs:
-        every = contrasts(timings(of_one_way(one.run))).found
-        found.append({(c.what, _where(c)): c for c in every if c.training.method != "none"})
-    return [Within(*key, tuple(one[key].training for one in found)) for key in found[0] if all(key in o for o in found)]
-
-
-def _where(one: Contrast) -> str:
-    """What both cases have in common."""
-    regime = f", {one.b.regime}" if one.a.regime == one.b.regime else f", {one.b.setting.kernel}"
-    return f"{named(one.shown)}{regime}"
+def within(runs: Sequence[Named]) -> list[dict[str, Any]]:
+    """Ratios that every run formed of its own cases, such as stateful / stateless and XLA / loop: as JSON has them."""
+    every = Frames(Source(one.name, of_one_way(one.run), ONLY_TIMES) for one in runs).comparisons
+    timed = every[(every["measure"] == "seconds of an update") & (every["method"] != "none")]
+    alike = ["compares", *(name for name in CASE if name in timed.columns)]
+    found = []
+    for key, part in timed.groupby(alike, sort=False, observed=True, dropna=False):
+        if len(part) == len(runs):
+            case = dict(zip(alike, key, strict=True))
+            ratios = [ratio for one in part.itertuples() if (ratio := ratio_of(one))]
+            regime = case["kernel"] if case["regime"] != case["regime"] else case["regime"]
+            found.append(
+                {
+                    "what": case["compares"],
+                    "case": f"{setting_of(case).short}, {regime}",
+                    "ratios": [[_finite(one.value), _finite(one.low), _finite(one.high)] for one in ratios],
+                    "agreement": agreement(ratios),
+                }
+            )
+    return found
 
 
 def within_section(runs: Sequence[Named], title: str = "Ratios within each machine") -> Section | None:
@@ -209,58 +215,54 @@ def within_section(runs: Sequence[Named], title: str = "Ratios within each machi
     found = within(runs)
     if not found:
         return None
-    counts = Counter(one.agreement for one in found)
+    counts = Counter(one["agreement"] for one in found)
     text = (
         "Ratios of two cases of one run: is the same thing faster on each, and by as much? Of "
         f"{len(found)} that all formed, {counts['agree']} agree (the intervals overlap), {counts['differ in size']} "
         f"differ in size but not in direction, {counts['reversed']} are reversed (below 1 here, above 1 there) and "
         f"{counts['differ']} differ in that one cannot distinguish them from 1."
     )
-    rows = [(one.what, one.where, *map(formatting.ratio, one.ratios), one.agreement) for one in found]
+    rows = []
+    for one in found:
+        ratios = (f"{number(value)} {formatting.span(low, high)}" for value, low, high in one["ratios"])
+        rows.append((one["what"], one["case"], *ratios, one["agreement"]))
     return Section(title, (text,), ("ratio", "case", *(o.name for o in runs), ""), tuple(rows))
 
 
 def updates_section(found: Comparison) -> Section | None:
-    """Settings whose updates to target are not the same in every seed."""
-    other = [
-        row
-        for row in found.of_kind("convergence")
-        if any(not math.isnan(cell.value) and cell.reason != EVERY_SEED for cell in row.cells[1:])
-    ]
-    if not other:
-        return None
-    rows = []
-    for row in other:
-        line = [row.label, number(row.cells[0].value)]
-        for cell in row.cells[1:]:
-            line += [number(cell.value), formatting.ratio(cell.ratio) if cell.ratio else NOTHING, _verdict(cell)]
-        rows.append(tuple(line))
+    """Settings whose updates to target are compared, and not the same in every seed."""
     header = ["setting", found.columns[0]]
     for name in found.columns[1:]:
         header += [name, "ratio", "verdict"]
+    lines = [
+        (
+            label,
+            number(base.value),
+            *(text for cell in others for text in (number(cell.value), _ratio(cell), _verdict(cell))),
+        )
+        for label, (base, *others) in found.rows("convergence")
+        if any(cell.verdict not in NOT_COMPARED and cell.reason != EVERY_SEED for cell in others)
+    ]
     text = "Expected updates to target, of the settings that do not agree in every seed."
-    return Section("Updates to target", (text,), tuple(header), tuple(rows))
+    return Section("Updates to target", (text,), tuple(header), tuple(lines)) if lines else None
 
 
 def memory_section(found: Comparison) -> Section | None:
     """Peaks of memory, case by case."""
-    rows = found.of_kind("memory")
-    if not rows:
-        return None
-    header = ["case", *(f"{name}, peak" for name in found.columns), "verdict"]
+    header = ("case", *(f"{name}, peak" for name in found.columns), "verdict")
     lines = [
         (
-            row.label,
-            *(NOTHING if math.isnan(cell.value) else formatting.size(cell.value) for cell in row.cells),
-            "; ".join(_verdict(cell) for cell in row.cells[1:]),
+            label,
+            *(NOTHING if math.isnan(cell.value) else formatting.size(cell.value) for cell in cells),
+            "; ".join(map(_verdict, cells[1:])),
         )
-        for row in rows
+        for label, cells in found.rows("memory")
     ]
     text = "The allocator's peak while training. Different: by more than 2 % and 4 MiB."
-    return Section("Memory", (text,), tuple(header), tuple(lines))
+    return Section("Memory", (text,), header, tuple(lines)) if lines else None
 
 
-def targets(runs: Sequence[Named], prices: dict[str, float]) -> list[dict[str, Any]]:
+def targets(runs: Sequence[Named], prices: Mapping[str, float]) -> list[dict[str, Any]]:
     """Seconds, and money where a price is given, to target: updates × seconds, compilation included, run by run."""
     rows = []
     for one in runs:
@@ -271,7 +273,7 @@ def targets(runs: Sequence[Named], prices: dict[str, float]) -> list[dict[str, A
             rows.append(
                 {
                     "run": one.name,
-                    "case": f"{found.timing.setting.task_name}, {found.timing.regime}, {named(found.timing.setting)}",
+                    "case": f"{found.timing.setting.task_name}, {found.timing.regime}, {found.timing.setting.short}",
                     "kernel": found.timing.setting.kernel,
                     "updates": found.updates,
                     "seconds": found.seconds,
@@ -283,9 +285,9 @@ def targets(runs: Sequence[Named], prices: dict[str, float]) -> list[dict[str, A
     return rows
 
 
-def _to_target(runs: Sequence[Named], prices: dict[str, float]) -> Section | None:
+def _to_target(found: Comparison, prices: Mapping[str, float]) -> Section | None:
     by_case: defaultdict[tuple[str, str], dict[str, dict[str, Any]]] = defaultdict(dict)
-    for row in targets(runs, prices):
+    for row in targets(found.runs, prices):
         by_case[row["case"], row["kernel"]][row["run"]] = row
     if not by_case:
         return None
@@ -297,25 +299,20 @@ def _to_target(runs: Sequence[Named], prices: dict[str, float]) -> Section | Non
         price = "" if row["price"] is None else f", {number(row['price'])} of money"
         return f"{formatting.seconds(row['seconds'])} {limits}{price}"
 
-    lines = [(*key, *(shown(rows.get(one.name)) for one in runs)) for key, rows in by_case.items()]
+    lines = [(*key, *(shown(rows.get(one.name)) for one in found.runs)) for key, rows in by_case.items()]
     text = "Updates to target × seconds per update, compilation included, where a run measured both of a setting."
     if prices:
         text += " Money: these seconds at the price per hour that was given, one training at a time."
-    return Section("Cost to target", (text,), ("setting", "kernel", *(one.name for one in runs)), tuple(lines))
+    return Section("Cost to target", (text,), ("setting", "kernel", *(one.name for one in found.runs)), tuple(lines))
 
 
 def not_compared_section(found: Comparison) -> Section | None:
     """What is missing, failed or incomparable, and why."""
-    gone = {Verdict.MISSING, Verdict.FAILED, Verdict.NO_BASE, Verdict.INCOMPARABLE}
-    rows = [
-        (row.case.kind, row.label, cell.column, f"{cell.verdict} ({cell.reason})")
-        for row in found.rows
-        for cell in row.cells
-        if cell.verdict in gone
-    ]
-    if not rows:
+    gone = found.cells[found.cells["verdict"].isin(NOT_COMPARED)]
+    if gone.empty:
         return Section("Not compared", ("Every case of every run was compared.",))
-    return Section("Not compared", (), ("kind", "case", "column", "why"), tuple(rows))
+    rows = tuple((str(cell.kind), str(cell.label), str(cell.column), _verdict(cell)) for cell in gone.itertuples())
+    return Section("Not compared", (), ("kind", "case", "column", "why"), rows)
 
 
 def markdown(title: str, parts: Iterable[Section]) -> str:
@@ -376,53 +373,38 @@ def _html_row(cells: Iterable[str], tag: str) -> str:
     return f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"
 
 
-FIELDS = (
-    "column", "run", "kind", "task", "dial", "cell", "regime", "layers", "units", "window", "batch_size", "kernel",
-    "engine", "device", "dtype", "configuration", "value", "unit", "spread", "ratio", "low", "high", "verdict",
-    "reason",
-)  # fmt: skip
-UNITS = {"time": "s per update", "memory": "bytes", "convergence": "updates to target"}
-
-
 def long_rows(found: Comparison) -> list[dict[str, Any]]:
-    """One row a case and column."""
-    return [
-        {name: row.case.to_dict().get(name) for name in FIELDS[2:16]}
-        | {"column": cell.column, "run": row.run, "unit": UNITS[row.case.kind]}
-        | {"value": _finite(cell.value), "spread": _finite(cell.spread), "reason": cell.reason}
-        | {"verdict": "base" if cell.verdict is None else str(cell.verdict)}
-        | {
-            name: _finite(getattr(cell.ratio, key)) if cell.ratio else None
-            for name, key in (("ratio", "value"), ("low", "low"), ("high", "high"))
-        }
-        for row in found.rows
-        for cell in row.cells
-    ]
+    """One row a case and column; what is no number is None."""
+    rows = found.cells[list(FIELDS)].astype(object).itertuples(index=False)
+    return [dict(zip(FIELDS, map(_json, row), strict=True)) for row in rows]
 
 
-def to_dict(found: Comparison, prices: dict[str, float]) -> dict[str, Any]:
+def to_dict(found: Comparison, prices: Mapping[str, float]) -> dict[str, Any]:
     """The same as JSON holds it; what is no number is null."""
     several = len(found.runs) > 1
-    head = [*machines.head(found.runs), *machines.reached(found.runs), *machines.steadiness(found.runs)]
+    means, in_mean = found.means
     return {
         "schema": SCHEMA,
         "by": found.by,
         "columns": list(found.columns),
         "runs": [one.name for one in found.runs],
         "margin": MARGIN,
-        "machines": {one.name: list(one.values) for one in head},
+        "machines": {one.name: list(one.values) for one in machines.every(found.runs)},
         "summary": summary(found),
-        "geometric_means": {name: _finite(value) for name, value in found.means.items()},
-        "cases_in_mean": found.in_mean,
-        "within_machine": [one.to_dict() for one in (within(found.runs) if several else [])],
-        "to_target": [
-            {key: _finite(value) if isinstance(value, float) else value for key, value in row.items()}
-            for row in targets(found.runs, prices)
-        ]
+        "geometric_means": {name: _finite(value) for name, value in means.items()},
+        "cases_in_mean": in_mean,
+        "within_machine": within(found.runs) if several else [],
+        "to_target": [{key: _json(value) for key, value in row.items()} for row in targets(found.runs, prices)]
         if found.by in ("machine", "version")
         else [],
         "rows": long_rows(found),
     }
+
+
+def _json(value: Any) -> Any:
+    if value is None or value is pd.NA:
+        return None
+    return _finite(value) if isinstance(value, float) else value
 
 
 def _finite(value: float) -> float | None:

@@ -5,21 +5,20 @@ What does each buy, where does it begin to, and does the answer on carrying stat
 
 import json
 import math
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from bench.case.cases import Case
 from reports import formatting
 from reports.collect.read import Run
 from reports.compare import comparison_page, machines
 from reports.compare.comparison_page import READING, Section
-from reports.compare.joining import Comparison, Named, join, of_configuration
+from reports.compare.joining import CASE, Comparison, Named, join, of_configuration, ratio_of
 from reports.costs.timings import timings, watched
 from reports.formatting import NOTHING, listing, number
 from reports.statistics.intervals import FloatArray, Ratio
@@ -53,7 +52,7 @@ def write(run: Run, folder: Path | None = None) -> Path:
     every = comparison_page.within([Named(name, of_configuration(run, name)) for name in found.columns])
     values = comparison_page.to_dict(found, {}) | {
         "crossings": [one.to_dict() for one in crossings(found)],
-        "within_configuration": [one.to_dict() for one in every],
+        "within_configuration": every,
     }
     (folder / "summary.json").write_text(json.dumps(values, indent=1), encoding="utf-8")
     return report
@@ -66,16 +65,34 @@ def sections(run: Run, found: Comparison) -> list[Section]:
         Section("", tuple(comparison_page.summary(found))),
         _seen(run, found.columns),
         _steadiness(by_configuration),
-        comparison_page.times_section(found),
+        _verdicts_alone(comparison_page.times_section(found)),
         _crossings(found),
         comparison_page.within_section(by_configuration, "Does a verdict depend on the configuration?"),
         comparison_page.updates_section(found),
         comparison_page.memory_section(found),
-        comparison_page.not_compared_section(found),
+        _but_for_skipped(comparison_page.not_compared_section(found)),
         _skipped(run),
         Section("How to read this", (READING,)),
     ]
     return [part for part in parts if part is not None]
+
+
+def _verdicts_alone(section: Section | None) -> Section | None:
+    """Leave out of each verdict what "How to read this" says once of all."""
+    if section is None:
+        return None
+    judged = [place for place, heading in enumerate(section.header) if heading == "verdict"]
+    rows = (
+        tuple(cell.partition(" (")[0] if place in judged else cell for place, cell in enumerate(row))
+        for row in section.rows
+    )
+    return replace(section, rows=tuple(rows))
+
+
+def _but_for_skipped(section: Section | None) -> Section | None:
+    """Leave out what was skipped on purpose, which has a table of its own; None where nothing is left."""
+    rows = () if section is None else tuple(row for row in section.rows if "skipped: " not in row[-1])
+    return replace(section, rows=rows) if section and rows else None
 
 
 def _seen(run: Run, columns: Sequence[str]) -> Section:
@@ -213,23 +230,24 @@ class Crossing:
 
 def crossings(found: Comparison) -> list[Crossing]:
     """Every line of at least two cases that differ in the batch size, or the width, alone."""
-    lines: defaultdict[tuple[str, str, Case], list[tuple[int, Ratio]]] = defaultdict(list)
-    for row in found.of_kind("time"):
-        for cell in row.cells[1:]:
-            if cell.ratio is not None and cell.ratio.method != "none":
-                for axis in ALONG:
-                    rest: dict[str, Any] = {axis: 0}
-                    lines[cell.column, axis, row.case.replace(**rest)].append((getattr(row.case, axis), cell.ratio))
-    return [
-        Crossing(column, _where(case, axis), axis, tuple(sorted(points, key=lambda point: point[0])))
-        for (column, axis, case), points in lines.items()
-        if len(points) > 1
-    ]
+    timed = found.of_kind("time")
+    timed = timed[(timed["column"] != found.columns[0]) & timed["method"].notna() & (timed["method"] != "none")]
+    crossed = []
+    for axis in ALONG:
+        alike = ["column", *(name for name in CASE if name != axis)]
+        for key, part in timed.sort_values(axis, kind="stable").groupby(alike, sort=False, dropna=False):
+            if len(part) > 1:
+                case: dict[str, Any] = dict(zip(alike, key, strict=True))
+                points = tuple(
+                    (int(getattr(one, axis)), ratio) for one in part.itertuples() if (ratio := ratio_of(one))
+                )
+                crossed.append(Crossing(case["column"], _where(case, axis), axis, points))
+    return crossed
 
 
-def _where(case: Case, axis: str) -> str:
-    other = f"batch {case.batch_size}" if axis == "units" else f"{case.units} units"
-    return f"{case.cell.upper()}, {case.regime}, window {case.window}, {other}, {case.kernel}"
+def _where(case: Mapping[str, Any], axis: str) -> str:
+    other = f"batch {case['batch_size']}" if axis == "units" else f"{case['units']} units"
+    return f"{case['cell'].upper()}, {case['regime']}, window {case['window']}, {other}, {case['kernel']}"
 
 
 def _crossings(found: Comparison) -> Section | None:
@@ -245,13 +263,17 @@ def _crossings(found: Comparison) -> Section | None:
             one.sentence,
         )
         for one in every
+        if not math.isinf(one.earliest)
     ]
     text = (
         f"Seconds per update over those of {found.columns[0]}, along the batch size and the width; where the ratio "
         "falls below 1 for good, and the same for the limits of its intervals."
     )
+    never = [one.column for one in every if math.isinf(one.earliest)]
+    parts = [f"{name} in {n} of {sum(one.column == name for one in every)}" for name, n in Counter(never).items()]
+    more = (f"Not faster at the end of what was tried: {listing(parts)} lines.",) if parts else ()
     header = ("configuration", "case", "along", "ratio at", "begins to be faster at")
-    return Section("Where does it begin to be faster?", (text,), header, tuple(rows))
+    return Section("Where does it begin to be faster?", (text, *more), header if rows else (), tuple(rows))
 
 
 def _skipped(run: Run) -> Section | None:

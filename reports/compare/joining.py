@@ -1,27 +1,28 @@
-"""Cases of several runs joined on what they have in common, and what the pairs say.
+"""Runs joined case by case: one frame with a row for each case and column, made from the frames of the runs.
 
 Across runs the replicate is the process, never the block: two processes of a case, one of each run, are one value.
 Processes of one run that took turns are compared round by round.
 """
 
+import json
 import math
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 import numpy as np
+import pandas as pd
 
-from bench.case.cases import Case, Training
-from bench.case.record import Record, Scored
-from reports.collect.grouping import Setting
+from bench.case.cases import Training
+from reports.collect.grouping import USUAL, Setting
 from reports.collect.read import Run
-from reports.collect.records import body, costs_of, measured_memory, timed
-from reports.costs.timings import Blocks, log_ratios, ran_as_asked
+from reports.costs.timings import Blocks, log_ratios
 from reports.formatting import listing
-from reports.statistics.intervals import Costs, FloatArray, Ratio, running_time_ratio
+from reports.frames import Frames
+from reports.frames.tables import Source
+from reports.statistics.intervals import Costs, Ratio, running_time_ratio
 from reports.statistics.moderated import common, moderated_ratio
 
 MARGIN = 0.05
@@ -33,6 +34,9 @@ MEMORY_SHARE, MEMORY_BYTES = 0.02, 4 * 2**20
 TOLERANCE = 1e-9
 """Targets that another CPU computes differ in the last digits."""
 
+DATA_TOLERANCE = 1e-6
+"""Of the trivial error: errors of least squares differ by more than the last digits."""
+
 AXES = ("machine", "engine", "configuration", "device", "version")
 OF_CASE = ("engine", "configuration", "device")
 """Axes that are fields of a case: their columns may come from one run."""
@@ -40,8 +44,32 @@ OF_CASE = ("engine", "configuration", "device")
 LASTING = ("engine", "device", "dtype")
 """Fields of a case that a configuration may set."""
 
+KINDS = {"time": "s per update", "memory": "bytes", "convergence": "updates to target"}
+"""Kinds of cases in the order of the page, and the unit of their figures."""
 
-USUAL = {"engine": "tensorflow", "device": "cpu", "dtype": "float32"}
+CASE = (
+    "kind", "task", "dial", "cell", "regime", "layers", "units", "window", "batch_size", "kernel", "engine", "device",
+    "dtype", "configuration",
+)  # fmt: skip
+FIELDS = ("column", "run", *CASE, "value", "unit", "spread", "ratio", "low", "high", "method", "verdict", "reason")
+"""Columns of the joined frame."""
+
+SAME = {
+    "time": ("parameters", "cell_steps_per_update", "targets_per_update", "features"),
+    "memory": ("parameters", "cell_steps_per_update", "features"),
+    "convergence": (
+        "parameters", "predicts", "steps_per_prediction", "target", "target_rule", "trivial", "scored",
+        "updates_per_epoch", "targets_per_update", "cell_steps_per_update", "evaluate_every", "hold",
+    ),
+}  # fmt: skip
+"""What defines a result of each kind, beside what it was trained with: where it differs, nothing is compared."""
+
+TRAINED = {
+    "time": ("burn_in", "dropout"),
+    "memory": ("burn_in", "dropout"),
+    # All but what a time case does beside its blocks.
+    "convergence": tuple(one.name for one in fields(Training) if one.name not in ("inference", "whole_epochs")),
+}
 
 
 class CompareError(ValueError):
@@ -51,6 +79,7 @@ class CompareError(ValueError):
 class Verdict(StrEnum):
     """What a column has beside the base; a closed list."""
 
+    BASE = "base"
     FASTER = "faster"
     SLOWER = "slower"
     LESS = "less"
@@ -64,12 +93,58 @@ class Verdict(StrEnum):
     NO_BASE = "no base"
 
 
+SKIPPED = "skipped"
+"""Outcome of a case that a run left out, and said why."""
+
+TIMED = (Verdict.FASTER, Verdict.SLOWER, Verdict.SAME, Verdict.INCONCLUSIVE)
+NOT_COMPARED = (Verdict.MISSING, Verdict.FAILED, Verdict.NO_BASE, Verdict.INCOMPARABLE)
+
+
 @dataclass(frozen=True)
 class Named:
     """A run and the name of its column."""
 
     name: str
     run: Run
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs joined along an axis.
+
+    Attributes
+    ----------
+    columns
+        Names, the base first.
+    cells
+        The joined frame (`FIELDS`), in order of the cases, the base first; `value` is nan where there is none, `spread`
+        where it is not known. Beside it `row`, the number of a case, `label`, its name, and `differ`, the names of
+        what makes it incomparable.
+    """
+
+    by: str
+    runs: tuple[Named, ...]
+    columns: tuple[str, ...]
+    cells: pd.DataFrame
+
+    def of_kind(self, kind: str) -> pd.DataFrame:
+        """Cells of one kind."""
+        return self.cells[self.cells["kind"] == kind]
+
+    def rows(self, kind: str) -> list[tuple[str, list[Any]]]:
+        """Label and cells of every case of a kind, the base first."""
+        found = self.of_kind(kind).groupby("row", sort=False)
+        return [(part["label"].iloc[0], list(part.itertuples())) for _, part in found]
+
+    @property
+    def means(self) -> tuple[dict[str, float], int]:
+        """Geometric mean of seconds / base over the cases that every column has, by column, and their number."""
+        timed = self.of_kind("time")
+        timed = timed[timed["column"] != self.columns[0]]
+        whole = timed.groupby("row")["verdict"].transform(lambda column: column.isin(TIMED).all()).astype(bool)
+        logs = {name: np.log(timed[whole & (timed["column"] == name)]["ratio"]) for name in self.columns[1:]}
+        means = {name: math.exp(values.mean()) if len(values) else math.nan for name, values in logs.items()}
+        return means, timed[whole]["row"].nunique()
 
 
 def of_configuration(run: Run, name: str) -> Run:
@@ -90,122 +165,6 @@ def of_one_way(run: Run) -> Run:
     return of_configuration(run, names[0]) if names else run
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A case in one column: the records of its processes, by repetition, all of one run."""
-
-    run: str
-    records: tuple[Record, ...]
-
-    @property
-    def good(self) -> list[Record]:
-        """Those that ended well."""
-        return [record for record in self.records if record.body]
-
-    @property
-    def seconds(self) -> float:
-        """Median seconds per update over its processes; nan where there are none."""
-        values = [float(np.median(timed(record).seconds_per_update)) for record in self.good]
-        return float(np.median(values)) if values else math.nan
-
-    @property
-    def spread(self) -> float:
-        """Its slowest process over its fastest, less one; nan for one."""
-        values = [float(np.median(timed(record).seconds_per_update)) for record in self.good]
-        return max(values) / min(values) - 1 if len(values) > 1 else math.nan
-
-    @property
-    def peak(self) -> float:
-        """The allocator's median peak, in bytes; nan where it does not tell."""
-        peaks = [measured_memory(record).allocator_peak_bytes for record in self.good]
-        told = [peak for peak in peaks if peak is not None]
-        return float(np.median(told)) if told else math.nan
-
-    @property
-    def updates(self) -> float:
-        """Expected updates to target; infinite where no replicate reached it."""
-        return float(self.costs.expected)
-
-    @property
-    def costs(self) -> Costs:
-        """Updates to target of every evaluation seed."""
-        arm = body(self.good[0])
-        return costs_of(arm.evaluation, arm.hold)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A column's figure in a row, and what it says beside the base.
-
-    Attributes
-    ----------
-    value
-        Seconds per update, bytes or updates to target; nan where there is none.
-    spread
-        Between processes, as a share; nan where it is not known.
-    """
-
-    column: str
-    verdict: Verdict | None
-    reason: str
-    value: float = math.nan
-    spread: float = math.nan
-    ratio: Ratio | None = None
-
-
-@dataclass(frozen=True)
-class Row:
-    """A case over all columns; the base first."""
-
-    case: Case
-    run: str
-    cells: tuple[Cell, ...]
-
-    @property
-    def label(self) -> str:
-        """What is the same in all columns."""
-        setting = Setting.of(self.case)
-        kernel = f", {self.case.kernel}" if self.case.kind != "convergence" else ""
-        return (
-            f"{setting.task_name}, {self.case.regime}, {named(setting)}{kernel}{f' ({self.run})' if self.run else ''}"
-        )
-
-
-def named(setting: Setting) -> str:
-    """Sizes of a setting, as prose has them."""
-    layers = "" if setting.layers == 1 else f"{setting.layers} layers of "
-    unusual = [value for value in (setting.engine, setting.device, setting.dtype) if value]
-    usual = {"tensorflow", "cpu", "float32"}
-    rest = "".join(f", {value}" for value in unusual if value not in usual)
-    return f"{setting.cell_name} {layers}{setting.units}, window {setting.window}, batch {setting.batch_size}{rest}"
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Runs joined along an axis.
-
-    Attributes
-    ----------
-    columns
-        Names, the base first.
-    rows
-        In the order of cases.
-    means
-        Geometric mean of seconds / base over the cases that every column has, by column, and their number.
-    """
-
-    by: str
-    runs: tuple[Named, ...]
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
-    means: dict[str, float] = field(default_factory=dict)
-    in_mean: int = 0
-
-    def of_kind(self, kind: str) -> list[Row]:
-        """Rows of one kind."""
-        return [row for row in self.rows if row.case.kind == kind]
-
-
 def join(runs: Sequence[Named], by: str = "machine", base: str | None = None) -> Comparison:
     """Join runs.
 
@@ -217,34 +176,112 @@ def join(runs: Sequence[Named], by: str = "machine", base: str | None = None) ->
     if by not in AXES:
         raise CompareError(f"BY={by} is no axis; valid: {', '.join(AXES)}")
     changing = _changing(runs) if by == "configuration" else {by} & set(OF_CASE)
-    found: defaultdict[tuple[str, Case], dict[str, Measured]] = defaultdict(dict)
-    columns: dict[str, str] = {}
-    for one in runs:
-        for record in sorted(one.run.records, key=lambda record: record.case.repetition):
-            column = _column(one, record.case, by, runs)
-            if columns.setdefault(column, one.name) != one.name and by == "version":
-                raise CompareError(f"{columns[column]} and {one.name} are of one version ({column}): use BY=machine")
-            run = one.name if by in OF_CASE and len(runs) > 1 else ""
-            # Repetitions of what is timed are processes of one case; of what is trained they are other seeds.
-            repetition = record.case.repetition if record.case.kind == "convergence" else 0
-            cells = found[run, record.case.replace(repetition=repetition, **dict.fromkeys(changing, ""))]
-            so_far = cells[column].records if column in cells else ()
-            cells[column] = Measured(one.name, (*so_far, record))
-    order = _order(list(columns), base, by)
-    skipped: dict[tuple[str, str, Case], str] = {}
-    for one in runs:
-        for refused in one.run.refused:
-            run = one.name if by in OF_CASE and len(runs) > 1 else ""
-            row = refused.case.replace(repetition=0, **dict.fromkeys(changing, ""))
-            skipped[run, _column(one, refused.case, by, runs), row] = refused.reason
-    every = sorted(found.items(), key=lambda item: (item[0][0], _place(item[0][1])))
-    rows = _judged(every, order, skipped)
-    if not any(cell.verdict not in (Verdict.MISSING, Verdict.NO_BASE) for row in rows for cell in row.cells[1:]):
+    # A column that is a run needs no name of it; others may hold cases of several.
+    apart = by in OF_CASE and len(runs) > 1
+    processes = _processes(runs, by)
+    processes = processes.assign(
+        **dict.fromkeys(changing, ""),
+        of_run=processes["run"] if apart else "",
+        # Repetitions of what is timed are processes of one case; of what is trained they are other seeds.
+        repetition_of_case=processes["repetition"].where(processes["kind"] == "convergence", 0),
+    )
+    order = _order(list(dict.fromkeys(processes[processes["outcome"] != SKIPPED]["column"])), base, by)
+    cells: list[Cell] = []
+    for row, (key, part) in enumerate(processes.groupby(["of_run", *CASE, "repetition_of_case"], sort=False)):
+        if (part["outcome"] == SKIPPED).all():
+            continue
+        case: dict[str, Any] = dict(zip(("run", *CASE), key, strict=False))
+        about = case | {"row": row, "label": _label(case), "unit": KINDS[case["kind"]]}
+        sides = dict(iter(part.groupby("column", sort=False)))
+        ours, ours_good = _cell(about["kind"], sides.get(order[0]))
+        cells.append(about | {"column": order[0], "verdict": Verdict.BASE, "reason": "base"} | ours)
+        for column in order[1:]:
+            cell, good = _cell(about["kind"], sides.get(column))
+            beside = {} if good.empty else _beside(about["kind"], ours_good, good)
+            cells.append(about | {"column": column} | beside | cell)
+    _judge_times(cells, order)
+    frame = pd.DataFrame(cells, columns=[*FIELDS, "row", "label", "differ"])
+    frame["dial"] = frame["dial"].where(frame["dial"] >= 0).astype("Int64")
+    compared = frame[(frame["column"] != order[0]) & ~frame["verdict"].isin((Verdict.MISSING, Verdict.NO_BASE))]
+    if compared.empty:
         raise CompareError(
             f"{listing(order)} have no case in common: compare runs of one preset, or of presets that share cases"
         )
-    means, count = _means(rows, order)
-    return Comparison(by, tuple(runs), tuple(order), tuple(rows), means, count)
+    return Comparison(by, tuple(runs), tuple(order), frame)
+
+
+def _processes(runs: Sequence[Named], by: str) -> pd.DataFrame:
+    """A row for each record and each case that was skipped, in the order of cases.
+
+    Beside the frame `cases`: `column`, `value` (seconds per update, bytes, expected updates) and `found`, what its
+    ratio is formed from: `Blocks` of a time case, trainings of a convergence case.
+    """
+    frames = Frames(Source(one.name, one.run, {}) for one in runs)
+    skipped = pd.DataFrame(
+        [
+            vars(refused.case) | {"run": one.name, "outcome": SKIPPED, "message": refused.reason}
+            for one in runs
+            for refused in one.run.refused
+        ]
+    )
+    cases = frames.cases.astype(dict.fromkeys((*CASE, "run", "outcome", "message"), object))
+    cases = pd.concat([cases, skipped.reindex(columns=cases.columns)]) if len(skipped) else cases
+    cases = cases.fillna({"dial": -1, "configuration": ""}).reset_index(drop=True)
+    cases["column"] = _columns(cases, by, {one.name: one.run for one in runs})
+    peaks = frames.memory.set_index(["run", "key"])["allocator_peak_bytes"].astype(float)
+    which = pd.MultiIndex.from_frame(cases[["run", "key"]])
+    value = {"time": cases["seconds_per_update"], "convergence": cases["expected_updates"]}
+    cases["value"] = cases["kind"].map(dict.fromkeys(value)).astype(float)
+    cases["value"] = peaks.reindex(which).to_numpy()
+    for kind, values in value.items():
+        cases.loc[cases["kind"] == kind, "value"] = values
+    found = _blocks(frames.timings) | dict(iter(frames.replicates.groupby(["run", "key"], observed=True)))
+    cases["found"] = pd.Series([found.get(one) for one in which], dtype=object)
+    known = frames.baselines.astype({"task": object, "dial": object}).fillna({"dial": -1}).dropna(subset="error")
+    errors = {
+        one: dict(zip(part["baseline"], part["error"], strict=True))
+        for one, part in known.groupby(["run", "task", "dial"], observed=True)
+    }
+    of_task = zip(cases["run"], cases["task"], cases["dial"], strict=True)
+    cases["baselines"] = pd.Series([errors.get(one, {}) for one in of_task], dtype=object)
+    place = pd.DataFrame(
+        {
+            "kind": cases["kind"].map({kind: number for number, kind in enumerate(KINDS)}),
+            "setting": [setting_of(one).place for _, one in cases[list(CASE)].iterrows()],
+        }
+    )
+    place = place.assign(regime=cases["regime"], repetition=cases["repetition"])
+    return cases.loc[place.sort_values(list(place.columns), kind="stable").index]
+
+
+def _blocks(timings: pd.DataFrame) -> dict[tuple[str, str], Any]:
+    """Blocks of updates of each process, by run and key."""
+    updates = timings[timings["what"] == "update"]
+    return {
+        # Groups of two runs may have one name, but their processes took no turns.
+        (str(run), str(key)): Blocks(
+            None if pd.isna(part["group"].iloc[0]) else f"{run}: {part['group'].iloc[0]}",
+            int(part["round"].iloc[0]),
+            part["seconds"].to_numpy(),
+        )
+        for (run, key), part in updates.groupby(["run", "key"], observed=True)
+    }
+
+
+def setting_of(case: Any) -> Setting:
+    """The setting of a row of a frame; what its columns differ in counts as the usual."""
+    dial = -1 if pd.isna(case["dial"]) else int(case["dial"])
+    usual = {name: case[name] or value for name, value in USUAL.items()}
+    others = {one.name: case[one.name] for one in fields(Setting) if one.name not in usual}
+    return Setting(**others | usual | {"dial": dial})
+
+
+def _label(case: Mapping[str, Any]) -> str:
+    """What is the same in all columns."""
+    setting = setting_of(case)
+    kernel = "" if case["kind"] == "convergence" else f", {case['kernel']}"
+    run = f" ({case['run']})" if case["run"] else ""
+    return f"{setting.task_name}, {case['regime']}, {setting.short}{kernel}{run}"
 
 
 def _changing(runs: Sequence[Named]) -> set[str]:
@@ -253,14 +290,18 @@ def _changing(runs: Sequence[Named]) -> set[str]:
     return {"configuration"} | {name for name in LASTING for one in asked if getattr(one, name)}
 
 
-def _column(one: Named, case: Case, by: str, runs: Sequence[Named]) -> str:
+def _columns(cases: pd.DataFrame, by: str, runs: Mapping[str, Run]) -> pd.Series:
+    """The column that each case is in."""
     if by == "machine":
-        return one.name
-    if by == "version":
-        return version_label(one.run, [other.run for other in runs])
-    if by == "configuration":
-        return case.configuration or "usual"
-    return str(getattr(case, by))
+        return cases["run"]
+    if by != "version":
+        return cases[by].replace("", "usual")
+    labels = {name: version_label(run, list(runs.values())) for name, run in runs.items()}
+    for name, label in labels.items():
+        first = next(one for one in labels if labels[one] == label)
+        if first != name:
+            raise CompareError(f"{first} and {name} are of one version ({label}): use BY=machine")
+    return cases["run"].map(labels)
 
 
 def version_label(run: Run, runs: Sequence[Run]) -> str:
@@ -270,11 +311,6 @@ def version_label(run: Run, runs: Sequence[Run]) -> str:
     git = run.invocations[0].git if run.invocations else None
     here = ", ".join(f"{name} {run.versions.get(name, 'none')}" for name in names)
     return here or f"commit {git.commit[:12] if git else 'unknown'}"
-
-
-def _place(case: Case) -> tuple[Any, ...]:
-    kinds = ("time", "memory", "convergence")
-    return (kinds.index(case.kind), Setting.of(case.replace(engine=case.engine or "tensorflow")), case.regime)
 
 
 def _order(columns: list[str], base: str | None, by: str) -> list[str]:
@@ -289,77 +325,63 @@ def _order(columns: list[str], base: str | None, by: str) -> list[str]:
     return [first, *(name for name in columns if name != first)]
 
 
-def _judged(
-    every: list[tuple[tuple[str, Case], dict[str, Measured]]],
-    order: list[str],
-    skipped: dict[tuple[str, str, Case], str],
-) -> list[Row]:
-    base = order[0]
-    logs: dict[tuple[int, str], FloatArray] = {}
-    for number, ((_, case), measured) in enumerate(every):
-        for name in order[1:]:
-            one, other = measured.get(name), measured.get(base)
-            if case.kind == "time" and one is not None and other is not None and one.good and other.good:
-                logs[number, name] = log_ratios(_blocks(one), _blocks(other))
-    # Pairs that took turns vary less than others: each column's variances are its own.
-    known = {name: common(values for (_, column), values in logs.items() if column == name) for name in order[1:]}
-    found = []
-    for number, ((run, case), measured) in enumerate(every):
-        cells = [_base_cell(case, base, measured.get(base))]
-        for name in order[1:]:
-            ratio = moderated_ratio(logs[number, name], known[name]) if (number, name) in logs else None
-            cells.append(_cell(case, name, measured.get(base), measured.get(name), ratio))
-        why = [skipped.get((run, cell.column, case)) for cell in cells]
-        found.append(
-            Row(
-                case,
-                run,
-                tuple(
-                    replace(cell, reason=f"skipped: {reason}") if cell.verdict is Verdict.MISSING and reason else cell
-                    for cell, reason in zip(cells, why, strict=True)
-                ),
-            )
-        )
-    return found
+Cell = dict[str, Any]
 
 
-def _blocks(one: Measured) -> dict[int, Blocks]:
-    blocks = {}
-    for record in one.good:
-        found = Blocks.of_updates(record)
-        # Groups of two runs may have one name, but their processes took no turns.
-        group = None if found.group is None else f"{one.run}: {found.group}"
-        blocks[record.case.repetition] = replace(found, group=group)
-    return blocks
+def _cell(kind: str, here: pd.DataFrame | None) -> tuple[Cell, pd.DataFrame]:
+    """A column's own figure, or why it has none; and its processes that ended well."""
+    if here is None:
+        return _empty(Verdict.MISSING, "no record"), pd.DataFrame()
+    good = here[here["outcome"] == "ok"]
+    if good.empty:
+        outcome, message = here.iloc[0][["outcome", "message"]]
+        if outcome == SKIPPED:
+            return _empty(Verdict.MISSING, f"skipped: {message}"), good
+        last = ("" if pd.isna(message) else message).strip().splitlines()[-1:]
+        return _empty(Verdict.FAILED, ": ".join((outcome, *(line[:100] for line in last)))), good
+    values = good["value"]
+    spread = float(values.max() / values.min() - 1) if kind == "time" and len(values) > 1 else math.nan
+    return {"value": float(values.median()), "spread": spread}, good
 
 
-def _base_cell(case: Case, name: str, one: Measured | None) -> Cell:
-    """A column's own figure, compared with nothing."""
-    if one is None:
-        return Cell(name, Verdict.MISSING, "no record")
-    if not one.good:
-        return Cell(name, Verdict.FAILED, _failure(one))
-    return Cell(name, None, "base", _value(case, one), one.spread if case.kind == "time" else math.nan)
+def _beside(kind: str, base: pd.DataFrame, good: pd.DataFrame) -> Cell:
+    """What a figure says beside the base; of times, for now, the log ratios that will decide it."""
+    if base.empty:
+        return {"verdict": Verdict.NO_BASE, "reason": "the base has no result"}
+    if differ := _differences(kind, base.iloc[0], good.iloc[0]):
+        return {"verdict": Verdict.INCOMPARABLE, "reason": f"other {listing(differ)}", "differ": differ}
+    if kind == "time":
+        one, other = (dict(zip(side["repetition"], side["found"], strict=True)) for side in (good, base))
+        return {"logs": log_ratios(one, other)}
+    if kind == "memory":
+        return _memory_verdict(*(float(side["value"].median()) for side in (good, base)))
+    return _updates_verdict(good["found"].iloc[0], base["found"].iloc[0])
 
 
-def _cell(case: Case, name: str, base: Measured | None, one: Measured | None, ratio: Ratio | None) -> Cell:
-    if one is None or not one.good:
-        return _base_cell(case, name, one)
-    value, spread = _value(case, one), one.spread if case.kind == "time" else math.nan
-    if base is None or not base.good:
-        return Cell(name, Verdict.NO_BASE, "the base has no result", value, spread)
-    if differ := _differences(case, base.good[0], one.good[0]):
-        return Cell(name, Verdict.INCOMPARABLE, f"other {listing(differ)}", value, spread)
-    if case.kind == "time":
-        assert ratio is not None
-        return Cell(name, *_time_verdict(ratio), value, spread, ratio)
-    if case.kind == "memory":
-        limit = max(MEMORY_SHARE * base.peak, MEMORY_BYTES)
-        verdict = (
-            Verdict.SAME if abs(value - base.peak) <= limit else Verdict.MORE if value > base.peak else Verdict.LESS
-        )
-        return Cell(name, verdict, f"limit {limit / 2**20:.1f} MiB", value)
-    return _updates_cell(name, base, one, value)
+def _empty(verdict: Verdict, reason: str) -> Cell:
+    return {"verdict": verdict, "reason": reason, "value": math.nan, "spread": math.nan}
+
+
+def _judge_times(cells: Sequence[Cell], order: Sequence[str]) -> None:
+    """Fill in ratios and verdicts of times. Pairs that took turns vary less: a column's variances are its own."""
+    for name in order[1:]:
+        here = [cell for cell in cells if cell["column"] == name and "logs" in cell]
+        known = common(cell["logs"] for cell in here)
+        for cell in here:
+            ratio = moderated_ratio(cell.pop("logs"), known)
+            verdict, reason = _time_verdict(ratio)
+            cell |= _of_ratio(ratio) | {"verdict": verdict, "reason": reason}  # noqa: PLW2901 - it is the cell's own
+
+
+def _of_ratio(ratio: Ratio) -> Cell:
+    return {"ratio": ratio.value, "low": ratio.low, "high": ratio.high, "method": ratio.method}
+
+
+def ratio_of(cell: Any) -> Ratio | None:
+    """The ratio of a row of a frame that has its limits; None where there is none."""
+    if pd.isna(cell.method):
+        return None
+    return Ratio(cell.ratio, cell.low, cell.high, math.nan, cell.method, 0)
 
 
 def _time_verdict(ratio: Ratio) -> tuple[Verdict, str]:
@@ -374,92 +396,70 @@ def _time_verdict(ratio: Ratio) -> tuple[Verdict, str]:
     return Verdict.INCONCLUSIVE, f"interval crosses {MARGIN:.0%}"
 
 
-def _updates_cell(name: str, base: Measured, one: Measured, value: float) -> Cell:
-    a, b = (body(side.good[0]) for side in (one, base))
-    if [(r.seed, r.role, r.learning_rate, r.reached, r.spent) for r in a.replicates] == [
-        (r.seed, r.role, r.learning_rate, r.reached, r.spent) for r in b.replicates
-    ]:
-        return Cell(name, Verdict.SAME, EVERY_SEED, value)
-    if one.costs.n != base.costs.n:
-        return Cell(name, Verdict.INCOMPARABLE, "other number of seeds", value)
-    ratio = running_time_ratio(one.costs, base.costs)
+def _memory_verdict(value: float, base: float) -> Cell:
+    limit = max(MEMORY_SHARE * base, MEMORY_BYTES)
+    same = abs(value - base) <= limit
+    verdict = Verdict.SAME if same else Verdict.MORE if value > base else Verdict.LESS
+    return {"verdict": verdict, "reason": f"limit {limit / 2**20:.1f} MiB"}
+
+
+def costs(trainings: pd.DataFrame) -> Costs:
+    """Updates to target of rows of the frame `replicates`: a cost lies in the middle of two evaluations."""
+    cost, hit = (np.asarray(trainings[name].astype(float)) for name in ("cost", "updates_to_target"))
+    return Costs(
+        cost,
+        trainings["reached"].to_numpy(bool),
+        np.where(np.isfinite(hit), 2 * (hit - cost), 0.0),
+        trainings["fold"].fillna(trainings["seed"]).to_numpy(int),
+    )
+
+
+def _updates_verdict(here: pd.DataFrame, base: pd.DataFrame) -> Cell:
+    """Verdict on two arms' trainings, rows of the frame `replicates`."""
+    drawn = ["seed", "role", "learning_rate", "reached", "updates_to_target", "censored_at"]
+    if here[drawn].reset_index(drop=True).equals(base[drawn].reset_index(drop=True)):
+        return {"verdict": Verdict.SAME, "reason": EVERY_SEED}
+    one, other = (side[side["role"] == "evaluation"] for side in (here, base))
+    if list(one["seed"]) != list(other["seed"]):
+        return {"verdict": Verdict.INCOMPARABLE, "reason": "other seeds", "differ": ["seeds"]}
+    ratio = running_time_ratio(costs(one), costs(other))
     if ratio.method == "none":
-        return Cell(name, Verdict.INCONCLUSIVE, "too few seeds reached the target", value, ratio=ratio)
+        return _of_ratio(ratio) | {"verdict": Verdict.INCONCLUSIVE, "reason": "too few seeds reached the target"}
     if ratio.high < 1 - UPDATES_MARGIN or ratio.low > 1 + UPDATES_MARGIN:
-        verdict = Verdict.FEWER if ratio.high < 1 else Verdict.MORE
-        return Cell(name, verdict, f"interval beyond {UPDATES_MARGIN:.0%}", value, ratio=ratio)
-    within = ratio.low >= 1 - UPDATES_MARGIN and ratio.high <= 1 + UPDATES_MARGIN
-    where = "within" if within else "crosses"
-    verdict = Verdict.SAME if within else Verdict.INCONCLUSIVE
-    return Cell(name, verdict, f"interval {where} {UPDATES_MARGIN:.0%}", value, ratio=ratio)
+        verdict, where = (Verdict.FEWER if ratio.high < 1 else Verdict.MORE), "beyond"
+    elif ratio.low >= 1 - UPDATES_MARGIN and ratio.high <= 1 + UPDATES_MARGIN:
+        verdict, where = Verdict.SAME, "within"
+    else:
+        verdict, where = Verdict.INCONCLUSIVE, "crosses"
+    return _of_ratio(ratio) | {"verdict": verdict, "reason": f"interval {where} {UPDATES_MARGIN:.0%}"}
 
 
-def _value(case: Case, one: Measured) -> float:
-    return {"time": lambda: one.seconds, "memory": lambda: one.peak, "convergence": lambda: one.updates}[case.kind]()
-
-
-def _failure(one: Measured) -> str:
-    record = one.records[0]
-    lines = (record.message or "").strip().splitlines()
-    return f"{record.outcome}: {lines[-1][:100]}" if lines else record.outcome
-
-
-_SAME = {
-    "time": ("parameters", "cell_steps_per_update", "targets_per_update", "features"),
-    "memory": ("parameters", "cell_steps_per_update", "features"),
-    "convergence": (
-        "parameters",
-        "predicts",
-        "steps_per_prediction",
-        "target",
-        "target_rule",
-        "trivial",
-        "scored",
-        "updates_per_epoch",
-        "targets_per_update",
-        "cell_steps_per_update",
-        "evaluate_every",
-        "hold",
-        "learning_rates",
-    ),
-}
-"""What defines a result of each kind: where it differs, nothing is compared."""
-
-_TRAINING = {
-    "time": ("burn_in", "dropout"),
-    "memory": ("burn_in", "dropout"),
-    # All but what a time case does beside its blocks.
-    "convergence": tuple(one.name for one in fields(Training) if one.name not in ("inference", "whole_epochs")),
-}
-
-
-def _differences(case: Case, a: Record, b: Record) -> list[str]:
+def _differences(kind: str, a: pd.Series, b: pd.Series) -> list[str]:
     """Names of what defines the result and differs; the kernel where another ran than was asked for."""
-    differ = [name for name in _SAME[case.kind] if not _equal(_of(a, name), _of(b, name))]
-    differ += [n for n in _TRAINING[case.kind] if not _equal(getattr(a.training, n), getattr(b.training, n))]
-    if case.kind != "convergence" and not (ran_as_asked(a) and ran_as_asked(b)):
-        differ.append(f"kernel ({_of(b, 'kernel_seen')} beside {_of(a, 'kernel_seen')})")
-    return list(dict.fromkeys(differ))
+    trained = (json.loads(a["settings"]), json.loads(b["settings"]))
+    differ = [name for name in SAME[kind] if not _equal(a[name], b[name])]
+    if kind == "convergence" and _other_data(a, b):
+        differ.append("data")
+    # What an older version did not record yet is null, and says nothing of a difference.
+    differ += [n for n in TRAINED[kind] if n not in differ and not _equal(*(one.get(n) for one in trained))]
+    if kind != "convergence" and not all(side["kernel_seen"] == side["kernel"] for side in (a, b)):
+        differ.append(f"kernel ({b['kernel_seen']} beside {a['kernel_seen']})")
+    return differ
 
 
-def _of(record: Record, name: str) -> Any:
-    return getattr(record.body, name)
+def _other_data(a: pd.Series, b: pd.Series) -> bool:
+    """Whether two arms saw other data.
+
+    A fingerprint differs already where another CPU scales the same file, in the last digits. So where it does, errors
+    of predictions without a network decide.
+    """
+    if a["data_sha256"] == b["data_sha256"]:
+        return False
+    known = [(a["baselines"][name], b["baselines"][name]) for name in a["baselines"].keys() & b["baselines"].keys()]
+    return any(abs(one - other) > DATA_TOLERANCE * a["trivial"] for one, other in known)
 
 
 def _equal(a: Any, b: Any) -> bool:
-    if isinstance(a, float) and isinstance(b, float):
-        return math.isclose(a, b, rel_tol=TOLERANCE)
-    if isinstance(a, Scored) and isinstance(b, Scored):
-        return (a.count, a.of) == (b.count, b.of)
-    # What an older version did not record yet says nothing of a difference.
-    return a is None or b is None or a == b
-
-
-def _means(rows: Sequence[Row], order: Sequence[str]) -> tuple[dict[str, float], int]:
-    judged = {Verdict.FASTER, Verdict.SLOWER, Verdict.SAME, Verdict.INCONCLUSIVE}
-    whole = [row for row in rows if row.case.kind == "time" and all(cell.verdict in judged for cell in row.cells[1:])]
-    means = {}
-    for place, name in enumerate(order[1:], 1):
-        logs = [math.log(row.cells[place].ratio.value) for row in whole if row.cells[place].ratio is not None]  # type: ignore[union-attr]
-        means[name] = math.exp(float(np.mean(logs))) if logs else math.nan
-    return means, len(whole)
+    if any(one is None or one is pd.NA or one != one for one in (a, b)):  # noqa: PLR0124 - nan is not itself
+        return True
+    return math.isclose(a, b, rel_tol=TOLERANCE) if isinstance(a, float) else bool(a == b)

@@ -54,6 +54,11 @@ class Field:
         return len(set(self.values)) > 1
 
 
+def every(runs: Sequence[Named]) -> list[Field]:
+    """All lines: what differs, what each machine reached at best, and how steady it was."""
+    return [*head(runs), *reached(runs), *steadiness(runs)]
+
+
 def head(runs: Sequence[Named]) -> list[Field]:
     """Hashes, and every field that differs."""
     machines: list[dict[str, Any]] = [msgspec.to_builtins(one.run.machine) or {} for one in runs]

@@ -11,9 +11,10 @@ import statistics
 from dataclasses import dataclass
 
 from bench.case.cases import Case
-from bench.case.record import Convergence, Record
+from bench.case.record import Record
 from bench.case.run_record import Ceiling
-from reports.collect.grouping import CELL_NAMES
+from bench.case.trained import Convergence
+from reports.collect.grouping import CELL_NAMES, USUAL
 from reports.collect.read import Run
 from reports.collect.records import body
 from reports.costs.timings import Timing, middle
@@ -29,23 +30,22 @@ output. The state before a step is the output of the one before it, and not coun
 
 assert set(GATES) == set(BIASES) == set(KEPT) == set(CELL_NAMES)
 
-OUTPUTS = 1
 BYTES = {"float32": 4, "float64": 8, "mixed_bfloat16": 4}
 ACTIVATION_BYTES = BYTES | {"mixed_bfloat16": 2}
 STATES = {"lstm": 2}
 
 
-def features(cell: str, layers: int, units: int, parameters: int) -> int | None:
+def features(cell: str, layers: int, units: int, parameters: int, outputs: int = 1) -> int | None:
     """Inputs of the first layer, from the number of parameters; None where no whole number of them fits.
 
     A layer of U units with F inputs, G gates and b biases per gate has G U (F + U + b) parameters, the layers above the
-    first have F = U, and the dense head of one output has U + 1.
+    first have F = U, and the dense head of O outputs has (U + 1) O.
     """
     if cell not in GATES:
         return None
     gates, biases = GATES[cell], BIASES[cell]
     above = (layers - 1) * gates * units * (2 * units + biases)
-    first = parameters - above - (units + 1) * OUTPUTS
+    first = parameters - above - (units + 1) * outputs
     found, rest = divmod(first, gates * units)
     inputs = found - units - biases
     return inputs if rest == 0 and inputs >= 1 else None
@@ -55,9 +55,9 @@ def flops_per_update(record: Record) -> float | None:
     """Operations of one weight update of a convergence record; None where its shape is not known.
 
     Forward: a cell step of a layer multiplies its F inputs and U states with G gates of U units, 2 G U (F + U), and
-    each target takes 2 U from the head; a multiplication and its addition count as two. Backward takes twice as much
-    (the gradients by the inputs and by the weights), so an update is 3 x forward. What is done element by element
-    (activations, biases, Adam) is left out: a share that falls as 1 / U.
+    each target takes 2 U from the head for each output; a multiplication and its addition count as two. Backward takes
+    twice as much (the gradients by the inputs and by the weights), so an update is 3 x forward. What is done element by
+    element (activations, biases, Adam) is left out: a share that falls as 1 / U.
 
     References
     ----------
@@ -66,13 +66,14 @@ def flops_per_update(record: Record) -> float | None:
     al., EMNLP (2014) 1724-1734.
     """
     case, convergence = record.case, body(record)
-    inputs = features(case.cell, case.layers, case.units, convergence.parameters)
+    outputs = convergence.outputs
+    inputs = features(case.cell, case.layers, case.units, convergence.parameters, outputs)
     if inputs is None:
         return None
     gates, units = GATES[case.cell], case.units
     steps = convergence.cell_steps_per_update / case.layers
     products = sum(2 * gates * units * (below + units) for below in _below(case, inputs))
-    return 3.0 * (steps * products + float(convergence.targets_per_update) * 2 * units * OUTPUTS)
+    return 3.0 * (steps * products + float(convergence.targets_per_update) * 2 * units * outputs)
 
 
 @dataclass(frozen=True)
@@ -137,19 +138,19 @@ def count(record: Record) -> Count | None:
     if case.cell not in GATES or case.dtype not in BYTES or found is None:
         return None
     told = None if isinstance(found, Convergence) else found.features
-    inputs = told or features(case.cell, case.layers, case.units, found.parameters)
+    inputs = told or features(case.cell, case.layers, case.units, found.parameters, found.outputs)
     # Steps of a window as it is processed, a burn-in included.
     steps = found.cell_steps_per_update // (case.batch_size * case.layers)
-    return None if inputs is None else _count(case, found.parameters, inputs, steps)
+    return None if inputs is None else _count(case, found.parameters, inputs, found.outputs, steps)
 
 
-def _count(case: Case, parameters: int, inputs: int, steps: int) -> Count:
+def _count(case: Case, parameters: int, inputs: int, outputs: int, steps: int) -> Count:
     size, narrow = BYTES[case.dtype], ACTIVATION_BYTES[case.dtype]
     rows, units = case.batch_size * steps, case.units
     # For each layer a product with what enters it and one with the state, (rows, b) and (rows, units) by as many gates.
     width = GATES[case.cell] * units
     enters = sum(b * width for b in _below(case, inputs))
-    state, head = case.layers * units * width, units
+    state, head = case.layers * units * width, units * outputs
     forward = rows * (enters + state + head)
     of_weights = forward
     # A GRU that resets before its product needs the product's gradient at the first step too: for the reset gate.
@@ -171,7 +172,7 @@ def _count(case: Case, parameters: int, inputs: int, steps: int) -> Count:
         gradients=size * parameters,
         optimiser=2 * size * parameters,
         activations=narrow * rows * units * (case.layers * KEPT[case.cell] + 1),
-        batch=size * rows * (inputs + 1),
+        batch=size * rows * (inputs + outputs),
         state=narrow * case.batch_size * units * case.layers * STATES.get(case.cell, 1),
         flops=2.0 * (forward + of_weights + of_inputs),
         of_steps=of_steps,
@@ -295,7 +296,8 @@ def _point(one: Timing, limits: Ceilings) -> Point | None:
         "arithmetic": counted.flops / peak / seconds,
         "memory": counted.moved / limits.bandwidth / seconds,
     }
-    started = _operations(one)
+    # What another framework takes to start an operation says nothing of this one.
+    started = _operations(one) if one.setting.engine == (limits.engine or USUAL["engine"]) else None
     if started is not None and math.isfinite(limits.operation):
         shares["dispatch"] = started * limits.operation / limits.cores / seconds
     return Point(one, counted, counted.flops / seconds, counted.flops / counted.moved, shares)

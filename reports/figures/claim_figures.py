@@ -14,12 +14,12 @@ from reports.claim.arms import Arm, Comparison, WidthArm, WidthComparison
 from reports.collect.grouping import Setting
 from reports.figures.style import (
     FONT,
-    REGIME_STYLES,
     VERDICT_STYLES,
     Drawing,
     label_margin,
     log_ticks,
     new_figure,
+    regime_style,
     small_multiples,
     tidy,
 )
@@ -62,7 +62,7 @@ def draw_verdicts(compared: list[Comparison]) -> Drawing | None:
             left += n
     axes.set_yticks(range(len(kinds)), [f"{kind} ({len(here)})" for kind, here in kinds.items()])
     axes.set_ylim(len(kinds) - 0.5, -0.5)
-    axes.set_xlim(0, max(map(len, kinds.values())))
+    axes.set_xlim(0, 1.005 * max(map(len, kinds.values())))
     axes.set_xticks([])
     axes.spines[["top", "right", "bottom"]].set_visible(False)
     axes.tick_params(length=0, labelsize=FONT)
@@ -227,7 +227,7 @@ def _arms(axes: Axes, shown: list[Comparison]) -> None:
     finite = [v for v in finite if math.isfinite(v) and v > 0] or [1.0]
     low, high = min(finite), max(finite) * 1.15
     for offset, name in ((-0.16, "stateful"), (0.16, "stateless")):
-        colour, marker = REGIME_STYLES[name]
+        colour, marker = regime_style(name)
         arms = [one.a if name == "stateful" else one.b for one in shown]
         rows = [row + offset for row in range(len(arms))]
         ends = [[min(max(v, low / 2), high * 2) for v in arm.ert_interval] for arm in arms]
@@ -327,7 +327,7 @@ def _widths_panel(axes: Axes, one: WidthComparison) -> None:
     axes.axhline(0, color="#BBBBBB", lw=0.6)
     for shift, beneath, name in ((-0.08, -0.13, "stateful"), (0.08, -0.27, "stateless")):
         arm = one.stateful if name == "stateful" else one.stateless
-        colour, marker = REGIME_STYLES[name]
+        colour, marker = regime_style(name)
         places = [at[width] + shift for width in arm.counts]
         shares = [hits / n if n else float("nan") for hits, n in arm.counts.values()]
         limits = [clopper_pearson(hits, n) for hits, n in arm.counts.values()]

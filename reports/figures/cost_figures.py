@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import FixedLocator
 
+from bench.case.regimes import in_order
 from reports.collect.grouping import Setting
 from reports.costs.contrasts import ALLOCATED, AXES, RESIDENT, SECONDS, Growth, longest
 from reports.costs.memory_peaks import MEMORY_FIELDS, Memory
@@ -17,13 +18,13 @@ from reports.costs.timings import Timing
 from reports.figures.style import (
     FONT,
     KERNEL_STYLES,
-    REGIME_STYLES,
     Drawing,
     label_margin,
     log_ticks,
     new_figure,
     powers_of_two,
     ran_style,
+    regime_style,
     small_multiples,
     tidy,
 )
@@ -49,9 +50,9 @@ def draw_seconds(measured: list[Timing]) -> Drawing | None:
         left=label_margin(_labels(shown), 9.0), right=0.98, wspace=0.05, bottom=0.5 / height, top=1 - 0.5 / height
     )
     kept = [one for one in measured if one.setting in shown]
-    regimes = [name for name in REGIME_STYLES if any(one.regime == name for one in kept)]
+    regimes = in_order({one.regime for one in kept})
     for place, regime in enumerate(regimes):
-        colour, marker = REGIME_STYLES[regime]
+        colour, marker = regime_style(regime)
         here = [one for one in kept if one.regime == regime]
         rows = [shown.index(one.setting) + _offset(place, len(regimes)) for one in here]
         left.hlines(rows, [one.low for one in here], [one.high for one in here], color=colour, lw=1.5)
@@ -178,11 +179,11 @@ def draw_memory(measured: list[Memory]) -> Drawing | None:
     figure.subplots_adjust(
         left=label_margin(_labels(shown), 9.0), right=0.98, wspace=0.08, bottom=0.5 / height, top=1 - 0.5 / height
     )
-    regimes = [name for name in REGIME_STYLES if any(one.regime == name for one in measured)]
+    regimes = in_order({one.regime for one in measured})
     for axes, (name, title) in zip(panels, MEMORY_FIELDS.items(), strict=True):
         values = []
         for place, regime in enumerate(regimes):
-            colour, marker = REGIME_STYLES[regime]
+            colour, marker = regime_style(regime)
             here = [one for one in measured if one.regime == regime and one.setting in shown and one.peak.get(name)]
             rows = [shown.index(one.setting) + _offset(place, len(regimes)) for one in here]
             peaks = [float(one.peak[name] or 0) for one in here]

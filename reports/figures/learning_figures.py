@@ -11,12 +11,14 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.case.record import Convergence
+from bench.case.regimes import in_order
+from bench.case.trained import Convergence
 from reports.claim.arms import Arm, Comparison
 from reports.claim.robustness import Sensitivity
 from reports.collect.grouping import Setting
 from reports.collect.records import curve
-from reports.figures.style import BLUE, FONT, REGIME_STYLES, VERMILLION, Drawing, log_ticks, small_multiples, tidy
+from reports.figures.style import BLUE, FONT, VERMILLION, Drawing, log_ticks, regime_style, small_multiples, tidy
+from reports.formatting import ERRORS
 from reports.statistics.intervals import FloatArray, ecdf
 from reports.statistics.verdict import MARGIN
 from reports.tell.headline import claimed, deciding
@@ -39,8 +41,10 @@ def draw_curves(compared: list[Comparison]) -> Drawing | None:
     )
     for axes, one in zip(grid.flat, shown, strict=False):
         _curves_panel(axes, one)
+    losses = {one.a.convergence.loss for one in shown}
+    name = ERRORS[losses.pop()] if len(losses) == 1 else "error"
     for axes in grid[:, 0]:
-        axes.set_ylabel("mean squared error", fontsize=FONT - 1)
+        axes.set_ylabel(name, fontsize=FONT - 1)
     for axes in grid[-1]:
         axes.set_xlabel("weight updates", fontsize=FONT - 1)
     _legend(grid.flat, figure)
@@ -84,7 +88,7 @@ def _first_of_each_task(ranked: list[Comparison]) -> list[Comparison]:
 def _curves_panel(axes: Axes, one: Comparison) -> None:
     everything: list[float] = [one.a.convergence.target]
     for name, arm in (("stateless", one.b), ("stateful", one.a)):
-        colour, marker = REGIME_STYLES[name]
+        colour, marker = regime_style(name)
         curves = [np.column_stack(curve(one)) for one in arm.convergence.evaluation]
         axes.add_collection(LineCollection(curves, colors=colour, linewidths=0.5, alpha=0.3))
         updates, median = median_curve(arm.convergence)
@@ -178,8 +182,8 @@ def draw_arrivals(judged: list[Comparison]) -> Drawing | None:
         axes.set_xlabel("weight updates", fontsize=FONT - 1)
     handles = [
         Line2D([], [], color=colour, marker=marker, ms=5, lw=LINE_WIDTHS.get(regime, THIN_LINE), label=regime)
-        for regime, (colour, marker) in REGIME_STYLES.items()
-        if regime in drawn
+        for regime in in_order(drawn)
+        for colour, marker in [regime_style(regime)]
     ]
     figure.legend(handles=handles, loc="upper center", ncol=5, fontsize=FONT - 0.5, frameon=False)
     rule = "" if len(shown) == len(settled) else f" {RULE.format(of=len(settled), shown=len(shown))}"
@@ -218,12 +222,12 @@ def arms(judged: list[Comparison], setting: Setting) -> dict[str, Arm]:
 
 
 def _arrivals_panel(axes: Axes, by_regime: dict[str, Arm]) -> None:
-    curves = {regime: steps(by_regime[regime]) for regime in REGIME_STYLES if regime in by_regime}
+    curves = {regime: steps(by_regime[regime]) for regime in in_order(by_regime.keys())}
     # Where no training made an update there is nothing to place; the panel stays, empty.
     x = [float(v) for cost, _ in curves.values() for v in cost if v > 0] or [1.0]
     low, high = min(x) / 1.3, max(x) * 1.15
     for regime, (cost, share) in curves.items():
-        colour, marker = REGIME_STYLES[regime]
+        colour, marker = regime_style(regime)
         all_there = by_regime[regime].hits == by_regime[regime].n
         axes.plot(
             [low, *cost], [0, *share], drawstyle="steps-post", color=colour, lw=LINE_WIDTHS.get(regime, THIN_LINE),

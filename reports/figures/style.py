@@ -29,6 +29,10 @@ REGIME_STYLES: dict[str, tuple[str, str]] = {
     "stateless-sliding": (ORANGE, "v"),
     "stateful-overlapping": (GREY, "x"),
     "stateful-injected": (SKY, "P"),
+    "stateful-h-only": (YELLOW, "p"),
+    "stateful-stale": (SKY, "<"),
+    "foreign-state": (GREY, "d"),
+    "noise-state": (GREY, "*"),
 }
 KERNEL_STYLES: dict[str, tuple[str, str]] = {
     "loop": (BLUE, "o"),
@@ -38,6 +42,8 @@ KERNEL_STYLES: dict[str, tuple[str, str]] = {
     "xla_unrolled": (ORANGE, "v"),
     "cudnn": (PURPLE, "D"),
     "fit": (GREY, "x"),
+    "native": (VERMILLION, "*"),
+    "native_compiled": (ORANGE, "X"),
 }
 ENGINE_STYLES: dict[str, tuple[str, str | None]] = {
     "tensorflow": ("-", None),
@@ -88,6 +94,13 @@ def new_figure(width: float, height: float) -> Figure:
 def label_margin(labels: list[str], width: float) -> float:
     """Left margin, as a share of a figure of that many inches, that its longest row label fits in."""
     return 0.03 + 0.064 * max(map(len, labels), default=0) / width
+
+
+def regime_style(name: str) -> tuple[str, str]:
+    """Colour and marker of a regime; the marker of one with a number in its name is that number."""
+    kind, _, number = name.partition("@")
+    colour, marker = REGIME_STYLES[kind]
+    return colour, f"${number}$" if number else marker
 
 
 def ran_style(setting: Setting) -> dict[str, Any]:

@@ -8,16 +8,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
-from bench.case.record import Record
+from bench.case.record import Record, Seen
 from bench.case.run_record import Invocation
 from reports.claim.arms import Arm, Comparison, comparisons, self_comparisons
-from reports.claim.controls import LongerWindow, longer_windows
+from reports.claim.controls import LongerWindow, Otherwise, longer_windows, predicted_otherwise
 from reports.claim.robustness import SameArm, same_arms
 from reports.collect.grouping import Setting
 from reports.collect.read import Run
-from reports.collect.records import costs_of, curve, floats, last_error, lowest_error, target_of
+from reports.collect.records import cost, costs_of, curve, floats, last_accuracy, last_error, lowest_error, target_of
 from reports.costs.contrasts import Contrasts, contrasts, judged
 from reports.costs.roofline import MEMORY, OPERATION, PRODUCT, count
 from reports.costs.timings import timings
@@ -53,6 +54,12 @@ class Source:
         """Carried state at a short window with a stateless network at a long one."""
         found = self.known.get("longer_windows")
         return longer_windows(self.run) if found is None else found
+
+    @cached_property
+    def otherwise(self) -> list[Otherwise]:
+        """A trained network predicting in another way."""
+        found = self.known.get("otherwise")
+        return predicted_otherwise(self.run) if found is None else found
 
     @cached_property
     def same_arms(self) -> list[SameArm]:
@@ -174,6 +181,16 @@ def _evaluated(of: Callable[[Costs], Any]) -> Callable[[OfRecord], Any]:
     return value
 
 
+def _seen(row: OfRecord) -> Seen | None:
+    """What a configuration's process had; None where there was none, or it did not end well."""
+    return None if row.record.configuration is None else row.record.configuration.seen
+
+
+def _of_body(name: str) -> Callable[[OfRecord], Any]:
+    """A field that not every kind of record has."""
+    return lambda row: getattr(row.record.body, name, None)
+
+
 def _median_seconds(row: OfRecord) -> float | None:
     found = row.record.convergence or row.record.time
     return None if found is None else median(np.array(found.seconds_per_update, dtype=float))
@@ -193,7 +210,28 @@ CASES = Table(
             | _TASK
             | _DIAL
             | _NETWORK
-            | {"repetition": ("int64", "process of several with the same case, from 0")},
+            | {
+                "repetition": ("int64", "process of several with the same case, from 0"),
+                "configuration": ("category", "way of running it; empty for the usual one"),
+            },
+        ),
+        Column(
+            "threads_seen",
+            "Int64",
+            "threads that the process of a configuration had, by its own account, as the next two",
+            lambda row: (found := _seen(row)) and found.threads,
+        ),
+        Column(
+            "cores_seen",
+            "string",
+            "cores that it could use, by number, with commas between",
+            lambda row: (found := _seen(row)) and ",".join(map(str, found.cores)),
+        ),
+        Column(
+            "flags_seen",
+            "string",
+            "what its framework says of itself, as in `onednn=True`",
+            lambda row: (found := _seen(row)) and ",".join(f"{key}={one}" for key, one in found.flags.items()),
         ),
         Column(
             "reach",
@@ -238,6 +276,19 @@ CASES = Table(
                 "cell_steps_per_update": ("Int64", "cell steps of one update: batch size x steps of a window x layers"),
             },
         ),
+        Column("features", "Int64", "inputs at a step; missing in convergence cases", _of_body("features")),
+        Column(
+            "targets_per_update",
+            "Int64",
+            "targets of one update; missing in memory cases",
+            _of_body("targets_per_update"),
+        ),
+        Column(
+            "settings",
+            "string",
+            "what it was trained with, as JSON (docs/records.md)",
+            lambda row: msgspec.json.encode(row.record.training).decode(),
+        ),
         Column(
             "seconds_per_update",
             "float64",
@@ -258,7 +309,15 @@ CASES = Table(
                     "category",
                     "how the arm is evaluated: `sliding` or `carried`; as all below, of convergence cases",
                 ),
-                "target": ("float64", "error to reach, mean squared, in the task's unit"),
+                "data_sha256": ("category", "fingerprint of the data; missing in older records"),
+                "updates_per_epoch": ("Int64", "weight updates in a pass over the training targets"),
+                "steps_per_prediction": ("Int64", "steps that are computed for one prediction"),
+                "target": ("float64", "error to reach, in the task's unit"),
+                "loss": (
+                    "category",
+                    "what errors are counted in: `mse`, mean squared, or the `crossentropy` of labels, in nats",
+                ),
+                "majority": ("float64", "of labels: accuracy of always naming the one most frequent in training"),
                 "hold": ("Int64", "evaluations in a row at which the target must be met"),
                 "draws": ("Int64", "draws of the task's data that its folds were trained on"),
                 "budget": ("Int64", "updates that a replicate may make; missing in older records"),
@@ -270,6 +329,24 @@ CASES = Table(
                 "chosen_rate": ("float64", "learning rate chosen on the tuning seeds"),
                 "rate_at_edge": ("boolean", "whether it is the least or the largest of the grid"),
             },
+        ),
+        Column(
+            "scored",
+            "Int64",
+            "targets that an evaluation scores",
+            lambda row: (found := row.record.convergence) and found.scored.count,
+        ),
+        Column(
+            "stop",
+            "category",
+            "when its trainings end: `budget`, or `target` once that is reached",
+            lambda row: row.record.convergence and row.record.training.stop,
+        ),
+        Column(
+            "rates_tried",
+            "Int64",
+            "learning rates that it was chosen from",
+            lambda row: row.record.convergence and len(row.record.convergence.learning_rates),
         ),
         Column("replicates", "Int64", "evaluation replicates", _evaluated(lambda costs: costs.n)),
         Column("reached", "Int64", "how many of them reached the target", _evaluated(lambda costs: costs.hits)),
@@ -330,6 +407,13 @@ REPLICATES = Table(
             },
         ),
         Column(
+            "cost",
+            "float64",
+            "updates that it counts with: the middle of the evaluations between which it reached the target, or all",
+            lambda row: cost(row.part)[0],
+        ),
+        Column("cost_width", "float64", "updates between those two evaluations; else 0", lambda row: cost(row.part)[1]),
+        Column(
             "best_error", "float64", "lowest error of its curve, in the task's unit", lambda row: lowest_error(row.part)
         ),
         Column(
@@ -337,6 +421,12 @@ REPLICATES = Table(
             "float64",
             "error at its last evaluation, in the task's unit",
             lambda row: last_error(row.part),
+        ),
+        Column(
+            "last_accuracy",
+            "float64",
+            "of labels: share of the scored targets that it named rightly then; missing where targets are numbers",
+            lambda row: last_accuracy(row.part),
         ),
         Column(
             "target",
@@ -359,7 +449,7 @@ CURVES = Table(
         Column(
             "error",
             "float64",
-            "mean squared error over the scored targets, in the task's unit",
+            "mean error over the scored targets, in the task's unit",
             lambda row: curve(row.part)[1],
         ),
         Column(
@@ -531,6 +621,10 @@ def _comparisons(source: Source) -> Iterator[Judged]:
         yield from _measures(source, LONGER, longer.comparison, target=longer.target)
     for same in source.same_arms:
         yield from _measures(source, f"{same.a} / {same.b}", same.comparison, same.regime)
+    for other in source.otherwise:
+        keys = (other.key, other.key)
+        compares, ratio = f"predicting {other.way} / {other.predicts}", other.ratio
+        yield Judged(source, compares, other.setting, other.regime, keys, "error", ratio, other.verdict)
     for timed in source.contrasts.found:
         keys = timed.a.records[0].key, timed.b.records[0].key
         regime = timed.b.regime if timed.a.regime == timed.b.regime else None
@@ -550,6 +644,10 @@ def _arm(side: str, of: Callable[[Arm], Any]) -> Callable[[Judged], Any]:
     return value
 
 
+def _chance(part: str) -> Callable[[Judged], Any]:
+    return lambda row: row.of_updates and getattr(row.of_updates.better_on_a_fresh_draw, part)
+
+
 COMPARISONS = Table(
     "comparisons",
     "a ratio a / b in one measure, with its verdict; below 1, a is cheaper",
@@ -559,7 +657,7 @@ COMPARISONS = Table(
         Column(
             "compares",
             "category",
-            f"what a and b are: two regimes, kernels, engines or cells; `{A_A}`: a check",
+            f"what a and b are: two regimes, kernels, engines, cells or ways of predicting; `{A_A}`: a check",
             lambda row: row.compares,
         ),
         Column(
@@ -579,7 +677,8 @@ COMPARISONS = Table(
         Column(
             "measure",
             "category",
-            "`updates`, `cell steps`, `FLOPs`, `seconds` to the target; `seconds of an update` or `of a forward pass`",
+            "`updates`, `cell steps`, `FLOPs`, `seconds` to the target; `seconds of an update` or `of a forward pass`; "
+            "`error` after training",
             lambda row: row.measure,
         ),
         Column(
@@ -607,7 +706,7 @@ COMPARISONS = Table(
             "verdict",
             "category",
             "`fewer`, `more`, `same`, `inconclusive`, `only stateful`, `only stateless`, `neither`, `rate not found`; "
-            "`faster`, `slower`",
+            "`faster`, `slower`; `lower`, `higher`",
             lambda row: row.verdict,
         ),
         Column(
@@ -634,6 +733,12 @@ COMPARISONS = Table(
             "seeds per arm at which a new run would decide with a chance of 80 %; of inconclusive ones",
             lambda row: row.seeds_to_decide,
         ),
+        Column(
+            "evaluate_more_often",
+            "boolean",
+            "whether the distance of the evaluations alone keeps it open, so that no number of seeds decides it",
+            lambda row: row.of_updates and row.of_updates.updates.look_oftener,
+        ),
         Column("target", "float64", "error to reach, in the task's unit", lambda row: row.target),
         *(
             column
@@ -653,6 +758,18 @@ COMPARISONS = Table(
                 ),
             )
         ),
+        *(
+            Column(f"a_needs_fewer{suffix}", "float64", meaning, _chance(part))
+            for suffix, part, meaning in (
+                (
+                    "",
+                    "value",
+                    "chance that on a fresh draw of the data a fresh training of a needs fewer than one of b",
+                ),
+                ("_low", "low", "lower 95 % limit of that chance"),
+                ("_high", "high", "upper 95 % limit of it"),
+            )
+        ),
     ),
 )
 
@@ -663,6 +780,7 @@ class _Baseline(NamedTuple):
     dial: int | None
     name: str
     error: float | None
+    loss: str
 
 
 def _baselines(source: Source) -> Iterator[_Baseline]:
@@ -674,7 +792,7 @@ def _baselines(source: Source) -> Iterator[_Baseline]:
             continue
         seen.add((case.task, case.dial))
         for name, error in ({"trivial": found.trivial, "optimum": found.optimum} | found.baselines).items():
-            yield _Baseline(source, case.task, case.dial, name, error)
+            yield _Baseline(source, case.task, case.dial, name, error, found.loss)
 
 
 BASELINES = Table(
@@ -693,9 +811,10 @@ BASELINES = Table(
         Column(
             "error",
             "float64",
-            "mean squared error over all held-out targets after the warm-up, in the task's unit",
+            "mean error over all held-out targets after the warm-up, in the task's unit",
             lambda row: row.error,
         ),
+        Column("loss", "category", "what it is counted in: `mse` or `crossentropy`", lambda row: row.loss),
     ),
 )
 

@@ -253,8 +253,10 @@ class Ratio:
         return cls(value, 0.0, math.inf, math.nan, "none", n)
 
 
-def clopper_pearson(successes: int, n: int, level: float = LEVEL) -> tuple[float, float]:
+def clopper_pearson(successes: float, n: int, level: float = LEVEL) -> tuple[float, float]:
     """Exact two-sided interval of a success rate; (0, 1) for n = 0.
+
+    `successes` may be a sum of shares, each between 0 and 1: none varies more than a yes or no of the same mean does.
 
     References
     ----------
@@ -264,6 +266,33 @@ def clopper_pearson(successes: int, n: int, level: float = LEVEL) -> tuple[float
     low = float(special.betaincinv(successes, n - successes + 1, tail)) if successes else 0.0
     high = float(special.betaincinv(successes + 1, n - successes, 1 - tail)) if successes < n else 1.0
     return low, high
+
+
+@dataclass(frozen=True)
+class Chance:
+    """A probability with its interval; nan where there is nothing to estimate it from."""
+
+    value: float
+    low: float
+    high: float
+
+
+def chance_of_less(a: Costs, b: Costs, level: float = LEVEL) -> Chance:
+    """Chance that on a fresh draw of the data a fresh training of `a` costs less than one of `b`.
+
+    In each group (a draw with its tuning), the share of pairs of an a and a b in which a costs less; equal costs count
+    half, and a failure costs more than any success. The mean over groups; its interval takes each as one yes or no.
+    """
+    groups = np.intersect1d(a.group, b.group)
+    shares = [_share_of_less(a, b, group) for group in groups]
+    if not shares:
+        return Chance(math.nan, 0.0, 1.0)
+    return Chance(float(np.mean(shares)), *clopper_pearson(math.fsum(shares), len(shares), level))
+
+
+def _share_of_less(a: Costs, b: Costs, group: int) -> float:
+    ours, theirs = (np.where(arm.reached, arm.cost, np.inf)[arm.group == group] for arm in (a, b))
+    return float(np.mean((ours[:, None] < theirs) + (ours[:, None] == theirs) / 2))
 
 
 def t_quantile(degrees: float, level: float = LEVEL) -> float:

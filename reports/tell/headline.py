@@ -20,7 +20,16 @@ from reports.statistics.verdict import FEWER, MORE, Verdict, fewer_and_more
 from reports.tell.cost_answers import place, tally
 from reports.tell.recommendation import line
 
-BEYOND, WITHIN, REAL = "target reaches beyond the window", "target is within the window", "real series"
+BEYOND, WITHIN, REAL = "target needs steps before the window", "window holds all that the target needs", "real series"
+
+
+OTHER_VERDICTS = {
+    Verdict.SAME: "the same",
+    Verdict.INCONCLUSIVE: "inconclusive",
+    Verdict.NEITHER: "neither reached the target",
+    Verdict.RATE_NOT_FOUND: "learning rate not found",
+}
+"""In words, in order, what is neither fewer nor more."""
 
 
 def deciding(compared: list[Comparison]) -> list[Comparison]:
@@ -63,16 +72,13 @@ def _kind(kind: str, here: list[Comparison]) -> str:
     verdicts = [one.updates.verdict for one in here]
     fewer, more = fewer_and_more(verdicts)
     only = verdicts.count(Verdict.ONLY_STATEFUL)
-    parts = [
-        f"Fewer updates in {fewer} of {len(here)}{f' (in {only} only stateful reached the target)' if only else ''}"
-    ]
+    where = "there" if only == fewer else f"in {only}"
+    aside = f" ({where} only stateful reached the target)" if only else ""
+    parts = [f"fewer updates with carried state in {fewer}{aside}"]
     parts += [f"more in {more}"] if more else []
-    parts += [
-        f"{verdict} in {n}"
-        for verdict in (Verdict.SAME, Verdict.INCONCLUSIVE, Verdict.NEITHER, Verdict.RATE_NOT_FOUND)
-        if (n := verdicts.count(verdict))
-    ]
-    return f"**{kind[0].upper()}{kind[1:]}: {answer(fewer, more, len(here))}.** {', '.join(parts)}."
+    parts += [f"{words} in {n}" for verdict, words in OTHER_VERDICTS.items() if (n := verdicts.count(verdict))]
+    of = count(len(here), "comparison")
+    return f"**{kind[0].upper()}{kind[1:]}: {answer(fewer, more, len(here))}.** Of {of}: {', '.join(parts)}."
 
 
 def answer(fewer: int, more: int, of: int) -> str:
@@ -110,10 +116,10 @@ def _other_batches(others: list[Comparison]) -> str:
     parts = []
     for batch, verdicts in sorted(by_batch.items()):
         fewer, more = fewer_and_more(verdicts)
-        counts = [f"{word} in {n}" for word, n in (("fewer", fewer), ("more", more)) if n]
-        shown = ", ".join(counts) or "no difference shown in any"
-        parts.append(f"batch {batch} {shown} of {len(verdicts)}")
-    return f" Exploratory: {'; '.join(parts)}." if parts else ""
+        counts = [f"{word} updates in {n}" for word, n in (("fewer", fewer), ("more", more)) if n]
+        shown = ", ".join(counts) or "no difference shown"
+        parts.append(f"at batch size {batch}, {shown} (of {len(verdicts)})")
+    return f" Not declared before the run: {'; '.join(parts)}." if parts else ""
 
 
 def _longer(found: list[LongerWindow]) -> str:
@@ -123,10 +129,11 @@ def _longer(found: list[LongerWindow]) -> str:
     more, fewer = fewer_and_more(one.comparison.updates.verdict for one in found)
     steps = sum(one.comparison.cell_steps.verdict in MORE for one in found)
     untuned = sum(one.comparison.updates.verdict is Verdict.RATE_NOT_FOUND for one in found)
-    aside = f" ({Verdict.RATE_NOT_FOUND} in {untuned})" if untuned else ""
+    aside = f" ({OTHER_VERDICTS[Verdict.RATE_NOT_FOUND]} in {untuned})" if untuned else ""
     return (
-        f"**A longer window instead, stateless:** fewer updates in {fewer}{f' and more in {more}' if more else ''} of "
-        f"{len(found)}{aside}, fewer computed steps in {steps}; each prediction costs the whole window."
+        f"**A longer window instead, without carried state:** of {count(len(found), 'pair')}, fewer updates in {fewer}"
+        f"{f' and more in {more}' if more else ''}{aside}, less computing in {steps}; each update and "
+        "each prediction goes through the whole window."
     )
 
 
@@ -137,7 +144,7 @@ def _cost(costs: Costs) -> str:
         return "**Seconds per update with carried state** were not compared in this run."
     one = representative(found)
     others = f" In all: {tally(found)}." if len(found) > 1 else ""
-    takes = f"**An update with carried state takes × {ratio(one.training)}** of one without"
+    takes = f"**An update with carried state takes {ratio(one.training)} times as long** as one without"
     return f"{takes} ({place(one)}): {judged(one.training)}.{others}"
 
 
@@ -157,11 +164,7 @@ def smaller_network(widths: list[WidthComparison]) -> str:
     given = answer(fewer, more, len(here))
     parts = [f"A narrower stateful network sufficed in {fewer} of {count(len(here), 'width grid')} (exploratory)"]
     parts += [f"a wider one was needed in {more}"] if more else []
-    parts += [
-        f"{verdict} in {n}"
-        for verdict in (Verdict.SAME, Verdict.INCONCLUSIVE, Verdict.NEITHER, Verdict.RATE_NOT_FOUND)
-        if (n := verdicts.count(verdict))
-    ]
+    parts += [f"{words} in {n}" for verdict, words in OTHER_VERDICTS.items() if (n := verdicts.count(verdict))]
     return f"**Smaller network: {words.get(given, given)}.** {', '.join(parts)}."
 
 
@@ -234,16 +237,20 @@ class Sureness:
         """The counts in words; "" without comparisons."""
         if not self.of:
             return ""
+        unjudged = f"; {self.not_judged} of them are not judged for that" if self.not_judged else ""
         edge = (
-            f"In {self.at_edge} of {self.of} comparisons an arm's learning rate is at its grid's edge, where a better "
-            f"one may lie beyond{f'; so {self.not_judged} are not judged' if self.not_judged else ''}."
+            f"In {self.at_edge} of {count(self.of, 'comparison')} a network did best at the smallest or largest "
+            f"learning rate tried, so a better one may lie beyond{unjudged}."
+            if self.at_edge
+            else "Every network's best learning rate lies within those tried."
         )
         if not self.declared:
             return f"{edge} None was declared before the run: all of it is exploratory."
         remain = " and ".join(
             f'{n} of {of} "{word}"' for word, (n, of) in (("fewer", self.fewer), ("more", self.more)) if of
         )
-        return f"{edge} After Holm's correction {remain or 'no difference'} remain{'' if remain else 's'}."
+        holds = f"{remain} hold" if remain else "no difference holds"
+        return f"{edge} Corrected for the number of comparisons (Holm), {holds}."
 
 
 def sureness(compared: list[Comparison]) -> Sureness:

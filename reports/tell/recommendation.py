@@ -107,14 +107,22 @@ def _how_sure(do: Do, used: list[Comparison], *, some_declared: bool) -> str:
     ratios = [one.updates.ratio.value for one in found if one.updates.verdict in BY_INTERVAL]
     parts = []
     if ratios:
-        parts.append(f"updates × {low_to_high(ratios)}")
+        parts.append(f"{low_to_high(ratios)} times as many updates")
     only = len(found) - len(ratios)
     if only:
         arm = "stateful" if do is Do.CARRY else "stateless"
         parts.append(f"only {arm} reached the target{f' in {only}' if ratios else ''}")
-    if len(found) < len(used):
-        others = Counter(one.updates.verdict for one in used if one not in found)
-        parts += [f"{verdict} in {n} of {len(used)}" for verdict, n in others.items()]
+    others = [one for one in used if one not in found]
+    cells, other_cells = ({one.setting.cell_name: None for one in some} for some in (found, others))
+    if others and not cells.keys() & other_cells.keys():
+        parts = [f"{listing(list(cells))}: {', '.join(parts)}"]
+        parts += [
+            f"{cell}: {listing(list(dict.fromkeys(o.updates.verdict for o in others if o.setting.cell_name == cell)))}"
+            for cell in other_cells
+        ]
+    elif others:
+        verdicts = Counter(one.updates.verdict for one in others)
+        parts += [f"{verdict} in {n} of {len(used)}" for verdict, n in verdicts.items()]
     # A line without any declared comparison is marked as a whole.
     if some_declared and not any(one.declared for one in found):
         parts.append("exploratory")
@@ -122,9 +130,9 @@ def _how_sure(do: Do, used: list[Comparison], *, some_declared: bool) -> str:
 
 
 _SAYS = {
-    Verdict.FEWER: "carry state at {windows} (updates × {ratios})",
+    Verdict.FEWER: "carry state at {windows} ({ratios} times as many updates)",
     Verdict.ONLY_STATEFUL: "carry state at {windows}, where only the stateful arm reached the target",
-    Verdict.MORE: "do not carry state at {windows} (updates × {ratios})",
+    Verdict.MORE: "do not carry state at {windows} ({ratios} times as many updates)",
     Verdict.ONLY_STATELESS: "do not carry state at {windows}, where only the stateless arm reached it",
     Verdict.SAME: "the same number of updates at {windows}",
     Verdict.INCONCLUSIVE: "inconclusive at {windows}{seeds}",
@@ -386,7 +394,7 @@ class Recommendation:
         scored = body(arm.record).scored
         if self.series is None or not self.series.parts or not scored.squared_errors:
             return []
-        series = tasks.create(self.task).series()
+        series = tasks.create(arm.record.case.task).series()
         rows = series.scored[np.linspace(0, len(series.scored) - 1, scored.count).round().astype(int)]
         names = np.array(self.series.parts)[np.searchsorted(series.starts, rows, side="right") - 1]
         errors = {name: np.array(one) for name, one in scored.simple.items()}
@@ -414,11 +422,15 @@ class Recommendation:
                 "columns": ["..."],
                 "request": "",
                 "sequences": False,
+                "labels": False,
+                "names_label": False,
+                "masked": False,
                 "follows": "what follows it",
             }
         about = self.series
         known = {one.name for one in fields(Request)} - {"path"}
         asked = {"column": about.column.replace(", ", ","), "time": about.time or "none"} | about.options
+        asked |= {"labels": True} if about.labels else {}
         options = {name: tuple(one) if isinstance(one, list) else one for name, one in asked.items() if name in known}
         own = about.column.split(", ") if about.past else []
         when = {0: "at the same time", 1: "next"}.get(about.ahead, f"{about.ahead} steps later")
@@ -428,6 +440,10 @@ class Recommendation:
             "sequences": len(about.members) > 1,
             "member": _harmless(next(iter(about.members), "")),
             "outputs": about.targets,
+            "labels": bool(about.labels),
+            # Where the past is seen, a row is given with its label by name.
+            "names_label": bool(about.labels) and about.past,
+            "masked": about.options.get("fill") == "mask",
             "path": ascii(about.path or about.file),
             "request": "".join(f", {name}={one!a}" for name, one in options.items()),
             "follows": _harmless(f"{about.column} {when}"),

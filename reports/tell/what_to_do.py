@@ -17,7 +17,7 @@ ADVICE = {
     Verdict.ONLY_STATELESS: "**don't carry** (only stateless)",
     Verdict.SAME: "same",
     Verdict.INCONCLUSIVE: "inconclusive",
-    Verdict.NEITHER: "neither",
+    Verdict.NEITHER: "neither reached the target",
     Verdict.RATE_NOT_FOUND: "rate not found",
 }
 MOST_ROWS = 24
@@ -43,11 +43,15 @@ class Table:
 
 
 def what_to_do(compared: list[Comparison]) -> Table:
-    """Of what decides: real series window by window; where the reach is known, windows with one verdict in one row."""
+    """Of what decides: real series one by one; where the reach is known, windows with one verdict in one row."""
     here = deciding(compared)
     kinds = by_kind(here)
     real = kinds.pop(REAL, [])
-    groups = [*_same_cells(real), *_same_windows(_same_cells(one for kind in kinds.values() for one in kind))]
+    each = [[one] for one in sorted(real, key=_place)]
+    groups = [
+        *(each if len(each) <= MOST_ROWS else _same_cells(real)),
+        *_same_windows(_same_cells(one for kind in kinds.values() for one in kind)),
+    ]
     varies = [name for name in ("units", "batch_size") if len({getattr(one.setting, name) for one in here}) > 1]
     constant = [
         f"{getattr(here[0].setting, name)} units" if name == "units" else f"batch {here[0].setting.batch_size}"
@@ -58,10 +62,14 @@ def what_to_do(compared: list[Comparison]) -> Table:
     return Table(rows[:MOST_ROWS], ", ".join(constant), max(0, len(rows) - MOST_ROWS))
 
 
+def _place(one: Comparison) -> tuple[str, int]:
+    return one.setting.task_name, one.setting.window
+
+
 def _same_cells(compared: Iterable[Comparison]) -> list[list[Comparison]]:
     """Groups that differ in the cell alone and have one verdict."""
     found: defaultdict[object, list[Comparison]] = defaultdict(list)
-    for one in sorted(compared, key=lambda one: (one.setting.task_name, one.setting.window)):
+    for one in sorted(compared, key=_place):
         found[replace(one.setting, cell=""), one.updates.verdict].append(one)
     return list(found.values())
 
@@ -92,9 +100,12 @@ def _row(group: list[Comparison], varies: list[str]) -> Row:
         where=f"{', '.join(where)}{setting.aside}",
         advice=ADVICE[group[0].updates.verdict],
         ratio=_ratio(group),
-        marks=" ".join(
-            f"{sign}{n}/{len(group)}" if n < len(group) else sign
-            for sign, n in (("✓", sum(one.survives_holm for one in group)), ("†", sum(map(at_edge, group))))
+        marks=", ".join(
+            f"{words} in {n} of {len(group)}" if n < len(group) else words
+            for words, n in (
+                ("holds", sum(one.survives_holm for one in group)),
+                ("rate at edge", sum(map(at_edge, group))),
+            )
             if n
         ),
     )

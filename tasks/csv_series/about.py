@@ -84,7 +84,9 @@ class About(Struct, frozen=True, kw_only=True, omit_defaults=True):
     why
         Why these.
     targets
-        How many columns are predicted.
+        How many columns are predicted; of labels each is one.
+    labels
+        Their names, most frequent first; empty where numbers are predicted.
     ahead
         Steps from the last row seen to the value to predict.
     past
@@ -124,6 +126,7 @@ class About(Struct, frozen=True, kw_only=True, omit_defaults=True):
     batch_sizes: list[Positive] = []
     why: Why | None = None
     targets: Positive = 1
+    labels: list[Text] = []
     ahead: Count = 1
     past: bool = True
     path: Text = ""

@@ -75,7 +75,7 @@ def time_columns(table: Table, request: Request, notes: list[str]) -> tuple[tupl
             notes.append(f"The time was put together from {', '.join(parts)}.")
             return parts, stamps
     for name in free:  # numbers may be times too, where their name says so
-        if name.lower() in TIME_NAMES and _numeric(table.columns[name][:SAMPLE]):
+        if name.lower() in TIME_NAMES and is_numeric(table.columns[name]):
             return (name,), read_stamps_of(table, (name,), request.dayfirst)
     _refuse_unread(table, free)
     notes.append(
@@ -87,7 +87,7 @@ def time_columns(table: Table, request: Request, notes: list[str]) -> tuple[tupl
 def _refuse_unread(table: Table, free: list[str]) -> None:
     """Refuse a column named like a time that is none: rows in the order of the file may not be in that of time."""
     for name in free:
-        if _words(name) & TIME_WORDS and not _numeric(table.columns[name][:SAMPLE]):
+        if _words(name) & TIME_WORDS and not is_numeric(table.columns[name]):
             text = next((str(value) for value in table.columns[name] if not is_missing(str(value))), "")
             raise CsvSeriesError(
                 f"{table.path.name}: {name!r} seems to hold times and is {text[:40]!r}, which cannot be read as one; "
@@ -110,7 +110,7 @@ def target_columns(table: Table, request: Request, time: tuple[str, ...]) -> tup
                 raise CsvSeriesError(f"{name!r} is to be predicted and cannot be seen; leave it out of the inputs.")
         return asked
     taken = {*time, INDEX, request.group, *request.inputs, *request.known}
-    numeric = [name for name, values in table.columns.items() if name not in taken and _numeric(values[:SAMPLE])]
+    numeric = [name for name, values in table.columns.items() if name not in taken and is_numeric(values)]
     if len(numeric) == 1:
         return (numeric[0],)
     candidates = numeric or [name for name in table.columns if name not in taken] or list(table.columns)
@@ -123,6 +123,15 @@ def target_columns(table: Table, request: Request, time: tuple[str, ...]) -> tup
         f"{table.path.name}: {told}; say which one to predict, as in COLUMN={_quoted(example)}. Columns: "
         f"{', '.join(candidates)}."
     )
+
+
+def is_numeric(values: NDArray[Any]) -> bool:
+    """Whether most of a sample of a column are numbers."""
+    sample = values[:SAMPLE]
+    if sample.dtype.kind != "O":
+        return sample.dtype.kind in "iuf"
+    texts = [str(value) for value in sample if value is not None and not is_missing(str(value))]
+    return bool(texts) and sum(map(is_number, texts)) > len(texts) / 2
 
 
 def _looks_like_time(table: Table, name: str) -> bool:
@@ -204,13 +213,6 @@ def _named(table: Table, text: str | None) -> tuple[str, ...]:
 def _listed(text: str, known: Collection[str]) -> tuple[str, ...]:
     """Names of an option: the one of that very name, or those between commas."""
     return (text,) if text in known else _split(text)
-
-
-def _numeric(sample: NDArray[Any]) -> bool:
-    if sample.dtype.kind != "O":
-        return sample.dtype.kind in "iuf"
-    texts = [str(value) for value in sample if value is not None and not is_missing(str(value))]
-    return bool(texts) and sum(map(is_number, texts)) > len(texts) / 2
 
 
 def _split(text: str) -> tuple[str, ...]:

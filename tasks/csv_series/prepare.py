@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks.csv_series.about import About
 from tasks.csv_series.period import find_period
@@ -30,6 +31,8 @@ class Laid:
     ----------
     inputs, targets
         Scaled, shapes (rows, features) and (rows, outputs): first what trains, then what is held out.
+    counted
+        Rows that have a target, shape (rows,); None where all have.
     starts
         First rows of the series and of their held-out parts; () for one series.
     mean, deviation
@@ -42,6 +45,7 @@ class Laid:
     targets: FloatArray
     train_rows: int
     warm_up: int
+    counted: NDArray[np.bool_] | None
     starts: tuple[int, ...]
     mean: FloatArray
     deviation: FloatArray
@@ -57,14 +61,14 @@ def prepare(request: Request) -> Prepared:
         Naming what is wrong, where, and the remedy.
     """
     read = read_values(request)
-    if len(read.values) < LEAST_ROWS:
+    if read.counted.sum() < LEAST_ROWS:
         raise CsvSeriesError(
-            f"{request.path.name} gives {len(read.values):,} values, too few to tell two ways of training apart: at "
+            f"{request.path.name} gives {read.counted.sum():,} values, too few to tell two ways of training apart: at "
             f"least {LEAST_ROWS} are needed, and 2,000 are better."
         )
     laid = lay_out(read, request)
-    series = Series(laid.inputs, laid.targets, laid.train_rows, laid.warm_up, laid.starts)
-    if np.ptp(series.targets[series.scored, 0]) == 0:
+    series = Series(laid.inputs, laid.targets, laid.train_rows, laid.warm_up, laid.starts, laid.counted)
+    if not np.ptp(series.targets[series.scored], axis=0).any():
         scored = len(series.scored)
         raise CsvSeriesError(
             f"{request.path.name}: {read.targets[0]!r} never changes in the {scored:,} values that are scored (lines "
@@ -73,7 +77,10 @@ def prepare(request: Request) -> Prepared:
         )
     notes = list(read.notes)
     period, found = _period(request, _longest_training(read, laid), notes)
-    _note_range(series, read.targets[0], notes)
+    if read.labels:
+        _note_unseen(series, read, notes)
+    else:
+        _note_range(series, read.targets[0], notes)
     lags = max(1, min((period or 24) // 2, 48, series.train_rows // (8 * series.inputs.shape[1])))
     column = ", ".join(read.targets)
     several = len(read.members) > 1
@@ -82,7 +89,7 @@ def prepare(request: Request) -> Prepared:
         "sha256": _sha256(request.path),
         "slug": _slug(column),
         "column": column,
-        "inputs": [*request.known, *request.inputs],
+        "inputs": [*read.known, *read.inputs],
         "time": ",".join(read.time) or None,
         "group": request.group,
         "member": read.members[0] if request.group and not several else None,
@@ -98,7 +105,8 @@ def prepare(request: Request) -> Prepared:
         "scale": {"mean": float(laid.mean[0, 0]), "deviation": float(laid.deviation[0, 0])},
         "notes": notes,
         "windows": [],
-        "targets": len(read.targets),
+        "targets": read.outputs,
+        "labels": list(read.labels),
         "ahead": request.steps_ahead,
         "past": request.past,
         "path": str(request.path.absolute()),
@@ -138,35 +146,38 @@ def lay_out(read: Values, request: Request) -> Laid:
     order = np.random.default_rng(0).permutation(len(blocks))
     training = set(order[: max(1, int(len(blocks) * TRAIN_SHARE))].tolist())
     known = [len(block) * (i in training) if whole else int(len(block) * TRAIN_SHARE) for i, block in enumerate(blocks)]
-    mean, deviation = _scales(read, [block[:n] for block, n in zip(blocks, known, strict=True)], request)
+    mean, deviation = _scales(read, known, request)
     ahead = request.steps_ahead
-    train: list[tuple[int, FloatArray, FloatArray]] = []
-    held: list[tuple[int, FloatArray, FloatArray]] = []
+    there = [read.counted[rows] for rows in read.blocks]
+    train: list[tuple[int, FloatArray, FloatArray, NDArray[np.bool_]]] = []
+    held: list[tuple[int, FloatArray, FloatArray, NDArray[np.bool_]]] = []
     for i, (block, values) in enumerate(zip(blocks, known, strict=True)):
         seen, targets = arrange((block - mean[i]) / deviation[i], read, request)
         seen = seen[: len(targets)]
         # Training rows are those whose target is a training value, so that training sees no held-out value.
         end = len(targets) if values == len(block) else max(0, values - ahead)
         if end:
-            train.append((i, seen[:end], targets[:end]))
+            train.append((i, seen[:end], targets[:end], there[i][ahead:][:end]))
         if len(targets) > end:
-            held.append((i, seen[end:], targets[end:]))
+            held.append((i, seen[end:], targets[end:], there[i][ahead:][end:]))
     if not train or not held:
         raise CsvSeriesError(
             f"{request.path.name}: no series is left to {'train on' if not train else 'hold out'}; give longer ones, "
             "or more of them."
         )
     parts = [*train, *held]
-    starts = np.cumsum([0, *(len(targets) for _, _, targets in parts[:-1])])
+    starts = np.cumsum([0, *(len(targets) for _, _, targets, _ in parts[:-1])])
+    counted = np.concatenate([one for *_, one in parts])
     return Laid(
-        inputs=np.concatenate([seen for _, seen, _ in parts]),
-        targets=np.concatenate([targets for _, _, targets in parts]),
-        train_rows=sum(len(targets) for _, _, targets in train),
-        warm_up=int(np.median([len(targets) for _, _, targets in held]) * WARM_UP_SHARE),
+        inputs=np.concatenate([seen for _, seen, *_ in parts]),
+        targets=np.concatenate([targets for _, _, targets, _ in parts]),
+        train_rows=sum(len(targets) for _, _, targets, _ in train),
+        warm_up=int(np.median([len(targets) for _, _, targets, _ in held]) * WARM_UP_SHARE),
+        counted=None if counted.all() else counted,
         starts=tuple(int(one) for one in starts) if len(blocks) > 1 else (),
         mean=mean,
         deviation=deviation,
-        of=tuple(i for i, _, _ in parts),
+        of=tuple(i for i, *_ in parts),
     )
 
 
@@ -187,7 +198,7 @@ def arrange(scaled: FloatArray, read: Values, request: Request) -> tuple[FloatAr
         What is to be predicted from the rows up to each of these.
     """
     ahead = request.steps_ahead
-    own, beforehand, beside = np.split(scaled, np.cumsum([len(read.targets), len(read.known)]), axis=1)
+    own, beforehand, beside = np.split(scaled, np.cumsum([read.outputs, len(read.known)]), axis=1)
     # What is known beforehand stands in the row from which the value of its own time is predicted.
     rows = len(scaled) - ahead if read.known else len(scaled)
     seen = [own[:rows]] if request.past else []
@@ -195,20 +206,31 @@ def arrange(scaled: FloatArray, read: Values, request: Request) -> tuple[FloatAr
     return np.column_stack([*seen, beside[:rows]]), own[ahead:]
 
 
-def _scales(read: Values, known: list[FloatArray], request: Request) -> tuple[FloatArray, FloatArray]:
-    """Mean and deviation of the training values of each series, or of all; each of shape (series, columns)."""
-    alone = request.scaled_alone and all(len(one) for one in known)
-    each = known if alone else [np.concatenate(known)] * len(known)
-    mean, deviation = (np.array([getattr(one, what)(axis=0) for one in each]) for what in ("mean", "std"))
+def _scales(read: Values, known: list[int], request: Request) -> tuple[FloatArray, FloatArray]:
+    """Mean and deviation of the training values of each series, or of all; each of shape (series, columns).
+
+    Parameters
+    ----------
+    known
+        Training values of each series.
+    """
+    alone = request.scaled_alone and all(known)
+    first = [rows.start + np.arange(n) for rows, n in zip(read.blocks, known, strict=True)]
+    rows_of = first if alone else [np.concatenate(first)] * len(first)
+    each = [read.values[rows] for rows in rows_of]
+    there = [read.present[rows] for rows in rows_of]
+    mean = np.array([one.mean(axis=0, where=here) for one, here in zip(each, there, strict=True)])
+    deviation = np.array([one.std(axis=0, where=here) for one, here in zip(each, there, strict=True)])
+    mean[:, ~read.scaled], deviation[:, ~read.scaled] = 0, 1
     flat = np.argwhere(deviation == 0)
     if flat.size:
         which, column = (int(one) for one in flat[0])
-        names = (*read.targets, *read.known, *read.inputs)
         rows = read.blocks[which] if alone else slice(0, len(read.values))
         of = f" of {read.members[which]!r}" if alone and read.members[which] else ""
         raise CsvSeriesError(
-            f"{read.table.path.name}: {names[column]!r} is {each[which][0, column]:g} in all {len(each[which]):,} "
-            f"training rows{of} (lines {read.lines[rows][0]} to {read.lines[rows][len(each[which]) - 1]}); there is "
+            f"{read.table.path.name}: {read.columns[column]!r} is {each[which][0, column]:g} in all "
+            f"{len(each[which]):,} training rows{of} (lines "
+            f"{read.lines[rows][0]} to {read.lines[rows][len(each[which]) - 1]}); there is "
             "nothing to learn from it. Give another column or a part in which it changes"
             f"{', leave that series out with SERIES=..., or scale all alike with SCALE=shared' if of else ''}."
         )
@@ -248,6 +270,14 @@ def _note_range(series: Series, column: str, notes: list[str]) -> None:
             f"{outside:.0%} of the scored values of {column!r} lie outside the range seen in training, where no "
             "network can be trusted; changes from step to step, or a part without the trend, would be a fairer series."
         )
+
+
+def _note_unseen(series: Series, read: Values, notes: list[str]) -> None:
+    """Say which labels training has not, and the scored rows have."""
+    trained, scored = series.targets[series.trained].sum(axis=0), series.targets[series.scored].sum(axis=0)
+    unseen = [name for name, t, s in zip(read.labels, trained, scored, strict=True) if s and not t]
+    if unseen:
+        notes.append(f"No training row has the label {' or '.join(map(repr, unseen))}; no network can know it.")
 
 
 def _sha256(path: Path) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tasks.csv_series.clock import Clock, gap_at, no_clock, read_clock, read_stamps_of
 from tasks.csv_series.columns import members, part, target_columns, time_columns
 from tasks.csv_series.faults import Faults
+from tasks.csv_series.labels import holds_labels, to_labels
 from tasks.csv_series.request import Request, check_request
 from tasks.csv_series.table import Table, read_table
 from tasks.csv_series.values import to_numbers
@@ -19,8 +20,27 @@ Found = TypeVar("Found")
 
 LEAST_OF_EACH = 50
 """Values of each series that are used, however many series there are."""
-MOST_FILLED = 0.2
-"""Share of filled values beyond which a result would speak of the filling."""
+MOST_FILLED = {"last": 0.2, "mask": 0.8}
+"""Share of rows with a missing value beyond which a result would speak of the filling, or of hardly any row."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """One series on the even grid of time.
+
+    Attributes
+    ----------
+    values
+        Shape (rows, columns), as read.
+    lines
+        Line of each row, of the row before for a filled one, shape (rows,).
+    present
+        Whether a value was there, or is to count as such, shape (rows, columns).
+    """
+
+    values: FloatArray
+    lines: NDArray[np.int64]
+    present: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -30,9 +50,16 @@ class Values:
     Attributes
     ----------
     values
-        Shape (rows, columns), in the file's units.
+        Shape (rows, columns), in the file's units: what is to be predicted (of labels a column each, of 0 and 1), what
+        is known beforehand, and what is seen beside. Flags of missing values, 1 where one is, are among the latter two.
+    present
+        Whether each was there, same shape; a missing one repeats the last.
     targets, known, inputs
-        Names of the columns, in that order: those to predict, those known beforehand, and those seen beside.
+        Names of the columns, in that order.
+    labels
+        Names of the labels to predict, most frequent first; () where numbers are.
+    flags
+        Names of those of `known` and `inputs` that are flags.
     lines
         Where each row stands in the file, that of the row before for a filled one, shape (rows,).
     starts, members
@@ -44,9 +71,12 @@ class Values:
     """
 
     values: FloatArray
+    present: NDArray[np.bool_]
     targets: tuple[str, ...]
     known: tuple[str, ...]
     inputs: tuple[str, ...]
+    labels: tuple[str, ...]
+    flags: tuple[str, ...]
     lines: NDArray[np.int64]
     starts: tuple[int, ...]
     members: tuple[str, ...]
@@ -60,6 +90,27 @@ class Values:
     def blocks(self) -> list[slice]:
         """Rows of each series."""
         return [slice(a, b) for a, b in zip(self.starts, (*self.starts[1:], len(self.values)), strict=True)]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Name of each column of `values`; labels are their own."""
+        return (*(self.labels or self.targets), *self.known, *self.inputs)
+
+    @property
+    def scaled(self) -> NDArray[np.bool_]:
+        """Whether each column is scaled; labels and flags stay 0 and 1."""
+        outputs = [not self.labels] * len(self.labels or self.targets)
+        return np.array([*outputs, *(name not in self.flags for name in (*self.known, *self.inputs))])
+
+    @property
+    def outputs(self) -> int:
+        """How many columns are to be predicted; of labels each is one."""
+        return len(self.labels or self.targets)
+
+    @property
+    def counted(self) -> NDArray[np.bool_]:
+        """Rows in which all that is to be predicted was there."""
+        return np.asarray(self.present[:, : self.outputs].all(axis=1))
 
     def time_of(self, row: int) -> str:
         """The time of a row as the file has it; "" without one."""
@@ -90,8 +141,11 @@ def read_values(request: Request) -> Values:
     # What is wrong with the times is said together with what is wrong with the values.
     targets = _or_fault(faults, lambda: target_columns(table, request, time))
     names = (*targets, *request.known, *request.inputs) if targets else ()
-    values = [_column(table, name, request, faults, list(rows_of.values())) for name in names]
-    blocks: list[tuple[FloatArray, NDArray[np.int64]]] = []
+    labels = _or_fault(faults, lambda: _labels(table, targets or (), request, notes))
+    numbers = names[1:] if labels else names
+    values = [labels[0]] if labels else []
+    values += [_column(table, name, request, faults, list(rows_of.values())) for name in numbers]
+    blocks: list[Block] = []
     steps = []
     for rows in rows_of.values():
         here = part(table, rows)
@@ -110,18 +164,17 @@ def read_values(request: Request) -> Values:
         )
     faults.check()
     most = max(LEAST_OF_EACH, request.rows // len(blocks))
-    if any(len(one) > most for one, _ in blocks):
+    if any(len(one.values) > most for one in blocks):
         of = f" of each of {len(blocks)} series" if len(blocks) > 1 else ""
-        longest = max(len(one) for one, _ in blocks)
+        longest = max(len(one.values) for one in blocks)
         notes.append(f"Of {longest:,} values the most recent {most:,}{of} are used (ROWS).")
-    blocks = [(one[-most:], lines[-most:]) for one, lines in blocks]
+    blocks = [Block(one.values[-most:], one.lines[-most:], one.present[-most:]) for one in blocks]
+    laid = _spread(blocks, targets or (), labels[1] if labels else (), request)
     return Values(
-        values=np.concatenate([one for one, _ in blocks]),
+        **laid,
         targets=targets or (),
-        known=request.known,
-        inputs=request.inputs,
-        lines=np.concatenate([lines for _, lines in blocks]),
-        starts=tuple(int(one) for one in np.cumsum([0, *(len(one) for one, _ in blocks[:-1])])),
+        lines=np.concatenate([one.lines for one in blocks]),
+        starts=tuple(int(one) for one in np.cumsum([0, *(len(one.values) for one in blocks[:-1])])),
         members=tuple(rows_of),
         time=time,
         step=steps[0],
@@ -139,6 +192,59 @@ def _or_fault(faults: Faults, find: Callable[[], Found]) -> Found | None:
         return None
 
 
+def _labels(
+    table: Table, targets: tuple[str, ...], request: Request, notes: list[str]
+) -> tuple[FloatArray, tuple[str, ...]] | None:
+    """Codes and names of the labels to predict; None where numbers are to be predicted."""
+    if request.labels and len(targets) > 1:
+        raise CsvSeriesError(f"LABELS=yes predicts one column, not {len(targets)} ({', '.join(targets)}); name one.")
+    if len(targets) != 1 or not holds_labels(table, targets[0], request.labels):
+        return None
+    codes, names = to_labels(table, targets[0], request.no_value)
+    if request.labels is None:
+        notes.append(
+            f"{targets[0]!r} is text: one of {len(names)} labels is predicted ({', '.join(names[:6])}"
+            f"{', ...' if len(names) > 6 else ''}); LABELS=no if they should be numbers."
+        )
+    return codes, names
+
+
+def _spread(blocks: list[Block], targets: tuple[str, ...], labels: tuple[str, ...], request: Request) -> dict[str, Any]:
+    """Columns of `Values` and their names: a column for each label, and one for each that has missing values."""
+    values = np.concatenate([one.values for one in blocks])
+    present = np.concatenate([one.present for one in blocks])
+    firsts = np.cumsum([len(targets), len(request.known)])
+    own, known, beside = np.split(values, firsts, axis=1)
+    own_there, known_there, beside_there = np.split(present, firsts, axis=1)
+    own = np.eye(len(labels))[own[:, 0].astype(int)] if labels else own
+
+    def flagged(names: tuple[str, ...], there: NDArray[np.bool_]) -> tuple[tuple[str, ...], FloatArray]:
+        some = np.asarray(~there.all(axis=0))
+        flags = tuple(f"{name} missing" for name, has in zip(names, some, strict=True) if has)
+        return flags, (~there[:, some]).astype(np.float64)
+
+    of_known, known_flags = flagged(request.known, known_there)
+    # Where the past is not seen, it is not seen either when it was there.
+    own_names, own_seen = (targets, own_there) if request.past else ((), own_there[:, :0])
+    of_beside, beside_flags = flagged((*own_names, *request.inputs), np.column_stack([own_seen, beside_there]))
+    return {
+        "values": np.column_stack([own, known, known_flags, beside, beside_flags]),
+        "present": np.column_stack(
+            [
+                np.repeat(own_there, max(1, len(labels)), axis=1),
+                known_there,
+                known_flags >= 0,
+                beside_there,
+                beside_flags >= 0,
+            ]
+        ),
+        "known": (*request.known, *of_known),
+        "inputs": (*request.inputs, *of_beside),
+        "labels": labels,
+        "flags": (*of_known, *of_beside),
+    }
+
+
 def _column(table: Table, name: str, request: Request, faults: Faults, groups: list[NDArray[np.int64]]) -> FloatArray:
     option = "KNOWN" if name in request.known else "INPUTS" if name in request.inputs else "COLUMN"
     return to_numbers(
@@ -154,37 +260,38 @@ def _evenly(
     request: Request,
     notes: list[str],
     faults: Faults,
-) -> tuple[FloatArray, NDArray[np.int64]]:
-    """Values on the even grid of time, filled as asked, with the line of each (of the last one for a filled value)."""
+) -> Block:
+    """Values on the even grid of time, filled as asked."""
     missing = np.asarray(np.isnan(values).any(axis=1))
     # Nothing comes before leading blanks, and nothing is known after trailing ones.
     known = np.flatnonzero(~missing)
     if not known.size:
         if not faults:
             faults.add(f"{table.path.name}: {' or '.join(map(repr, names))} has no value in any row.")
-        return values, table.lines[clock.order]
+        return Block(values, table.lines[clock.order], ~np.isnan(values))
     inside = slice(known[0], known[-1] + 1)
     if cut := len(values) - (inside.stop - inside.start):
         notes.append(f"{cut:,} rows without a value at the beginning and the end are left out.")
     values, missing, places, order = values[inside], missing[inside], clock.places[inside], clock.order[inside]
     lost = int(places[-1] - places[0]) + 1 - len(places)
+    as_it_is = Block(values, table.lines[order], ~np.isnan(values))
     if request.fill is None:
-        if faults:  # values that could not be read are no missing ones
-            return values, table.lines[order]
-        _refuse_missing(table, clock, values, names, inside, faults)
-        return values, table.lines[order]
+        if not faults:  # values that could not be read are no missing ones
+            _refuse_missing(table, clock, values, names, inside, faults)
+        return as_it_is
     filled = lost + int(missing.sum())
-    if filled > MOST_FILLED * (len(values) + lost):
+    if filled > MOST_FILLED[request.fill] * (len(values) + lost):
         faults.add(
-            f"{table.path.name}: {filled:,} of {len(values) + lost:,} values would have to be filled, more than "
-            f"{MOST_FILLED:.0%}; resample the series to a longer step, or cut the part with the gaps."
+            f"{table.path.name}: {filled:,} of {len(values) + lost:,} values are missing, more than "
+            f"{MOST_FILLED[request.fill]:.0%}; resample the series to a longer step, or cut the part with the gaps."
         )
-        return values, table.lines[order]
+        return as_it_is
     if not filled:
-        return values, table.lines[order]
-    notes.append(f"{filled:,} missing values repeat the last one before them (FILL=last); no later value is used.")
-    filled_values, source = _repeat_last(values, places)
-    return filled_values, table.lines[order][source]
+        return as_it_is
+    told = "no later value is used" if request.fill == "last" else "flagged, and not predicted"
+    notes.append(f"{filled:,} missing values repeat the last one before them (FILL={request.fill}); {told}.")
+    filled_values, source, present = _repeat_last(values, places)
+    return Block(filled_values, table.lines[order][source], present | (request.fill == "last"))
 
 
 def _refuse_missing(
@@ -195,19 +302,23 @@ def _refuse_missing(
         name = names[int(np.argmax(np.isnan(values[rows[0]])))]
         faults.add(
             f"{table.place(int(clock.order[inside][rows[0]]))}: {name!r} has no value ({len(rows):,} such rows). "
-            "FILL=last repeats the last value there; or fill or remove them yourself."
+            "FILL=last repeats the last value there, FILL=mask predicts nothing there; or fill or remove them yourself."
         )
     if (np.diff(clock.places[inside]) > 1).any():
         faults.add(gap_at(table, clock))
 
 
-def _repeat_last(values: FloatArray, places: NDArray[np.int64]) -> tuple[FloatArray, NDArray[np.int64]]:
-    """Values at every place of the grid, and the row that each place is at or after."""
+def _repeat_last(
+    values: FloatArray, places: NDArray[np.int64]
+) -> tuple[FloatArray, NDArray[np.int64], NDArray[np.bool_]]:
+    """Values at every place of the grid, the row that each place is at or after, and which values were there."""
     source = np.zeros(places[-1] - places[0] + 1, np.int64)
     source[places - places[0]] = np.arange(len(places))
     source = np.maximum.accumulate(source)
     filled = np.empty((len(source), values.shape[1]))
+    present = np.zeros(filled.shape, bool)
+    present[places - places[0]] = ~np.isnan(values)
     for number, column in enumerate(values.T):
         last = np.maximum.accumulate(np.where(np.isnan(column), 0, np.arange(len(column))))
         filled[:, number] = column[last[source]]
-    return filled, source
+    return filled, source, present

@@ -9,7 +9,7 @@ LEAST_ROWS = 200
 """Two thirds of fewer would hold less than four batches of eight windows of four steps."""
 USED_ROWS = 10_000
 """Values that are used, the most recent ones, unless ROWS says otherwise: what trains in minutes."""
-FILLS = ("last",)
+FILLS = ("last", "mask")
 SPLITS = ("time", "series")
 SCALES = ("series", "shared")
 
@@ -47,7 +47,10 @@ class Request:
     period
         Steps of the season; 0 for none.
     fill
-        "last" to repeat the last value where one is missing.
+        Where a value is missing: "last" to repeat the last one; "mask" to show the last one and a flag, and to neither
+        train on nor score what would be to predict there.
+    labels
+        Whether the column to predict holds labels; None for text in which few words come again and again.
     rows
         How many of the most recent values to use.
     decimal
@@ -69,6 +72,7 @@ class Request:
     ahead: int | None = None
     period: int | None = None
     fill: str | None = None
+    labels: bool | None = None
     rows: int = USED_ROWS
     decimal: str | None = None
 
@@ -92,7 +96,10 @@ def check_request(request: Request) -> None:
         Naming the option and its valid values.
     """
     if request.fill is not None and request.fill not in FILLS:
-        raise CsvSeriesError(f"FILL={request.fill} is not valid; FILL=last repeats the last value.")
+        raise CsvSeriesError(
+            f"FILL={request.fill} is not valid; FILL=last repeats the last value, FILL=mask shows "
+            "it with a flag and predicts nothing there."
+        )
     if request.decimal not in {None, ",", "."}:
         raise CsvSeriesError(f"DECIMAL={request.decimal} is not valid; give DECIMAL=, or DECIMAL=.")
     if request.rows < LEAST_ROWS:

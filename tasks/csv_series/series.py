@@ -11,11 +11,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.baselines import linear_error, linear_prediction, mean_squared_error, squared_errors
+from tasks.baselines import linear_prediction
 from tasks.csv_series.about import About
 from tasks.task import CsvSeriesError, FloatArray, Series, Task, check_window
 
-TRIVIAL = ("persistence", "training mean")
+TRIVIAL = ("persistence", "training mean", "marginal distribution")
 """Predictions that learn nothing."""
 WAY = 0.9
 """How far from the trivial error to the autoregression's the target lies: nine tenths of what is to be had is learnt,
@@ -46,8 +46,9 @@ class Prepared:
     @property
     def sha256(self) -> str:
         """Fingerprint of all that results depend on: numbers, split, period, lags."""
-        rest = [self.series.train_rows, self.series.warm_up, self.period, self.lags, self.series.inputs.shape]
-        rest += [self.series.starts] if self.series.starts else []
+        rest: list[Any] = [self.series.train_rows, self.series.warm_up, self.period, self.lags]
+        rest += [self.series.inputs.shape, *([self.series.starts] if self.series.starts else [])]
+        rest += [] if self.series.counted is None else [np.flatnonzero(~self.series.counted).tolist()]
         digest = hashlib.sha256(json.dumps(rest).encode())
         for array in (self.series.inputs, self.series.targets):
             digest.update(array.tobytes())
@@ -64,6 +65,7 @@ class Prepared:
                 train_rows=self.series.train_rows,
                 warm_up=self.series.warm_up,
                 starts=np.array(self.series.starts, np.int64),
+                uncounted=[] if self.series.counted is None else np.flatnonzero(~self.series.counted),
                 period=self.period or 0,
                 lags=self.lags,
                 about=json.dumps(self.about),
@@ -83,7 +85,9 @@ class Prepared:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
                 starts = tuple(int(one) for one in data["starts"]) if "starts" in data else ()
                 split = int(data["train_rows"]), int(data["warm_up"])
-                series = Series(data["inputs"], data["targets"], *split, starts)
+                counted = np.ones(len(data["inputs"]), bool)
+                counted[np.asarray(data.get("uncounted", []), np.int64)] = False
+                series = Series(data["inputs"], data["targets"], *split, starts, None if counted.all() else counted)
                 about = msgspec.to_builtins(msgspec.json.decode(str(data["about"]), type=About))
                 return cls(series, int(data["period"]) or None, int(data["lags"]), about)
         except Exception as error:
@@ -107,11 +111,14 @@ class CsvSeries(Task):
         about = prepared.about
         # Each series is a task of its own, so what other tasks say once for their class, this one says for itself.
         self.name = f"{about['slug']}_{prepared.sha256[:6]}"  # type: ignore[misc]
-        self.unit = f"squared standard deviations of {about['column']} in training"  # type: ignore[misc]
+        labels = bool(about.get("labels"))
+        self.loss = "crossentropy" if labels else "mse"
+        self.unit = "nats" if labels else f"squared standard deviations of {about['column']} in training"  # type: ignore[misc]
+        trivial = "the shares of the labels in training" if labels else "the last value, or the training mean"
         self.target_rule = (  # type: ignore[misc]
-            f"nine tenths of the way from the error of the better trivial prediction (the last value, or the training "
-            f"mean) to that of a linear autoregression over {prepared.lags} steps, on the same targets; the trivial "
-            "error itself where the autoregression is no better"
+            f"nine tenths of the way from the error of the {'' if labels else 'better '}trivial prediction ({trivial}) "
+            f"to that of a linear {self._line} over {prepared.lags} steps, on the same targets; the trivial error "
+            f"itself where the {self._line} is no better"
         )
 
     def build(self) -> Series:
@@ -131,14 +138,18 @@ class CsvSeries(Task):
         if not about.get("past", True):
             beside = f", from {', '.join(about['inputs'])} alone"
         span = f" from {about['first']} to {about['last']}" if about["first"] else ""
+        what = (", in standard deviations", "value") if self.loss == "mse" else ("", "label")
         return (
-            f"{about['column']} of {about['file']}{span}, in standard deviations{beside}; the target is the value "
+            f"{about['column']} of {about['file']}{span}{what[0]}{beside}; the target is the {what[1]} "
             f"{_when(about.get('ahead', 1), about['step'])}."
         )
 
     @property
     def trivial(self) -> float:
-        """Error of the better of two predictions that learn nothing: the last value, and the training mean."""
+        """Error of the better of two predictions that learn nothing: the last value, and the training mean.
+
+        Of labels that of their shares in training.
+        """
         return self._trivial(self.series().scored)
 
     def stateless_floor(self, window: int) -> None:
@@ -163,12 +174,15 @@ class CsvSeries(Task):
         """Return the target on these rows, both errors measured on them."""
         check_window(window)
         trivial = self._trivial(rows)
-        return trivial - WAY * max(0.0, trivial - linear_error(self.series(), self.prepared.lags, rows))
+        line = float(self.errors(self._by_line(self.prepared.lags, rows), rows).mean())
+        return trivial - WAY * max(0.0, trivial - line)
 
     def simple_errors(self, rows: NDArray[np.integer]) -> dict[str, FloatArray]:
-        """Return those of the last value, the training mean, the value a season ago and the linear autoregression."""
-        targets = self.series().targets[rows]
-        return {name: squared_errors(one, targets) for name, one in self._predictions(rows).items()}
+        """Return those of the last value, the training mean, the value a season ago and the linear autoregression.
+
+        Of labels those of their shares in training and the linear classifier.
+        """
+        return {name: self.errors(one, rows) for name, one in self._predictions(rows).items()}
 
     @property
     def autoregression(self) -> str:
@@ -179,6 +193,12 @@ class CsvSeries(Task):
         """Simple predictions of the targets of these rows, each of shape (rows, outputs)."""
         series, about = self.series(), self.prepared.about
         ahead, outputs = about.get("ahead", 1), series.targets.shape[1]
+        if self.loss == "crossentropy":
+            # As if each label had come once more: none is impossible.
+            counts = series.targets[series.trained].sum(axis=0) + 1
+            shares = np.broadcast_to(counts / counts.sum(), (len(rows), outputs))
+            line = self._by_line(self.prepared.lags, rows)
+            return {"marginal distribution": np.asarray(shares), self.autoregression: line}
         found = {"training mean": np.zeros((len(rows), outputs))}  # scaled to mean 0 in training
         if about.get("past", True):
             found = {"persistence": series.inputs[rows, :outputs]} | found
@@ -186,13 +206,16 @@ class CsvSeries(Task):
             # Of several series what lies a season back may be another one's.
             if period and period >= ahead and (not series.starts or series.warm_up >= period - ahead):
                 found[f"seasonal naive ({period})"] = series.inputs[rows + ahead - period, :outputs]
-        found[self.autoregression] = linear_prediction(series, self.prepared.lags, rows)
+        found[self.autoregression] = self._by_line(self.prepared.lags, rows)
         return found
+
+    def _by_line(self, lags: int, rows: NDArray[np.integer]) -> FloatArray:
+        return linear_prediction(self.series(), lags, rows, self.loss)
 
     def _trivial(self, rows: NDArray[np.integer]) -> float:
         """Error of the better of the last value, where it is seen, and the training mean."""
-        predicted, targets = self._predictions(rows), self.series().targets[rows]
-        return min(mean_squared_error(predicted[name], targets) for name in TRIVIAL if name in predicted)
+        predicted = self._predictions(rows)
+        return min(float(self.errors(predicted[name], rows).mean()) for name in TRIVIAL if name in predicted)
 
     @cached_property
     def _baselines(self) -> dict[str, float]:
@@ -202,13 +225,18 @@ class CsvSeries(Task):
         own = predicted.pop(self.autoregression)
         for lags in self.prepared.about["windows"]:
             if lags * series.inputs.shape[1] < series.train_rows // 2:
-                predicted[self._linear(lags)] = linear_prediction(series, lags, rows)
+                predicted[self._linear(lags)] = self._by_line(lags, rows)
         predicted.setdefault(self.autoregression, own)
-        return {name: mean_squared_error(one, series.targets[rows]) for name, one in predicted.items()}
+        return {name: float(self.errors(one, rows).mean()) for name, one in predicted.items()}
+
+    @property
+    def _line(self) -> str:
+        if self.loss == "crossentropy":
+            return "classifier"
+        return "autoregression" if self.prepared.about.get("past", True) else "regression"
 
     def _linear(self, lags: int) -> str:
-        kind = "autoregression" if self.prepared.about.get("past", True) else "regression"
-        return f"linear {kind} ({lags} lag{'s' if lags > 1 else ''})"
+        return f"linear {self._line} ({lags} lag{'s' if lags > 1 else ''})"
 
 
 def _when(ahead: int, step: str) -> str:

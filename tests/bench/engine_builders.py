@@ -11,6 +11,7 @@ from small_works import BATCH, EPOCHS, RATES, STEPS, UPDATES, difference, random
 from bench.engines.backend import SHORT_LOOPS
 from bench.engines.base import Feed
 from bench.engines.tensorflow import layers
+from bench.engines.tensorflow.network import kept_states
 
 __all__ = [
     "BATCH",
@@ -30,11 +31,11 @@ __all__ = [
 os.environ["XLA_FLAGS"] = SHORT_LOOPS
 
 
-def with_feed(trainer, weights, *, carried):
+def with_feed(trainer, weights, *, carried, hidden_only=False):
     """The same compiled trainer under another regime: only data changes."""
-    trainer.work = replace(trainer.work, feed=Feed(np.asarray(weights), carried))
+    trainer.work = replace(trainer.work, feed=Feed(np.asarray(weights), carried, hidden_only))
     trainer._step_weights = tf.constant(weights, trainer.work.network.dtype)
-    trainer._carried = tf.constant(carried)
+    trainer._kept = kept_states(trainer.work.feed)
     return trainer
 
 
@@ -45,7 +46,12 @@ class Reference:
         self.work = work
         layout = work.layout
         self.model = layers.build(work.network, layout.batch_size, layout.steps, stateful=stateful, kernel="loop")
-        self.model.compile(optimizer=keras.optimizers.Adam(), loss="mse", jit_compile=False)
+        loss = "mse"
+        if work.network.loss == "crossentropy":
+            # As most people write it: the probabilities themselves, from a head of its own activation.
+            loss = "categorical_crossentropy"
+            self.model.add(keras.layers.Softmax())
+        self.model.compile(optimizer=keras.optimizers.Adam(), loss=loss, jit_compile=False)
 
     def fit(self, starts, weights, rate, step_weights):
         """Train epochs; starts (epochs, updates, batch). Returns mean loss of each epoch and the final weights."""

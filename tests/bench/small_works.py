@@ -14,10 +14,24 @@ def series(rows=260, seed=0):
     return walk[:-1], walk[1:]
 
 
-def work(cell="lstm", layer_count=1, replicates=2, dtype="float64", weights=None, carried=True, dropout=0.0, **layout):
+def work(
+    cell="lstm",
+    layer_count=1,
+    replicates=2,
+    dtype="float64",
+    weights=None,
+    carried=True,
+    dropout=0.0,
+    labels=0,
+    **layout,
+):
+    """A small work, of numbers or of so many labels, which part the range of the numbers."""
     inputs, targets = series()
+    if labels:
+        targets = np.eye(labels)[np.digitize(targets[:, 0], np.quantile(targets, np.arange(1, labels) / labels))]
     shape = {"steps": STEPS, "batch_size": BATCH, "max_updates": UPDATES, "replicates": replicates} | layout
-    network = Network(cell, layer_count, 3, 1, 1, dropout=dropout, dtype=dtype)
+    loss = "crossentropy" if labels else "mse"
+    network = Network(cell, layer_count, 3, 1, labels or 1, dropout=dropout, dtype=dtype, loss=loss)
     weights = np.full(shape["steps"], 1 / shape["steps"]) if weights is None else np.asarray(weights, float)
     held_out = HeldOut(start=150, positions=np.arange(170, 250, 7), steps=shape["steps"])
     return Work(network, Layout(**shape), Feed(weights, carried), inputs, targets, held_out)

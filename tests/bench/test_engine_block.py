@@ -14,13 +14,7 @@ from bench.engines.tensorflow.replicated import ReplicatedTrainer
 from bench.measure.batching import Schedule
 from bench.measure.initial_weights import initial_weights
 
-
-@pytest.fixture(autouse=True)
-def _float64():
-    before = keras.config.floatx()
-    keras.config.set_floatx("float64")
-    yield
-    keras.config.set_floatx(before)
+pytestmark = pytest.mark.usefixtures("keras_float64")
 
 
 def starts(seeds, epochs=2):
@@ -28,10 +22,13 @@ def starts(seeds, epochs=2):
     return np.stack([np.stack([plan.epoch(s, e)[:UPDATES] for s in seeds], axis=1) for e in range(epochs)])
 
 
-def trained(seeds, slots, rate=0.01, dtype="float32", dropout=0.0):
+def block(slots, dtype="float32", dropout=0.0):
+    return ReplicatedTrainer(work("lstm", 1, replicates=slots, dtype=dtype, dropout=dropout))
+
+
+def trained(seeds, trainer, rate=0.01):
     """Losses and weights by seed, of a block whose slots hold these seeds in this order."""
-    trainer = ReplicatedTrainer(work("lstm", 1, replicates=slots, dtype=dtype, dropout=dropout))
-    order = [*seeds, *([0] * (slots - len(seeds)))]
+    order = [*seeds, *([0] * (trainer.work.layout.replicates - len(seeds)))]
     for slot, seed in enumerate(seeds):
         trainer.place(slot, initial_weights(trainer.work.network, seed), rate * (1 + seed % 3), seed)
     losses = train(trainer, starts(order))
@@ -40,9 +37,10 @@ def trained(seeds, slots, rate=0.01, dtype="float32", dropout=0.0):
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_a_replicate_does_not_depend_bit_for_bit_on_who_shares_its_block(dropout):
-    alone = trained([5], slots=4, dropout=dropout)[5]
+    trainer = block(4, dropout=dropout)
+    alone = trained([5], trainer)[5]
     for neighbours in ([5, 1, 2, 3], [3, 2, 1, 5]):
-        losses, weights = trained(neighbours, slots=4, dropout=dropout)[5]
+        losses, weights = trained(neighbours, trainer)[5]
         np.testing.assert_array_equal(losses, alone[0])
         for found, expected in zip(weights, alone[1], strict=True):
             np.testing.assert_array_equal(found, expected)
@@ -50,14 +48,14 @@ def test_a_replicate_does_not_depend_bit_for_bit_on_who_shares_its_block(dropout
 
 def test_a_block_of_another_size_agrees_to_rounding():
     """Another size is another program: XLA may order a sum differently, which float64 shows in its last digits."""
-    alone = trained([5], slots=1, dtype="float64")[5]
-    losses, _ = trained([1, 2, 5], slots=3, dtype="float64")[5]
+    alone = trained([5], block(1, dtype="float64"))[5]
+    losses, _ = trained([1, 2, 5], block(3, dtype="float64"))[5]
     np.testing.assert_allclose(losses, alone[0], rtol=1e-12)
 
 
 def test_a_neighbour_that_diverges_spoils_nothing():
-    clean = trained([5, 1], slots=2)[5]
-    trainer = ReplicatedTrainer(work("lstm", 1, replicates=2, dtype="float32"))
+    trainer = block(2)
+    clean = trained([5, 1], trainer)[5]
     trainer.place(0, initial_weights(trainer.work.network, 5), 0.01 * (1 + 5 % 3), 5)
     trainer.place(1, [np.full(shape, np.nan) for shape in trainer.work.network.weight_shapes], 0.01, 1)
     losses = train(trainer, starts([5, 1]))
@@ -97,8 +95,7 @@ def test_every_way_of_predicting_equals_keras_predict(cell):
     trainer.place(0, weights, 0.01, 0)
     nothing = starts([1], epochs=1)[0][:0]
     found = {
-        way: trainer.train(nothing, reset=True, evaluate=way).squared_errors[0]
-        for way in ("sliding", "carried", "positions")
+        way: trainer.train(nothing, reset=True, evaluate=way).errors[0] for way in ("sliding", "carried", "positions")
     }
     inputs, targets, held_out = trainer.work.inputs, trainer.work.targets, trainer.work.held_out
     rows = held_out.positions[:, None] + np.arange(-STEPS + 1, 1)

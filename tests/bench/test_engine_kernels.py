@@ -99,7 +99,7 @@ def test_the_layer_trainer_evaluates_like_the_replicated_one():
     found = []
     for one in (reference, trainer):
         one.place(0, random_weights(one.work.network, 1), 2**-7, 0)
-        found.append(one.train(starts, reset=True, evaluate="carried").squared_errors)
+        found.append(one.train(starts, reset=True, evaluate="carried").errors)
     np.testing.assert_allclose(found[1], found[0], rtol=1e-9)
 
 

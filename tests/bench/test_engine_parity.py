@@ -19,7 +19,7 @@ from engine_builders import (
     work,
 )
 
-from bench.case.regimes import REGIMES
+from bench.case.regimes import REGIMES, regime_of
 from bench.engines.tensorflow import cells, recurrence
 from bench.engines.tensorflow.replicated import ReplicatedTrainer
 from bench.measure.batching import Schedule
@@ -29,15 +29,17 @@ TIGHT = 1e-9
 LAST_STEP = np.eye(STEPS)[-1]
 
 
-@pytest.fixture(autouse=True)
-def _float64():
-    before = keras.config.floatx()
-    keras.config.set_floatx("float64")
-    yield
-    keras.config.set_floatx(before)
+DEPTHS = [(cell, layers) for layers in (1, 2, 3) for cell in CELLS]
+USUAL = {*((cell, 2) for cell in CELLS), ("lstm", 1), ("lstm", 3)}
+"""Every cell, as first layer and above one, and every depth."""
+
+pytestmark = pytest.mark.usefixtures("keras_float64")
 
 
-@pytest.fixture(scope="module", params=[(cell, layers) for layers in (1, 2, 3) for cell in CELLS], ids=str)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(one, marks=() if one in USUAL else pytest.mark.soak, id=str(one)) for one in DEPTHS],
+)
 def pair(request):
     """One compiled trainer and Keras models, stateless and stateful, for each cell and depth."""
     cell, layers = request.param
@@ -48,7 +50,7 @@ def pair(request):
 
 def schedule(regime):
     """A regime whose processed windows are STEPS long, burn-in included."""
-    window, burn_in = (STEPS // 2, STEPS // 2) if REGIMES[regime].burn_in else (STEPS, 0)
+    window, burn_in = (STEPS // 2, STEPS // 2) if regime_of(regime).burn_in else (STEPS, 0)
     return Schedule(regime, 150, window, BATCH, burn_in)
 
 
@@ -76,16 +78,54 @@ def gap(pair, starts, step_weights, *, carried, place=None, reset=True):
     return worst
 
 
-@pytest.mark.parametrize("regime", REGIMES)
+# What `fit` cannot do is in test_state_arms.py and test_injected.py.
+@pytest.mark.parametrize("regime", [name for name, one in REGIMES.items() if not one.sets_state])
 def test_every_regime_equals_keras_fit(pair, regime):
     starts = starts_of(regime, seeds=(5, 6))
-    assert gap(pair, starts, schedule(regime).feed().step_weights, carried=REGIMES[regime].carried) < TIGHT
+    assert gap(pair, starts, schedule(regime).feed().step_weights, carried=regime_of(regime).carried) < TIGHT
 
 
 @pytest.mark.parametrize("carried", [False, True])
 def test_a_loss_at_the_last_step_alone_equals_keras_fit(pair, carried):
     starts = starts_of("stateful" if carried else "stateless", seeds=(7, 8))
     assert gap(pair, starts, LAST_STEP, carried=carried) < TIGHT
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    """The same for labels, beside a softmax and Keras' categorical cross-entropy."""
+    keras.config.set_floatx("float64")
+    trainer = ReplicatedTrainer(work("gru", labels=3))
+    return trainer, {stateful: Reference(trainer.work, stateful=stateful) for stateful in (False, True)}
+
+
+@pytest.mark.parametrize("regime", ["stateless", "stateless-sliding", "stateful"])
+def test_labels_are_learnt_as_by_keras_fit(labelled, regime):
+    starts = starts_of(regime, seeds=(5, 6))
+    assert gap(labelled, starts, schedule(regime).feed().step_weights, carried=REGIMES[regime].carried) < TIGHT
+
+
+@pytest.mark.parametrize("way", ["sliding", "positions", "carried"])
+def test_labels_are_judged_by_cross_entropy_and_by_the_most_probable_one(labelled, way):
+    trainer, references = labelled
+    made, model = trainer.work, references[False].model
+    initial = random_weights(made.network, 3)
+    for slot in (0, 1):
+        trainer.place(slot, initial, 0.0, seed=0)
+    found = trainer.train(np.zeros((0, 2, BATCH), int), reset=True, evaluate=way)
+    stepper = keras.Sequential([keras.Input((None, 1)), *model.layers])
+    stepper.set_weights(initial)
+    for position, error, hit in zip(made.held_out.positions, found.errors[0], found.hits[0], strict=True):
+        first = made.held_out.start if way == "carried" else position - STEPS + 1
+        rows = slice(first, position + 1)
+        probabilities = np.asarray(stepper(made.inputs[None, rows]))[0]
+        errors = -np.log((probabilities * made.targets[rows]).sum(axis=1))
+        hits = probabilities.argmax(axis=1) == made.targets[rows].argmax(axis=1)
+        if way != "positions":
+            errors, hits = errors[-1:], hits[-1:]
+        assert error == pytest.approx(errors.mean())
+        assert hit == pytest.approx(hits.mean())
+    assert 0 < found.hits.mean() < 1
 
 
 def test_last_step_loss_is_what_return_sequences_false_trains():
@@ -151,7 +191,8 @@ class TestDeliberateMistakesAreCaught:
                 found = []
                 for i in range(len(part)):
                     found.append(trainer.train(part[i : i + 1], reset=reset and i == 0).loss[0])
-                    trainer._states = tuple(tuple(np.roll(s, 1, axis=1) for s in layer) for layer in trainer._states)
+                    (states,) = trainer._states
+                    trainer._states = (tuple(tuple(np.roll(s, 1, axis=1) for s in layer) for layer in states),)
                 return replace(trainer.train(part[:0], reset=False), loss=np.array(found))
 
         with_feed(trainer, feed, carried=True)

@@ -128,6 +128,16 @@ class Told:
         return alive, said
 
 
+def test_a_make_that_was_killed_before_python_had_started_is_missed(tmp_path):
+    own, preset = f"--results={tmp_path}/results", write(tmp_path, units=(103,))  # a case that sleeps
+    started = [sys.executable, "-m", "bench", "--engine=fake", "-p", "fake_engine", own, *preset]
+    ended = subprocess.run(
+        started, cwd=ROOT, env=FRESH | {"MAKE_PID": "1"}, capture_output=True, text=True, check=False, timeout=50
+    )
+    assert ended.returncode == 128 + signal.SIGTERM, ended.stderr
+    assert ended.stderr.splitlines()[-1] == "interrupted; the same command continues"
+
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
 
 

@@ -1,5 +1,6 @@
 """The gate: its statistics, and the real command on two stand-ins for a checkout, once for each exit code."""
 
+import itertools
 import json
 import math
 import subprocess
@@ -10,7 +11,7 @@ import other_suite
 import pytest
 from scipy import stats
 
-from bench.gate import deciding, trial
+from bench.gate import deciding, judging, rounds, trial
 from bench.gate.deciding import ALPHA, MARGIN, Verdict
 
 PRESET = """
@@ -85,11 +86,67 @@ def test_resampled_gates_find_a_slowdown_and_claim_none_without():
     noise = np.random.default_rng(3).standard_t(3, 24) * 0.01
 
     def found(shift):
-        gates = trial.gates({"a": noise + shift, "b": noise[::-1] + shift}, np.random.default_rng(4), 100)
-        return sum(bool(confirmed) for confirmed, _, _ in gates)
+        pairs = {"a": noise + shift, "b": noise[::-1] + shift}
+        gates = trial.gates(pairs, np.random.default_rng(4), 100, same_code=not shift)
+        return sum(bool(confirmed) for confirmed, _ in gates)
 
     assert found(0.0) <= 1
     assert found(math.log(1.2)) == 100
+
+
+def a_gate(slowdown, ratio, *, code=0, load=0.02, verdict="inconclusive"):
+    logs = [math.log(ratio) + one for one in (-0.01, 0.0, 0.01, -0.005, 0.005, 0.002)]
+    part = {
+        "log_ratios": {"time/a": logs, "control": logs},
+        "base_log_ratios": [0.0],
+        "seconds": 1.0,
+        "other_load": load,
+    }
+    return {
+        "slowdown": slowdown, "cpu": "a CPU", "cores": 2, "exit_code": code, "passes": [part],
+        "cases": [{"verdict": verdict}],
+    }  # fmt: skip
+
+
+def test_the_table_counts_what_came_of_recorded_gates_quiet_and_busy_apart():
+    found = [a_gate(0.0, 1.0), a_gate(0.0, 1.0, code=4), a_gate(0.2, 1.2, code=1, verdict="slower")]
+    table = trial.of_gates([*found, a_gate(0.0, 1.0, load=0.5), {"passes": []}])
+    quiet, busy = table.split("**Busy**")
+    assert "| nothing | 2 | 0 | 1 | 1 | +0.1% | 6 | 0 (from 12 pairs) |" in quiet
+    assert "| 20% of it | 1 | 1 | 0 | 0 | +20.1% | 6 | 1,000 (from 6 pairs) |" in quiet
+    assert "took 50% to 50% of 2 cores of a CPU" in busy
+    assert "| nothing | 1 | 0 | 0 | 1 |" in busy
+
+
+def test_recorded_gates_go_on_where_they_stopped(tmp_path, monkeypatch):
+    """Also behind a line that was cut off; a minute is spent by four gates."""
+    key = "time/electricity-lstm-stateful-u16-L12-b8-loop"
+    block, asked = np.array([0.002]), []
+    process = rounds.Process("base", {key: (0, block), "control": (0, block / 100)}, {}, {}, {})
+
+    def judge(*given):
+        asked.append(given[-1])
+        return judging.Outcome(machine={"cpu": "a CPU", "cores": 2})
+
+    monkeypatch.setattr(trial.time, "perf_counter", itertools.count(0, 10).__next__)
+    monkeypatch.setattr(trial.rounds, "measure", lambda orders, _: [process] * len(orders))
+    monkeypatch.setattr(trial.judging, "judge", judge)
+    file = tmp_path / "gates.jsonl"
+    for _ in range(2):
+        assert trial.main(["record", str(file), "--minutes", "1"]) == 0
+        with file.open("a") as cut:
+            cut.write('{"slowdown": ')
+    found = [line["slowdown"] for line in trial.lines(file)]
+    assert found == list(trial.CYCLE[: len(found)])
+    assert len(found) == 4
+    # An update is worth a hundred hashes.
+    assert [round(one.get(key, 0.0), 6) for one in asked] == [100 * slowdown for slowdown in found]
+
+
+def test_the_documents_table_is_that_of_the_recorded_gates():
+    text = trial.PAGE.read_text(encoding="utf-8")
+    table = trial.of_gates(trial.lines(trial.PAGE.parents[1] / "reports/published/gate/gates.jsonl"))
+    assert trial.filled(text, {"gates": table}) == text, "write it anew: python -m bench.gate.trial table FILE"
 
 
 @pytest.fixture

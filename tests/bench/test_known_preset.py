@@ -10,6 +10,7 @@ from reports.analysis import analyse
 from reports.collect.read import read
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.soak  # `test_end_to_end` has one such setting
 
 
 @pytest.fixture(scope="module")

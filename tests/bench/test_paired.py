@@ -10,7 +10,7 @@ def test_each_half_of_the_targets_is_scored_where_the_other_half_is_best():
     scores = HalfScores()
     scores.note(np.array([9.0, 1.0, 9.0, 1.0]))  # best on the odd targets
     scores.note(np.array([2.0, 5.0, 2.0, 5.0]))  # best on the even ones
-    assert scores.squared_errors.tolist() == [9.0, 5.0, 9.0, 5.0]
+    assert scores.errors.tolist() == [9.0, 5.0, 9.0, 5.0]
 
 
 def test_of_many_evaluations_of_chance_the_best_is_not_lucky_on_what_it_is_scored_by():
@@ -21,7 +21,7 @@ def test_of_many_evaluations_of_chance_the_best_is_not_lucky_on_what_it_is_score
         evaluations = 1 + 0.5 * rng.normal(size=(60, 32))
         for one in evaluations:
             scores.note(one)
-        seen.append(scores.squared_errors.mean())
+        seen.append(scores.errors.mean())
         lucky.append(evaluations.mean(axis=1).min())
     assert np.mean(seen) == pytest.approx(1, abs=0.01)
     assert np.mean(lucky) < 0.85

@@ -122,6 +122,58 @@ def test_cudnn_on_a_gpu_is_left_out_for_cells_it_does_not_know(preset):
     }
 
 
+@pytest.mark.parametrize("regime", ["stateful-injected", "stateful-h-only", "stateful-stale@8", "noise-state"])
+def test_what_fit_cannot_do_to_a_state_is_left_out_with_a_reason(preset, regime):
+    made = planning.make(preset(grid("time", kernel='["fit", "loop"]', regime=f'"{regime}"')))
+    assert {job.case.kernel for job in made.jobs} == {"loop"}
+    assert {reason for _, reason in made.left_out} == {
+        f"Keras' fit sets no state between batches: run {regime} with another kernel, such as loop"
+    }
+
+
+def test_a_burn_in_of_any_length_is_an_axis(preset):
+    made = planning.make(preset(grid(regime='["stateless-burnin@2", "stateless-burnin@40", "stateless-burnin"]')))
+    schedules = [workload.build(job.case, job.training).schedule for job in made.jobs]
+    assert [schedule.steps - schedule.window for schedule in schedules] == [2, 40, 16]
+    assert [schedule.targets_per_window for schedule in schedules] == [16, 16, 16]
+
+
+def test_a_declared_comparison_whose_other_arm_is_in_no_grid_is_refused_naming_it(preset):
+    with pytest.raises(PlanError) as error:
+        planning.make(preset(grid(family="true", units="[2, 3]") + grid(regime='"stateless"', units="2")))
+    assert str(error.value) == (
+        "own.toml declares comparisons whose other arm is not planned:\n"
+        "  convergence/cosine-lstm-stateless-u3-L16-b8 beside convergence/cosine-lstm-stateful-u3-L16-b8: no grid has "
+        "it; add 'stateless' to a grid with this setting, or take the comparison out of 'family'"
+    )
+
+
+def test_a_declared_comparison_whose_other_arm_is_left_out_is_refused_with_that_reason(preset, monkeypatch):
+    monkeypatch.setattr("bench.engines.find_spec", lambda _: True)
+    text = grid(regime='["stateful", "stateful-h-only"]', family='["stateful / stateful-h-only"]')
+    assert planning.make(preset(text)).family
+    with pytest.raises(PlanError, match=r"run stateful-h-only with ENGINE=tensorflow, or take the comparison out"):
+        planning.make(preset(text, engines=("jax",)))
+
+
+def test_a_repetition_is_declared_by_no_family(preset):
+    made = planning.make(preset(grid(regime='["stateful", "stateless"]', family="true", repetitions="3")))
+    assert len(made.jobs) == 6
+    assert made.family == [
+        ("convergence/cosine-lstm-stateful-u16-L16-b8", "convergence/cosine-lstm-stateless-u16-L16-b8")
+    ]
+
+
+def test_what_older_runs_did_not_know_is_no_part_of_their_fingerprint(preset, monkeypatch):
+    base = planning.make(preset(grid())).sha256
+    assert planning.make(preset("[training]\ndraws = 0\norders = 1\n" + grid())).sha256 == base
+    assert planning.make(preset("[training]\norders = 2\n" + grid())).sha256 != base
+    # As it was made before there were these settings.
+    before = {name: value for name, value in vars(Training()).items() if name not in ("draws", "orders")}
+    monkeypatch.setattr(planning, "vars", lambda _: before, raising=False)
+    assert planning.make(preset(grid())).sha256 == base
+
+
 def test_the_fingerprint_follows_cases_and_settings_and_nothing_else(preset):
     base = planning.make(preset(grid())).sha256
     assert planning.make(preset('description = "other words"\n[limits]\nworkers = 1\n' + grid())).sha256 == base
@@ -141,9 +193,9 @@ def test_the_family_pairs_a_declared_stateful_case_with_the_stateless_one_alike_
     ]
 
 
-def test_a_declared_case_without_a_partner_is_in_no_comparison(preset):
-    assert planning.make(preset(grid(family="true"))).family == []
-    assert planning.make(preset(grid("time", regime=ARMS, kernel='"loop"', family="true"))).family == []
+def test_a_grid_that_trains_to_no_target_declares_nothing(preset):
+    with pytest.raises(PlanError, match=r"'family' .*\[\[time\]\] number 1 of own.toml"):
+        preset(grid("time", regime=ARMS, kernel='"loop"', family="true"))
 
 
 def test_a_partner_may_come_from_another_grid(preset):

@@ -118,15 +118,15 @@ def test_orders():
     assert (order != shuffled(6, 2, [3, 4], 1)).any()
 
 
-@pytest.mark.parametrize("every_step", [False, True])
-def test_the_loss_is_that_of_the_last_step_or_of_all(every_step):
+@pytest.mark.parametrize("loss_steps", [1, 2, None])
+def test_the_loss_is_that_of_the_last_steps_or_of_all(loss_steps):
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(4, 3, 1)), rng.normal(size=(4, 3, 1))
-    block = Block(lstm(2), x, y, [0], batch_size=4, every_step=every_step)
+    block = Block(lstm(2), x, y, [0], batch_size=4, loss_steps=loss_steps)
     stateful = Block(lstm(2), x, y, [0], carried=True)
     errors = np.zeros((4, 3, 1))
     for row in range(4):
         stateful.reset()
         errors[row] = (stateful.predict_stream(np.array([[row]])) - y[row]) ** 2
-    expected = errors.mean() if every_step else errors[:, -1].mean()
+    expected = errors[:, -(loss_steps or 3) :].mean()
     np.testing.assert_allclose(block.fit([in_order(4, 4)])[0, 0], expected, rtol=1e-5)

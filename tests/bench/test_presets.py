@@ -16,7 +16,7 @@ from bench.plan import planning, presets
 
 GRID = 'task = "cosine"\ncell = "lstm"\nregime = "stateful"\n'
 SHIPPED = sorted(presets.available())
-ONLY = {"known": {"convergence"}, "engines": {"convergence", "time"}}
+ONLY = {"known": {"convergence"}, "variance": {"convergence"}}
 """Kinds of cases in presets that do not have all."""
 
 
@@ -134,6 +134,18 @@ def test_an_unknown_name_in_a_grid_is_refused_with_the_nearest_and_all_valid(wri
     assert f"Did you mean {near!r}?" in text
     assert all(name in text.partition("Valid")[2] for name in valid)
     assert "[[convergence]] number 1 of own.toml" in text
+
+
+@pytest.mark.parametrize(
+    ("regime", "told"),
+    [
+        ("stateless-burnin@0", "write a whole number from 1 to 999999 behind the @, as in stateless-burnin@8"),
+        ("stateful-stale@x", "write a whole number from 1 to 999999 behind the @, as in stateful-stale@8"),
+        ("stateful@8", "stateful takes no number; those that do are stateless-burnin and stateful-stale"),
+    ],
+)
+def test_a_number_behind_a_regime_is_refused_where_it_has_none_or_none_of_that_size(write, regime, told):
+    assert told in refusal(write(grid(regime=f'"{regime}"')))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import tensorflow as tf
 from engine_builders import RATES, difference, random_weights, work
 
 from bench.case.cases import Case
-from bench.engines.base import Feed, HeldOut
+from bench.engines.base import Feed, HeldOut, Sequences
 from bench.engines.tensorflow import layers
 from bench.engines.tensorflow.layers import LayerTrainer
 from bench.engines.tensorflow.replicated import ReplicatedTrainer
@@ -23,6 +23,8 @@ LENGTHS = (13, 2, 9, 4, 31, 7, 20, 14)
 STARTS = tuple(int(one) for one in np.cumsum((0, *LENGTHS[:-1])))
 ROWS = sum(LENGTHS)
 WINDOW, BATCH = 4, 2
+
+pytestmark = pytest.mark.usefixtures("keras_float64")
 
 
 def schedule(regime, window=WINDOW, batch=BATCH, burn_in=0, starts=STARTS, rows=ROWS):
@@ -125,6 +127,9 @@ def test_engines_that_cannot_set_a_state_row_by_row_refuse(changes):
     series = Series(np.zeros((10, 1)), np.zeros((10, 1)), 6, 1, (0, 6))
     with pytest.raises(PlanError, match="is a series of several sequences, which"):
         workload._schedule(case, series, 0)
+    series = Series(np.zeros((10, 1)), np.zeros((10, 1)), 6, 1, counted=np.arange(10) != 3)
+    with pytest.raises(PlanError, match="has rows without a target, which"):
+        workload._schedule(case, series, 0)
 
 
 HELD_OUT = (13, 6, 22)
@@ -180,14 +185,6 @@ class ByHand:
         return np.array(losses), self.model.get_weights()
 
 
-@pytest.fixture(autouse=True)
-def _float64():
-    before = keras.config.floatx()
-    keras.config.set_floatx("float64")
-    yield
-    keras.config.set_floatx(before)
-
-
 @pytest.mark.parametrize(
     ("cell", "layer_count", "regime"), [("lstm", 2, "stateful"), ("gru", 1, "stateful"), ("simple_rnn", 1, "stateless")]
 )
@@ -215,14 +212,73 @@ def test_training_on_sequences_equals_keras_with_states_set_row_by_row(cell, lay
     assert trainer.compiled.experimental_get_tracing_count() == 1
 
 
-@pytest.mark.parametrize("way", ["carried", "sliding", "positions"])
-def test_held_out_sequences_are_scored_one_by_one(way):
-    made, plan = task("lstm", 1, "stateful", max_updates=20)
+def masked(carried):
+    """One series in which a third of the rows have no target, a whole batch among them."""
+    made = work("gru", 1, carried=carried)
+    counted = np.random.default_rng(6).random(len(made.inputs)) < 0.7
+    counted[:WINDOW] = counted[60 : 60 + WINDOW] = False
+    counted[made.held_out.positions] = True
+    nothing = np.zeros(len(counted), np.int32)
+    return replace(made, sequences=Sequences(nothing > 0, nothing, nothing + len(counted), counted))
+
+
+STREAMS = (WINDOW * np.arange(5)[:, None, None] + np.array([[0, 60], [0, 71]])).astype(np.int32)
+"""Two streams of each of two replicates; the first batch of the first has no target at all."""
+
+
+def trained(made, starts):
+    trainer = ReplicatedTrainer(made)
+    for slot, rate in enumerate(RATES):
+        trainer.place(slot, random_weights(made.network, slot), rate, seed=slot)
+    found = [trainer.train(starts, reset=True).loss]
+    found += [
+        trainer.train(starts[:0], reset=False, evaluate=way).errors for way in ("carried", "sliding", "positions")
+    ]
+    return trainer, [*found, *trainer.weights(0), *trainer.weights(1)]
+
+
+def test_what_stands_where_a_target_is_missing_changes_nothing_bit_for_bit():
+    made = masked(carried=True)
+    _, found = trained(made, STREAMS)
+    targets = np.where(made.sequences.counted[:, None], made.targets, 1e6)
+    _, other = trained(replace(made, targets=targets), STREAMS)
+    for one, same in zip(found, other, strict=True):
+        np.testing.assert_array_equal(one, same)
+    _, seen = trained(replace(made, targets=made.targets + 1.0), STREAMS)
+    assert difference(seen, found) > 1e-3
+
+
+@pytest.mark.parametrize("carried", [False, True])
+def test_training_without_some_targets_is_keras_with_sample_weights(carried):
+    made = masked(carried)
+    trainer, (losses, *_) = trained(made, STREAMS)
+    assert losses[0, 0] == 0
+    model = layers.build(made.network, BATCH, WINDOW, stateful=carried, kernel="loop")
+    model.compile(optimizer=keras.optimizers.Adam(RATES[1]), loss="mse", jit_compile=False)
+    model.set_weights(random_weights(made.network, 1))
+    for batch, loss in zip(STREAMS[:, 1], losses[:, 1], strict=True):
+        rows = batch[:, None] + np.arange(WINDOW)
+        weighing = made.sequences.counted[rows].astype(float)
+        weighing *= weighing.size / weighing.sum()
+        expected = model.train_on_batch(made.inputs[rows], made.targets[rows], sample_weight=weighing)
+        assert loss == pytest.approx(expected, rel=1e-6)  # Keras reports its losses in float32
+    assert difference(trainer.weights(1), model.get_weights()) < 1e-9
+    by_layers = LayerTrainer(replace(made, layout=replace(made.layout, replicates=1)), "loop")
+    by_layers.place(0, random_weights(made.network, 1), RATES[1], seed=0)
+    by_layers.train(STREAMS[:, 1:], reset=True)
+    assert difference(trainer.weights(1), by_layers.weights(0)) < 1e-9
+
+
+def test_held_out_sequences_are_scored_one_by_one():
+    made, _ = task("lstm", 1, "stateful", max_updates=20)
     trainer = ReplicatedTrainer(made)
     weights = random_weights(made.network, 3)
     for slot in (0, 1):
         trainer.place(slot, weights, 0.0, seed=slot)
-    found = trainer.train(np.zeros((0, 2, BATCH), int), reset=True, evaluate=way).squared_errors[0]
+    found = {
+        way: trainer.train(np.zeros((0, 2, BATCH), int), reset=True, evaluate=way).errors[0]
+        for way in ("carried", "sliding", "positions")
+    }
     model = layers.build(made.network, 1, None, stateful=False, kernel="loop")
     model.set_weights(weights)
 
@@ -231,9 +287,9 @@ def test_held_out_sequences_are_scored_one_by_one(way):
         predicted = np.asarray(model(tf.constant(made.inputs[None, rows])))[0]
         return ((predicted - made.targets[rows]) ** 2).mean(axis=1)
 
-    for position, error in zip(made.held_out.positions, found, strict=True):
+    for number, position in enumerate(made.held_out.positions):
         begin = made.sequences.first[position]
         whole = errors(begin, position)[-1]
         window = errors(max(begin, position - WINDOW + 1), position)
-        assert error == pytest.approx({"carried": whole, "sliding": window[-1], "positions": window.mean()}[way])
-    del plan
+        expected = {"carried": whole, "sliding": window[-1], "positions": window.mean()}
+        assert {way: error[number] for way, error in found.items()} == pytest.approx(expected)

@@ -15,7 +15,7 @@ import record_builders as made
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.case.record import SCHEMA, encode
+from bench.case.checked import SCHEMA, encode
 from bench.errors import RunFolderError
 from bench.machine import host as machines
 from bench.plan import planning, presets
@@ -127,6 +127,15 @@ def test_another_plan_is_refused(path):
     assert "belongs to another plan" in text
     assert f"with {len(PLAN.jobs)} cases" in text
     assert f"with {len(PLAN.jobs) - 1} (" in text
+
+
+def test_a_plan_that_is_not_that_of_its_fingerprint_is_damage(path):
+    opened(path)
+    about = json.loads((path / "run.json").read_text())
+    del about["plan"][-1]
+    about["family"] = []
+    (path / "run.json").write_text(json.dumps(about))
+    assert "plan and family are not those of plan_sha256" in refusal(path)
 
 
 def test_the_same_cases_under_other_settings_are_another_plan(path):

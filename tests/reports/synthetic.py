@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from bench.case.cases import Case, Training, burn_in_steps
-from bench.case.record import decode
-from bench.case.regimes import REGIMES
-from bench.case.run_record import decode as decode_run
+from bench.case.checked import decode
+from bench.case.record import Record
+from bench.case.regimes import regime_of
+from bench.case.run_record import RunRecord
 from reports.collect.read import Run
 
 TRIVIAL, TARGET, EVERY = 1.0, 0.3, 20
@@ -32,13 +33,13 @@ def case(kind="convergence", **changes):
 
 def run_of(records, folder=None, **about):
     """The run that these records make, `about` in its run.json."""
-    return Run(folder=folder, about=decode_run(json.dumps(run_json("made up", records, **about)).encode()),
+    return Run(folder=folder, about=decode(json.dumps(run_json("made up", records, **about)).encode(), RunRecord),
                records=tuple(map(typed, records)))  # fmt: skip
 
 
 def typed(values):
     """A record as a reader gets it."""
-    return decode(json.dumps(values).encode())
+    return decode(json.dumps(values).encode(), Record)
 
 
 def curve(hit, budget, seed, target=TARGET):
@@ -82,7 +83,7 @@ def warnings(case, body):
         "diverged": any(one["diverged"] for one in body.get("replicates", ()) if one["role"] == "evaluation"),
         "unsettled": not body.get("settled", True),
         "other-kernel": body["kernel_seen"] != case.kernel,
-        "misaligned": case.kind != "memory" and REGIMES[case.regime].misaligned,
+        "misaligned": case.kind != "memory" and regime_of(case.regime).misaligned,
     }
     return [code for code, is_so in found.items() if is_so]
 
@@ -96,7 +97,7 @@ def per_update(case):
     """What an update of a case consists of."""
     return {
         "cell_steps_per_update": case.batch_size * steps(case) * case.layers,
-        "targets_per_update": case.batch_size * (1 if REGIMES[case.regime].stride_one else case.window),
+        "targets_per_update": case.batch_size * (1 if regime_of(case.regime).stride_one else case.window),
     }
 
 

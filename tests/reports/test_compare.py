@@ -9,10 +9,11 @@ import synthetic
 
 from bench.machine import host
 from reports.collect.read import read
-from reports.compare import hardware_page
+from reports.compare import comparison_page, hardware_page
 from reports.compare.__main__ import main, named_runs
 from reports.compare.hardware_page import Crossing
 from reports.compare.joining import CompareError, Verdict, join
+from reports.frames import load
 from reports.statistics.intervals import Ratio
 
 NOISE = 0.004
@@ -50,16 +51,24 @@ def joined(folders, by="machine", base=None):
     return join(named_runs(folders), by, base)
 
 
-def verdicts(found, kind="time", place=1):
-    return [row.cells[place].verdict for row in found.of_kind(kind)]
+def trained(**changes):
+    return synthetic.convergence([200] * 5, **{"baselines": {"persistence": 0.4}, "data_sha256": "cd" * 32} | changes)
+
+
+def others(found, kind="time"):
+    """Cells of the second column, in the order of cases."""
+    return [cells[1] for _, cells in found.rows(kind)]
+
+
+def verdicts(found, kind="time"):
+    return [cell.verdict for cell in others(found, kind)]
 
 
 @pytest.mark.parametrize(("factor", "verdict"), [(1.0, Verdict.SAME), (1.3, Verdict.SLOWER), (0.7, Verdict.FASTER)])
 def test_seconds_are_judged_as_they_are(runs, factor, verdict):
     found = joined(runs(a=seconds(), b=seconds(factor, seed=100)))
     assert set(verdicts(found)) == {verdict}
-    assert found.means["b"] == pytest.approx(factor, rel=0.02)
-    assert found.in_mean == len(UNITS)
+    assert found.means == ({"b": pytest.approx(factor, rel=0.02)}, len(UNITS))
 
 
 def test_the_process_is_the_replicate_and_not_the_block(runs):
@@ -72,22 +81,21 @@ def test_groups_of_one_name_in_two_runs_took_no_turns(runs):
     group = {"group": "time/x", "warm_up_blocks": 0}
     first = [synthetic.time([1e-3, 9e-3, 1e-3], synthetic.case("time", repetition=n), **group) for n in (0, 1)]
     second = [synthetic.time([9e-3, 1e-3, 1e-3], synthetic.case("time", repetition=n), **group) for n in (0, 1)]
-    ratio = joined(runs(a=first, b=second)).rows[0].cells[1].ratio
-    assert ratio.value == pytest.approx(1.0)
+    (cell,) = others(joined(runs(a=first, b=second)))
+    assert cell.ratio == pytest.approx(1.0)
 
 
 def test_nothing_vanishes(runs):
     failed = synthetic.record(synthetic.case("time", units=8), {}, outcome="crashed", message="ended by SIGKILL")
     found = joined(runs(a=seconds(units=(4, 8, 16)), b=[*seconds(units=(4, 32)), failed]))
-    assert dict(zip((row.case.units for row in found.rows), verdicts(found), strict=True)) == {
+    assert {cell.units: cell.verdict for cell in others(found)} == {
         4: Verdict.SAME,
         8: Verdict.FAILED,
         16: Verdict.MISSING,
         32: Verdict.NO_BASE,
     }
-    assert found.in_mean == 1
-    reasons = [cell.reason for row in found.rows for cell in row.cells]
-    assert "crashed: ended by SIGKILL" in reasons
+    assert found.means[1] == 1
+    assert "crashed: ended by SIGKILL" in set(found.cells.reason)
 
 
 @pytest.mark.parametrize(
@@ -99,27 +107,33 @@ def test_nothing_vanishes(runs):
         ("convergence", {"target_rule": "another"}, "other target_rule"),
         ("convergence", {"scored": {"count": 128, "of": 1000, "relative_standard_error": 0.05}}, "other scored"),
         ("convergence", {"trivial": 2.0}, "other trivial"),
+        ("convergence", {"baselines": {"persistence": 0.5}, "data_sha256": "ab" * 32}, "other data"),
+        ("convergence", {"hold": 3}, "other hold"),
     ],
 )
 def test_what_differs_in_its_definition_is_not_compared(runs, kind, changes, reason):
-    made = {"time": synthetic.time, "convergence": lambda **c: synthetic.convergence([200] * 5, **c)}[kind]
-    found = joined(runs(a=[made(), *seconds()], b=[made(**changes), *seconds()]))
-    row = next(row for row in found.rows if row.case.kind == kind and row.case == synthetic.case(kind))
-    if kind == "time":
-        found = joined(runs(c=[made()], d=[made(**changes)]))
-        row = found.rows[0]
-    assert (row.cells[1].verdict, row.cells[1].reason) == (Verdict.INCOMPARABLE, reason)
+    made = {"time": synthetic.time, "convergence": trained}[kind]
+    found = joined(runs(a=[made()], b=[made(**changes)]))
+    (cell,) = others(found, kind)
+    assert (cell.verdict, cell.reason) == (Verdict.INCOMPARABLE, reason)
+    assert "**Not compared** with a" in " ".join(comparison_page.summary(found))
 
 
 def test_targets_that_differ_in_the_last_digits_and_equal_seeds_are_the_same(runs):
     hits = [200, 300, 220, 240, 260]
     records = [synthetic.convergence(hits), synthetic.convergence(hits, target=synthetic.TARGET * (1 + 1e-14))]
-    cell = joined(runs(a=[records[0], *seconds()], b=[records[1], *seconds()])).of_kind("convergence")[0].cells[1]
+    (cell,) = others(joined(runs(a=[records[0]], b=[records[1]])), "convergence")
     assert (cell.verdict, cell.reason) == (Verdict.SAME, "every seed, update for update")
     other = synthetic.convergence([2 * hit for hit in hits])
-    cell = joined(runs(c=[records[0], *seconds()], d=[other, *seconds()])).of_kind("convergence")[0].cells[1]
+    (cell,) = others(joined(runs(c=[records[0]], d=[other])), "convergence")
     assert cell.verdict in (Verdict.MORE, Verdict.INCONCLUSIVE)
-    assert cell.ratio.value == pytest.approx(2, rel=0.2)
+    assert cell.ratio == pytest.approx(2, rel=0.2)
+
+
+def test_the_same_data_scaled_by_another_cpu_are_compared(runs):
+    other = trained(data_sha256="ab" * 32, baselines={"persistence": 0.4 + 1e-12})
+    (cell,) = others(joined(runs(a=[trained()], b=[other])), "convergence")
+    assert cell.verdict == Verdict.SAME
 
 
 def test_memory_counts_beyond_the_larger_limit(runs):
@@ -138,6 +152,7 @@ def test_any_axis_can_be_the_column(runs):
     found = joined(runs(a=both), by="engine")
     assert found.columns == ("tensorflow", "jax")
     assert set(verdicts(found)) == {Verdict.FASTER}
+    assert found.rows("time")[0][0] == "made_up, stateless, LSTM 4, window 4, batch 8, loop"
     assert joined(runs(a=both), by="engine", base="jax").columns == ("jax", "tensorflow")
     ways = [
         *configured(seconds(configuration="all"), "all"),
@@ -233,6 +248,9 @@ def test_runs_that_cannot_be_compared_are_refused(tmp_path, runs, capsys):
 
 def test_machine_classes_outlive_an_update_and_part_what_only_looks_alike():
     machine = host.fingerprint([])
+    # What jitters from minute to minute is in neither, so that one machine is not two.
+    assert host.fixed_sha256(machine) == host.fixed_sha256(host.fingerprint([]))
+    assert not [name for name in machine if any(word in name for word in ("mhz", "clock", "free", "load", "uptime"))]
     updated = machine | {"system": "Linux 99", "memory_bytes": machine["memory_bytes"] - 2**20, "python": "3.99"}
     assert host.class_sha256(machine) == host.class_sha256(updated)
     assert host.fixed_sha256(machine) != host.fixed_sha256(updated)
@@ -298,3 +316,15 @@ def test_a_run_of_configurations_has_a_page_of_its_own(tmp_path):
         assert one["what"] == "stateful / stateless"
         assert [ratio[0] for ratio in one["ratios"]] == pytest.approx([1.0, 1.5], rel=0.03)
         assert one["agreement"] in ("differ", "differ in size")
+
+
+def test_the_frames_say_which_configuration_a_case_had(tmp_path):
+    folder = synthetic.write(tmp_path / "ways", configured(seconds(units=(4,), configuration="one core"), "one core"))
+    row = load(folder).cases.iloc[0]
+    assert list(row[["configuration", "threads_seen", "cores_seen", "flags_seen"]]) == [
+        "one core",
+        9,
+        "0,1",
+        "onednn=True",
+    ]
+    assert json.loads(row["settings"])["epochs"] == 50

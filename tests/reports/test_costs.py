@@ -197,11 +197,11 @@ def test_fit_is_held_against_the_kernel_that_keras_chose_for_it(costs_of, eviden
 @pytest.mark.parametrize(
     ("ratios", "verdict"),
     [
-        ((0.5, 0.5), "Yes: faster in 2 of 2"),
+        ((0.5, 0.5), "Yes: faster in both cases"),
         ((0.5, 1.0), "Not everywhere: "),
         ((0.5, 2.0), "It depends: "),
         ((1.0, 2.0), "No: "),
-        ((1.0, 1.0), "No: same in 2 of 2"),
+        ((1.0, 1.0), "No: no difference in both cases"),
     ],
 )
 def test_the_short_answer_begins_with_the_verdict_and_has_the_ends(costs_of, ratios, verdict):
@@ -255,7 +255,7 @@ def test_a_short_answer_says_of_which_it_speaks(costs_of):
         for units in (8, 16, 32)
     )
     (found,) = [one for one in answers(costs_of(records)) if one.question == "Does `reset_after` matter?"]
-    assert found.short.startswith("The default is no slower: False is slower in 3 of 3, × 2 ")
+    assert found.short.startswith("The default is no slower: False is slower in all 3 cases, × 2 ")
 
 
 def test_what_ran_in_most_ways_is_drawn_where_not_all_can_be():

@@ -67,9 +67,12 @@ def test_a_rate_at_the_edge_leaves_the_verdict_open_and_is_counted():
     synthetic.at_edge(records[0])
     found = analysed(*records)
     assert (found.sureness.at_edge, found.sureness.not_judged, found.sureness.of) == (1, 1, 2)
-    assert "is at its grid's edge, where a better one may lie beyond; so 1 are not judged." in found.sureness.sentence
+    assert "so a better one may lie beyond; 1 of them are not judged for that." in found.sureness.sentence
     rows = what_to_do(found.compared).rows
-    assert [(row.advice, row.marks) for row in rows] == [("rate not found", "†"), ("**carry** (fewer)", "✓")]
+    assert [(row.advice, row.marks) for row in rows] == [
+        ("rate not found", "rate at edge"),
+        ("**carry** (fewer)", "holds"),
+    ]
 
 
 def test_cells_and_windows_of_one_verdict_share_a_row_only_where_each_was_found():
@@ -93,7 +96,9 @@ def test_the_ratio_of_a_row_spans_all_its_intervals():
     records = [
         one
         for cell, least in (("gru", 200), ("lstm", 300))
-        for one in synthetic.pair(synthetic.hits(least, seed=least), synthetic.hits(1000, seed=9), cell=cell)
+        for one in synthetic.pair(
+            synthetic.hits(least, seed=least), synthetic.hits(1000, seed=9), cell=cell, task="lagged_mean", dial=8
+        )
     ]
     found = analysed(*records).compared
     (row,) = what_to_do(found).rows
@@ -107,7 +112,8 @@ def test_other_batch_sizes_than_the_declared_are_told_as_exploratory():
     other = [real([200] * 10, "stateful", batch_size=32), real([800] * 10, "stateless", batch_size=32)]
     found = analyse(synthetic.run_of([*declared, *other], family=synthetic.family(declared)))
     assert found.headline[0] == (
-        "**made_up:** **do not carry state** at window 4 (updates × 4.16). Exploratory: batch 32 fewer in 1 of 1."
+        "**made_up:** **do not carry state** at window 4 (4.16 times as many updates). Not declared before the run: at "
+        "batch size 32, fewer updates in 1 (of 1)."
     )
 
 
@@ -117,7 +123,7 @@ def test_a_longer_window_is_counted_from_the_stateless_side():
         *synthetic.pair([100] * 10, [100] * 10, window=8),
     ]
     (sentence,) = [one for one in analysed(*records).headline if "longer window" in one]
-    assert "fewer updates in 1 of 1" in sentence
+    assert "of 1 pair, fewer updates in 1, less computing in 1;" in sentence
 
 
 def test_seconds_that_grow_while_measuring_are_told(tmp_path):
@@ -126,4 +132,4 @@ def test_seconds_that_grow_while_measuring_are_told(tmp_path):
         for repetition in (0, 1)
     ]
     text = write_report(read(synthetic.write(tmp_path / "run", records))).read_text()
-    assert "The later half of a process took × 2 of its earlier half's time in the median" in text
+    assert "The later half of a process took 2 times as long as its earlier half in the median" in text

@@ -15,14 +15,16 @@ from reports.analysis import analyse
 from reports.claim.robustness import learning_in_short, same_arms
 from reports.collect.grouping import ENGINE_PAIRS, Setting
 from reports.collect.read import read
+from reports.costs.frameworks import ran_by
 from reports.figures.claim_figures import _networks
 from reports.figures.cost_figures import draw_growth
-from reports.render import details, false_calls, overview, write_report
+from reports.render import details, false_calls, write_report
 from reports.statistics.verdict import Verdict
 from reports.summary import summary
 from reports.tell.cost_answers import answers, frameworks
 from reports.tell.headline import turning_point
 from reports.tell.recommendation import recommendations
+from reports.tell.tables import Tables
 
 SLOW, FAST = synthetic.hits(500, seed=1), synthetic.hits(100, seed=2)
 NAMES = ("tensorflow", "jax", "torch")
@@ -103,17 +105,16 @@ def test_nothing_of_an_engine_overwrites_another_or_is_counted_with_it():
     records = flat(by(name) for name in NAMES)
     found = analyse(synthetic.run_of(records, family=synthetic.family(records)))
     assert len(_networks(found.compared)) == 3  # of the map: one row an engine
-    rows = overview(found)
-    assert [(row.cell, row.settings, row.fewer, row.more) for row in rows] == [
-        ("LSTM", 2, 1, 1), ("LSTM (jax)", 2, 1, 1), ("LSTM (torch)", 2, 1, 1),
-    ]  # fmt: skip
+    rows = [line.split(" | ")[1:5] for line in Tables(found.frames).overview.splitlines()[2:]]
+    assert rows == [["LSTM", "2", "1", "1"], ["LSTM (jax)", "2", "1", "1"], ["LSTM (torch)", "2", "1", "1"]]
     assert [(one.engine, one.n) for one in false_calls(found)] == [(name, 5) for name in NAMES]
     text = turning_point(found.compared)
     assert text.count("took fewer updates in 1 and more in 1 of 2") == 3
     assert all(f"On {name}: " in text for name in NAMES)
-    assert [(one.regime, one.title.rpartition(" ")[2], len(one.rows)) for one in found.shares] == [
-        ("stateless-burnin", f"({name})", 1) for name in NAMES
+    assert [(one.regime, one.title.rpartition(" ")[2]) for one in found.shares] == [
+        ("stateless-burnin", f"({name})") for name in NAMES
     ]
+    assert all(Tables(found.frames).control("stateless-burnin", name).count("\n") == 2 for name in NAMES)
 
 
 def test_a_recommendation_weighs_the_arms_of_one_engine():
@@ -177,6 +178,60 @@ def test_cudnn_is_held_against_cudnn(costs_of):
     ]  # fmt: skip
 
 
+OWN = {("tensorflow", "xla"): 1.0, ("tensorflow", "loop"): 2.0, ("jax", "native"): 0.5, ("jax", "loop"): 0.7,
+       ("torch", "native"): 0.25, ("torch", "loop"): 4.0}  # fmt: skip
+
+
+def at_best(units=(8, 16)):
+    return flat(
+        timed(1e-3 * ratio, noise=0.02, engine=engine, kernel=kernel, units=width,
+              body={"evidence": {"aten::lstm": 1, "aten::mkldnn_rnn_layer": 1}} if engine == "torch" else {})
+        for (engine, kernel), ratio in OWN.items()
+        for width in units
+    )  # fmt: skip
+
+
+def test_each_framework_is_shown_at_its_best_beside_keras_on_it(costs_of):
+    found = costs_of(at_best()).bests
+    assert [one.where.split(", ")[1] for one in found] == ["LSTM 8", "LSTM 16"]
+    for one in found:
+        assert [best.name for best in one.engines] == ["torch native (oneDNN)", "jax native", "tensorflow xla"]
+        torch, jax, tensorflow = one.engines
+        assert torch.behind is None
+        assert jax.behind.low < 2 < jax.behind.high
+        assert tensorflow.behind.low < 4 < tensorflow.behind.high
+        assert [best.keras.setting.kernel for best in one.engines] == ["loop", "loop", "xla"]
+        assert torch.saved.low < 1 / 16 < torch.saved.high
+        assert tensorflow.saved is None
+
+
+def test_the_fastest_is_named_first_and_one_engine_has_none_to_be_faster_than(costs_of):
+    first = frameworks(costs_of(at_best()))[0]
+    assert first.short == "Fastest was torch native (oneDNN) in 2 of 2."
+    assert "LSTM 8, window 4, batch 8 stateless: torch native (oneDNN) 252\u202fµs, jax native × 2.00 [" in first.text
+    assert costs_of([one for one in at_best() if one["case"]["engine"] == "torch"]).bests == []
+
+
+def test_what_keras_costs_on_a_framework_is_answered_engine_by_engine(costs_of):
+    told = {one.question: one.text for one in answers(costs_of(at_best()))}
+    text = told["Is a framework's own layer faster than Keras' loop on it?"]
+    assert "On jax: The framework's own layer against Keras' loop, in training: " in text
+    assert "On torch: " in text
+    assert "On tensorflow: " not in text
+
+
+@pytest.mark.parametrize(
+    ("evidence", "ran"),
+    [({"aten::gru": 1, "aten::mm": 9}, " (a loop in C++)"), ({"aten::lstm": 1, "aten::_cudnn_rnn": 1}, " (cuDNN)"),
+     ({"aten::lstm": 1, "aten::miopen_rnn": 1}, " (MIOpen)"), ({"CompiledFunction": 1}, " (TorchInductor)")],
+)  # fmt: skip
+def test_what_ran_a_layer_of_pytorch_is_told_by_its_trace(evidence, ran, costs_of):
+    (one,) = costs_of(timed(1e-3, engine="torch", kernel="native", body={"evidence": evidence})).timings
+    assert ran_by(one) == ran
+    (other,) = costs_of(timed(1e-3, engine="torch", kernel="loop", body={"evidence": evidence})).timings
+    assert ran_by(other) == ""
+
+
 def test_a_figure_of_growth_has_a_line_for_each_engine_and_kernel(costs_of):
     figure = draw_growth(costs_of(timings()).growths).figure
     lines = {line.get_label(): line for line in figure.axes[0].lines}
@@ -188,21 +243,22 @@ def test_a_figure_of_growth_has_a_line_for_each_engine_and_kernel(costs_of):
 
 def test_which_framework_is_answered_with_tally_and_ranges(costs_of):
     found = frameworks(costs_of(timings(compiling=2.0)))
-    assert [one.question for one in found][:2] == [
+    assert [one.question for one in found][:3] == [
+        "Each framework at its best:",
         "jax loop against tensorflow xla, both compiled by XLA:",
         "jax loop against tensorflow loop, compiled by XLA against a graph:",
     ]
-    assert found[0].short.startswith("Faster in 4 of 4, × ")
-    assert "in training: faster in 4 of 4; LSTM 8, window" in found[0].text
-    assert "longer than later ones" in found[0].text
+    assert found[1].short.startswith("Faster in all 4 cases, × ")
+    assert "in training: faster in all 4 cases; LSTM 8, window" in found[1].text
+    assert "longer than later ones" in found[1].text
     assert frameworks(costs_of(timed(1e-3))) == []
 
 
 def test_questions_of_kernels_are_answered_engine_by_engine(costs_of):
     told = {one.question: one.text for one in answers(costs_of(timings()))}
     text = told["Is unrolling faster?"]
-    assert "On tensorflow: Unrolled against the loop, in training: faster in 4 of 4" in text
-    assert "On jax: Unrolled against the loop, in training: faster in 4 of 4" in text
+    assert "On tensorflow: Unrolled against the loop, in training: faster in all 4 cases" in text
+    assert "On jax: Unrolled against the loop, in training: faster in all 4 cases" in text
     assert "torch" not in text
     assert told["Is XLA faster?"].startswith("On tensorflow: ")
     for name in NAMES:
@@ -284,6 +340,7 @@ def test_the_report_of_two_engines_names_each_row(tmp_path):
     assert "Verdicts are by tensorflow; by jax and torch the same seeds were trained" in text
     assert "each engine's apart (tensorflow 2, jax 2)" in text
     assert "## Which framework" in text
+    assert "Each framework at its best, and Keras on each" in text
     assert "Ceilings measured in this run with tensorflow" in text
     rows = [line for line in text.splitlines() if line.startswith("| made_up, LSTM")]
     assert any(" (jax)" in row for row in rows)

@@ -7,6 +7,7 @@ from scipy import stats
 
 from reports.statistics.intervals import (
     Costs,
+    chance_of_less,
     clopper_pearson,
     ecdf,
     expected_running_time,
@@ -53,6 +54,33 @@ def test_clopper_pearson_is_scipys(n):
         exact = stats.binomtest(hits, n).proportion_ci(method="exact")
         assert clopper_pearson(hits, n) == pytest.approx((exact.low, exact.high), abs=1e-9)
     assert clopper_pearson(0, 0) == (0, 1)
+
+
+def test_the_chance_of_a_fresh_draw_is_the_mean_over_draws_of_the_share_of_pairs():
+    # On the first draw 10 ties and beats the failure, 30 beats the failure alone; on the second each loses.
+    a = replace(exact([10, 30, 50, 60], [True, True, True, False]), group=np.array([0, 0, 1, 1]))
+    b = replace(exact([10, 99, 40, 40], [True, False, True, True]), group=np.array([0, 0, 1, 1]))
+    found = chance_of_less(a, b)
+    assert found.value == pytest.approx(((1.5 + 1) / 4 + 0) / 2)
+    assert (found.low, found.high) == clopper_pearson(2.5 / 4, 2)
+    assert chance_of_less(b, a).value == pytest.approx(1 - found.value)
+    nothing = chance_of_less(a, replace(b, group=b.group + 2))
+    assert math.isnan(nothing.value)
+    assert (nothing.low, nothing.high) == (0, 1)
+
+
+@pytest.mark.parametrize(("between", "seeds"), [(0.0, 1), (0.5, 1), (0.5, 3), (2.0, 3)])
+def test_the_chance_of_a_fresh_draw_is_covered_where_draws_differ(between, seeds):
+    rng = np.random.default_rng(4)
+    folds, effect, covered = 10, -0.6, 0
+    group = np.repeat(np.arange(folds), seeds)
+    true = stats.norm.cdf(-effect / math.sqrt(2 + between**2))
+    for _ in range(400):
+        shift = rng.normal(effect, between, folds)[group] if between else effect
+        a, b = (np.exp(rng.normal(size=group.size) + by) for by in (shift, 0))
+        found = chance_of_less(*(replace(exact(cost), group=group) for cost in (a, b)))
+        covered += found.low <= true <= found.high
+    assert covered / 400 >= 0.93
 
 
 def test_t_quantile_is_the_tables():

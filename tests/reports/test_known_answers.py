@@ -65,9 +65,12 @@ def test_it_turns_over_where_the_window_covers_the_target(tmp_path):
     # lagged_mean@8: 2 and 4 steps do not cover it, 8 and 16 do.
     records = grid(lambda place: faster(place) if place < 2 else faster(place)[::-1], task="lagged_mean", dial=8)
     text, _ = reported(tmp_path, records)
-    assert "- **Target reaches beyond the window: carry state.** Fewer updates in 2 of 2." in text
-    assert "- **Target is within the window: do not carry state.** Fewer updates in 0 of 2, more in 2." in text
-    assert 'After Holm\'s correction 2 of 2 "fewer" and 2 of 2 "more" remain.' in text
+    beyond, within = (line for line in text.splitlines() if "Of 2 comparisons: " in line)
+    assert beyond.startswith("- **Target needs steps before the window: carry state.**")
+    assert beyond.endswith("fewer updates with carried state in 2.")
+    assert within.startswith("- **Window holds all that the target needs: do not carry state.**")
+    assert within.endswith("fewer updates with carried state in 0, more in 2.")
+    assert '(Holm), 2 of 2 "fewer" and 2 of 2 "more" hold.' in text
     assert "**carry state** at windows 2 and 4" in text
     assert "**do not carry state** from window 8 on" in text
     assert "(D/L > 1) carried state took fewer updates in 2 and more in 0 of 2" in text

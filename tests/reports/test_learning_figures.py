@@ -42,7 +42,7 @@ def test_each_arm_steps_up_where_its_trainings_arrived(judged):
 
 
 def test_a_line_never_goes_back(judged):
-    """One that got there with the last update that there was, beside one that did not."""
+    """One that reached the target with the very last update, beside one that did not."""
     every = judged(synthetic.pair([800, None], [100, 100]))
     x, y, _ = lines(draw_arrivals(every))["stateful"]
     assert x == sorted(x)

@@ -5,15 +5,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.case.record import decode
-from reports import page, render, summary
+from bench.case.checked import decode
+from bench.case.record import Record
+from reports import page, summary
 from reports.collect.read import read
 from reports.render import write_report
+from reports.tell import tables
 
 
 def test_tables_and_lists_end_and_the_csv_has_all(tmp_path, monkeypatch):
     folder = many.write(tmp_path / "run", 60)
-    monkeypatch.setattr(render, "MOST_ROWS", 4)
+    monkeypatch.setattr(tables, "MOST_ROWS", 4)
     monkeypatch.setattr(page, "MOST_ROWS", 7)
     monkeypatch.setattr(summary, "MOST", 3)
     write_report(read(folder))
@@ -22,7 +24,7 @@ def test_tables_and_lists_end_and_the_csv_has_all(tmp_path, monkeypatch):
     after = text[text.index("| setting | D/L |") :].split("\n")
     rows = [line for line in after[2:] if line][: after[2:].index("")]
     assert len(rows) == 4
-    assert "*14 more rows: comparisons.csv has those of comparisons" in text
+    assert "*14 more rows in comparisons.csv.*" in text
 
     frame = pd.read_csv(folder / "comparisons.csv", low_memory=False)
     claim = frame[(frame.compares == "stateful / stateless") & (frame.measure == "updates")]
@@ -34,16 +36,21 @@ def test_tables_and_lists_end_and_the_csv_has_all(tmp_path, monkeypatch):
 
 def test_what_is_shown_first_is_declared_and_decided():
     comparisons = pd.DataFrame(
-        {"declared": [False, True, True, False], "verdict": ["fewer", "inconclusive", "more", "same"]}
+        {
+            "declared": [False, True, True, False, True],
+            "verdict": ["fewer", "inconclusive", "more", "same", "only stateful"],
+            "ratio": [0.5, 0.2, 1.4, np.nan, 0.0],
+        }
     )
-    assert page.by_interest(comparisons).index.tolist() == [2, 1, 0, 3]
+    assert tables.interest(comparisons).tolist() == [4, 2, 1, 0, 3]
+    assert tables.first_by_interest(comparisons, 2).index.tolist() == [2, 4, 0, 1, 3]
 
 
 def test_a_record_that_was_read_holds_what_its_line_says(tmp_path):
     folder = many.write(tmp_path / "run", 20)
     lines = (folder / "records.jsonl").read_bytes().splitlines()
     for record, line in zip(read(folder).records, lines, strict=True):
-        whole = decode(line)
+        whole = decode(line, Record)
         assert (record.key, record.case, record.training) == (whole.key, whole.case, whole.training)
         if whole.convergence is not None:
             for ours, theirs in zip(record.convergence.replicates, whole.convergence.replicates, strict=True):
@@ -54,7 +61,7 @@ def test_a_record_that_was_read_holds_what_its_line_says(tmp_path):
 
 @pytest.mark.parametrize("number", [20, 40])
 def test_the_generator_writes_records_that_a_run_can_write(number):
-    records = [decode(json.dumps(one).encode()) for one in many.lines(number)]
+    records = [decode(json.dumps(one).encode(), Record) for one in many.lines(number)]
     assert len({one.key for one in records}) == number
     kinds, counts = np.unique([one.case.kind for one in records], return_counts=True)
     assert dict(zip(kinds.tolist(), (counts * 20 // number).tolist(), strict=True)) == {

@@ -59,10 +59,10 @@ def test_the_answer_stands_first(full):
     text = synthetic.whole(full / "report.md")
     answer = text.split("\n\n")[2]
     assert answer.startswith(
-        "- **Target reaches beyond the window: carry state.** Fewer updates in 2 of 3 (in 1 only stateful reached the "
-        "target), neither in 1."
+        "- **Target needs steps before the window: carry state.** Of 3 comparisons: fewer updates with carried "
+        "state in 2 (in 1 only stateful reached the target), neither reached the target in 1."
     )
-    assert "**An update with carried state takes × 0.5" in answer
+    assert "**An update with carried state takes 0.5" in answer
     assert len(answer) < 600
     assert "**Smaller network: yes.** A narrower stateful network sufficed in 2 of 2 width grids" in text
     assert text.index("figures/verdicts.png") < text.index("figures/map.png") < text.index("## What to do")
@@ -72,9 +72,9 @@ def test_the_answer_stands_first(full):
 
 def test_advice_can_be_acted_on(full):
     text = synthetic.whole(full / "report.md")
-    assert "- lagged_mean@16, LSTM: **carry state** at window 4 (updates × 0." in text
+    assert "- lagged_mean@16, LSTM: **carry state** at window 4 (0." in text
     assert "only stateful reached the target in 1" in text
-    assert "With LSTM, 16 units and batch size 8: carry state at window 4 (updates × 0." in text
+    assert "With LSTM, 16 units and batch size 8: carry state at window 4 (0." in text
     assert "- electricity, LSTM: **carry state**" in text
 
 

@@ -41,6 +41,12 @@ def test_two_layers_by_hand():
     assert flops_per_update(synthetic.typed(record)) == 3 * (32 * 2 * 4 * 8 * (9 + 16) + 32 * 2 * 8)
 
 
+def test_a_head_of_several_outputs_counts_each():
+    record = synthetic.convergence([100], parameters=4 * 8 * (2 + 8 + 1) + 9 * 5, outputs=5)
+    assert features("lstm", 1, 8, 4 * 8 * (2 + 8 + 1) + 9 * 5, 5) == 2
+    assert flops_per_update(synthetic.typed(record)) == 3 * (32 * 2 * 4 * 8 * 10 + 32 * 2 * 8 * 5)
+
+
 def test_flops_can_disagree_with_updates():
     # Fewer updates, each with twice as many steps.
     records = [

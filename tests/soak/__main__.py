@@ -4,7 +4,9 @@ A seed tells moments, values and bytes; what the machine does meanwhile is its o
 """
 
 import argparse
+import os
 import random
+import statistics
 import sys
 import tempfile
 import time
@@ -14,10 +16,12 @@ from itertools import cycle
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+# Before NumPy is imported, as in the tests.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 sys.path[:0] = [str(ROOT), str(ROOT / "tests/bench"), str(Path(__file__).parent)]
 
 import fuzz_records  # noqa: E402
-from disturbed_runs import FAULTS, KILLS, disturb, undisturbed  # noqa: E402
+from disturbed_runs import ENDED_S, FAULTS, KILLS, disturb, undisturbed  # noqa: E402
 from fuzzed_inputs import INPUTS, fuzz  # noqa: E402
 
 AT_ONCE = 100
@@ -30,8 +34,8 @@ REPORTED = {
 }
 """Inputs that are read as a report reads them, and how many are tried at a time; rendering takes longest."""
 
-SELDOM = 25
-"""Looks between two at inputs that are rendered."""
+SELDOM_S = 20.0
+"""Between two looks at inputs that are rendered, and two lines that say how far it is."""
 
 
 class Table:
@@ -65,7 +69,7 @@ def soak(minutes, seed, only, beside):
     order = [one for number, name in enumerate(faults) for one in (name, faults[number % 2])] if not only else faults
     with tempfile.TemporaryDirectory(prefix="soak-") as folder, ThreadPoolExecutor(beside) as pool:
         undisturbed(Path(folder))
-        running, turns, looks = {}, cycle(order), 0
+        running, turns, told = {}, cycle(order), time.monotonic()
         while time.monotonic() < end or running:
             while order and len(running) < beside and time.monotonic() < end:
                 name, one = next(turns), rng.getrandbits(32)
@@ -73,13 +77,13 @@ def soak(minutes, seed, only, beside):
             for _ in range(AT_ONCE if inputs and time.monotonic() < end else 0):
                 name, one = rng.choice(inputs), rng.getrandbits(32)
                 table.add(name, one, fuzz(name, one, folder))
-            looks += 1
-            if looks % SELDOM == 0:
+            if time.monotonic() > told + SELDOM_S:
+                told = time.monotonic()
                 print(f"{sum(table.tried.values()):,} tried, {len(KILLS)} kills, {len(table.lost)} lost", flush=True)
-            for name, (try_many, count) in REPORTED.items():
-                if only in name and time.monotonic() < end and looks % SELDOM == 0:
-                    one = rng.getrandbits(32)
-                    table.add(name, one, *try_many(one, count).bad, tried=count)
+                for name, (try_many, count) in REPORTED.items():
+                    if only in name and time.monotonic() < end:
+                        one = rng.getrandbits(32)
+                        table.add(name, one, *try_many(one, count).bad, tried=count)
             for done in wait(running, timeout=1, return_when=FIRST_COMPLETED).done:
                 table.add(*running.pop(done), done.result())
     return table
@@ -95,23 +99,29 @@ def main():
     chosen = parser.parse_args()
     print(f"seed {chosen.seed}, {chosen.minutes:g} minutes", flush=True)
     table = soak(chosen.minutes, chosen.seed, chosen.only, chosen.beside)
-    print(table.markdown())
+    said = summary(table, chosen)
+    print(f"{said}\n\n{table.markdown()}")
     if chosen.write:
-        replace_table(chosen.write, table, chosen)
+        before, begin, rest = chosen.write.read_text().partition("<!-- soak -->\n")
+        after = rest.partition("<!-- /soak -->")[2]
+        chosen.write.write_text(f"{before}{begin}{said}\n\n{table.markdown()}\n<!-- /soak -->{after}")
     return 1 if table.lost else 0
 
 
-def replace_table(file, table, chosen):
-    """Put the table and where it comes from between the marks of a document."""
-    begin, end = "<!-- soak -->\n", "<!-- /soak -->"
-    before, _, rest = file.read_text().partition(begin)
-    after = rest.partition(end)[2]
+def summary(table, chosen):
+    """Where the table comes from, what it adds up to, and how long runs took to end."""
     total, survived = sum(table.tried.values()), sum(table.survived.values())
     said = (
         f"Seed {chosen.seed}, {chosen.minutes:g} minutes: {total:,} tried, {len(KILLS)} kills among them; "
-        f"{total - survived:,} lost.\n\n"
+        f"{total - survived:,} lost."
     )
-    file.write_text(f"{before}{begin}{said}{table.markdown()}\n{end}{after}")
+    if ENDED_S:
+        ends = sorted(ENDED_S)
+        said += (
+            f" After a signal to `make` alone the run was gone in {statistics.median(ends):.1f} s (median of "
+            f"{len(ends)}; nine of ten within {ends[int(0.9 * (len(ends) - 1))]:.1f} s, the slowest {ends[-1]:.1f} s)."
+        )
+    return said
 
 
 if __name__ == "__main__":

@@ -161,6 +161,9 @@ _undisturbed = {}
 KILLS = []
 """Runs that were alive when SIGKILL met them."""
 
+ENDED_S = []
+"""From a signal to `make` alone until the run and all that it had started were gone, in seconds."""
+
 
 def undisturbed(folder):
     """What a run finds that nothing happens to."""
@@ -212,17 +215,20 @@ def told(rng, folder):
     running = run.start_make()
     time.sleep(rng.uniform(0.3, 5))
     number = rng.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+    alive, begin = running.poll() is None, time.monotonic()
     with contextlib.suppress(ProcessLookupError):
         os.kill(running.pid, number)
     try:
         said, _ = running.communicate(timeout=GONE_S)
+        if alive:
+            ENDED_S.append(time.monotonic() - begin)
     except subprocess.TimeoutExpired:
         os.killpg(running.pid, signal.SIGKILL)
         return f"still there {GONE_S:.0f} s after {number!r} to make"
     if found := verdict(run, b"", folder.parent, final=False):
         return found
     if "report.md" not in said and "interrupted" not in said and run.raw():
-        return f"{number!r}: last words {said[-200:]!r}"
+        return f"{number!r}: output {said[-200:]!r}"
     before = run.raw()
     code, said = run.finish()
     return verdict(run, before, folder.parent, final=True) or (f"exit {code}: {said}" if code else "")

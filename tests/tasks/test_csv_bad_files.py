@@ -209,4 +209,4 @@ def test_an_option_that_is_not_valid_says_what_is(write, options, what):
 
 def test_too_much_to_fill_is_refused(write):
     said = refusal(write(without(*range(20, 120))), fill="last")
-    assert "100 of 300 values would have to be filled, more than 20%" in said
+    assert "100 of 300 values are missing, more than 20%" in said

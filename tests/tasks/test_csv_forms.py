@@ -262,28 +262,79 @@ def test_archives_and_json_that_cannot_be_read_say_why(write):
     assert "no whole file of JSON lines" in refusal(write(as_json_lines()[:-9]))
 
 
-def test_a_workbook_is_read_or_its_package_is_named(write, monkeypatch):
-    sheet = zipped("<x/>", "[Content_Types].xml")
+SPREADSHEET = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+PACKAGE = "http://schemas.openxmlformats.org/package/2006"
+OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+"""Names of a workbook's parts, as ECMA-376 has them."""
 
-    def missing(*_args, **_options):
-        raise ImportError
 
-    monkeypatch.setattr(pd, "read_excel", missing)
-    assert "needs a package: pip install 'python-calamine" in refusal(write(sheet, "own.xlsx"))
+def workbook(rows):
+    """The least that a spreadsheet program writes: texts in place, numbers, times as days with a format of dates."""
+
+    def cell(place, value):
+        if isinstance(value, pd.Timestamp):
+            return f'<c r="{place}" s="1"><v>{(value - pd.Timestamp("1899-12-30")) / pd.Timedelta(days=1)!r}</v></c>'
+        if isinstance(value, str):
+            return f'<c r="{place}" t="inlineStr"><is><t>{value}</t></is></c>'
+        return f'<c r="{place}"><v>{value!r}</v></c>'
+
+    def line(i, row):
+        return "".join(cell(f"{'AB'[j]}{i}", value) for j, value in enumerate(row) if value is not None)
+
+    lines = "".join(f'<row r="{i}">{line(i, row)}</row>' for i, row in enumerate(rows, 1))
+    main = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+    parts = {
+        "[Content_Types].xml": f'<Types xmlns="{PACKAGE}/content-types">'
+        '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+        f'<Override PartName="/xl/workbook.xml" ContentType="{main}.sheet.main+xml"/>'
+        f'<Override PartName="/xl/worksheets/sheet1.xml" ContentType="{main}.worksheet+xml"/>'
+        f'<Override PartName="/xl/styles.xml" ContentType="{main}.styles+xml"/></Types>',
+        "_rels/.rels": f'<Relationships xmlns="{PACKAGE}/relationships">'
+        f'<Relationship Id="r1" Type="{OFFICE}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+        "xl/workbook.xml": f'<workbook xmlns="{SPREADSHEET}" xmlns:r="{OFFICE}"><sheets>'
+        '<sheet name="Loads" sheetId="1" r:id="r1"/></sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{PACKAGE}/relationships">'
+        f'<Relationship Id="r1" Type="{OFFICE}/worksheet" Target="worksheets/sheet1.xml"/>'
+        f'<Relationship Id="r2" Type="{OFFICE}/styles" Target="styles.xml"/></Relationships>',
+        # Format 22 is the built-in one of a date with a time.
+        "xl/styles.xml": f'<styleSheet xmlns="{SPREADSHEET}"><cellXfs count="2"><xf numFmtId="0"/>'
+        '<xf numFmtId="22" applyNumberFormat="1"/></cellXfs></styleSheet>',
+        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{SPREADSHEET}"><sheetData>{lines}</sheetData></worksheet>',
+    }
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, f'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>{content}')
+    return packed.getvalue()
+
+
+def test_a_workbook_is_the_same_series(write):
+    pytest.importorskip("python_calamine", reason="pip install 'statebench[excel]'")
     cells = [
         ["Loads of a town", None],
         [None, None],
         ["time", "load"],
-        *([t, v] for t, v in zip(HOURS, VALUES, strict=True)),
+        *([time, float(value)] for time, value in zip(HOURS, VALUES, strict=True)),
     ]
-    monkeypatch.setattr(pd, "read_excel", lambda *_args, **_options: pd.DataFrame(cells, dtype=object))
-    prepared = prepare(Request(write(sheet, "own.xlsx")))
+    prepared = prepare(Request(write(workbook(cells), "own.xlsx")))
     np.testing.assert_allclose(found(prepared), VALUES)
     assert prepared.about["notes"] == [
         "The first sheet of the workbook was read.",
         "Line 1 above the header was skipped.",
     ]
-    assert prepared.about["step"] == "hour"
+    assert (prepared.about["step"], prepared.about["first_line"]) == ("hour", 4)
+    assert prepared.about["last"] == "2023-10-21 15:00:00"
+    cells[10][1] = "broken"
+    assert "row 11: 'load' is 'broken', which is no number" in refusal(write(workbook(cells), "own.xlsx"))
+
+
+def test_without_its_package_a_workbook_names_it(write, monkeypatch):
+    def missing(*_args, **_options):
+        raise ImportError
+
+    monkeypatch.setattr(pd, "read_excel", missing)
+    said = refusal(write(zipped("<x/>", "[Content_Types].xml"), "own.xlsx"))
+    assert "needs a package: pip install 'python-calamine" in said
 
 
 @pytest.mark.parametrize(
@@ -445,3 +496,44 @@ def test_the_column_of_an_example_is_one_that_can_be_predicted(write):
     assert "as in COLUMN=load. Columns: No, site, load, wind" in refusal(
         write("\n".join(["No,site,time,load,wind", *lines]))
     )
+
+
+def test_prices_as_yfinance_writes_them_have_three_lines_above_and_working_days(write):
+    days = pd.bdate_range("2022-01-03", periods=N)
+    rows = [f"{day:%Y-%m-%d},{value},{value + 1}" for day, value in zip(days, VALUES, strict=True)]
+    head = ["Price,Close,High", "Ticker,XYZ,XYZ", "Date,,"]
+    prepared = prepare(Request(write("\n".join([*head, *rows])), column="Close"))
+    np.testing.assert_allclose(found(prepared), VALUES)
+    assert (prepared.about["step"], prepared.about["time"]) == ("working day", "Date")
+    assert "Lines 2 to 3 below the header, without values, were skipped." in prepared.about["notes"]
+
+
+def test_countries_as_our_world_in_data_writes_them_are_series_of_years(write):
+    countries = {"Albania": "ALB", "Africa": "", "World": "OWID_WRL"}
+    years = range(1900, 2000)
+    rows = [
+        f"{name},{code},{year},{VALUES[i + 100 * k]}"
+        for k, (name, code) in enumerate(countries.items())
+        for i, year in enumerate(years)
+    ]
+    path = write("\n".join(["Entity,Code,Year,CO₂ per capita", *rows]))
+    # Code is empty for what is no country.
+    assert "the time 1900-01-01 is already in line 2" in (said := refusal(path))
+    assert "GROUP=Entity tells them apart" in said
+    about = prepare(Request(path, group="Entity")).about
+    assert (about["step"], about["members"]) == ("year", ["Africa", "Albania", "World"])
+
+
+def test_a_number_with_a_quality_code_as_noaa_writes_it_is_no_decimal_comma(write):
+    rows = [
+        f'"01001099999","{hour:%Y-%m-%dT%H:%M:%S}","{10 * v:+05.0f},1"' for hour, v in zip(HOURS, VALUES, strict=True)
+    ]
+    said = refusal(write("\n".join(['"STATION","DATE","TMP"', *rows])), column="TMP")
+    assert f"line 2: 'TMP' is '{10 * VALUES[0]:+05.0f},1', a number with a code behind a comma" in said
+    assert "(400 such rows); make two columns of it" in said
+
+
+def test_a_file_without_names_in_which_a_word_recurs_is_told_so(write):
+    days = pd.date_range("2022-01-01", periods=N)
+    rows = [f"ASN00015643,{day:%Y%m%d},TMAX,{10 * v:.0f},,,a," for day, v in zip(days, VALUES, strict=True)]
+    assert "line 1 holds values (ASN00015643, 20220101, TMAX) where the names" in refusal(write("\n".join(rows)))

@@ -150,3 +150,15 @@ def test_draws_differ_and_the_first_is_the_task_itself():
     assert not np.array_equal(second.inputs[:, 0], one.series().inputs[:, 0])
     assert not np.array_equal(second.inputs[:, 1], one.series().inputs[:, 1])
     assert not tasks.create("electricity").can_be_redrawn
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"loss": "hinge"}, "loss is 'hinge'; it must be one of mse, crossentropy"),
+        ({"loss": "crossentropy"}, "has targets that are no labels"),
+    ],
+)
+def test_labels_and_losses_are_checked(members, message):
+    with pytest.raises(InvalidTaskError, match=message):
+        check(broken(**members), [1])

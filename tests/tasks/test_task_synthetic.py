@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from tasks import noise
 from tasks.baselines import linear_error, next_value_series, seasonal_naive_error
 from tasks.cosine import Cosine, scale_to_unit
-from tasks.delayed_recall import DelayedRecall, delayed
+from tasks.delayed_recall import DelayedRecall, DelayedRecallLabels, delayed
 from tasks.lagged_mean import LaggedMean, scaled_lagged_mean
+from tasks.parity import ParityLabels, parity, signs
 from tasks.task import Series, SeriesError
+from tasks.task_check import check
 
 VALUES = st.lists(st.floats(-2, 2), min_size=12, max_size=30)
 
@@ -131,3 +133,34 @@ def test_a_held_out_value_does_not_move_the_scale_of_the_cosine(row, change):
 def test_a_constant_cannot_be_scaled_to_a_range():
     with pytest.raises(SeriesError, match=r"all 3 training values are 1\.0"):
         scale_to_unit(np.ones(5), 3)
+
+
+@pytest.mark.parametrize(("dial", "window"), [(1, 1), (3, 2), (3, 3), (5, 8)])
+def test_the_floor_of_parity_in_labels_is_what_counting_reaches(dial, window):
+    """The best prediction from a window: the shares of the labels among all windows that show the same."""
+    bits = signs(np.random.default_rng(1).normal(size=100_000))
+    even = parity(bits, dial)[max(0, window - dial) :] > 0
+    shown = np.lib.stride_tricks.sliding_window_view(bits, window)[max(0, dial - window) :]
+    codes = ((shown > 0) @ 2 ** np.arange(window)).astype(int)
+    share = np.bincount(codes, even)[codes] / np.bincount(codes)[codes]
+    entropy = -np.log(np.where(even, share, 1 - share)).mean()
+    assert ParityLabels(dial).stateless_floor(window) == pytest.approx(entropy, abs=1e-2)
+
+
+@pytest.mark.parametrize(("dial", "window"), [(2, 2), (2, 3), (8, 1)])
+def test_the_floor_of_recall_in_labels_is_what_a_linear_classifier_reaches(dial, window):
+    task = DelayedRecallLabels(dial)
+    reached = linear_error(task.series(), window, loss=task.loss)
+    assert task.stateless_floor(window) == pytest.approx(reached, rel=0.05, abs=0.02)
+    np.testing.assert_array_equal(task.series().targets[dial:], task.series().inputs[:-dial])
+
+
+@pytest.mark.parametrize("task", [ParityLabels(3), DelayedRecallLabels(4)])
+def test_labels_state_a_target_in_nats_half_way_to_what_memory_knows(task):
+    assert task.trivial == pytest.approx(np.log(task.series().targets.shape[1]))
+    assert task.target(1) == pytest.approx(task.trivial / 2)
+    rows = task.series().scored
+    assert task.floor_on(1, rows) == pytest.approx(task.trivial)
+    assert task.floor_on(8, rows) == pytest.approx(0, abs=1e-9)
+    assert task.majority(rows) == pytest.approx(1 / task.series().targets.shape[1], abs=0.06)
+    check(task, [1, 4, 8])

@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bench.engines.base import Array, Predicts, Progress, Weights, Work, adam
-from bench.engines.stack import Stack
+from bench.engines.base import Array, Network, Predicts, Progress, Weights, Work, adam
+from bench.engines.jax.native import ScanStack
+from bench.engines.stack import KerasStack, Stack, at_rows, errors_of
 
 Tensor = Any
 
@@ -29,24 +30,21 @@ class JaxTrainer:
         # JAX makes float32 of float64 otherwise; dtypes are named everywhere, so that nothing else changes.
         jax.config.update("jax_enable_x64", network.dtype == "float64")
         self.work = work
-        # Left to itself, Keras takes cuDNN for an LSTM on a GPU, and for a GRU a quicker scan than its general one.
-        loop = False if network.cell == "lstm" else "auto"
-        self._loop = Stack(network, unroll=False, use_cudnn=loop)
-        self._stack = Stack(
-            network,
-            unroll=kernel == "unrolled",
-            use_cudnn={"cudnn": True, "unrolled": False}.get(kernel, loop),
+        self._stack, self._loop = _stacks(network, kernel)
+        self._series = jax.tree.map(
+            lambda array: jnp.asarray(array, network.dtype), (work.inputs, work.targets, work.injected)
         )
-        self._series = (jnp.asarray(work.inputs, network.dtype), jnp.asarray(work.targets, network.dtype))
         self._rates = np.zeros(layout.replicates, network.dtype)
         self._first_rows = np.zeros(layout.replicates, np.int32)
         zeros = [np.zeros((layout.replicates, *shape), network.dtype) for shape in network.weight_shapes]
         self._weights, self._first, self._second = zeros, list(zeros), list(zeros)
         self._step = np.zeros(layout.replicates, network.dtype)
-        self._zeros = [
+        zero = [
             [np.zeros((layout.replicates, *state.shape), network.dtype) for state in layer]
             for layer in self._loop.zero_states(layout.batch_size)
         ]
+        # The oldest first.
+        self._zeros = [zero] * work.feed.updates_old
         self._states: Any = self._zeros
         dropouts = network.layers if network.dropout else 0
         self._seeds: list[Any] = [np.zeros((layout.replicates, 2), np.uint32)] * dropouts
@@ -54,7 +52,7 @@ class JaxTrainer:
         self._update_each = each(self._update, in_axes=(0, 0, 0, None, None, None))
         self._pass_each = each(self._pass, in_axes=(0, 0, 0, None, None))
         self._inferring, self._idling = jax.jit(self._passes), jax.jit(self._nothing)
-        self._score = jax.jit(each(self._squared_errors, in_axes=(0, 0, None, None)))
+        self._score = jax.jit(each(self._figures, in_axes=(0, 0, None, None)))
         self._program: Any = None
 
     def place(self, slot: int, weights: Weights, learning_rate: float, seed: int, first_row: int = 0) -> None:
@@ -81,7 +79,7 @@ class JaxTrainer:
         model, losses = self.program()(*self._arguments(starts))
         self._weights, self._first, self._second, self._step, self._states, self._seeds = jax.block_until_ready(model)
         loss = np.asarray(losses)[: len(starts)]
-        return Progress(loss, None if evaluate is None else self._evaluate(evaluate))
+        return Progress(loss, None) if evaluate is None else Progress(loss, *self._evaluate(evaluate))
 
     def infer(self, starts: Array) -> None:
         """Make one forward pass for each row of `starts`; see `bench.engines.base.Timed`."""
@@ -101,6 +99,12 @@ class JaxTrainer:
             # Ahead of time, so that what is looked at (`as_text`) is the very program that runs.
             self._program = jax.jit(self._segment).lower(*self._arguments(nothing)).compile()
         return self._program
+
+    def planned_bytes(self) -> int:
+        """Bytes that the training program takes by XLA's plan: arguments, results and temporary buffers."""
+        plan = self.program().memory_analysis()
+        taken = plan.argument_size_in_bytes + plan.output_size_in_bytes + plan.temp_size_in_bytes
+        return int(taken - plan.alias_size_in_bytes)
 
     def _arguments(self, starts: Array) -> tuple[Any, ...]:
         layout, feed = self.work.layout, self.work.feed
@@ -129,22 +133,23 @@ class JaxTrainer:
         self, model: Any, rate: Tensor, starts: Tensor, step_weights: Tensor, carried: Tensor, series: Any
     ) -> tuple[Any, Tensor]:
         """One weight update of one model; starts (B,). Returns the model and the loss before it."""
-        weights, first, second, step, states, seeds = model
+        network = self.work.network
+        weights, first, second, step, (oldest, *younger), seeds = model
         rows = starts[:, None] + jnp.arange(self.work.layout.steps)
-        x, y = (values[rows] for values in series)
-        before = jax.tree.map(lambda state: jnp.where(carried, state, 0), states)
+        x, y = (values[rows] for values in series[:2])
+        before = _before(oldest, starts, carried, series)
 
         def loss_of(weights: list[Tensor]) -> tuple[Tensor, Any]:
             predictions, *rest = self._stack(weights, before, x, seeds or None)
-            errors = ((predictions - y) ** 2).mean((0, 2))
-            return (errors * step_weights).sum(), rest
+            errors = errors_of(network.loss, predictions, y)
+            return (errors.mean(0) * step_weights).sum(), rest
 
         (loss, (after, drawn)), gradients = jax.value_and_grad(loss_of, has_aux=True)(weights)
         step = step + 1
         updated = [adam(w, g, (m, v), step, rate) for w, g, m, v in zip(weights, gradients, first, second, strict=True)]
         weights, moments = zip(*updated, strict=True)
         first, second = zip(*moments, strict=True)
-        return (list(weights), list(first), list(second), step, after, drawn), loss
+        return (list(weights), list(first), list(second), step, [*younger, after], drawn), loss
 
     def _passes(self, weights: Any, states: Any, starts: Tensor, calls: Tensor, *rest: Any) -> tuple[Any, Tensor]:
         """Make `calls` forward passes; starts (U, R, B). Returns the states and a sum of each pass, (U, R)."""
@@ -161,9 +166,9 @@ class JaxTrainer:
     def _pass(self, weights: Any, states: Any, starts: Tensor, carried: Tensor, series: Any) -> tuple[Any, Tensor]:
         """One forward pass of one model; the sum of the predictions, so that nothing of it can be left out."""
         rows = starts[:, None] + jnp.arange(self.work.layout.steps)
-        before = jax.tree.map(lambda state: jnp.where(carried, state, 0), states)
-        predictions, after, _ = self._stack(weights, before, series[0][rows])
-        return after, predictions.sum()
+        oldest, *younger = states
+        predictions, after, _ = self._stack(weights, _before(oldest, starts, carried, series), series[0][rows])
+        return [*younger, after], predictions.sum()
 
     def _nothing(self, starts: Tensor, times: Tensor) -> Tensor:
         """Loop over the rows as `_segment` does, with nothing in it."""
@@ -171,21 +176,43 @@ class JaxTrainer:
         result: Tensor = jax.lax.fori_loop(0, times, lambda i, found: found.at[i].set(starts[i, :, 0]), found)
         return result
 
-    def _evaluate(self, way: Predicts) -> Array:
-        found = np.asarray(self._score(self._weights, self._first_rows, way != "carried", self._series))
+    def _evaluate(self, way: Predicts) -> list[Array]:
+        found = self._score(self._weights, self._first_rows, way != "carried", self._series)
         # Windows come back with all their steps, so that two ways share a compilation.
-        steps = {"carried": found[..., -1], "sliding": found[..., -1], "positions": found.mean(-1)}
-        return steps[way]
+        return [one.mean(-1) if way == "positions" else one[..., -1] for one in map(np.asarray, found)]
 
-    def _squared_errors(self, weights: list[Tensor], first_row: Tensor, windows: Tensor, series: Any) -> Tensor:
-        """Squared errors of one model, (targets, steps); of a carried state the last step alone has a meaning."""
-        (inputs, targets), held_out = series, self.work.held_out
+    def _figures(self, weights: list[Tensor], first_row: Tensor, windows: Tensor, series: Any) -> list[Tensor]:
+        """What is found of one model, each (targets, steps); of a carried state the last step alone has a meaning."""
+        held_out = self.work.held_out
         shape = (len(held_out.positions), held_out.steps)
         return jax.lax.cond(
             windows,
-            lambda: self._loop.windows(weights, inputs, targets, held_out, first_row),
-            lambda: jnp.broadcast_to(self._loop.stream(weights, inputs, targets, held_out, first_row)[:, None], shape),
+            lambda: self._loop.windows(weights, series, held_out, first_row),
+            lambda: [
+                jnp.broadcast_to(one[:, None], shape) for one in self._loop.stream(weights, series, held_out, first_row)
+            ],
         )
+
+
+def _before(states: Any, starts: Tensor, carried: Tensor, series: Any) -> Any:
+    """States that windows begin from."""
+    if series[2] is not None:
+        return at_rows(series[2], starts)
+    return jax.tree.map(lambda state: jnp.where(carried, state, 0), states)
+
+
+def _stacks(network: Network, kernel: str) -> tuple[Stack, Stack]:
+    """What is trained, and the same as a loop, which is evaluated: it is quickest to compile."""
+    if kernel == "native":
+        stack = ScanStack(network)
+        return stack, stack
+    # Left to itself, Keras takes cuDNN for an LSTM on a GPU, and for a GRU a quicker scan than its general one.
+    loop = False if network.cell == "lstm" else "auto"
+    use_cudnn = {"cudnn": True, "unrolled": False}.get(kernel, loop)
+    return (
+        KerasStack(network, unroll=kernel == "unrolled", use_cudnn=use_cudnn),
+        KerasStack(network, unroll=False, use_cudnn=loop),
+    )
 
 
 def _the_one(function: Callable[..., Any], in_axes: tuple[int | None, ...]) -> Callable[..., Any]:

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from bench.engines.base import Array, Network, Predicts, Progress, Weights, Work
 from bench.engines.tensorflow.cells import Tensor
-from bench.engines.tensorflow.network import MODES, Bounds, Evaluation, given_states
+from bench.engines.tensorflow.network import MODES, Bounds, Evaluation, errors_of, given_states, kept_states
 
 KERNELS = ("loop", "loop_implementation_1", "unrolled", "xla", "xla_unrolled", "cudnn")
 COMPILED_BY_XLA = ("xla", "xla_unrolled")
@@ -70,10 +70,18 @@ class LayerTrainer:
         self._step_weights = tf.constant(work.feed.step_weights, dtype)
         self._first_rows = tf.constant([0])
         self._injected = given_states(network, work.injected)
+        self._kept = kept_states(work.feed)
+        self._recurrent = [layer for layer in self.model.layers if getattr(layer, "stateful", False)]
+        # For each state those that are carried to a later update than the next, the oldest first.
+        self._younger = [
+            [tf.Variable(tf.zeros_like(state)) for _ in range(work.feed.updates_old - 1)]
+            for layer in self._recurrent
+            for state in layer.states
+        ]
         self._bounds = Bounds.of(work.sequences)
         series = self._inputs, self._targets
         self._evaluation = Evaluation(network, work.held_out, *series, self._injected, self._bounds)
-        self._score = tf.function(self._evaluation.squared_errors, jit_compile=True, autograph=False)
+        self._score = tf.function(self._evaluation.figures, jit_compile=True, autograph=False)
         # Always said: on a GPU Keras' "auto" turns XLA on for some layers and not for others.
         jit = kernel in COMPILED_BY_XLA
         self.compiled = tf.function(self._segment, jit_compile=jit, autograph=False)
@@ -97,21 +105,24 @@ class LayerTrainer:
 
     def reset_state(self) -> None:
         """Set the state of every stateful layer to zero."""
-        for layer in self.model.layers:
-            if getattr(layer, "stateful", False):
-                layer.reset_state()
+        for layer in self._recurrent:
+            layer.reset_state()
+        for variable in (state for states in self._younger for state in states):
+            variable.assign(tf.zeros_like(variable))
 
     def train(self, starts: Array, *, reset: bool, evaluate: Predicts | None = None) -> Progress:
         """Make one update for each row of `starts`, then evaluate."""
         if reset:
             self.reset_state()
-        loss = self.compiled(*self.arguments(starts)).numpy()[: len(starts), None]
-        return Progress(loss, None if evaluate is None else self.score(evaluate))
+        return self.scored(self.compiled(*self.arguments(starts)).numpy()[: len(starts), None], evaluate)
 
-    def score(self, evaluate: Predicts) -> Array:
-        """Squared error of every scored target, shape (1, targets)."""
+    def scored(self, loss: Array, evaluate: Predicts | None) -> Progress:
+        """Evaluate, and tell what was found beside the training loss."""
+        if evaluate is None:
+            return Progress(loss, None)
         weights = [variable[None] for variable in self.model.trainable_variables]
-        return np.asarray(self._score(weights, tf.constant(MODES.index(evaluate)), self._first_rows))
+        figures = self._score(weights, tf.constant(MODES.index(evaluate)), self._first_rows, self._kept)
+        return Progress(loss, *(one.numpy() for one in figures))
 
     def infer(self, starts: Array) -> None:
         """Make one forward pass for each row of `starts`; see `bench.engines.base.Timed`."""
@@ -163,29 +174,39 @@ class LayerTrainer:
 
     def _update(self, starts: Tensor) -> Tensor:
         rows = starts[:, None] + tf.range(self.work.layout.steps)
-        rows = rows if self._bounds is None else tf.minimum(rows, len(self.work.inputs) - 1)
-        x, y = tf.gather(self._inputs, rows), tf.gather(self._targets, rows)
-        recurrent = [layer for layer in self.model.layers if getattr(layer, "stateful", False)]
+        there = rows if self._bounds is None else self._bounds.within(rows)
+        x, y = tf.gather(self._inputs, there), tf.gather(self._targets, there)
         if self._bounds is not None:
             begins = tf.gather(self._bounds.begins, starts)[:, None]
-            for variable in (state for layer in recurrent for state in layer.states):
+            for variable in (state for layer in self._recurrent for state in layer.states):
                 variable.assign(tf.where(begins, tf.zeros_like(variable), variable))
         if self._injected is not None:
-            for layer, states in zip(recurrent, self._injected, strict=True):
+            for layer, states in zip(self._recurrent, self._injected, strict=True):
                 for variable, state in zip(layer.states, states, strict=True):
                     variable.assign(tf.gather(state, starts))
+        if self.work.feed.hidden_only:
+            for variable in (state for layer in self._recurrent for state in layer.states[1:]):
+                variable.assign(tf.zeros_like(variable))
         with tf.GradientTape() as tape:
             predictions = tf.cast(self.model(x, training=True), y.dtype)
+            errors = errors_of(self.work.network, predictions, y)
             if self._bounds is None:
-                errors = tf.reduce_mean((predictions - y) ** 2, axis=(0, 2))
-                loss = tf.reduce_sum(errors * self._step_weights)
+                loss = tf.reduce_sum(tf.reduce_mean(errors, axis=0) * self._step_weights)
             else:
-                valid = tf.transpose(self._bounds.valid(starts, self.work.layout.steps, y.dtype))
-                errors = tf.reduce_mean((predictions - y) ** 2, axis=2)
-                loss = tf.reduce_sum(errors * valid * self._step_weights) / tf.reduce_sum(valid * self._step_weights)
+                weighing = tf.transpose(self._bounds.valid(starts, tf.transpose(rows), y.dtype)) * self._step_weights
+                loss = tf.math.divide_no_nan(tf.reduce_sum(errors * weighing), tf.reduce_sum(weighing))
+        self._hold_back()
         variables = self.model.trainable_variables
         self.optimizer.apply(tape.gradient(loss, variables), variables)
         return loss
+
+    def _hold_back(self) -> None:
+        """Put the oldest state into the layers' place, and the one they came to behind the others."""
+        states = (state for layer in self._recurrent for state in layer.states)
+        for state, younger in zip(states, self._younger, strict=True):
+            row = [*map(tf.convert_to_tensor, younger), tf.convert_to_tensor(state)]
+            for variable, value in zip((state, *younger), row, strict=True):
+                variable.assign(value)
 
 
 class FitTrainer(LayerTrainer):
@@ -196,7 +217,8 @@ class FitTrainer(LayerTrainer):
 
     def __init__(self, work: Work) -> None:
         super().__init__(work, "fit")
-        self.model.compile(optimizer=self.optimizer, loss="mse")
+        labels = keras.losses.CategoricalCrossentropy(from_logits=True)
+        self.model.compile(self.optimizer, labels if work.network.loss == "crossentropy" else "mse")
         self._cut: tuple[bytes, dict[str, Any]] = (b"", {})
 
     def train(self, starts: Array, *, reset: bool, evaluate: Predicts | None = None) -> Progress:
@@ -208,7 +230,7 @@ class FitTrainer(LayerTrainer):
             batch = self.work.layout.batch_size
             history = self.model.fit(**self._windows(starts), batch_size=batch, shuffle=False, epochs=1, verbose=0)
             loss += history.history["loss"][0]
-        return Progress(loss, None if evaluate is None else self.score(evaluate))
+        return self.scored(loss, evaluate)
 
     def infer(self, starts: Array) -> None:
         """Make one call of `predict` that has one batch for each row of `starts`."""

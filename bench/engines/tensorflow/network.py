@@ -11,11 +11,13 @@ from typing import Any, Self
 import numpy as np
 import tensorflow as tf
 
-from bench.engines.base import HeldOut, Network, Predicts, Sequences
+from bench.engines.base import Array, Feed, HeldOut, Network, Predicts, Sequences
 from bench.engines.tensorflow.cells import CELLS, State, Tensor, keep_mask
 from bench.engines.tensorflow.recurrence import Forward, scan, split_kernel
 
 States = tuple[State, ...]
+Figures = tuple[Tensor, ...]
+"""What an evaluation finds of each target: the error, and of labels whether the prediction is right."""
 
 
 def zero_states(network: Network, replicates: int, batch_size: int) -> States:
@@ -27,6 +29,11 @@ def zero_states(network: Network, replicates: int, batch_size: int) -> States:
 def given_states(network: Network, states: Any) -> Any:
     """States before each row that a regime sets, each (rows, U), as tensors; None where it sets none."""
     return None if states is None else tf.nest.map_structure(lambda s: tf.constant(s, network.weight_dtype), states)
+
+
+def kept_states(feed: Feed) -> Tensor:
+    """Whether h and c pass from update to update, shape (2,)."""
+    return tf.constant([feed.carried, feed.carried and not feed.hidden_only])
 
 
 def forward(
@@ -74,6 +81,22 @@ def advance(network: Network, weights: list[Tensor], x: Tensor, states: States) 
     return tf.matmul(h, weights[-2]) + weights[-1][:, None], tuple(after)
 
 
+def errors_of(network: Network, predictions: Tensor, targets: Tensor) -> Tensor:
+    """Error of each prediction, (..., O) -> (...): squared, mean over outputs, or the cross-entropy of labels."""
+    if network.loss == "crossentropy":
+        return -tf.reduce_sum(targets * tf.nn.log_softmax(predictions), axis=-1)
+    return tf.reduce_mean((predictions - targets) ** 2, axis=-1)
+
+
+def judged(network: Network, predictions: Tensor, targets: Tensor) -> Figures:
+    """Errors of predictions, and of labels whether the most probable one is right, 1 or 0: each (..., O) -> (...)."""
+    errors = errors_of(network, predictions, targets)
+    if network.loss != "crossentropy":
+        return (errors,)
+    right = tf.argmax(predictions, axis=-1) == tf.argmax(targets, axis=-1)
+    return errors, tf.cast(right, errors.dtype)
+
+
 def _layers(network: Network, weights: list[Tensor]) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor | None]]:
     for layer in range(network.layers):
         kernel, recurrent, bias = weights[3 * layer : 3 * layer + 3]
@@ -105,6 +128,7 @@ class Bounds:
     begins: Tensor
     first: Tensor
     end: Tensor
+    counted: Tensor
 
     @classmethod
     def of(cls, sequences: Sequences | None) -> Self | None:
@@ -112,12 +136,18 @@ class Bounds:
         if sequences is None:
             return None
         first, end = (tf.constant(rows, tf.int32) for rows in (sequences.first, sequences.end))
-        return cls(tf.constant(sequences.begins), first, end)
+        return cls(tf.constant(sequences.begins), first, end, tf.constant(sequences.counted))
 
-    def valid(self, starts: Tensor, steps: int, dtype: Any) -> Tensor:
-        """1 for steps within the sequence that a window begins in, else 0: starts (...) -> (steps, ...)."""
-        steps_after = tf.reshape(tf.range(steps), [-1] + [1] * len(starts.shape))
-        return tf.cast(starts[None] + steps_after < tf.gather(self.end, starts)[None], dtype)
+    def valid(self, starts: Tensor, rows: Tensor, dtype: Any) -> Tensor:
+        """1 for rows that have a target and are of the sequence that their window begins in, else 0.
+
+        Rows, shape (steps, ...), are those of windows whose first ones are `starts`, shape (...).
+        """
+        return tf.cast((rows < tf.gather(self.end, starts)[None]) & tf.gather(self.counted, self.within(rows)), dtype)
+
+    def within(self, rows: Tensor) -> Tensor:
+        """The same rows where there are such: a window may end beyond the last row of all."""
+        return tf.minimum(rows, len(self.end) - 1)
 
 
 class Evaluation:
@@ -139,56 +169,74 @@ class Evaluation:
         self._injected = injected
         self._bounds = bounds
 
-    def squared_errors(self, weights: list[Tensor], mode: Tensor, first_rows: Tensor) -> Tensor:
-        """Squared error of every scored target, mean over outputs, shape (R, targets).
+    def figures(self, weights: list[Tensor], mode: Tensor, first_rows: Tensor, kept: Tensor) -> Figures:
+        """What is found of every scored target, each of shape (R, targets).
 
         `first_rows`, shape (R,), is where each replicate's own draw of the series begins. `mode` is a scalar: an index
-        of `MODES`, or `NO_EVALUATION` for zeros. It is data, so that every way of predicting is part of one compiled
-        computation.
+        of `MODES`, or `NO_EVALUATION` for zeros. `kept`, shape (2,), says whether training carries h and c. Both are
+        data, so that every way of predicting is part of one compiled computation.
         """
         replicates = weights[0].shape[0]
-        nothing = tf.zeros((replicates, len(self._held_out.positions)), self._network.dtype)
+        nothing = self._zeros(replicates, len(self._held_out.positions))
         # Two modes share the windows, so that XLA compiles their loop once.
         branch = tf.gather([0, 0, 1, 2], mode)
-        return tf.switch_case(
+        found: Figures = tf.switch_case(
             branch,
             [
                 lambda: self._windows(weights, mode, first_rows),
-                lambda: self._stream(weights, first_rows),
+                lambda: self._stream(weights, first_rows, kept),
                 lambda: nothing,
             ],
         )
+        return found
 
-    def _windows(self, weights: list[Tensor], mode: Tensor, first_rows: Tensor) -> Tensor:
-        """Windows that end at each scored row, from a zero or injected state: last step's error, or the mean of all."""
+    def _zeros(self, *shape: int) -> Figures:
+        count = 2 if self._network.loss == "crossentropy" else 1
+        return (tf.zeros(shape, self._network.dtype),) * count
+
+    def _windows(self, weights: list[Tensor], mode: Tensor, first_rows: Tensor) -> Figures:
+        """Windows that end at each scored row: of the last step, or the mean of all.
+
+        From a zero or injected state, or from that after another window.
+        """
+        states = None
+        if self._held_out.foreign is not None:
+            states, _ = self._window(weights, mode, first_rows, self._held_out.foreign)
+        return self._window(weights, mode, first_rows, self._held_out.positions, states)[1]
+
+    def _window(
+        self, weights: list[Tensor], mode: Tensor, first_rows: Tensor, ends: Array, before: States | None = None
+    ) -> tuple[States, Figures]:
+        """States after the windows that end at these rows, and what is found of these, (R, rows)."""
         steps = self._held_out.steps
-        first = tf.constant(self._held_out.positions - steps + 1, tf.int32) + first_rows[:, None]
-        replicates, scored = weights[0].shape[0], len(self._held_out.positions)
+        first = tf.constant(ends - steps + 1, tf.int32) + first_rows[:, None]
+        replicates, scored = weights[0].shape[0], len(ends)
 
         def seen(rows: Tensor) -> Tensor:
-            """1 for rows of the scored row's own sequence."""
+            """1 for rows of the scored row's own sequence that have a target."""
             if self._bounds is None:
                 return tf.constant(1, self._network.weight_dtype)
-            begin = tf.gather(self._bounds.first, self._held_out.positions)[None]
-            return tf.cast(rows >= begin, self._network.weight_dtype)
+            begin = tf.gather(self._bounds.first, ends)[None]
+            return tf.cast((rows >= begin) & tf.gather(self._bounds.counted, rows), self._network.weight_dtype)
 
-        def body(t: Tensor, states: Tensor, _last: Tensor, total: Tensor) -> tuple[Tensor, ...]:
+        def body(t: Tensor, states: Any, _last: Figures, total: Figures) -> tuple[Any, ...]:
             rows = first + t
             states = self._within(states, rows)
             predictions, states = advance(self._network, weights, tf.gather(self._inputs, rows), states)
-            errors = tf.reduce_mean((predictions - tf.gather(self._targets, rows)) ** 2, axis=-1)
-            return t + 1, states, errors, total + errors * seen(rows)
+            found = judged(self._network, predictions, tf.gather(self._targets, rows))
+            return t + 1, states, found, tuple(sum_ + one * seen(rows) for sum_, one in zip(total, found, strict=True))
 
-        zeros = tf.zeros((replicates, scored), self._network.dtype)
-        states = zero_states(self._network, replicates, scored)
+        zeros = self._zeros(replicates, scored)
+        states = zero_states(self._network, replicates, scored) if before is None else before
         if self._injected is not None:
             states = tf.nest.map_structure(lambda z, s: z + tf.gather(s, first), states, self._injected)
         start = (tf.constant(0), states, zeros, zeros)
-        _, _, last, total = tf.while_loop(lambda t, *_: t < steps, body, start, maximum_iterations=steps)
+        _, after, last, total = tf.while_loop(lambda t, *_: t < steps, body, start, maximum_iterations=steps)
         count = (
             steps if self._bounds is None else tf.reduce_sum(seen(first[None] + tf.range(steps)[:, None, None]), axis=0)
         )
-        return tf.where(mode == MODES.index("positions"), total / count, last)
+        whole = mode == MODES.index("positions")
+        return after, tuple(tf.where(whole, sum_ / count, one) for sum_, one in zip(total, last, strict=True))
 
     def _within(self, states: Any, rows: Tensor) -> Any:
         """States before these rows, (R, rows): zero where a sequence begins."""
@@ -197,20 +245,24 @@ class Evaluation:
         begins = tf.gather(self._bounds.begins, rows)[..., None]
         return tf.nest.map_structure(lambda s: tf.where(begins, tf.zeros_like(s), s), states)
 
-    def _stream(self, weights: list[Tensor], first_rows: Tensor) -> Tensor:
-        """One pass over the held-out series with the state carried along it."""
+    def _stream(self, weights: list[Tensor], first_rows: Tensor, kept: Tensor) -> Figures:
+        """One pass over the held-out series with the state carried along it, as much of it as training carries."""
+        hidden_only = kept[0] & ~kept[1]
         start = self._held_out.start
         steps = int(np.max(self._held_out.positions)) + 1 - start
         first = start + first_rows[:, None]
         replicates = weights[0].shape[0]
-        array = tf.TensorArray(self._network.dtype, steps, element_shape=(replicates,))
+        arrays = tuple(tf.TensorArray(zero.dtype, steps, element_shape=zero.shape) for zero in self._zeros(replicates))
 
-        def body(t: Tensor, states: Tensor, errors: Tensor) -> tuple[Tensor, ...]:
+        def body(t: Tensor, states: Any, along: Any) -> tuple[Any, ...]:
             states = self._within(states, first + t)
+            keep = ~(hidden_only & (t % self._held_out.steps == 0))
+            states = tuple((h, *(tf.where(keep, c, tf.zeros_like(c)) for c in cell)) for h, *cell in states)
             predictions, states = advance(self._network, weights, tf.gather(self._inputs, first + t), states)
-            error = tf.reduce_mean((predictions - tf.gather(self._targets, first + t)) ** 2, axis=(1, 2))
-            return t + 1, states, errors.write(t, error)
+            found = judged(self._network, predictions, tf.gather(self._targets, first + t))
+            return t + 1, states, tuple(one.write(t, here[:, 0]) for one, here in zip(along, found, strict=True))
 
-        state = (tf.constant(0), zero_states(self._network, replicates, 1), array)
-        *_, errors = tf.while_loop(lambda t, *_: t < steps, body, state, maximum_iterations=steps)
-        return tf.transpose(tf.gather(errors.stack(), self._held_out.positions - start))
+        state = (tf.constant(0), zero_states(self._network, replicates, 1), arrays)
+        *_, along = tf.while_loop(lambda t, *_: t < steps, body, state, maximum_iterations=steps)
+        scored = self._held_out.positions - start
+        return tuple(tf.transpose(tf.gather(one.stack(), scored)) for one in along)

@@ -18,8 +18,10 @@ from bench.engines.tensorflow.network import (
     Bounds,
     Evaluation,
     States,
+    errors_of,
     forward,
     given_states,
+    kept_states,
     zero_states,
 )
 
@@ -37,16 +39,18 @@ class ReplicatedTrainer:
         series = self._inputs, self._targets
         self._evaluation = Evaluation(network, work.held_out, *series, self._injected, self._bounds)
         self._step_weights = tf.constant(work.feed.step_weights, network.dtype)
-        self._carried = tf.constant(work.feed.carried)
+        self._kept = kept_states(work.feed)
         self._rates = np.zeros(layout.replicates, network.dtype)
         self._keys = np.zeros(layout.replicates, np.uint32)
         self._first_rows = np.zeros(layout.replicates, np.int32)
         shapes = [(layout.replicates, *shape) for shape in network.weight_shapes]
         # An empty slot trains a model of zeros at a rate of zero.
-        zeros = [tf.zeros(shape, network.dtype) for shape in shapes]
-        self._weights, self._first, self._second = zeros, list(zeros), list(zeros)
+        nothing = [tf.zeros(shape, network.dtype) for shape in shapes]
+        self._weights, self._first, self._second = nothing, list(nothing), list(nothing)
         self._step = tf.zeros(layout.replicates, network.dtype)
-        self._states = zero_states(network, layout.replicates, layout.batch_size)
+        # The oldest first.
+        zeros = zero_states(network, layout.replicates, layout.batch_size)
+        self._states: tuple[States, ...] = (zeros,) * work.feed.updates_old
         self.compiled = tf.function(self._segment, jit_compile=True, autograph=False)
 
     def place(self, slot: int, weights: Weights, learning_rate: float, seed: int, first_row: int = 0) -> None:
@@ -72,12 +76,10 @@ class ReplicatedTrainer:
         (
             (self._weights, self._first, self._second, self._step, self._states),
             loss,
-            squared_errors,
+            figures,
         ) = self.compiled(*self.arguments(starts, evaluate))
-        return Progress(
-            loss=loss.numpy()[: len(starts)],
-            squared_errors=None if evaluate is None else squared_errors.numpy(),
-        )
+        loss = loss.numpy()[: len(starts)]
+        return Progress(loss, None) if evaluate is None else Progress(loss, *(one.numpy() for one in figures))
 
     def arguments(self, starts: Array, evaluate: Predicts | None) -> tuple[Any, ...]:
         """Arguments of the compiled computation for one call."""
@@ -93,7 +95,7 @@ class ReplicatedTrainer:
             tf.constant(padded),
             tf.constant(len(starts)),
             self._step_weights,
-            self._carried,
+            self._kept,
             tf.constant(mode),
             tf.constant(self._first_rows),
         )
@@ -112,7 +114,7 @@ class ReplicatedTrainer:
         starts: Tensor,
         updates: Tensor,
         step_weights: Tensor,
-        carried: Tensor,
+        kept: Tensor,
         mode: Tensor,
         first_rows: Tensor,
     ) -> Any:
@@ -121,24 +123,28 @@ class ReplicatedTrainer:
         losses = tf.TensorArray(self.work.network.dtype, layout.max_updates, element_shape=(layout.replicates,))
 
         def body(i: Tensor, model: Any, losses: Any) -> Any:
-            model, loss = self._update(model, rates, keys, starts[i], step_weights, carried)
+            model, loss = self._update(model, rates, keys, starts[i], step_weights, kept)
             return i + 1, model, losses.write(i, loss)
 
         _, model, losses = tf.while_loop(lambda i, *_: i < updates, body, (tf.constant(0), model, losses))
-        return model, losses.stack(), self._evaluation.squared_errors(model[0], mode, first_rows)
+        return model, losses.stack(), self._evaluation.figures(model[0], mode, first_rows, kept)
 
     def _update(
-        self, model: Any, rates: Tensor, keys: Tensor, starts: Tensor, step_weights: Tensor, carried: Tensor
+        self, model: Any, rates: Tensor, keys: Tensor, starts: Tensor, step_weights: Tensor, kept: Tensor
     ) -> tuple[Any, Tensor]:
         """One weight update of every replicate; starts (R, B). Returns the model and the loss before it, (R,)."""
-        weights, first, second, step, states = model
+        weights, first, second, step, (oldest, *younger) = model
         rows = starts[None] + tf.range(self.work.layout.steps)[:, None, None]
-        # A window may end beyond the last row of all, as beyond that of its sequence.
-        rows = rows if self._bounds is None else tf.minimum(rows, len(self.work.inputs) - 1)
-        x, y = tf.gather(self._inputs, rows), tf.gather(self._targets, rows)
+        there = rows if self._bounds is None else self._bounds.within(rows)
+        x, y = tf.gather(self._inputs, there), tf.gather(self._targets, there)
         if self._injected is None:
-            kept = carried if self._bounds is None else carried & ~tf.gather(self._bounds.begins, starts)[..., None]
-            before: States = tf.nest.map_structure(lambda s: tf.where(kept, s, tf.zeros_like(s)), states)
+            begins = None if self._bounds is None else tf.gather(self._bounds.begins, starts)[..., None]
+
+            def keep(which: int, state: Tensor) -> Tensor:
+                here = kept[which] if begins is None else kept[which] & ~begins
+                return tf.where(here, state, tf.zeros_like(state))
+
+            before: States = tuple(tuple(keep(i, state) for i, state in enumerate(layer)) for layer in oldest)
         else:
             before = tf.nest.map_structure(lambda s: tf.gather(s, starts), self._injected)
         # Keys differ between updates; `forward` tells layers apart by adding their index.
@@ -146,18 +152,20 @@ class ReplicatedTrainer:
         with tf.GradientTape() as tape:
             tape.watch(weights)
             predictions, after = forward(self.work.network, weights, x, before, dropout_keys)
+            errors = errors_of(self.work.network, predictions, y)
             if self._bounds is None:
-                errors = tf.reduce_mean((predictions - y) ** 2, axis=(2, 3))
-                loss = tf.reduce_sum(errors * step_weights[:, None], axis=0)
+                loss = tf.reduce_sum(tf.reduce_mean(errors, axis=2) * step_weights[:, None], axis=0)
             else:
-                weighing = step_weights[:, None, None] * self._bounds.valid(starts, self.work.layout.steps, y.dtype)
-                errors = tf.reduce_mean((predictions - y) ** 2, axis=3)
-                loss = tf.reduce_sum(errors * weighing, axis=(0, 2)) / tf.reduce_sum(weighing, axis=(0, 2))
+                weighing = step_weights[:, None, None] * self._bounds.valid(starts, rows, y.dtype)
+                # A batch without any target teaches nothing.
+                loss = tf.math.divide_no_nan(
+                    tf.reduce_sum(errors * weighing, axis=(0, 2)), tf.reduce_sum(weighing, axis=(0, 2))
+                )
         # The replicates share no weight, so the gradient of a tensor of losses is each replicate's own.
         gradients = tape.gradient(loss, weights)
         step += 1
         weights, (first, second) = adam(weights, gradients, (first, second), step, rates)
-        return (weights, first, second, step, after), loss
+        return (weights, first, second, step, (*younger, after)), loss
 
 
 def _with_slot(tensor: Tensor, slot: int, value: Any) -> Tensor:

@@ -1,0 +1,637 @@
+"""The tables of details.md, each made from a run's frames: its rows of most interest, and where all of them are."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bench.case.regimes import CLAIM
+from reports.collect.grouping import USUAL, Setting
+from reports.formatting import (
+    ERRORS,
+    NOTHING,
+    chance,
+    count,
+    limited,
+    mark,
+    number,
+    percent,
+    ratio,
+    seconds,
+    span,
+    table_cell,
+)
+from reports.frames import Frames
+from reports.frames.tables import LONGER
+from reports.statistics.intervals import Costs, Ratio, clopper_pearson, restart_after, running_time_interval
+from reports.statistics.verdict import DIFFERENT, FEWER, MORE
+
+MOST_ROWS = 12
+"""Rows of a table in details.md."""
+
+MOST_OF_A_KIND = 3
+"""Ratios of one kind among them."""
+
+COMPARED, SUMMED, EXPORTED = "comparisons.csv", "summary.json", "what `make export` writes"
+"""Where the rows are that a table leaves out."""
+
+Columns = Iterable[tuple[str, Callable[[Any], object]]]
+"""Headings, `>` before those of numbers, and the text of a row's cell."""
+
+_SETTING = [field.name for field in fields(Setting)]
+_DECIDED = {*map(str, DIFFERENT), "faster", "slower", "lower", "higher"}
+
+
+def table(rows: pd.DataFrame | Sequence[Any], columns: Columns, rest: str, most: int | None = None) -> str:
+    """Write the first rows as Markdown, and how many more there are; "" without any."""
+    if not len(rows):
+        return ""
+    shown = plain(rows.head(most or MOST_ROWS)) if isinstance(rows, pd.DataFrame) else rows[: most or MOST_ROWS]
+    columns = list(columns)
+    lines = [
+        f"| {' | '.join(heading.removeprefix('>') for heading, _ in columns)} |",
+        f"|{'|'.join('--:' if heading.startswith('>') else '---' for heading, _ in columns)}|",
+        *(f"| {' | '.join(str(text(row)) for _, text in columns)} |" for row in shown),
+    ]
+    return "\n".join(lines) + left_out(len(rows) - len(shown), rest)
+
+
+def plain(rows: pd.DataFrame) -> list[Any]:
+    """Rows of a frame with attributes by column; what is missing is None."""
+    columns = []
+    for name in rows:
+        column = rows[name]
+        missing = column.isna().to_numpy()
+        values = column.tolist()
+        columns.append([None if gone else value for value, gone in zip(values, missing, strict=True)])
+    return [SimpleNamespace(**dict(zip(rows.columns, values, strict=True))) for values in zip(*columns, strict=True)]
+
+
+def left_out(rows: int, rest: str) -> str:
+    """Say how many rows a table leaves out, and where they are; "" where it has all."""
+    return f"\n\n*{count(rows, 'more row')} in {rest}.*" if rows > 0 else ""
+
+
+def interest(comparisons: pd.DataFrame) -> pd.Index:
+    """Index of comparisons, those declared first, then what was decided, then the farthest from 1."""
+    with np.errstate(divide="ignore"):
+        far = np.abs(np.log(comparisons.ratio.to_numpy(float)))
+    order = pd.DataFrame(
+        {
+            "exploratory": ~comparisons.declared.to_numpy(bool),
+            "open": ~comparisons.verdict.isin(_DECIDED).to_numpy(),
+            "near": -np.where(np.isnan(far), 0.0, far),
+        },
+        index=comparisons.index,
+    )
+    return order.sort_values(["exploratory", "open", "near"], kind="stable").index
+
+
+def first_by_interest(comparisons: pd.DataFrame, most: int | None = None) -> pd.DataFrame:
+    """Move the rows of most interest, as many as a table shows, before the others; both keep their order."""
+    first = comparisons.index.isin(interest(comparisons)[: most or MOST_ROWS])
+    return pd.concat([comparisons[first], comparisons[~first]])
+
+
+def setting(row: Any) -> Setting:
+    """Setting of a row that has its columns."""
+    values: dict[str, Any] = {name: getattr(row, name) for name in _SETTING}
+    return Setting(**values | {"dial": -1 if row.dial is None else row.dial})
+
+
+def _label(row: Any) -> str:
+    return setting(row).label
+
+
+def _marked(row: Any) -> str:
+    return _label(row) if row.declared else f"*{_label(row)}*"
+
+
+def _ratio(row: Any) -> str:
+    if row is None:
+        return NOTHING
+    value = math.nan if row.ratio is None else row.ratio
+    return ratio(Ratio(value, row.low, row.high, math.nan, row.method, row.n))
+
+
+def _judged(row: Any, without: str = NOTHING) -> str:
+    return without if row is None else f"{_ratio(row)} {row.verdict}"
+
+
+def _reached(row: Any, side: str) -> str:
+    return f"{getattr(row, f'reached_{side}')}/{row.n}"
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Both arms of a comparison over their paired seeds, as `replicates` holds them; rows in the same order."""
+
+    a: pd.DataFrame
+    b: pd.DataFrame
+    budget: float
+
+    @cached_property
+    def costs(self) -> tuple[Costs, Costs]:
+        """Up to the smaller budget and to the restart that both share."""
+        a, b = (_costs(arm).up_to(self.budget) for arm in (self.a, self.b))
+        restart = restart_after(a, b)
+        return a.up_to(restart), b.up_to(restart)
+
+    @property
+    def expected(self) -> list[str]:
+        """Expected updates to target of each, with the interval."""
+        return [limited(one.expected, running_time_interval(one)) for one in self.costs]
+
+    def _within(self, arm: pd.DataFrame) -> Costs:
+        return _costs(arm).up_to(self.budget)
+
+    @property
+    def ended_alike(self) -> str:
+        """How many pairs reached the target at the same evaluation, of those of which any reached it."""
+        a, b = map(self._within, (self.a, self.b))
+        same = a.reached & b.reached & (a.cost == b.cost)
+        return f"{same.sum()} of {(a.reached | b.reached).sum()}"
+
+
+def _costs(arm: pd.DataFrame) -> Costs:
+    group = arm.fold.fillna(arm.seed).to_numpy(int)
+    return Costs(arm.cost.to_numpy(float), arm.reached.to_numpy(bool), arm.cost_width.to_numpy(float), group)
+
+
+class Tables:
+    """Every table that is made from frames, as Markdown; "" where it has no row."""
+
+    def __init__(self, frames: Frames) -> None:
+        self._frames = frames
+        self._known: dict[str, Any] = {}
+
+    @cached_property
+    def _cases(self) -> pd.DataFrame:
+        """What takes no time to know of every record."""
+        known = ["key", "kind", "regime", *_SETTING, "outcome", "message", "compile_seconds", "kernel_seen"]
+        more = ["steps_per_prediction", "stop", "budget", "chosen_rate", "rate_at_edge", "rates_tried", "majority"]
+        return self._frames.part("cases", [*known, *more]).set_index("key", drop=False)
+
+    def _case(self, key: str) -> Any:
+        if key not in self._known:
+            self._known[key] = plain(self._cases.loc[[key]])[0]
+        return self._known[key]
+
+    def _pairs(self, rows: pd.DataFrame) -> dict[tuple[str, str], _Pair]:
+        """Both arms of those comparisons that a table shows, by keys."""
+        shown = plain(rows.head(MOST_ROWS))
+        keys = {key for row in shown for key in (row.key_a, row.key_b)}
+        costs = ["reached", "cost", "cost_width"]
+        errors = ["best_error", "last_error", "last_accuracy", "target"]
+        names = ["key", "role", "seed", "fold", *costs, *errors]
+        made = self._frames.part("replicates", names, keys)
+        arms = {key: arm.set_index("seed", drop=False) for key, arm in made[made.role == "evaluation"].groupby("key")}
+        found = {}
+        for row in shown:
+            a, b = arms[row.key_a], arms[row.key_b]
+            seeds = a.index[a.index.isin(b.index)]
+            budgets = [self._case(key).budget or made[made.key == key].cost.max() for key in (row.key_a, row.key_b)]
+            found[row.key_a, row.key_b] = _Pair(a.loc[seeds], b.loc[seeds], min(budgets))
+        return found
+
+    def _of(self, *compares: str, measure: str | None = None) -> pd.DataFrame:
+        every = self._frames.comparisons
+        kept = every.compares.isin(compares)
+        return every[kept if measure is None else kept & (every.measure == measure)]
+
+    @cached_property
+    def _claim(self) -> pd.DataFrame:
+        """Stateful against stateless in updates."""
+        return self._of(" / ".join(CLAIM), measure="updates")
+
+    def _beside(self, rows: pd.DataFrame) -> dict[tuple[str, str, str], Any]:
+        """Rows of all measures of those comparisons that a table shows, by keys and measure."""
+        shown = rows.head(MOST_ROWS)
+        every = self._of(*shown.compares.unique())
+        every = every[every.key_a.isin(shown.key_a) & every.key_b.isin(shown.key_b)]
+        return {(row.key_a, row.key_b, row.measure): row for row in plain(every)}
+
+    @cached_property
+    def overview(self) -> str:
+        """A row a task and cell, engines apart: what became of the declared comparisons, and of the others."""
+        names = ["task", "dial", "cell", "engine", "device", "dtype"]
+        groups = [here for _, here in self._claim.groupby(names, observed=True, dropna=False, sort=False)]
+
+        def counted(*verdicts: str) -> Callable[[Any], object]:
+            return lambda here: int(here[here.declared].verdict.isin(verdicts).sum()) or ""
+
+        def exploratory(here: pd.DataFrame) -> str:
+            others = here[~here.declared]
+            fewer, more = (int(others.verdict.isin(verdicts).sum()) for verdicts in (FEWER, MORE))
+            return f"{fewer} fewer, {more} more of {len(others)}" if len(others) else NOTHING
+
+        def first(here: pd.DataFrame) -> Setting:
+            return setting(plain(here.head(1))[0])
+
+        return table(
+            groups,
+            (
+                ("task", lambda here: first(here).task_name),
+                ("cell", lambda here: first(here).cell_name + first(here).aside),
+                (">declared", lambda here: int(here.declared.sum()) or ""),
+                (">fewer", counted(*FEWER)),
+                (">more", counted(*MORE)),
+                (">same", counted("same")),
+                (">inconclusive", counted("inconclusive")),
+                (">neither reached it", counted("neither")),
+                (">rate not found", counted("rate not found")),
+                (">left by Holm", lambda here: int(here.survives_holm.eq(other=True).sum()) or ""),
+                ("exploratory", exploratory),
+            ),
+            COMPARED,
+            2 * MOST_ROWS,
+        )
+
+    @cached_property
+    def disagreeing(self) -> str:
+        """Settings whose verdict depends on what is counted."""
+        every = self._of(" / ".join(CLAIM))
+        verdicts = every.groupby(["key_a", "key_b"], observed=True, sort=False).verdict.nunique()
+        several = verdicts[verdicts > 1].index
+        rows = self._claim[pd.MultiIndex.from_frame(self._claim[["key_a", "key_b"]]).isin(several)]
+        rows = first_by_interest(rows)
+        beside = self._beside(rows)
+
+        def in_measure(name: str, without: str = "") -> Callable[[Any], object]:
+            return lambda row: _judged(beside.get((row.key_a, row.key_b, name)), without)
+
+        return table(
+            rows,
+            (
+                ("setting", _marked),
+                ("updates", in_measure("updates")),
+                ("cell steps", in_measure("cell steps")),
+                ("FLOPs", in_measure("FLOPs", "not countable")),
+                ("seconds", in_measure("seconds", "not comparable")),
+            ),
+            COMPARED,
+        )
+
+    @cached_property
+    def settings(self) -> str:
+        """Stateful against stateless, setting by setting."""
+        rows = first_by_interest(self._claim)
+        beside, pairs = self._beside(rows), self._pairs(rows)
+
+        def in_measure(name: str, without: str = "") -> Callable[[Any], object]:
+            return lambda row: _ratio(one) if (one := beside.get((row.key_a, row.key_b, name))) else without
+
+        def expected(side: int) -> Callable[[Any], object]:
+            return lambda row: pairs[row.key_a, row.key_b].expected[side]
+
+        def reached(side: str) -> Callable[[Any], object]:
+            return lambda row: f"{_reached(row, side)} {span(*clopper_pearson(getattr(row, f'reached_{side}'), row.n))}"
+
+        def seeds(row: Any) -> object:
+            if row.verdict != "inconclusive":
+                return ""
+            open_ = "evaluate more often" if row.evaluate_more_often else "not foreseeable"
+            return row.seeds_to_decide or open_
+
+        return table(
+            rows,
+            (
+                ("setting", _marked),
+                (">D/L", lambda row: number(row.reach_in_windows)),
+                (">n", lambda row: row.n),
+                ("reached: stateful", reached("a")),
+                ("reached: stateless", reached("b")),
+                (">updates to target: stateful", expected(0)),
+                (">stateless", expected(1)),
+                ("ratio in updates", _ratio),
+                ("verdict", lambda row: row.verdict),
+                ("in cell steps", in_measure("cell steps")),
+                ("in FLOPs", in_measure("FLOPs", "not countable")),
+                ("in seconds", in_measure("seconds", "not comparable")),
+                ("p (Holm)", lambda row: number(row.p) + (f" ({number(row.p_holm)})" if row.declared else "")),
+                (">seeds to decide", seeds),
+            ),
+            COMPARED,
+        )
+
+    @cached_property
+    def at_the_end(self) -> str:
+        """The same settings at the end of the budget."""
+        rows = first_by_interest(self._claim)
+        pairs = self._pairs(rows)
+
+        def arm(row: Any, side: str) -> pd.DataFrame:
+            pair = pairs[row.key_a, row.key_b]
+            return pair.a if side == "a" else pair.b
+
+        def still(side: str) -> Callable[[Any], object]:
+            def text(row: Any) -> str:
+                there = arm(row, side)
+                stops = self._case(getattr(row, f"key_{side}")).stop != "budget"
+                return NOTHING if stops else f"{(there.last_error <= there.target).sum()}/{row.n}"
+
+            return text
+
+        def errors(side: str) -> Callable[[Any], object]:
+            return lambda row: " / ".join(
+                number((arm(row, side)[f"{name}_error"] / arm(row, side).target).median()) for name in ("best", "last")
+            )
+
+        def budget(row: Any, side: str) -> float:
+            return float(self._case(getattr(row, f"key_{side}")).budget or arm(row, side).cost.max())
+
+        def restricted(side: str) -> Callable[[Any], object]:
+            return lambda row: number(np.minimum(arm(row, side).cost, budget(row, side)).mean())
+
+        return table(
+            rows,
+            (
+                ("setting", _label),
+                (">target", lambda row: number(row.target)),
+                (">still there: stateful", still("a")),
+                (">stateless", still("b")),
+                (">best / last error: stateful", errors("a")),
+                (">stateless", errors("b")),
+                (">min(updates, budget): stateful", restricted("a")),
+                (">stateless", restricted("b")),
+                (">budget", lambda row: " / ".join(dict.fromkeys(number(budget(row, side)) for side in "ab"))),
+                (
+                    ">stateful needs fewer",
+                    lambda row: chance(row.a_needs_fewer, row.a_needs_fewer_low, row.a_needs_fewer_high),
+                ),
+            ),
+            EXPORTED,
+        )
+
+    @cached_property
+    def accuracies(self) -> str:
+        """The same where labels are predicted: how often the most probable one was right."""
+        of_labels = self._cases.key[self._cases.majority.notna()]
+        rows = first_by_interest(self._claim[self._claim.key_a.isin(of_labels)])
+        pairs = self._pairs(rows)
+        return table(
+            rows,
+            (
+                ("setting", _label),
+                (">stateful", lambda row: percent(pairs[row.key_a, row.key_b].a.last_accuracy.median())),
+                (">stateless", lambda row: percent(pairs[row.key_a, row.key_b].b.last_accuracy.median())),
+                (">always the most frequent label", lambda row: percent(self._case(row.key_a).majority)),
+            ),
+            EXPORTED,
+        )
+
+    def control(self, regime: str, engine: str) -> str:
+        """A control arm beside both arms, setting by setting."""
+        stateful, stateless = CLAIM
+        pairs = self._of(f"{regime} / {stateless}", f"{stateful} / {regime}", measure="updates")
+        rows = first_by_interest(pairs[pairs.engine == engine])
+        beside = {(setting(row), row.compares): row for row in plain(rows)}
+        settings = list(dict.fromkeys(where for where, _ in beside))
+
+        def reached(where: Setting) -> str:
+            over = beside.get((where, f"{regime} / {stateless}"))
+            return _reached(over, "a") if over else _reached(beside[where, f"{stateful} / {regime}"], "b")
+
+        def judged(compares: str, arm: str, other: str) -> Callable[[Any], object]:
+            def text(where: Setting) -> str:
+                row = beside.get((where, compares))
+                if row is None:
+                    return f"no {arm} arm"
+                return f"{_judged(row).replace(other, 'control')}{' (declared)' if row.declared else ''}"
+
+            return text
+
+        return table(
+            settings,
+            (
+                ("setting", lambda where: where.label),
+                ("reached", reached),
+                (f"{regime} / {stateless}", judged(f"{regime} / {stateless}", stateless, stateful)),
+                (f"{stateful} / {regime}", judged(f"{stateful} / {regime}", stateful, stateless)),
+            ),
+            COMPARED,
+        )
+
+    @cached_property
+    def longer_windows(self) -> str:
+        """Carried state at a short window beside a stateless network at a long one."""
+        rows = first_by_interest(self._of(LONGER, measure="updates"))
+        beside = self._beside(rows)
+
+        def network(row: Any) -> str:
+            where = setting(row)
+            return f"{where.task_name} {where.network}, batch {where.batch_size}"
+
+        def in_measure(name: str, without: str = "") -> Callable[[Any], object]:
+            return lambda row: _ratio(one) if (one := beside.get((row.key_a, row.key_b, name))) else without
+
+        def long_window(row: Any) -> str:
+            return f"{self._case(row.key_b).window}{'' if setting(row).reach is not None else '*'}"
+
+        return table(
+            rows,
+            (
+                ("task and network", network),
+                (">carried at window", lambda row: row.window),
+                (">stateless at window", long_window),
+                (">target", lambda row: number(row.target)),
+                (">reached: carried", lambda row: _reached(row, "a")),
+                (">stateless", lambda row: _reached(row, "b")),
+                ("ratio in updates", _ratio),
+                ("in cell steps", in_measure("cell steps")),
+                ("in seconds", in_measure("seconds", "not comparable")),
+                (
+                    ">steps a prediction",
+                    lambda row: " / ".join(str(self._case(key).steps_per_prediction) for key in (row.key_a, row.key_b)),
+                ),
+            ),
+            COMPARED,
+        )
+
+    @cached_property
+    def otherwise(self) -> str:
+        """Networks trained one way, predicting another."""
+        every = self._frames.comparisons
+        return table(
+            first_by_interest(every[every.measure == "error"]),
+            (
+                ("setting", _label),
+                ("trained", lambda row: row.regime),
+                ("predicting", lambda row: row.compares.removeprefix("predicting ")),
+                ("ratio of errors", _ratio),
+                ("error", lambda row: row.verdict),
+                (">n", lambda row: row.n),
+            ),
+            COMPARED,
+        )
+
+    @cached_property
+    def cost_ratios(self) -> str:
+        """Timed cases that differ in one thing."""
+        every = self._frames.comparisons
+        every = every[every.measure == "seconds of an update"]
+        # Some of each kind, since a reader looks for a kind; of these the farthest from 1.
+        first = every.loc[interest(every)].groupby("compares", observed=True, sort=False).head(MOST_OF_A_KIND)
+        rows = pd.concat([every.loc[first.index.sort_values()], every.drop(first.index)])
+        beside = self._beside(rows)
+
+        def where(row: Any) -> str:
+            first, second = (self._case(key) for key in (row.key_a, row.key_b))
+            other = f"{setting(first).cell_name} {first.units} against " if first.units != second.units else ""
+            shown = setting(row) if first.engine == second.engine else replace(setting(row), engine=USUAL["engine"])
+            kernel = f" {second.kernel}" if first.kernel == second.kernel and first.engine == second.engine else ""
+            return f"{other}{shown.label}{f' {row.regime}' if row.regime else ''}{kernel}"
+
+        def passes(row: Any) -> str:
+            one = beside.get((row.key_a, row.key_b, "seconds of a forward pass"))
+            return _judged(one, NOTHING)
+
+        return table(
+            rows,
+            (
+                ("what", lambda row: row.compares),
+                ("setting", where),
+                ("training", _judged),
+                ("a forward pass", passes),
+                (">processes", lambda row: row.n),
+            ),
+            COMPARED,
+        )
+
+    @cached_property
+    def same_arms(self) -> str:
+        """An arm by two engines."""
+        engines = self._cases.engine.unique()
+        pairs = [f"{a} / {b}" for a in engines for b in engines if a != b]
+        rows = first_by_interest(self._of(*pairs, measure="updates"))
+
+        arms = self._pairs(rows)
+
+        def verdict(row: Any) -> str:
+            first, second = row.compares.split(" / ")
+            return str(row.verdict).replace("stateful", first).replace("stateless", second)
+
+        return table(
+            rows,
+            (
+                ("setting", lambda row: replace(setting(row), engine=USUAL["engine"]).label),
+                ("arm", lambda row: row.regime),
+                ("engines", lambda row: row.compares),
+                ("reached", lambda row: f"{_reached(row, 'a')} and {_reached(row, 'b')}"),
+                ("updates to target", lambda row: " and ".join(arms[row.key_a, row.key_b].expected)),
+                ("ratio", _ratio),
+                ("verdict", verdict),
+                (">reached it at the same evaluation", lambda row: arms[row.key_a, row.key_b].ended_alike),
+                (
+                    "rates chosen",
+                    lambda row: " and ".join(mark(self._case(k).chosen_rate) for k in (row.key_a, row.key_b)),
+                ),
+            ),
+            COMPARED,
+        )
+
+    @cached_property
+    def rates(self) -> str:
+        """What each arm's tuning seeds needed at every rate, arms at the edge of their grid first."""
+        arms = self._cases[self._cases.rates_tried > 1]
+        arms = arms.sort_values([*_SETTING, "regime"], na_position="first")
+        arms = arms.sort_values("rate_at_edge", ascending=False, kind="stable")
+        names = ["key", "role", "learning_rate", "reached", "cost"]
+        made = self._frames.part("replicates", names, set(arms.key.head(MOST_ROWS)))
+        tuning = made[made.role == "tuning"]
+
+        def grid(row: Any) -> str:
+            parts = []
+            for rate, at in tuning[tuning.key == row.key].groupby("learning_rate"):
+                hits = int(at.reached.sum())
+                parts.append(f"{mark(rate)}: {number(at.cost.sum() / hits if hits else math.inf)} ({hits}/{len(at)})")
+            return ", ".join(parts)
+
+        return table(
+            arms,
+            (
+                ("setting", _label),
+                ("arm", lambda row: row.regime),
+                (">chosen", lambda row: mark(row.chosen_rate) + (" (edge)" if row.rate_at_edge else "")),
+                ("rate: expected updates to target (reached)", grid),
+            ),
+            EXPORTED,
+        )
+
+    @cached_property
+    def seconds(self) -> str:
+        """Seconds of an update and of a forward pass, a row a setting and regime over its processes."""
+        groups = self._processes("time")
+        blocks = self._frames.part(
+            "timings", ["key", "what", "seconds"], {key for keys in groups[:MOST_ROWS] for key in keys}
+        )
+
+        def of(keys: list[str], what: str) -> pd.DataFrame:
+            return blocks[blocks.key.isin(keys) & (blocks.what == what)]
+
+        def middle(keys: list[str], what: str) -> float:
+            return float(of(keys, what).groupby("key", observed=True).seconds.median().median())
+
+        def compiling(keys: list[str]) -> float:
+            return float(self._cases.loc[keys].compile_seconds.median())
+
+        def half(keys: list[str]) -> str:
+            return " to ".join(map(seconds, of(keys, "update").seconds.quantile([0.25, 0.75])))
+
+        return table(
+            groups,
+            (
+                ("setting", lambda keys: _label(self._case(keys[0]))),
+                ("kernel", lambda keys: self._case(keys[0]).kernel),
+                ("regime", lambda keys: self._case(keys[0]).regime),
+                (">seconds per update: median", lambda keys: seconds(middle(keys, "update"))),
+                ("middle half", half),
+                (">a forward pass", lambda keys: seconds(middle(keys, "forward pass"))),
+                (">samples", lambda keys: len(of(keys, "update"))),
+                (">processes", len),
+                (">compile", lambda keys: seconds(compiling(keys))),
+            ),
+            EXPORTED,
+        )
+
+    def _processes(self, kind: str) -> list[list[str]]:
+        """Keys of the records of a setting and regime, in order, whose kernel was the one asked for."""
+        cases = self._cases
+        ran = cases[(cases.kind == kind) & (cases.kernel_seen.astype(str) == cases.kernel.astype(str))]
+        groups = ran.groupby([*_SETTING, "regime"], observed=True, dropna=False)
+        return [here.key.tolist() for _, here in groups]
+
+    def baselines(self, task: str, dial: int | None) -> str:
+        """Errors of predictions without a network on a task."""
+        every = self._frames.baselines
+        of_task = [one for one in plain(every) if (one.task, one.dial) == (task, dial)]
+        here = [one for one in of_task if one.baseline not in ("trivial", "optimum")]
+        error = ERRORS[here[0].loss] if here else ""
+        return table(
+            here,
+            (
+                ("prediction", lambda row: table_cell(row.baseline)),
+                (f">{error}, all scored rows", lambda row: number(row.error)),
+            ),
+            EXPORTED,
+            2 * MOST_ROWS,
+        )
+
+    @cached_property
+    def failed(self) -> str:
+        """Cases that did not end well."""
+        cases = self._cases
+        return table(
+            cases[cases.outcome != "ok"],
+            (
+                ("case", lambda row: table_cell(row.key)),
+                ("outcome", lambda row: table_cell(row.outcome)),
+                ("end of its error output", lambda row: table_cell(row.message or "none")[:300]),
+            ),
+            EXPORTED,
+        )
