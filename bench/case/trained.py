@@ -34,7 +34,9 @@ class Replicate(Definition, frozen=True, kw_only=True, omit_defaults=True):
     Attributes
     ----------
     seed
-        Unique within its role and learning rate.
+        Unique within its role and learning rate: of the order of the data, of dropout, and of the initial weights.
+    weights_seed
+        That of the initial weights where several replicates begin from the same; missing where it is `seed`.
     role
         Tuning replicates choose the learning rate, evaluation replicates decide.
     fold
@@ -66,6 +68,7 @@ class Replicate(Definition, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     seed: Count
+    weights_seed: Count | None = None
     role: Literal["tuning", "evaluation"]
     fold: Count | None = None
     draw: Count = 0

@@ -76,7 +76,7 @@ class Block:
         """
         self._slots = [*wave, *[None] * (self.slots - len(wave))]
         for slot, new in enumerate(wave):
-            weights = initial_weights(self._workload.network, new.seed)
+            weights = initial_weights(self._workload.network, new.weights_seed)
             first_row = new.draw * self._workload.rows_per_draw
             self.trainer.place(slot, weights, new.learning_rate, new.seed, first_row)
         looks = iter(self._workload.looks)
@@ -175,7 +175,11 @@ def measure(workload: Workload, engine: Engine) -> tuple[trained.Convergence, di
     def replicate(number: int, fold: int, rate: float, role: Role) -> Replicate:
         draw = workload.draw_of(fold)
         seed = first_seed + number + (FIRST_TUNING_SEED if role == "tuning" else 0)
-        return Replicate(seed, role, rate, fold, draw, workload.targets[draw], training.hold)
+        new = Replicate(seed, role, rate, fold, draw, workload.targets[draw], training.hold)
+        if role == "evaluation":
+            # Of a fold's replicates, `orders` after one another begin from the weights of the first.
+            new.weights_seed = seed - number // len(folds) % training.orders * len(folds)
+        return new
 
     block = Block(workload, engine, slots_for(workload, len(folds)))
     tunings = [Tuning(training.learning_rates, training.further_rates) for _ in folds]

@@ -18,6 +18,8 @@ class Replicate:
 
     Attributes
     ----------
+    seed
+        Of the order of the data and of dropout; of the initial weights too unless `weights_seed` is another.
     target, hold
         The error to reach, and at how many evaluations in a row.
     updates_to_target
@@ -46,6 +48,10 @@ class Replicate:
     otherwise: dict[Predicts, float | None] = field(default_factory=dict)
     relative_standard_error: float = math.nan
     scores: HalfScores = field(default_factory=HalfScores)
+    weights_seed: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.weights_seed = self.seed
 
     def note(self, updates: int, error: float, loss: float, accuracy: float | None = None) -> None:
         """Add one evaluation after so many updates in all; `accuracy` of labels."""
@@ -78,6 +84,7 @@ class Replicate:
         reached = self.updates_to_target is not None
         return trained.Replicate(
             seed=self.seed,
+            weights_seed=None if self.weights_seed == self.seed else self.weights_seed,
             role=self.role,
             fold=self.fold,
             draw=self.draw,
