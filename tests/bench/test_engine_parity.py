@@ -1,6 +1,7 @@
 """The replicated trainer is Keras: the same losses and weights as real layers trained by `fit`."""
 
 from dataclasses import replace
+from functools import cache
 
 import keras
 import numpy as np
@@ -42,7 +43,11 @@ pytestmark = pytest.mark.usefixtures("keras_float64")
 )
 def pair(request):
     """One compiled trainer and Keras models, stateless and stateful, for each cell and depth."""
-    cell, layers = request.param
+    return compiled(*request.param)
+
+
+@cache
+def compiled(cell, layers):
     keras.config.set_floatx("float64")
     trainer = ReplicatedTrainer(work(cell, layers))
     return trainer, {stateful: Reference(trainer.work, stateful=stateful) for stateful in (False, True)}
@@ -152,9 +157,7 @@ def test_last_step_loss_is_what_return_sequences_false_trains():
 
 @pytest.fixture(scope="module")
 def lstm():
-    keras.config.set_floatx("float64")
-    trainer = ReplicatedTrainer(work("lstm", 1))
-    return trainer, {True: Reference(trainer.work, stateful=True)}
+    return compiled("lstm", 1)
 
 
 class TestDeliberateMistakesAreCaught:
@@ -205,10 +208,9 @@ class TestDeliberateMistakesAreCaught:
         expected, _ = references[True].fit(starts[:, :, 0], initial, RATES[0], feed)
         assert difference([losses], [expected]) > self.LOUD
 
-    def test_state_never_carried(self, starts, feed):
-        trainer = ReplicatedTrainer(work("lstm", 1))
-        references = {False: Reference(trainer.work, stateful=True)}
-        assert gap((trainer, references), starts, feed, carried=False) > self.LOUD
+    def test_state_never_carried(self, lstm, starts, feed):
+        trainer, references = lstm
+        assert gap((trainer, {False: references[True]}), starts, feed, carried=False) > self.LOUD
 
     def test_gate_order_swapped(self, lstm, starts, feed):
         def swapped(weights):
