@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.case import record
+from bench.case import trained
 from bench.case.regimes import regime_of
 from bench.engines.base import Array, Engine, Predicts, Trainer
 from bench.measure.batching import check_continuation
@@ -76,7 +76,7 @@ class Block:
         """
         self._slots = [*wave, *[None] * (self.slots - len(wave))]
         for slot, new in enumerate(wave):
-            weights = initial_weights(self._workload.network, new.seed)
+            weights = initial_weights(self._workload.network, new.weights_seed)
             first_row = new.draw * self._workload.rows_per_draw
             self.trainer.place(slot, weights, new.learning_rate, new.seed, first_row)
         looks = iter(self._workload.looks)
@@ -156,7 +156,7 @@ class Block:
         return progress
 
 
-def measure(workload: Workload, engine: Engine) -> tuple[record.Convergence, dict[str, float], list[Warn]]:
+def measure(workload: Workload, engine: Engine) -> tuple[trained.Convergence, dict[str, float], list[Warn]]:
     """Train a case's replicates.
 
     Returns
@@ -175,7 +175,11 @@ def measure(workload: Workload, engine: Engine) -> tuple[record.Convergence, dic
     def replicate(number: int, fold: int, rate: float, role: Role) -> Replicate:
         draw = workload.draw_of(fold)
         seed = first_seed + number + (FIRST_TUNING_SEED if role == "tuning" else 0)
-        return Replicate(seed, role, rate, fold, draw, workload.targets[draw], training.hold)
+        new = Replicate(seed, role, rate, fold, draw, workload.targets[draw], training.hold)
+        if role == "evaluation":
+            # Of a fold's replicates, `orders` after one another begin from the weights of the first.
+            new.weights_seed = seed - number // len(folds) % training.orders * len(folds)
+        return new
 
     block = Block(workload, engine, slots_for(workload, len(folds)))
     tunings = [Tuning(training.learning_rates, training.further_rates) for _ in folds]
@@ -215,7 +219,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[record.Convergence, dic
         Warn.OTHER_KERNEL: kernel != workload.case.kernel,
         Warn.MISALIGNED: regime_of(workload.case.regime).misaligned,
     }
-    result = record.Convergence(
+    result = trained.Convergence(
         parameters=workload.network.parameters,
         outputs=workload.network.outputs,
         predicts=regime_of(workload.case.regime).predicts,
@@ -231,7 +235,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[record.Convergence, dic
         baselines=task.baselines(),
         draws=len(workload.draws),
         data_sha256=workload.data_sha256,
-        scored=record.Scored(
+        scored=trained.Scored(
             count=len(workload.positions),
             of=len(task.series().scored),
             relative_standard_error=_median_of_numbers([r.relative_standard_error for r in evaluation]),
@@ -244,7 +248,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[record.Convergence, dic
         budget=workload.budget,
         learning_rates=list(training.learning_rates),
         tuning=[
-            record.Tuning(
+            trained.Tuning(
                 fold=fold,
                 draw=workload.draw_of(fold),
                 rates=one.tried,

@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from bench.case.cases import Job
-from bench.case.record import SCHEMA, Outcome, Phases, Record, decode
+from bench.case.checked import SCHEMA, decode
+from bench.case.record import Outcome, Phases, Record
 from bench.errors import ClusterLostError, PlanError, printable, shown
 from bench.machine import host
 from bench.plan.presets import Limits
@@ -491,7 +492,7 @@ class Cluster:
         why = "nothing was sent of it"
         for one in sent if isinstance(sent, list) else ():
             try:
-                record = decode(json.dumps(one).encode())
+                record = decode(json.dumps(one).encode(), Record)
             except ValueError as error:
                 why = f"what was sent is no record: {error}"
                 continue

@@ -6,7 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 
 from bench.case.cases import Job
-from bench.case.record import Convergence, Memory, Record, Timing
+from bench.case.costs import Memory, Timing
+from bench.case.record import Record
+from bench.case.trained import Convergence
 
 
 @dataclass

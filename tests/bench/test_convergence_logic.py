@@ -11,8 +11,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from bench.case.record import Convergence
 from bench.case.regimes import REGIMES
+from bench.case.trained import Convergence
+from bench.errors import PlanError
 from bench.measure import convergence, workload
 from bench.measure.batching import look_times
 from bench.measure.convergence import FIRST_TUNING_SEED, WAYS, relative_standard_error
@@ -107,6 +108,35 @@ def test_each_fold_has_its_own_draw_of_a_task_that_can_be_drawn_anew(case, train
     (one, *_) = measure(case, settings)
     assert (one.draws, {run.draw for run in one.replicates}) == (1, {0})
     assert one.data_sha256 != result.data_sha256
+
+
+def test_folds_may_share_draws_and_replicates_their_initial_weights(case, training, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        convergence, "initial_weights", lambda network, seed: drawn.append(seed) or initial_weights(network, seed)
+    )
+    settings = replace(training, folds=4, draws=2, evaluation_seeds=16, orders=2)
+    result, *_ = measure(case.replace(task="lagged_mean", dial=4, window=2), settings)
+    assert result.draws == 2
+    found = of(result, "evaluation")
+    assert [(run.fold, run.draw) for run in found] == [(k % 4, k % 2) for k in range(16)]
+    # Of a fold's four, two after one another begin from the weights of the first; no two train in one order.
+    assert [run.seed for run in found] == list(range(16))
+    weights = [run.seed if run.weights_seed is None else run.weights_seed for run in found]
+    assert weights == [0, 1, 2, 3, 0, 1, 2, 3, 8, 9, 10, 11, 8, 9, 10, 11]
+    assert [seed for seed in drawn if seed < convergence.FIRST_TUNING_SEED] == weights
+    assert {run.weights_seed for run in of(result, "tuning")} == {None}
+
+
+def test_a_real_series_is_drawn_by_its_origins(case, training):
+    settings = replace(training, folds=3, draws=3, evaluation_seeds=3)
+    load = workload.build(case.replace(task="electricity"), settings)
+    assert [task.origins for task in load.draws] == [3, 3, 3]
+    assert len({task.series().targets[load.positions].tobytes() for task in load.draws}) == 3
+    assert len(set(load.targets)) == 3
+    assert load.data_sha256 != workload.build(case.replace(task="electricity"), replace(settings, draws=0)).data_sha256
+    with pytest.raises(PlanError, match="draws 3: task 'cosine' can neither be drawn anew nor cut at several origins"):
+        workload.build(case, settings)
 
 
 def test_rows_are_those_of_the_replicates_own_draw(case, training):

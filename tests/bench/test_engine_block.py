@@ -14,13 +14,7 @@ from bench.engines.tensorflow.replicated import ReplicatedTrainer
 from bench.measure.batching import Schedule
 from bench.measure.initial_weights import initial_weights
 
-
-@pytest.fixture(autouse=True)
-def _float64():
-    before = keras.config.floatx()
-    keras.config.set_floatx("float64")
-    yield
-    keras.config.set_floatx(before)
+pytestmark = pytest.mark.usefixtures("keras_float64")
 
 
 def starts(seeds, epochs=2):

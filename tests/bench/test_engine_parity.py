@@ -29,17 +29,11 @@ TIGHT = 1e-9
 LAST_STEP = np.eye(STEPS)[-1]
 
 
-@pytest.fixture(autouse=True)
-def _float64():
-    before = keras.config.floatx()
-    keras.config.set_floatx("float64")
-    yield
-    keras.config.set_floatx(before)
-
-
 DEPTHS = [(cell, layers) for layers in (1, 2, 3) for cell in CELLS]
 USUAL = {*((cell, 2) for cell in CELLS), ("lstm", 1), ("lstm", 3)}
 """Every cell, as first layer and above one, and every depth."""
+
+pytestmark = pytest.mark.usefixtures("keras_float64")
 
 
 @pytest.fixture(

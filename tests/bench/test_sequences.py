@@ -24,6 +24,8 @@ STARTS = tuple(int(one) for one in np.cumsum((0, *LENGTHS[:-1])))
 ROWS = sum(LENGTHS)
 WINDOW, BATCH = 4, 2
 
+pytestmark = pytest.mark.usefixtures("keras_float64")
+
 
 def schedule(regime, window=WINDOW, batch=BATCH, burn_in=0, starts=STARTS, rows=ROWS):
     return SequenceSchedule(regime, rows, window, batch, burn_in, starts=starts)
@@ -181,14 +183,6 @@ class ByHand:
             weighing = valid * (valid.size / valid.sum())
             losses.append(self.model.train_on_batch(made.inputs[rows], made.targets[rows], sample_weight=weighing))
         return np.array(losses), self.model.get_weights()
-
-
-@pytest.fixture(autouse=True)
-def _float64():
-    before = keras.config.floatx()
-    keras.config.set_floatx("float64")
-    yield
-    keras.config.set_floatx(before)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import record_builders as made
 
-from bench.case.record import encode
+from bench.case.checked import encode
 from bench.errors import MOST_SAID, PlanError, RunFolderError
 from bench.machine import host
 from bench.measure.channel import Channel, GarbageError
