@@ -1,7 +1,7 @@
 """Engines by name, and what can be said of each before its framework is imported; importing this imports none."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -25,44 +25,49 @@ class Known:
         Kernels that it offers; empty for all.
     why_no_other
         Why it has no others.
-    cudnn_cells
-        Cells for which its cuDNN kernel exists.
+    cells
+        Cells that a kernel exists for, by its name; a kernel that is not named exists for all.
     dtypes
         Dtypes that it computes in; empty for all.
     parts_state
         Whether h can be carried without c.
-    memory_on
-        Devices on which its allocator's peak can be read.
     """
 
     module: str
     needs: tuple[str, ...] = ()
     kernels: tuple[str, ...] = ()
     why_no_other: str = ""
-    cudnn_cells: tuple[str, ...] = ("lstm", "gru")
+    cells: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"cudnn": ("lstm", "gru")})
     dtypes: tuple[str, ...] = ()
     parts_state: bool = False
-    memory_on: tuple[str, ...] = ("cpu", "gpu")
 
+
+TORCH_LAYERS = ("lstm", "gru", "simple_rnn")
+"""PyTorch's GRU is Keras' with `reset_after=True`."""
 
 ENGINES: dict[str, Known] = {
-    "tensorflow": Known("bench.engines.tensorflow", ("tensorflow", "keras"), parts_state=True),
+    "tensorflow": Known(
+        "bench.engines.tensorflow",
+        ("tensorflow", "keras"),
+        kernels=("replicated", "loop", "loop_implementation_1", "unrolled", "xla", "xla_unrolled", "cudnn", "fit"),
+        why_no_other="TensorFlow's recurrent layers are Keras'",
+        parts_state=True,
+    ),
     "jax": Known(
         "bench.engines.jax",
         ("jax", "keras"),
-        kernels=("replicated", "loop", "unrolled", "cudnn"),
+        kernels=("replicated", "loop", "unrolled", "cudnn", "native"),
         why_no_other="XLA compiles every one of them",
-        cudnn_cells=("lstm",),
+        cells={"cudnn": ("lstm",)},
         dtypes=("float32", "float64"),
-        memory_on=("gpu",),
     ),
     "torch": Known(
         "bench.engines.torch",
         ("torch", "keras"),
-        kernels=("replicated", "loop", "cudnn"),
-        why_no_other="PyTorch runs step after step, so that nothing is unrolled or compiled",
+        kernels=("replicated", "loop", "cudnn", "native", "native_compiled"),
+        why_no_other="PyTorch runs Keras' layers step after step, and XLA has no part in it",
+        cells={"cudnn": ("lstm", "gru"), "native": TORCH_LAYERS, "native_compiled": TORCH_LAYERS},
         dtypes=("float32", "float64"),
-        memory_on=("gpu",),
     ),
 }
 
@@ -123,19 +128,19 @@ def create(name: str) -> Engine:
 
 def lacks(case: Case) -> str | None:
     """Why a case means nothing on its engine; None where it can run."""
-    engine = ENGINES[case.engine]
+    return next(_reasons(case, ENGINES[case.engine]), None)
+
+
+def _reasons(case: Case, engine: Known) -> Iterator[str]:
     if engine.kernels and case.kernel not in engine.kernels:
         offered = ", ".join(engine.kernels)
-        return f"engine {case.engine} has no kernel {case.kernel!r}, only {offered}: {engine.why_no_other}"
-    if case.kernel == "cudnn" and case.cell not in engine.cudnn_cells:
-        return f"engine {case.engine} has cuDNN for {' and '.join(engine.cudnn_cells)} alone, not for {case.cell}"
+        yield f"engine {case.engine} has no kernel {case.kernel!r}, only {offered}: {engine.why_no_other}"
+    cells = engine.cells.get(case.kernel)
+    if cells is not None and case.cell not in cells:
+        yield f"engine {case.engine} has {case.kernel!r} for {' and '.join(cells)} alone, not for {case.cell}"
+    if (case.kernel, case.cell, case.device, case.dtype) == ("native_compiled", "lstm", "cpu", "float32"):
+        yield "PyTorch 2.13 cannot compile what oneDNN runs, which is an LSTM in float32 on a CPU: run 'native'"
     if engine.dtypes and case.dtype not in engine.dtypes:
-        return f"engine {case.engine} computes in {' or '.join(engine.dtypes)}, not in {case.dtype}"
+        yield f"engine {case.engine} computes in {' or '.join(engine.dtypes)}, not in {case.dtype}"
     if regime_of(case.regime).hidden_only and not engine.parts_state:
-        return f"engine {case.engine} carries a state as a whole: run {case.regime} with ENGINE=tensorflow"
-    if case.kind == "memory" and case.device not in engine.memory_on:
-        return (
-            f"memory cases need an allocator that counts, which {case.engine} has on a GPU alone: "
-            "run with DEVICE=gpu, or with ENGINE=tensorflow"
-        )
-    return None
+        yield f"engine {case.engine} carries a state as a whole: run {case.regime} with ENGINE=tensorflow"

@@ -104,6 +104,22 @@ class HeldOut:
     steps: int
     foreign: Array | None = None
 
+    def windows(self, ends: Array) -> Array:
+        """Rows of the windows that end at some rows, shape (windows, steps)."""
+        rows: Array = ends[:, None] + np.arange(1 - self.steps, 1)
+        return rows
+
+    @property
+    def stream(self) -> Array:
+        """Rows that a carried state runs along, shape (1, rows)."""
+        return np.arange(self.start, int(self.positions.max()) + 1)[None]
+
+    @property
+    def in_stream(self) -> Array:
+        """Where the scored rows stand in the stream, shape (targets,)."""
+        places: Array = self.positions - self.start
+        return places
+
 
 @dataclass(frozen=True)
 class Feed:
@@ -218,6 +234,14 @@ class Trainer(Protocol):
             The way of predicting to score, or None. Evaluation starts from a state of its own and leaves weights and
             training state alone.
         """
+
+
+class Packed(Trainer, Protocol):
+    """A trainer of kernel `replicated`, whose models can leave it and come back."""
+
+    models: list[Any]
+    """All that makes the models what they are, arrays with the slots in front. Others may be set in their place, or the
+    same in another order; what was read stays as it is."""
 
 
 @runtime_checkable

@@ -7,13 +7,13 @@ as `initial_state` and comes out by `return_state`, so that whoever calls decide
 Import this after `bench.engines.backend.choose`.
 """
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import keras
-import numpy as np
 from keras.src.backend.common import dtypes
 
-from bench.engines.base import Array, HeldOut, Network
+from bench.engines.base import HeldOut, Network
 
 Tensor = Any
 States = list[list[Tensor]]
@@ -23,8 +23,88 @@ Series = tuple[Tensor, Tensor, States | None]
 """Inputs and targets, (rows, features) and (rows, outputs), and the states before each row that a regime sets."""
 
 
-class Stack:
+class Stack(ABC):
     """Recurrent layers, dropout after each, and a dense head; called with all that it depends on.
+
+    Attributes
+    ----------
+    seeds
+        State of the generator of each layer's dropout; None where the network has none.
+    """
+
+    seeds: list[Tensor] | None
+
+    def __init__(self, network: Network) -> None:
+        self._loss = network.loss
+
+    @abstractmethod
+    def __call__(
+        self, weights: list[Tensor], states: States, x: Tensor, seeds: list[Tensor] | None = None
+    ) -> tuple[Tensor, States, list[Tensor]]:
+        """Outputs of a whole window.
+
+        Parameters
+        ----------
+        weights
+            In Keras' order.
+        states
+            Before the window.
+        x
+            Inputs, shape (B, T, F).
+        seeds
+            As the attribute; None for no dropout.
+
+        Returns
+        -------
+        predictions
+            Shape (B, T, O).
+        states, seeds
+            After the window.
+        """
+
+    @abstractmethod
+    def zero_states(self, batch_size: int) -> States:
+        """States before the first step."""
+
+    def windows(self, weights: list[Tensor], series: Series, held_out: HeldOut, first_row: Tensor) -> list[Tensor]:
+        """What is found at each step of the windows that end at a scored row: (targets, steps).
+
+        From a zero or injected state, or from that after another window. `first_row`, a scalar, is where the model's
+        own draw of the series begins.
+        """
+        inputs, targets, injected = series
+        here = _from(first_row, held_out.windows(held_out.positions))
+        states = self.zero_states(len(here)) if injected is None else at_rows(injected, here[:, 0])
+        if held_out.foreign is not None:
+            _, states, _ = self(weights, states, inputs[_from(first_row, held_out.windows(held_out.foreign))])
+        predictions, _, _ = self(weights, states, inputs[here])
+        return judged(self._loss, predictions, targets[here])
+
+    def stream(self, weights: list[Tensor], series: Series, held_out: HeldOut, first_row: Tensor) -> list[Tensor]:
+        """What is found at every scored row with the state carried along the held-out series: (targets,)."""
+        rows = _from(first_row, held_out.stream)
+        predictions, _, _ = self(weights, self.zero_states(1), series[0][rows])
+        return [one[0, held_out.in_stream] for one in judged(self._loss, predictions, series[1][rows])]
+
+
+def errors_of(loss: str, predictions: Tensor, targets: Tensor) -> Tensor:
+    """Error of each prediction, (..., O) -> (...): squared, mean over outputs, or the cross-entropy of labels."""
+    if loss == "crossentropy":
+        return -(targets * keras.ops.log_softmax(predictions)).sum(-1)
+    return ((predictions - targets) ** 2).mean(-1)
+
+
+def judged(loss: str, predictions: Tensor, targets: Tensor) -> list[Tensor]:
+    """Errors of predictions, and of labels whether the most probable one is right, 1 or 0."""
+    errors = errors_of(loss, predictions, targets)
+    if loss != "crossentropy":
+        return [errors]
+    right = keras.ops.argmax(predictions, -1) == keras.ops.argmax(targets, -1)
+    return [errors, keras.ops.cast(right, keras.config.floatx())]
+
+
+class KerasStack(Stack):
+    """The stack made of Keras layers.
 
     Parameters
     ----------
@@ -34,7 +114,7 @@ class Stack:
 
     def __init__(self, network: Network, *, unroll: bool, use_cudnn: bool | str) -> None:
         _keep_precision(network.dtype)
-        self._loss = network.loss
+        super().__init__(network)
         options = {
             "return_sequences": True,
             "return_state": True,
@@ -59,31 +139,11 @@ class Stack:
         self._dropout.build((None, None, network.units))
         self._head.build((None, None, network.units))
         self.seeds = [_values(self._dropout)[0]] * network.layers if network.dropout else None
-        """Of the dropout layers, as they were made."""
 
     def __call__(
         self, weights: list[Tensor], states: States, x: Tensor, seeds: list[Tensor] | None = None
     ) -> tuple[Tensor, States, list[Tensor]]:
-        """Outputs of a whole window.
-
-        Parameters
-        ----------
-        weights
-            In Keras' order.
-        states
-            Before the window.
-        x
-            Inputs, shape (B, T, F).
-        seeds
-            State of the generator of each dropout layer, as `keras.random.SeedGenerator` holds it; None for no dropout.
-
-        Returns
-        -------
-        predictions
-            Shape (B, T, O).
-        states, seeds
-            After the window.
-        """
+        """Call Keras' layers one after the other; seeds are as `keras.random.SeedGenerator` holds them."""
         after, drawn = [], []
         for i, layer in enumerate(self._layers):
             (x, *state), _ = layer.stateless_call(
@@ -99,44 +159,6 @@ class Stack:
     def zero_states(self, batch_size: int) -> States:
         """States before the first step."""
         return [list(layer.get_initial_state(batch_size)) for layer in self._layers]
-
-    def windows(self, weights: list[Tensor], series: Series, held_out: HeldOut, first_row: Tensor) -> list[Tensor]:
-        """What is found at each step of the windows that end at a scored row: (targets, steps).
-
-        From a zero or injected state, or from that after another window. `first_row`, a scalar, is where the model's
-        own draw of the series begins.
-        """
-        inputs, targets, injected = series
-
-        def rows(ends: Array) -> Tensor:
-            return _from(first_row, ends[:, None] + range(1 - held_out.steps, 1))
-
-        here = rows(held_out.positions)
-        states = self.zero_states(len(here)) if injected is None else at_rows(injected, here[:, 0])
-        if held_out.foreign is not None:
-            _, states, _ = self(weights, states, inputs[rows(held_out.foreign)])
-        return self._judged(weights, states, inputs[here], targets[here])
-
-    def stream(self, weights: list[Tensor], series: Series, held_out: HeldOut, first_row: Tensor) -> list[Tensor]:
-        """What is found at every scored row with the state carried along the held-out series: (targets,)."""
-        rows = _from(first_row, np.arange(held_out.start, int(held_out.positions.max()) + 1)[None])
-        scored = held_out.positions - held_out.start
-        return [one[0, scored] for one in self._judged(weights, self.zero_states(1), series[0][rows], series[1][rows])]
-
-    def errors(self, predictions: Tensor, targets: Tensor) -> Tensor:
-        """Error of each prediction, (..., O) -> (...): squared, mean over outputs, or the cross-entropy of labels."""
-        if self._loss == "crossentropy":
-            return -(targets * keras.ops.log_softmax(predictions)).sum(-1)
-        return ((predictions - targets) ** 2).mean(-1)
-
-    def _judged(self, weights: list[Tensor], states: States, x: Tensor, y: Tensor) -> list[Tensor]:
-        """Errors of predictions, and of labels whether the most probable one is right, 1 or 0."""
-        predictions, _, _ = self(weights, states, x)
-        errors = self.errors(predictions, y)
-        if self._loss != "crossentropy":
-            return [errors]
-        right = keras.ops.argmax(predictions, -1) == keras.ops.argmax(y, -1)
-        return [errors, keras.ops.cast(right, keras.config.floatx())]
 
 
 def at_rows(states: States, rows: Tensor) -> States:

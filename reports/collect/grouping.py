@@ -207,6 +207,7 @@ class EnginePair:
         return f"{' '.join(self.a)} / {' '.join(self.b)}"
 
 
+OWN = "each as its own users write it (TensorFlow's layers are Keras')"
 XLA = "both compiled by XLA"
 XLA_OR_GRAPH = "compiled by XLA against a graph"
 LIBRARY = "the same library"
@@ -216,6 +217,10 @@ EAGER_OR_XLA = "Keras' loop started step by step by Python, against one compiled
 ENGINE_PAIRS: dict[str, EnginePair] = {
     pair.what: pair
     for pair in (
+        EnginePair(("jax", "native"), ("tensorflow", "xla"), OWN),
+        EnginePair(("torch", "native"), ("tensorflow", "xla"), OWN),
+        EnginePair(("torch", "native"), ("jax", "native"), OWN),
+        EnginePair(("torch", "native_compiled"), ("jax", "native"), OWN),
         EnginePair(("jax", "loop"), ("tensorflow", "xla"), XLA),
         EnginePair(("jax", "unrolled"), ("tensorflow", "xla_unrolled"), XLA),
         EnginePair(("jax", "cudnn"), ("tensorflow", "cudnn"), LIBRARY),
@@ -227,4 +232,4 @@ ENGINE_PAIRS: dict[str, EnginePair] = {
         EnginePair(("torch", "cudnn"), ("jax", "cudnn"), LIBRARY),
     )
 }
-"""By name, what was compiled alike first: jax gives every kernel to XLA, torch compiles none (docs/engines.md)."""
+"""By name: each as it is used without Keras, then Keras on each, what was compiled alike first (docs/engines.md)."""

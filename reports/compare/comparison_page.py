@@ -23,7 +23,6 @@ from reports.compare.joining import (
     Comparison,
     Named,
     Verdict,
-    named,
     of_one_way,
     ratio_of,
     setting_of,
@@ -203,7 +202,7 @@ def within(runs: Sequence[Named]) -> list[dict[str, Any]]:
             found.append(
                 {
                     "what": case["compares"],
-                    "case": f"{named(setting_of(case))}, {regime}",
+                    "case": f"{setting_of(case).short}, {regime}",
                     "ratios": [[_finite(one.value), _finite(one.low), _finite(one.high)] for one in ratios],
                     "agreement": agreement(ratios),
                 }
@@ -274,7 +273,7 @@ def targets(runs: Sequence[Named], prices: Mapping[str, float]) -> list[dict[str
             rows.append(
                 {
                     "run": one.name,
-                    "case": f"{found.timing.setting.task_name}, {found.timing.regime}, {named(found.timing.setting)}",
+                    "case": f"{found.timing.setting.task_name}, {found.timing.regime}, {found.timing.setting.short}",
                     "kernel": found.timing.setting.kernel,
                     "updates": found.updates,
                     "seconds": found.seconds,

@@ -148,12 +148,18 @@ class Comparison:
 
 
 def of_configuration(run: Run, name: str) -> Run:
-    """The part of a run that one configuration made, as a run without configurations."""
+    """The part of a run that one configuration made, as a run without configurations.
+
+    What configurations replace of a case is what is usual; what they leave, as the engines of a run, stays.
+    """
+    replaced = {
+        field: usual for field, usual in USUAL.items() if any(getattr(one, field, None) for one in run.configurations)
+    }
     records = tuple(
         msgspec.structs.replace(record, case=case, key=case.key, configuration=None)
         for record in run.records
         if record.case.configuration == name
-        for case in [record.case.replace(configuration="", **USUAL)]
+        for case in [record.case.replace(configuration="", **replaced)]
     )
     return replace(run, records=records)
 
@@ -163,13 +169,6 @@ def of_one_way(run: Run) -> Run:
     there = {record.case.configuration for record in run.records}
     names = [one.name for one in run.configurations if one.name in there]
     return of_configuration(run, names[0]) if names else run
-
-
-def named(setting: Setting) -> str:
-    """Sizes of a setting, as prose has them."""
-    layers = "" if setting.layers == 1 else f"{setting.layers} layers of "
-    rest = "".join(f", {value}" for value in setting.unusual if value)
-    return f"{setting.cell_name} {layers}{setting.units}, window {setting.window}, batch {setting.batch_size}{rest}"
 
 
 def join(runs: Sequence[Named], by: str = "machine", base: str | None = None) -> Comparison:
@@ -276,9 +275,11 @@ def _blocks(timings: pd.DataFrame) -> dict[tuple[str, str], Any]:
 
 
 def setting_of(case: Any) -> Setting:
-    """The setting of a row of a frame."""
-    values = {one.name: case[one.name] for one in fields(Setting)}
-    return Setting(**values | {"dial": -1 if pd.isna(values["dial"]) else int(values["dial"])})
+    """The setting of a row of a frame; what its columns differ in counts as the usual."""
+    dial = -1 if pd.isna(case["dial"]) else int(case["dial"])
+    usual = {name: case[name] or value for name, value in USUAL.items()}
+    others = {one.name: case[one.name] for one in fields(Setting) if one.name not in usual}
+    return Setting(**others | usual | {"dial": dial})
 
 
 def _label(case: Mapping[str, Any]) -> str:
@@ -286,7 +287,7 @@ def _label(case: Mapping[str, Any]) -> str:
     setting = setting_of(case)
     kernel = "" if case["kind"] == "convergence" else f", {case['kernel']}"
     run = f" ({case['run']})" if case["run"] else ""
-    return f"{setting.task_name}, {case['regime']}, {named(setting)}{kernel}{run}"
+    return f"{setting.task_name}, {case['regime']}, {setting.short}{kernel}{run}"
 
 
 def _changing(runs: Sequence[Named]) -> set[str]:

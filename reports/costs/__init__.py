@@ -18,6 +18,7 @@ from reports.costs.contrasts import (
     growths,
     self_comparison,
 )
+from reports.costs.frameworks import Bests, bests
 from reports.costs.memory_peaks import Memory, Pair, memories, state_pairs, unrolled_pairs
 from reports.costs.payback import Payback, ToTarget, WholeTraining, paybacks, to_target, whole_trainings
 from reports.costs.roofline import Ceilings, Point, ceilings, points
@@ -42,6 +43,7 @@ class Costs:
     timings: list[Timing]
     mismatches: list[Record]
     contrasts: Contrasts
+    bests: list[Bests]
     a_a: SelfComparison
     paybacks: list[Payback]
     growths: list[Growth]
@@ -84,6 +86,7 @@ def costs(run: Run) -> Costs:
         timings=measured,
         mismatches=mismatches(run),
         contrasts=found,
+        bests=bests(measured, found.training),
         a_a=self_comparison(measured),
         paybacks=paybacks(found),
         growths=[

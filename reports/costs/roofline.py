@@ -11,9 +11,10 @@ import statistics
 from dataclasses import dataclass
 
 from bench.case.cases import Case
-from bench.case.record import Convergence, Record
+from bench.case.record import Record
 from bench.case.run_record import Ceiling
-from reports.collect.grouping import CELL_NAMES
+from bench.case.trained import Convergence
+from reports.collect.grouping import CELL_NAMES, USUAL
 from reports.collect.read import Run
 from reports.collect.records import body
 from reports.costs.timings import Timing, middle
@@ -295,7 +296,8 @@ def _point(one: Timing, limits: Ceilings) -> Point | None:
         "arithmetic": counted.flops / peak / seconds,
         "memory": counted.moved / limits.bandwidth / seconds,
     }
-    started = _operations(one)
+    # What another framework takes to start an operation says nothing of this one.
+    started = _operations(one) if one.setting.engine == (limits.engine or USUAL["engine"]) else None
     if started is not None and math.isfinite(limits.operation):
         shares["dispatch"] = started * limits.operation / limits.cores / seconds
     return Point(one, counted, counted.flops / seconds, counted.flops / counted.moved, shares)

@@ -42,6 +42,8 @@ KERNEL_STYLES: dict[str, tuple[str, str]] = {
     "xla_unrolled": (ORANGE, "v"),
     "cudnn": (PURPLE, "D"),
     "fit": (GREY, "x"),
+    "native": (VERMILLION, "*"),
+    "native_compiled": (ORANGE, "X"),
 }
 ENGINE_STYLES: dict[str, tuple[str, str | None]] = {
     "tensorflow": ("-", None),

@@ -11,9 +11,11 @@ import numpy as np
 from reports.collect.grouping import ENGINE_PAIRS
 from reports.costs import Costs
 from reports.costs.contrasts import AXES, SECONDS, Contrast, Growth, judged, longest, off
+from reports.costs.frameworks import Bests, ran_by
 from reports.costs.memory_peaks import FACTOR, LEAST_SHARE
 from reports.costs.payback import Payback
 from reports.costs.roofline import NARROW, UNKNOWN
+from reports.costs.timings import middle
 from reports.formatting import listing, low_to_high, never, number, percent, ratio, seconds, size, span
 from reports.statistics.intervals import LEVEL
 
@@ -56,8 +58,8 @@ def answers(found: Costs) -> list[Answer]:
 
 
 def frameworks(found: Costs) -> list[Answer]:
-    """Which framework: the same cases by another engine, what was compiled alike first; [] where there is one."""
-    every = []
+    """Which framework: each at its best, then kernel by kernel; [] where there is one."""
+    every = _at_best(found.bests)
     for what, pair in ENGINE_PAIRS.items():
         names = f"{' '.join(pair.a)} against {' '.join(pair.b)}"
         said = _several(found, what, "the first against the second")
@@ -65,6 +67,20 @@ def frameworks(found: Costs) -> list[Answer]:
             question = f"{names}, {pair.compares}:"
             every.append(Answer(question, said[0], said[1] + _compiling(found.contrasts.of(what))))
     return every
+
+
+def _at_best(found: list[Bests]) -> list[Answer]:
+    """How often each was the fastest of all, and how far the others were behind, setting by setting."""
+    if not found:
+        return []
+    first = Counter(one.engines[0].name for one in found)
+    short = f"Fastest was {listing([f'{name} in {n}' for name, n in first.most_common()])} of {len(found)}."
+    told = []
+    for one in found:
+        fastest, *others = one.engines
+        behind = [f"{other.name} × {ratio(other.behind)}" for other in others if other.behind is not None]
+        told.append(f"{one.where}: {fastest.name} {seconds(fastest.seconds)}, {listing(behind)}")
+    return [Answer("Each framework at its best:", short, f"{'; '.join(told)}.")]
 
 
 def _compiling(here: list[Contrast]) -> str:
@@ -285,7 +301,7 @@ def _limits(found: Costs) -> ShortAndLong:
     bound = listing([f"{name} in {n}" for name, n in counts.most_common()])
     explains = f"What accounts for half of an update's time or more, by an estimate: {bound} of {len(found.points)}."
     if counts[UNKNOWN]:
-        explains += " (Not known: what XLA, JAX and PyTorch start is not counted.)"
+        explains += " (Not known: what a framework starts is not counted there, or was not measured.)"
     dtype = shares[-1].timing.setting.dtype
     usual = found.ceilings.usual(NARROW.get(dtype, dtype)) if found.ceilings else math.nan
     seldom = f" (usually {percent(usual)} of that was reached)" if usual < USUAL else ""
@@ -333,6 +349,15 @@ QUESTIONS: tuple[tuple[str, Answering], ...] = (
     ),
     ("Is cuDNN faster?", _of("cuDNN / loop", "cuDNN against the loop")),
     ("Is XLA unrolled faster?", _of("XLA unrolled / loop", "unrolled under XLA against the plain loop")),
+    (
+        "Is a framework's own layer faster than Keras' loop on it?",
+        _of("native / loop", "the framework's own layer against Keras' loop"),
+    ),
+    (
+        "Is a framework's own layer faster than Keras' cuDNN on it?",
+        _of("native / cuDNN", "the framework's own layer against Keras' cuDNN"),
+    ),
+    ("Does `torch.compile` help?", _of("native compiled / native", "compiled against not compiled")),
     ("Is bfloat16 faster?", _of("mixed bfloat16 / float32", "`mixed_bfloat16` against float32")),
     ("How much of a user's time is overhead?", _fit),
     ("How does cost grow?", _growth),
@@ -356,7 +381,9 @@ def cost_values(found: Costs) -> dict[str, Any]:
         "cost_answers": answers(found),
         "frameworks": frameworks(found),
         "judged": judged,
+        "middle": middle,
         "off": off,
+        "ran_by": ran_by,
         "by_chance": (1 - LEVEL) * len([one for one in found.contrasts.found if one.training.method != "none"]),
         "axes": AXES,
         "memory_limits": (LEAST_SHARE, FACTOR),

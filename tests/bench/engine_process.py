@@ -3,16 +3,20 @@
 Keras has one backend a process, so that engines are compared by files.
 """
 
+import gc
+import re
 import sys
 from collections import Counter
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from types import SimpleNamespace
 
 import numpy as np
 from small_works import BATCH, RATES, STEPS, UPDATES, random_weights, work
 
 from bench import engines
+from bench.case.cases import Case
 from bench.engines import hlo
 from bench.engines.base import Feed
 from bench.measure import initial_weights
@@ -32,12 +36,28 @@ LAYER_KERNELS = ((1, "lstm"), (1, "gru"))
 """Depths and cells that are also trained with the kernels for one model, which differ in the layer."""
 
 
+def tested(engine, kernel, cell, depth):
+    """Whether a kernel is trained here: every one that has weights or equations of its own on every network."""
+    case = Case("time", "cosine", None, cell, "stateful", depth, 3, STEPS, BATCH, kernel, engine.name, dtype="float64")
+    if engines.lacks(case):
+        return False
+    if kernel == "native_compiled":  # tens of seconds to compile
+        return (depth, cell) == (1, "gru")
+    return kernel in ("replicated", "native") or (depth, cell) in LAYER_KERNELS
+
+
 def learn(trainer, network, replicates, seed=0):
-    """Train in two calls, an evaluation between; losses, weights, and errors of each way of predicting."""
+    """Train in two calls, an evaluation and other models between; losses, weights, errors of each way of predicting."""
     for slot in range(replicates):
         trainer.place(slot, random_weights(network, slot), RATES[slot], seed + slot)
     starts, half = STARTS[:, :replicates], UPDATES // 2
     first = trainer.train(starts[:half], reset=True, evaluate="carried")
+    if replicates > 1:
+        # The models leave the trainer, others come and go, and they return.
+        models = trainer.models
+        trainer.place(1, random_weights(network, 9), 0.5, seed)
+        trainer.train(starts[:2], reset=True)
+        trainer.models = models
     second = trainer.train(starts[half:], reset=False)
     found = {"losses": np.concatenate([first.loss, second.loss])}
     for slot in range(replicates):
@@ -64,9 +84,9 @@ def parity(engine, kernel, cell, depth, dtype="float64", labels=0):
     return found
 
 
-def state_arms():
+def state_arms(replicates):
     """Works whose state is carried to a later update and predicts from another stretch, or is set from data."""
-    plain = work("lstm", 2, len(RATES))
+    plain = work("lstm", 2, replicates)
     foreign = np.roll(plain.held_out.positions, 5)
     older = replace(
         plain, feed=Feed(np.full(STEPS, 1 / STEPS), carried=True, updates_old=2),
@@ -99,9 +119,31 @@ def passes(engine, kernel):
             else:
                 trainer.infer(STARTS[:3, :1])
             (states,) = trainer._states
+            # Native states of PyTorch are one tensor for all layers.
             flat = [np.asarray(state) for layer in states for state in layer]
             found[f"passes {kernel} {name} {what}"] = np.stack(flat)
             found[f"passes {kernel} {name} {what} weights"] = np.concatenate([w.ravel() for w in trainer.weights(0)])
+    return found
+
+
+def memory(engine):
+    """Peaks of training with batches of 64 and of 128, in bytes, and the same again."""
+    found = {}
+    for kernel in ("loop", "native"):
+        peaks = []
+        for batch_size in (64, 128, 128):
+            engine.reset_memory_peak()
+            trainer = engine.trainer(work("gru", 1, 1, "float32", batch_size=batch_size, steps=32), kernel)
+            trainer.place(0, random_weights(trainer.work.network, 0), RATES[0], 0)
+            starts = np.zeros((UPDATES, 1, batch_size), np.int32)
+            trainer.train(starts[:1], reset=True)
+            first = engine.memory_peak()
+            engine.reset_memory_peak()
+            trainer.train(starts, reset=True)
+            peaks.append((first, engine.memory_peak()))
+            del trainer
+            gc.collect()
+        found[f"memory {kernel}"] = np.array(peaks)
     return found
 
 
@@ -130,46 +172,82 @@ def cudnn_on_jax(engine):
     for primitive, rule in ((rnn.rnn_fwd_p, gpu_rnn._rnn_fwd_lowering), (rnn.rnn_bwd_p, gpu_rnn._rnn_bwd_lowering)):
         mlir.register_lowering(primitive, partial(rule, library, "cu"), platform="cuda")
     found = {}
-    for cell, kernel in (("lstm", "cudnn"), ("lstm", "loop"), ("lstm", "unrolled"), ("gru", "loop")):
+    asked = (("lstm", "cudnn"), ("lstm", "loop"), ("lstm", "unrolled"), ("gru", "loop"), ("lstm", "native"))
+    for cell, kernel in asked:
         trainer = engine.trainer(work(cell, 2, 1, "float32"), kernel)
         traced = jax.jit(trainer._segment).trace(*trainer._arguments(np.zeros((0, 1, BATCH))))
-        text = traced.lower(lowering_platforms=("cuda",)).compiler_ir("hlo").as_hlo_text()
+        # Not `as_hlo_text`, which leaves names out.
+        text = traced.lower(lowering_platforms=("cuda",)).compiler_ir("hlo").get_hlo_module().to_string()
         found[f"lowered {cell} {kernel}"] = np.array(hlo.kernel_seen(text)[0])
-    return found
+    return found | ceilings_on_jax(engine)
+
+
+def ceilings_on_jax(engine):
+    """Kernels in the program of the smallest operation; every operation runs."""
+    primitives = engine.primitives()
+    for repeat in (
+        *(primitives.product(dtype, 8) for dtype in ("float32", "float64", "bfloat16")),
+        primitives.copy(64),
+        primitives.host_to_device(64),
+        primitives.graph_op(),
+        primitives.eager_op(),
+    ):
+        for times in (1, 3):
+            repeat(times)
+    _, _, entry = primitives.chained().as_text().partition("ENTRY ")
+    return {"chain": np.array([len(re.findall(r" (?:dot|custom-call)\(", entry)), primitives.CHAIN])}
 
 
 def named_on_torch(engine):
     """Names that traces of a GPU would get, by what they hold."""
-    named = sys.modules["bench.engines.torch.trainer"].named
+    named = sys.modules["bench.engines.torch.kernels"].named
+    cudnn = {"aten::lstm": 1, "aten::_cudnn_rnn": 1, "aten::_cudnn_rnn_backward": 1, "aten::mm": 2}
+    compiled = {"CompiledFunction": 1, "CompiledFunctionBackward": 1, "aten::mm": 9}
     traces = {
-        "cudnn": {"aten::lstm": 1, "aten::_cudnn_rnn": 1, "aten::_cudnn_rnn_backward": 1, "aten::mm": 2},
-        "fused": {"aten::lstm": 1, "aten::mkldnn_rnn_layer": 1, "aten::mm": 2},
-        "loop": {"aten::mm": 9, "aten::bmm": 1},
+        "Keras cudnn": (cudnn, False),
+        "Keras fused": ({"aten::lstm": 1, "aten::mkldnn_rnn_layer": 1, "aten::mm": 2}, False),
+        "Keras loop": ({"aten::mm": 9, "aten::bmm": 1}, False),
+        "own native": (cudnn, True),
+        "MIOpen native": ({"aten::gru": 1, "aten::miopen_rnn": 1, "aten::miopen_rnn_backward": 1}, True),
+        "own native_compiled": (compiled, True),
+        # The layer was left to run as it is, and the loss alone compiled: that is no compiled layer.
+        "broken native": (compiled | {"aten::gru": 1}, True),
+        # No layer of PyTorch's and nothing compiled: a model of its layers that ran something else.
+        "lost loop": ({"aten::mm": 9}, True),
     }
-    assert engine.name == "torch"
-    return {f"named {name}": np.array(named(Counter(counts))[0]) for name, counts in traces.items()}
+    found = {f"named {name}": np.array(named(Counter(counts), native=own)[0]) for name, (counts, own) in traces.items()}
+    trainer = engine.trainer(work("lstm", 1, 1, "float32"), "native")
+    learn(trainer, trainer.work.network, 1)
+    return found | {"library": np.array(sorted(engine.kernel_seen(trainer)[1]))}
+
+
+def networks(engine, kernels):
+    """Every cell and depth by every kernel that is tested with it."""
+    found = {}
+    for cell, depth, kernel in product(CELLS, DEPTHS, kernels):
+        if tested(engine, kernel, cell, depth):
+            found |= parity(engine, kernel, cell, depth)
+    return found
 
 
 def main(name, file):
     engine = engines.create(name)
     engine.configure(threads=1, device="cpu", cache=None, short_loops=False)
     kernels = [kernel for kernel in engine.kernels if kernel != "cudnn"]
-    found = {}
-    for depth in DEPTHS:
-        for cell in CELLS:
-            for kernel in kernels:
-                if kernel == "replicated" or (depth, cell) in LAYER_KERNELS:
-                    found |= parity(engine, kernel, cell, depth)
-    for arm, asked in state_arms().items():
-        results = learn(engine.trainer(asked, "replicated"), asked.network, len(RATES))
-        found |= {f"state {arm} {what}": value for what, value in results.items()}
+    found = networks(engine, kernels)
+    for kernel, replicates in (("replicated", len(RATES)), ("native", 1)):
+        for arm, asked in state_arms(replicates).items():
+            results = learn(engine.trainer(asked, kernel), asked.network, replicates)
+            found |= {f"state {arm} {kernel} {what}": value for what, value in results.items()}
     found |= dropout(engine)
-    found |= {f"float32 {key}": value for key, value in parity(engine, "loop", "lstm", 1, "float32").items()}
-    for kernel in ("replicated", "loop"):
+    for kernel in ("loop", "native"):
+        found |= {f"float32 {key}": value for key, value in parity(engine, kernel, "lstm", 1, "float32").items()}
+    for kernel in ("replicated", "loop", "native"):
         found |= {f"labels {key}": value for key, value in parity(engine, kernel, "gru", 1, labels=LABELS).items()}
     for kernel in kernels:
-        if kernel != "replicated":
+        if kernel not in ("replicated", "native_compiled"):
             found |= passes(engine, kernel)
+    found |= memory(engine)
     found |= flag()
     found |= {"jax": cudnn_on_jax, "torch": named_on_torch}[name](engine)
     np.savez(file, **found)

@@ -79,18 +79,16 @@ def test_make_installs_an_engine_into_an_environment_of_its_own(name, device, tm
 @pytest.mark.parametrize(
     ("asked", "reason"),
     [
-        (case("jax", "xla"), "engine jax has no kernel 'xla', only replicated, loop, unrolled, cudnn: XLA compiles"),
-        (
-            case("torch", "unrolled"),
-            "engine torch has no kernel 'unrolled', only replicated, loop, cudnn: PyTorch runs",
-        ),
-        (case("jax", "cudnn", "gru", device="gpu"), "engine jax has cuDNN for lstm alone, not for gru"),
-        (case("jax", kind="memory"), "memory cases need an allocator that counts, which jax has on a GPU alone"),
+        (case("jax", "xla"), "engine jax has no kernel 'xla', only replicated, loop, unrolled, cudnn, native: XLA"),
+        (case("torch", "unrolled"), "engine torch has no kernel 'unrolled', only replicated, loop, cudnn, native, "),
+        (case("tensorflow", "native"), "fit: TensorFlow's recurrent layers are Keras'"),
+        (case("jax", "cudnn", "gru", device="gpu"), "engine jax has 'cudnn' for lstm alone, not for gru"),
+        (case("torch", "native", "gru_reset_before"), "'native' for lstm and gru and simple_rnn alone, not for gru_r"),
+        (case("torch", "native_compiled"), "PyTorch 2.13 cannot compile what oneDNN runs"),
         (
             case("jax", regime="stateful-h-only"),
             "engine jax carries a state as a whole: run stateful-h-only with ENGINE",
         ),
-        (case("torch", kind="memory"), "run with DEVICE=gpu, or with ENGINE=tensorflow"),
     ],
 )
 def test_what_an_engine_has_not_is_left_out_with_a_reason(asked, reason):
@@ -101,9 +99,14 @@ def test_what_an_engine_has_not_is_left_out_with_a_reason(asked, reason):
     "asked",
     [
         case("jax", "unrolled"),
+        case("jax", "native", "gru_reset_before"),
+        case("torch", "native", "simple_rnn"),
+        case("torch", "native_compiled", "gru"),
+        case("torch", "native_compiled", device="gpu"),
         case("jax", "cudnn", device="gpu"),
         case("torch", "cudnn", "gru", device="gpu"),
-        case("torch", kind="memory", device="gpu"),
+        case("jax", kind="memory"),
+        case("torch", kind="memory"),
         case("tensorflow", "xla"),
         case("tensorflow", kind="memory"),
     ],
@@ -181,6 +184,9 @@ BOTH = f'%forward = f32[2] {FORWARD}\n  %back = f32[2] custom-call(%p), custom_c
     ("inner", "product", "kernel"),
     [
         (LOOP, DOT, "loop"),
+        (LOOP, DOT + ', metadata={op_name="jit(f)/while/body/native_step/dot_general"}', "native"),
+        # Of a single window XLA makes sums and no product.
+        (LOOP, 'fusion(%p), kind=kLoop, metadata={op_name="jit(f)/while/body/native_step/reduce_sum"}', "native"),
         (LOOP, BATCHED, "replicated"),
         (LOOP, CUBLAS, "replicated"),
         (CALLED, DOT, "unrolled"),
@@ -194,9 +200,16 @@ def test_a_kernel_is_read_from_the_text_of_a_program(inner, product, kernel):
     assert hlo.kernel_seen(PROGRAM.format(inner=inner, product=product))[0] == kernel
 
 
-def test_loops_are_counted_where_they_stand():
+def test_loops_and_what_they_start_are_counted_where_they_stand():
     counts = hlo.count_ops(PROGRAM.format(inner=LOOP, product=DOT))
     assert (counts["while"], counts["nested loops"], counts["dot"]) == (3, 1, 2)
+    # Of a step its product and the loop's comparison; of an update the comparison, and what the other loop holds.
+    assert (counts[hlo.STEP_OPS], counts[hlo.UPDATE_OPS]) == (2, 3)
+
+
+def test_a_fusion_is_started_once_whatever_it_holds():
+    counts = hlo.count_ops(PROGRAM.format(inner=CALLED, product=DOT))
+    assert (counts[hlo.STEP_OPS], counts[hlo.UPDATE_OPS]) == (0, 4)
 
 
 def test_a_loop_is_seen_in_a_program_that_xla_compiled():

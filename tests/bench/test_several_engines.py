@@ -99,7 +99,7 @@ def test_what_is_missing_of_several_is_named_with_what_installs_all(monkeypatch)
 
 def test_each_case_stands_beside_the_same_case_by_another_engine(made):
     cases = [job.case for job in made("jax,tensorflow").jobs]
-    both = [case for case in cases if case.kind != "memory" and case.kernel != "xla"]
+    both = [case for case in cases if case.kernel != "xla"]
     for first, second in zip(both[0::2], both[1::2], strict=True):
         assert (first.engine, second.engine) == ("tensorflow", "jax")
         assert second == first.replace(engine="jax")
@@ -118,7 +118,7 @@ def test_what_an_engine_lacks_is_left_out_of_it_alone(made):
     assert {("time", name, "loop") for name in ALL} < kept
 
 
-KINDS_LEFT_OUT = (("time", "xla"), ("memory", "loop"))
+KINDS_LEFT_OUT = (("time", "xla"),)
 
 
 def test_the_order_in_which_engines_are_named_makes_no_other_run(made):
@@ -148,13 +148,17 @@ def test_a_series_of_ones_own_is_tried_by_every_engine(tmp_path):
 
 def test_the_preset_of_engines_holds_what_it_compares():
     done = planning.make(presets.load("engines", engines=ALL))
+    own = {"tensorflow": (), "jax": ("native",), "torch": ("native", "native_compiled")}
     for name in ALL:
         here = [job.case for job in done.jobs if job.case.engine == name]
         timed = {(case.cell, case.regime, case.window, case.batch_size) for case in here if case.kind == "time"}
+        assert {case.kernel for case in here if case.kind == "memory"} == {"loop", *own[name][:1]}
+        assert {case.kernel for case in here if "native" in case.kernel} == set(own[name])
         assert timed == {
             *(("lstm", "stateful", 32, batch) for batch in (1, 32, 1024)),
             *(("lstm", "stateful", window, 32) for window in (8, 128)),
             ("gru", "stateful", 32, 32),
+            ("gru", "stateful", 8, 32),
         }
         trained = [case for case in here if case.kind == "convergence"]
         assert sorted(case.regime for case in trained) == ["stateful"] * 2 + ["stateless"] * 2

@@ -15,6 +15,7 @@ from reports.analysis import analyse
 from reports.claim.robustness import learning_in_short, same_arms
 from reports.collect.grouping import ENGINE_PAIRS, Setting
 from reports.collect.read import read
+from reports.costs.frameworks import ran_by
 from reports.figures.claim_figures import _networks
 from reports.figures.cost_figures import draw_growth
 from reports.render import details, false_calls, write_report
@@ -177,6 +178,60 @@ def test_cudnn_is_held_against_cudnn(costs_of):
     ]  # fmt: skip
 
 
+OWN = {("tensorflow", "xla"): 1.0, ("tensorflow", "loop"): 2.0, ("jax", "native"): 0.5, ("jax", "loop"): 0.7,
+       ("torch", "native"): 0.25, ("torch", "loop"): 4.0}  # fmt: skip
+
+
+def at_best(units=(8, 16)):
+    return flat(
+        timed(1e-3 * ratio, noise=0.02, engine=engine, kernel=kernel, units=width,
+              body={"evidence": {"aten::lstm": 1, "aten::mkldnn_rnn_layer": 1}} if engine == "torch" else {})
+        for (engine, kernel), ratio in OWN.items()
+        for width in units
+    )  # fmt: skip
+
+
+def test_each_framework_is_shown_at_its_best_beside_keras_on_it(costs_of):
+    found = costs_of(at_best()).bests
+    assert [one.where.split(", ")[1] for one in found] == ["LSTM 8", "LSTM 16"]
+    for one in found:
+        assert [best.name for best in one.engines] == ["torch native (oneDNN)", "jax native", "tensorflow xla"]
+        torch, jax, tensorflow = one.engines
+        assert torch.behind is None
+        assert jax.behind.low < 2 < jax.behind.high
+        assert tensorflow.behind.low < 4 < tensorflow.behind.high
+        assert [best.keras.setting.kernel for best in one.engines] == ["loop", "loop", "xla"]
+        assert torch.saved.low < 1 / 16 < torch.saved.high
+        assert tensorflow.saved is None
+
+
+def test_the_fastest_is_named_first_and_one_engine_has_none_to_be_faster_than(costs_of):
+    first = frameworks(costs_of(at_best()))[0]
+    assert first.short == "Fastest was torch native (oneDNN) in 2 of 2."
+    assert "LSTM 8, window 4, batch 8 stateless: torch native (oneDNN) 252\u202fµs, jax native × 2.00 [" in first.text
+    assert costs_of([one for one in at_best() if one["case"]["engine"] == "torch"]).bests == []
+
+
+def test_what_keras_costs_on_a_framework_is_answered_engine_by_engine(costs_of):
+    told = {one.question: one.text for one in answers(costs_of(at_best()))}
+    text = told["Is a framework's own layer faster than Keras' loop on it?"]
+    assert "On jax: The framework's own layer against Keras' loop, in training: " in text
+    assert "On torch: " in text
+    assert "On tensorflow: " not in text
+
+
+@pytest.mark.parametrize(
+    ("evidence", "ran"),
+    [({"aten::gru": 1, "aten::mm": 9}, " (a loop in C++)"), ({"aten::lstm": 1, "aten::_cudnn_rnn": 1}, " (cuDNN)"),
+     ({"aten::lstm": 1, "aten::miopen_rnn": 1}, " (MIOpen)"), ({"CompiledFunction": 1}, " (TorchInductor)")],
+)  # fmt: skip
+def test_what_ran_a_layer_of_pytorch_is_told_by_its_trace(evidence, ran, costs_of):
+    (one,) = costs_of(timed(1e-3, engine="torch", kernel="native", body={"evidence": evidence})).timings
+    assert ran_by(one) == ran
+    (other,) = costs_of(timed(1e-3, engine="torch", kernel="loop", body={"evidence": evidence})).timings
+    assert ran_by(other) == ""
+
+
 def test_a_figure_of_growth_has_a_line_for_each_engine_and_kernel(costs_of):
     figure = draw_growth(costs_of(timings()).growths).figure
     lines = {line.get_label(): line for line in figure.axes[0].lines}
@@ -188,13 +243,14 @@ def test_a_figure_of_growth_has_a_line_for_each_engine_and_kernel(costs_of):
 
 def test_which_framework_is_answered_with_tally_and_ranges(costs_of):
     found = frameworks(costs_of(timings(compiling=2.0)))
-    assert [one.question for one in found][:2] == [
+    assert [one.question for one in found][:3] == [
+        "Each framework at its best:",
         "jax loop against tensorflow xla, both compiled by XLA:",
         "jax loop against tensorflow loop, compiled by XLA against a graph:",
     ]
-    assert found[0].short.startswith("Faster in all 4 cases, × ")
-    assert "in training: faster in all 4 cases; LSTM 8, window" in found[0].text
-    assert "longer than later ones" in found[0].text
+    assert found[1].short.startswith("Faster in all 4 cases, × ")
+    assert "in training: faster in all 4 cases; LSTM 8, window" in found[1].text
+    assert "longer than later ones" in found[1].text
     assert frameworks(costs_of(timed(1e-3))) == []
 
 
@@ -284,6 +340,7 @@ def test_the_report_of_two_engines_names_each_row(tmp_path):
     assert "Verdicts are by tensorflow; by jax and torch the same seeds were trained" in text
     assert "each engine's apart (tensorflow 2, jax 2)" in text
     assert "## Which framework" in text
+    assert "Each framework at its best, and Keras on each" in text
     assert "Ceilings measured in this run with tensorflow" in text
     rows = [line for line in text.splitlines() if line.startswith("| made_up, LSTM")]
     assert any(" (jax)" in row for row in rows)

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import ModuleType
 
 from bench.engines import ENGINES, backend
 
@@ -13,6 +14,7 @@ import keras
 
 from bench.engines.base import Trainer, Work
 from bench.engines.hlo import kernel_seen
+from bench.engines.jax import primitives
 from bench.engines.jax.trainer import JaxTrainer
 
 
@@ -21,6 +23,9 @@ class JaxEngine:
 
     name = "jax"
     kernels = ENGINES["jax"].kernels
+
+    def __init__(self) -> None:
+        self._trainer: JaxTrainer | None = None
 
     def versions(self) -> dict[str, str]:
         """Versions of the framework and what it stands on; of CUDA where JAX uses it."""
@@ -51,12 +56,17 @@ class JaxEngine:
 
     def trainer(self, work: Work, kernel: str) -> Trainer:
         """Build a trainer; nothing is compiled before its first call."""
-        return JaxTrainer(work, kernel)
+        self._trainer = JaxTrainer(work, kernel)
+        return self._trainer
 
     def kernel_seen(self, trainer: Trainer) -> tuple[str, dict[str, int]]:
         """Read the kernel from the program that XLA compiled."""
         assert isinstance(trainer, JaxTrainer)
         return kernel_seen(trainer.program().as_text())
+
+    def primitives(self) -> ModuleType:
+        """The operations that ceilings are measured with."""
+        return primitives
 
     def reset_memory_peak(self) -> None:
         """Do nothing: JAX cannot forget a peak, so that `memory_peak` counts from the start of the process."""
@@ -64,15 +74,20 @@ class JaxEngine:
     def memory_peak(self) -> int:
         """Peak of the GPU's allocator since the start of this process, in bytes.
 
+        On a CPU, where JAX counts nothing: bytes of the buffers that XLA plans for the program of the last trainer, and
+        then takes.
+
         Raises
         ------
         RuntimeError
-            On a CPU, where JAX counts nothing.
+            On a CPU before there is a trainer.
         """
         found = jax.local_devices()[0].memory_stats()
-        if found is None:
-            raise RuntimeError("JAX counts no memory on a CPU; memory cases need DEVICE=gpu or ENGINE=tensorflow")
-        return int(found["peak_bytes_in_use"])
+        if found is not None:
+            return int(found["peak_bytes_in_use"])
+        if self._trainer is None:
+            raise RuntimeError("on a CPU memory is that of a program, and none was built: call trainer first")
+        return self._trainer.planned_bytes()
 
 
 ENGINE = JaxEngine()

@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bench.engines.base import Array, Predicts, Progress, Weights, Work, adam
-from bench.engines.stack import Stack, at_rows
+from bench.engines.base import Array, Network, Predicts, Progress, Weights, Work, adam
+from bench.engines.jax.native import ScanStack
+from bench.engines.stack import KerasStack, Stack, at_rows, errors_of
 
 Tensor = Any
 
@@ -29,14 +30,7 @@ class JaxTrainer:
         # JAX makes float32 of float64 otherwise; dtypes are named everywhere, so that nothing else changes.
         jax.config.update("jax_enable_x64", network.dtype == "float64")
         self.work = work
-        # Left to itself, Keras takes cuDNN for an LSTM on a GPU, and for a GRU a quicker scan than its general one.
-        loop = False if network.cell == "lstm" else "auto"
-        self._loop = Stack(network, unroll=False, use_cudnn=loop)
-        self._stack = Stack(
-            network,
-            unroll=kernel == "unrolled",
-            use_cudnn={"cudnn": True, "unrolled": False}.get(kernel, loop),
-        )
+        self._stack, self._loop = _stacks(network, kernel)
         self._series = jax.tree.map(
             lambda array: jnp.asarray(array, network.dtype), (work.inputs, work.targets, work.injected)
         )
@@ -78,6 +72,20 @@ class JaxTrainer:
         """Copy the weights of the model in a slot."""
         return [np.array(weight)[slot] for weight in self._weights]
 
+    @property
+    def models(self) -> list[Any]:
+        """See `bench.engines.base.Packed`."""
+        return [np.array(leaf) for leaf in jax.tree.leaves(self._model())]
+
+    @models.setter
+    def models(self, models: list[Any]) -> None:
+        model, self._rates, self._first_rows = jax.tree.unflatten(jax.tree.structure(self._model()), models)
+        self._weights, self._first, self._second, self._step, self._states, self._seeds = model
+
+    def _model(self) -> tuple[Any, ...]:
+        model = (self._weights, self._first, self._second, self._step, self._states, self._seeds)
+        return model, self._rates, self._first_rows
+
     def train(self, starts: Array, *, reset: bool, evaluate: Predicts | None = None) -> Progress:
         """Make one update for each row of `starts`, then evaluate."""
         if reset:
@@ -106,6 +114,12 @@ class JaxTrainer:
             self._program = jax.jit(self._segment).lower(*self._arguments(nothing)).compile()
         return self._program
 
+    def planned_bytes(self) -> int:
+        """Bytes that the training program takes by XLA's plan: arguments, results and temporary buffers."""
+        plan = self.program().memory_analysis()
+        taken = plan.argument_size_in_bytes + plan.output_size_in_bytes + plan.temp_size_in_bytes
+        return int(taken - plan.alias_size_in_bytes)
+
     def _arguments(self, starts: Array) -> tuple[Any, ...]:
         layout, feed = self.work.layout, self.work.feed
         padded = np.zeros((layout.max_updates, layout.replicates, layout.batch_size), np.int32)
@@ -133,6 +147,7 @@ class JaxTrainer:
         self, model: Any, rate: Tensor, starts: Tensor, step_weights: Tensor, carried: Tensor, series: Any
     ) -> tuple[Any, Tensor]:
         """One weight update of one model; starts (B,). Returns the model and the loss before it."""
+        network = self.work.network
         weights, first, second, step, (oldest, *younger), seeds = model
         rows = starts[:, None] + jnp.arange(self.work.layout.steps)
         x, y = (values[rows] for values in series[:2])
@@ -140,7 +155,7 @@ class JaxTrainer:
 
         def loss_of(weights: list[Tensor]) -> tuple[Tensor, Any]:
             predictions, *rest = self._stack(weights, before, x, seeds or None)
-            errors = self._stack.errors(predictions, y)
+            errors = errors_of(network.loss, predictions, y)
             return (errors.mean(0) * step_weights).sum(), rest
 
         (loss, (after, drawn)), gradients = jax.value_and_grad(loss_of, has_aux=True)(weights)
@@ -198,6 +213,20 @@ def _before(states: Any, starts: Tensor, carried: Tensor, series: Any) -> Any:
     if series[2] is not None:
         return at_rows(series[2], starts)
     return jax.tree.map(lambda state: jnp.where(carried, state, 0), states)
+
+
+def _stacks(network: Network, kernel: str) -> tuple[Stack, Stack]:
+    """What is trained, and the same as a loop, which is evaluated: it is quickest to compile."""
+    if kernel == "native":
+        stack = ScanStack(network)
+        return stack, stack
+    # Left to itself, Keras takes cuDNN for an LSTM on a GPU, and for a GRU a quicker scan than its general one.
+    loop = False if network.cell == "lstm" else "auto"
+    use_cudnn = {"cudnn": True, "unrolled": False}.get(kernel, loop)
+    return (
+        KerasStack(network, unroll=kernel == "unrolled", use_cudnn=use_cudnn),
+        KerasStack(network, unroll=False, use_cudnn=loop),
+    )
 
 
 def _the_one(function: Callable[..., Any], in_axes: tuple[int | None, ...]) -> Callable[..., Any]:
