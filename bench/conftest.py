@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bench import engines
-from bench.case.record import Record, Timing
+from bench.case.costs import Timing
+from bench.case.record import Record
 from bench.errors import MOST_SAID, ClusterLostError, PlanError, RunFolderError, printable
 from bench.plan import csv_series, planning, presets
 from bench.plan.csv_series import lines as own_lines

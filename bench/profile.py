@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import engines
-from bench.case.record import SCHEMA
+from bench.case.checked import SCHEMA
 from bench.errors import PlanError
 from bench.machine import ceilings, checks, host
 from bench.machine.checks import Finding, findings

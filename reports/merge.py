@@ -17,8 +17,8 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from bench.case.cases import Case
-from bench.case.checked import FaultError
-from bench.case.run_record import RunRecord, Shards, encode
+from bench.case.checked import FaultError, encode
+from bench.case.run_record import RunRecord, Shards
 from bench.errors import PlanError
 from bench.plan.presets import differences
 from bench.plan.shards import MEASURED
@@ -203,7 +203,7 @@ def _write(folder: Path, here: Sequence[Part], plan: list[Case], parts: Sequence
     )
     found = {key: _line(line, part, machine) for part in parts for key, line in part.records.items()}
     with together(folder) as stage:
-        (stage / "run.json").write_bytes(encode(about))
+        (stage / "run.json").write_bytes(encode(about, indent=1))
         with (stage / RECORDS).open("wb") as file:
             file.writelines(found[case.key] + b"\n" for case in plan if case.key in found)
         if (series := here[0].folder / SERIES_FILE).is_file():

@@ -82,6 +82,7 @@ class CO2(Task):
     name: ClassVar[str] = "co2"
     unit: ClassVar[str] = "squared standard deviations of the weekly change in training"
     target_rule: ClassVar[str] = "three quarters of the error of predicting the mean change"
+    can_be_rolled = True
     reach = None
     optimum = None
     title = "carbon dioxide on Mauna Loa"
@@ -92,7 +93,15 @@ class CO2(Task):
 
     def build(self) -> Series:
         """Read the file and scale its changes with those of training."""
-        return next_value_series(scaled_changes(read_ppm(), TRAIN_VALUES), TRAIN_VALUES, WARM_UP)
+        ppm, train = self._cut
+        return next_value_series(scaled_changes(ppm, train), train, WARM_UP)
+
+    @property
+    def _cut(self) -> tuple[FloatArray, int]:
+        """The levels of this origin, and how many of their changes are for training."""
+        ppm = read_ppm()
+        cut, train = self.rolled(len(ppm) - 1, TRAIN_VALUES, WARM_UP)
+        return ppm[cut.start : cut.stop + 1], train
 
     @property
     def trivial(self) -> float:
@@ -148,8 +157,8 @@ class CO2(Task):
         series = self.series()
         targets = series.targets[series.scored_rows.start :]
         # One more week at the last level: a change of 0 ppm on the scale of the others.
-        ppm = read_ppm()
-        no_change = scaled_changes(np.append(ppm, ppm[-1]), TRAIN_VALUES)[-1]
+        ppm, train = self._cut
+        no_change = scaled_changes(np.append(ppm, ppm[-1]), train)[-1]
         errors = {
             "mean change": mean_squared_error(np.zeros_like(targets), targets),
             "persistence of the level": mean_squared_error(np.full_like(targets, no_change), targets),

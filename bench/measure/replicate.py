@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bench.case import record
-from bench.case.record import MOST_ERROR
+from bench.case import trained
+from bench.case.checked import MOST_ERROR
 from bench.engines.base import Predicts
 from bench.measure.paired import HalfScores
 
@@ -18,6 +18,8 @@ class Replicate:
 
     Attributes
     ----------
+    seed
+        Of the order of the data and of dropout; of the initial weights too unless `weights_seed` is another.
     target, hold
         The error to reach, and at how many evaluations in a row.
     updates_to_target
@@ -46,6 +48,10 @@ class Replicate:
     otherwise: dict[Predicts, float | None] = field(default_factory=dict)
     relative_standard_error: float = math.nan
     scores: HalfScores = field(default_factory=HalfScores)
+    weights_seed: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.weights_seed = self.seed
 
     def note(self, updates: int, error: float, loss: float, accuracy: float | None = None) -> None:
         """Add one evaluation after so many updates in all; `accuracy` of labels."""
@@ -73,11 +79,12 @@ class Replicate:
         """Its lowest error."""
         return min((value for value in self.error if math.isfinite(value)), default=math.inf)
 
-    def to_record(self) -> record.Replicate:
+    def to_record(self) -> trained.Replicate:
         """The replicate as a record holds it."""
         reached = self.updates_to_target is not None
-        return record.Replicate(
+        return trained.Replicate(
             seed=self.seed,
+            weights_seed=None if self.weights_seed == self.seed else self.weights_seed,
             role=self.role,
             fold=self.fold,
             draw=self.draw,

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bench.case.record import Inference, Timing, Watched, Whole
+from bench.case.costs import Inference, Timing, Watched, Whole
 from bench.case.regimes import regime_of
 from bench.engines.base import Engine, Timed, Trainer
 from bench.machine.sensors import Sampler

@@ -161,6 +161,11 @@ class Workload:
         return max(1, min(wanted, MOST_REPLICATES, BLOCK_BYTES // self.bytes_per_replicate))
 
     @property
+    def models_held(self) -> int:
+        """How many models there may be in all, those included that wait for their turn: weights and two moments."""
+        return BLOCK_BYTES // (3 * self.network.parameters * int(np.dtype(self.network.weight_dtype).itemsize))
+
+    @property
     def bytes_per_replicate(self) -> int:
         """Memory that one more replicate takes in a block, counted from the arrays that exist at once."""
         network = self.network
@@ -183,7 +188,7 @@ def build(case: Case, training: Training) -> Workload:
     """
     # What an update costs depends on no value of the series.
     folds = training.folds if case.kind == "convergence" else 1
-    draws = tuple(dict.fromkeys(task_of(case.task, case.dial, fold) for fold in range(folds)))
+    draws = draws_of(case, min(training.draws or folds, folds), asked=training.draws)
     series = draws[0].series()
     schedule = _schedule(case, series, burn_in_steps(case, training))
     # What an update costs depends on shapes alone: such a case needs room for a window, not for a whole batch of them.
@@ -203,9 +208,29 @@ def build(case: Case, training: Training) -> Workload:
     return Workload(case, training, draws, schedule, network, scored_positions(series, training.scored_targets))
 
 
-def task_of(name: str, dial: int | None, draw: int = 0) -> tasks.Task:
-    """One instance for all cases, since it keeps its series; the same for every draw where there is only one."""
-    return _task_of(name, dial, draw)
+def draws_of(case: Case, count: int, *, asked: int) -> tuple[tasks.Task, ...]:
+    """A case's task with each draw of its data; one where it has but one and no more were asked for.
+
+    Raises
+    ------
+    bench.errors.PlanError
+        If more are asked for of a task that can neither be drawn anew nor cut at several origins.
+    """
+    first = task_of(case.task, case.dial)
+    if first.can_be_redrawn:
+        return tuple(task_of(case.task, case.dial, draw) for draw in range(count))
+    if asked < 2:
+        return (first,)
+    if not first.can_be_rolled:
+        raise PlanError(
+            f"draws {asked}: task {case.task!r} can neither be drawn anew nor cut at several origins; set draws to 0"
+        )
+    return tuple(task_of(case.task, case.dial, draw, count) for draw in range(count))
+
+
+def task_of(name: str, dial: int | None, draw: int = 0, origins: int = 1) -> tasks.Task:
+    """One instance for all cases, since it keeps its series."""
+    return _task_of(name, dial, draw, origins)
 
 
 def _schedule(case: Case, series: tasks.Series, burn_in: int) -> Schedule:
@@ -224,11 +249,10 @@ def _schedule(case: Case, series: tasks.Series, burn_in: int) -> Schedule:
 
 
 @cache
-def _task_of(name: str, dial: int | None, draw: int) -> tasks.Task:
-    if not draw:
-        return tasks.create(name, dial)
-    first = task_of(name, dial)
-    return first.redrawn(draw) if first.can_be_redrawn else first
+def _task_of(name: str, dial: int | None, draw: int, origins: int) -> tasks.Task:
+    if origins > 1:
+        return task_of(name, dial).at_origin(draw, origins)
+    return task_of(name, dial).redrawn(draw) if draw else tasks.create(name, dial)
 
 
 def fingerprint(draws: Iterable[tasks.Task]) -> str:

@@ -179,6 +179,7 @@ def _task(text: Any, where: str) -> tuple[str, int | None]:
 
 
 LEAST = {
+    "draws": 0,
     "further_rates": 0,
     "cadence": 0.01,
     "dropout": 0,
@@ -191,6 +192,8 @@ LEAST = {
 
 LARGEST: dict[str, float] = {
     "folds": 9999,
+    "draws": 9999,
+    "orders": 9999,
     "further_rates": 20,
     "cadence": 10,
     "hold": 1000,

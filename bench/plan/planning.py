@@ -24,6 +24,9 @@ LONGEST_UNROLL = 256
 CUDNN_CELLS = ("lstm", "gru")
 UNROLLED = ("unrolled", "xla_unrolled")
 
+ADDED = {"configuration": "", "draws": 0, "orders": 1}
+"""Fields of a case and its settings that older runs lack, and what these stand for."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -55,15 +58,15 @@ class Plan:
     @cached_property
     def sha256(self) -> str:
         """Fingerprint of the cases, their settings and their data."""
-        # Without what was unknown before there were configurations, so that a run from then goes on.
-        cases = [[_known_before(job.case), vars(job.training)] for job in self.jobs]
+        # Without what was unknown when older runs were made, so that these go on.
+        cases = [[_known_before(job.case.to_dict()), _known_before(vars(job.training))] for job in self.jobs]
         ways = [one.to_dict() for one in self.configurations]
         text = json.dumps([cases, self.family, self.data, *([ways] if ways else [])], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _known_before(case: Case) -> dict[str, Any]:
-    return {name: value for name, value in case.to_dict().items() if name != "configuration" or value}
+def _known_before(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value != ADDED.get(name, ...)}
 
 
 def make(preset: Preset) -> Plan:

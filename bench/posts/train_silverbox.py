@@ -141,10 +141,11 @@ def _about_tuned(arms: Sequence[Arm], known: Mapping[str, float]) -> list[Claim]
     (linear, error), _ = known.items()
     return [
         *(
-            ask("compare", "remains", f"stateful does better than {arm.name}", TUNED, stateful, arm,
-                yes=f"Carried state gave a lower error than {arm.name}.",
-                no=f"Carried state gave a higher error than {arm.name}.",
-                same=f"Carried state and {arm.name} gave the same error.")
+            ask("compare", "post" if "burnin" in arm.name else "remains", f"{arm.name} does better than stateful",
+                TUNED, arm, stateful,
+                yes=f"{arm.name} gave a lower error than carried state.",
+                no=f"Carried state gave a lower error than {arm.name}.",
+                same=f"{arm.name} and carried state gave the same error.")
             for arm in others
         ),
         *(

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from bench.case.checked import FaultError, OtherSchemaError
-from bench.case.record import SCHEMA, Git, Record, asked_of, decode, encode
+from bench.case.checked import SCHEMA, FaultError, OtherSchemaError, decode, encode
+from bench.case.record import Git, Record, asked_of
 from bench.case.run_record import (
     Ceiling,
     Invocation,
@@ -24,8 +24,6 @@ from bench.case.run_record import (
     Shards,
     Turns,
 )
-from bench.case.run_record import decode as decode_run
-from bench.case.run_record import encode as encode_run
 from bench.errors import RunFolderError
 from bench.machine import host as machines
 from bench.plan.planning import Plan
@@ -234,7 +232,7 @@ class RunFolder:
     def _check(self, file: Path, fresh: RunRecord) -> RunRecord:
         remedy = f"Choose another name with RUN=..., or remove {self.path}."
         try:
-            about = decode_run(file.read_bytes())
+            about = decode(file.read_bytes(), RunRecord)
         except OtherSchemaError as error:
             raise RunFolderError(f"{file} has {error}, this version writes {SCHEMA}. {remedy}") from error
         except FaultError as error:
@@ -293,7 +291,7 @@ class RunFolder:
             if not line.strip():
                 continue
             try:
-                record = decode(line)
+                record = decode(line, Record)
             except OtherSchemaError as error:
                 raise RunFolderError(
                     f"{file}, line {number} has {error}, this version writes {SCHEMA}. Choose another name with "
@@ -313,7 +311,7 @@ class RunFolder:
         file = self.path / "run.json"
         draft = file.with_suffix(".json.part")
         with draft.open("wb") as stream:
-            stream.write(encode_run(self.about))
+            stream.write(encode(self.about, indent=1))
             stream.flush()
             os.fsync(stream.fileno())
         draft.replace(file)

@@ -26,7 +26,8 @@ from msgspec.structs import replace
 
 from bench import engines
 from bench.case.cases import Job
-from bench.case.record import SCHEMA, Configured, Outcome, Phases, Record, asked_of, decode
+from bench.case.checked import SCHEMA, decode
+from bench.case.record import Configured, Outcome, Phases, Record, asked_of
 from bench.errors import printable, shown
 from bench.measure.channel import Channel, GarbageError
 from bench.measure.interleave import Alone, Interleaved, Signal, Turns
@@ -286,7 +287,7 @@ class Worker:
             values["configuration"]["seen"] = seen
         try:
             # Read as a report will read it: what could not be read again must not count as done.
-            return decode(json.dumps(values, allow_nan=False).encode())
+            return decode(json.dumps(values, allow_nan=False).encode(), Record)
         except ValueError as error:
             return replace(record, message=printable(f"what it found cannot be recorded: {error}"))
 

@@ -9,8 +9,9 @@ from typing import Self
 
 import numpy as np
 
-from bench.case.record import Convergence, Record, Replicate
+from bench.case.record import Record
 from bench.case.regimes import CLAIM, pairs
+from bench.case.trained import Convergence, Replicate
 from bench.warnings import Warn
 from reports.collect.grouping import USUAL, Setting, arms_by_setting, by_engine, in_order
 from reports.collect.read import Run

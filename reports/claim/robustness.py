@@ -4,17 +4,21 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bench.case.record import Convergence, Record, Replicate, Scored
-from bench.case.regimes import regime_of
+from bench.case.record import Record
+from bench.case.regimes import CLAIM, regime_of
+from bench.case.trained import Convergence, Replicate, Scored
 from reports.claim.arms import Comparison, compare
 from reports.collect.grouping import Arms, Setting, arms_by_setting, in_order
 from reports.collect.read import Run
-from reports.collect.records import body, costs_of, last_errors, lowest_error
+from reports.collect.records import body, costs_of, fold_of, last_errors, lowest_error
 from reports.costs.contrasts import Contrasts
 from reports.formatting import count, listing, low_to_high, percent
+from reports.statistics.components import Component, components, pooled
 from reports.statistics.intervals import FloatArray, ladder
 from reports.statistics.verdict import FEWER, MARGIN, MORE, Judgement, Verdict, judge
 
@@ -238,62 +242,108 @@ def median_second_best(found: Iterable[Rates]) -> float:
     return float(np.median(ratios)) if ratios else float("nan")
 
 
+LEVELS = ("draw", "rate", "weights", "order")
+"""What updates may scatter by: the draw of the data, the tuning of a fold, initial weights, the order of the data."""
+
+
+LEAST_REACHED = 0.9
+"""Share of an arm's trainings that must have reached the target: those left out would have scattered the most."""
+
+
 @dataclass(frozen=True)
 class Split:
-    """What the log of the updates to target scatters by on a task, as standard deviations, over arms and folds.
+    """What the logarithm of the updates to target scatters by on a task, mean over arms.
 
     Attributes
     ----------
-    seed
-        Between replicates of a fold: initial weights and order of the data.
-    draw
-        Between folds of equal learning rate: the draw of the data, on a synthetic task; on a real series there is but
-        one, and what is left is chance.
-    rate
-        What the choice of another rate in another fold adds.
+    what
+        An arm's updates, or the ratio of the two arms with equal seeds.
+    arms
+        Arms, or pairs of them, whose trainings all but a few reached the target.
+    reached, trainings
+        Over these arms: trainings (or pairs) that are in it, and all.
+    counts
+        Draws, folds, initial weights and trainings of an arm.
     """
 
     task: str
-    draws: int
+    what: str
     arms: int
-    seed: float
-    draw: float
-    rate: float
+    reached: int
+    trainings: int
+    counts: tuple[int, ...]
+    parts: list[Component]
+
+    def of(self, level: str) -> Component | str:
+        """What a level adds, or why that is not known."""
+        for part in self.parts:
+            if level == part.levels[0]:
+                return part
+            if level in part.levels:
+                return f"with the {part.levels[0]}"
+        return "only one"
+
+
+@dataclass(frozen=True)
+class _Design:
+    """Logarithms of an arm's updates, shape (n,), and what varied between them, shape (levels, n), outermost first."""
+
+    logs: FloatArray
+    labels: NDArray[np.integer]
+    trainings: int
+
+    @classmethod
+    def of(cls, convergence: Convergence) -> Self | None:
+        """None where too few trainings reached the target."""
+        replicates = convergence.evaluation
+        costs = costs_of(replicates, convergence.hold)
+        if not replicates or costs.hits < LEAST_REACHED * costs.n:
+            return None
+        rows = [
+            (one.draw, fold_of(one), one.seed if one.weights_seed is None else one.weights_seed, one.seed)
+            for one in replicates
+        ]
+        return cls(np.log(costs.cost[costs.reached]), np.array(rows).T[:, costs.reached], costs.n)
+
+    def over(self, other: Self) -> Self:
+        """The logarithms of the ratio, of trainings with equal seeds."""
+        _, ours, theirs = np.intersect1d(self.labels[-1], other.labels[-1], return_indices=True)
+        return replace(self, logs=self.logs[ours] - other.logs[theirs], labels=self.labels[:, ours])
+
+    @property
+    def parts(self) -> list[Component]:
+        return components(self.logs, dict(zip(LEVELS, self.labels, strict=True)))
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        return tuple(len(np.unique(labels)) for labels in self.labels)
 
 
 def splits(run: Run) -> list[Split]:
-    """Split the variance of every task that has an arm whose folds all hold two successes or more."""
-    by_task: defaultdict[str, list[tuple[FloatArray, int]]] = defaultdict(list)
-    for record in run.of_kind("convergence"):
-        parts = _variances(body(record))
-        if parts is not None:
-            by_task[Setting.of(record.case).task_name].append((parts, body(record).draws))
-    found = []
-    for task, arms in sorted(by_task.items()):
-        means = np.maximum(np.mean([parts for parts, _ in arms], axis=0), 0.0)
-        seed, draw, rate = (float(value) for value in np.sqrt(means))
-        found.append(Split(task, max(draws for _, draws in arms), len(arms), seed, draw, rate))
-    return found
-
-
-def _variances(convergence: Convergence) -> FloatArray | None:
-    """Variance of the log cost between seeds, between folds of equal rate, and what other rates add, shape (3,)."""
-    chosen = {one.fold: one.chosen_rate for one in convergence.tuning}
-    costs = costs_of(convergence.evaluation, convergence.hold)
-    folds = [np.log(costs.cost[costs.reached & (costs.group == fold)]) for fold in chosen]
-    if len(folds) < 2 or min(fold.size for fold in folds) < 2:
-        return None
-    within = float(np.mean([fold.var(ddof=1) for fold in folds]))
-    means = np.array([fold.mean() for fold in folds])
-    of_means = within * float(np.mean([1 / fold.size for fold in folds]))
-    rates = np.array(list(chosen.values()))
-    alike = [means[rates == rate] for rate in np.unique(rates)]
-    degrees = sum(group.size - 1 for group in alike)
-    total = float(means.var(ddof=1)) - of_means
-    if not degrees:
-        return None
-    equal = sum(float(((group - group.mean()) ** 2).sum()) for group in alike) / degrees - of_means
-    return np.array([within, equal, total - equal])
+    """Split the variance on every task that has an arm which varies on two levels or more."""
+    found: defaultdict[tuple[str, str, tuple[tuple[str, ...], ...]], list[tuple[_Design, list[Component]]]]
+    found = defaultdict(list)
+    for setting, arms in arms_by_setting(run).items():
+        designs = {name: design for name, record in arms.items() if (design := _Design.of(body(record)))}
+        every = [("updates", design) for design in designs.values()]
+        if set(CLAIM) <= designs.keys():
+            every.append((" / ".join(CLAIM), designs[CLAIM[0]].over(designs[CLAIM[1]])))
+        for what, design in every:
+            parts = design.parts
+            if len(parts) > 1:
+                found[setting.task_name, what, tuple(part.levels for part in parts)].append((design, parts))
+    return [
+        Split(
+            task,
+            what,
+            len(alike),
+            sum(design.logs.size for design, _ in alike),
+            sum(design.trainings for design, _ in alike),
+            max(design.counts for design, _ in alike),
+            pooled([parts for _, parts in alike]),
+        )
+        for (task, what, _), alike in sorted(found.items())
+    ]
 
 
 STANDARD_ERRORS = 4.0

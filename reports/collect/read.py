@@ -19,10 +19,9 @@ from msgspec.structs import force_setattr
 
 import tasks
 from bench.case.cases import KINDS, Case
-from bench.case.checked import FaultError, OtherSchemaError
-from bench.case.record import SCHEMA, Asked, Record, decode
+from bench.case.checked import SCHEMA, FaultError, OtherSchemaError, decode
+from bench.case.record import Asked, Record
 from bench.case.run_record import Invocation, Machine, OwnSeries, Refused, RunRecord, Shards
-from bench.case.run_record import decode as decode_run
 from bench.run.store import SERIES_FILE
 from tasks.csv_series.series import CsvSeries, Prepared
 from tasks.task import TaskError
@@ -164,7 +163,7 @@ def read(folder: Path) -> Run:
             if not line.strip():
                 continue
             try:
-                record = decode(line)
+                record = decode(line, Record)
             except OtherSchemaError as error:
                 raise RunNotReadableError(_other_schema(folder / RECORDS, number, error)) from error
             except FaultError as error:
@@ -245,7 +244,7 @@ def _know_own_series(file: Path, problems: list[Problem]) -> None:
 def _read_about(folder: Path, problems: list[Problem]) -> RunRecord | None:
     file = folder / "run.json"
     try:
-        return decode_run(file.read_bytes())
+        return decode(file.read_bytes(), RunRecord)
     except FileNotFoundError:
         problems.append(Problem(file.name, 0, "missing, so plan, machine and versions are unknown"))
         return None

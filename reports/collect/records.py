@@ -5,7 +5,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from bench.case.record import Convergence, Memory, Record, Replicate, Timing
+from bench.case.costs import Memory, Timing
+from bench.case.record import Record
+from bench.case.trained import Convergence, Replicate
 from reports.statistics.intervals import Costs, FloatArray, median
 
 
@@ -76,10 +78,13 @@ def budget_of(convergence: Convergence) -> float:
 def costs_of(replicates: Iterable[Replicate], hold: int, target: float | None = None) -> Costs:
     """Updates to the declared target, as recorded, or to another one, from the curves.
 
-    Replicates of a fold form a group.
+    Replicates of a fold form a group; those of a draw, where several folds share several draws of the data.
     """
     found = list(replicates)
     group = np.array([fold_of(one) for one in found], dtype=int)
+    draw = np.array([one.draw for one in found], dtype=int)
+    if 1 < len(np.unique(draw)) < len(np.unique(group)):
+        group = draw
     if target is not None:
         return Costs.of_curves([curve(one) for one in found], np.full(len(found), target), hold, group)
     each = [cost(one) for one in found]

@@ -7,7 +7,7 @@ import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,7 @@ def write(run: Run, folder: Path | None = None) -> Path:
     title = f"{run.name}: {listing(order)}"
     parts = sections(run, found)
     report = folder / "report.md"
-    report.write_text(comparison_page.markdown(title, parts), encoding="utf-8")
-    (folder / "report.html").write_text(comparison_page.page(title, parts), encoding="utf-8")
+    comparison_page.write_pages(title, parts, report)
     comparison_page.write_frame(found, folder / "frame.csv")
     every = comparison_page.within([Named(name, of_configuration(run, name)) for name in found.columns])
     values = comparison_page.to_dict(found, {}) | {
@@ -66,18 +65,36 @@ def sections(run: Run, found: Comparison) -> list[Section]:
         Section("", tuple(comparison_page.summary(found))),
         _seen(run, found.columns),
         _steadiness(by_configuration),
-        comparison_page.times_section(found),
+        _verdicts_alone(comparison_page.times_section(found)),
         _crossings(found),
         comparison_page.within_section(by_configuration, "Does a verdict depend on the configuration?"),
         _of_one_alone(by_configuration),
         _ran(by_configuration),
         comparison_page.updates_section(found),
         comparison_page.memory_section(found),
-        comparison_page.not_compared_section(found),
+        _but_for_skipped(comparison_page.not_compared_section(found)),
         _skipped(run),
         Section("How to read this", (READING,)),
     ]
     return [part for part in parts if part is not None]
+
+
+def _verdicts_alone(section: Section | None) -> Section | None:
+    """Leave out of each verdict what "How to read this" says once of all."""
+    if section is None:
+        return None
+    judged = [place for place, heading in enumerate(section.header) if heading == "verdict"]
+    rows = (
+        tuple(cell.partition(" (")[0] if place in judged else cell for place, cell in enumerate(row))
+        for row in section.rows
+    )
+    return replace(section, rows=tuple(rows))
+
+
+def _but_for_skipped(section: Section | None) -> Section | None:
+    """Leave out what was skipped on purpose, which has a table of its own; None where nothing is left."""
+    rows = () if section is None else tuple(row for row in section.rows if "skipped: " not in row[-1])
+    return replace(section, rows=rows) if section and rows else None
 
 
 def _seen(run: Run, columns: Sequence[str]) -> Section:
@@ -248,13 +265,17 @@ def _crossings(found: Comparison) -> Section | None:
             one.sentence,
         )
         for one in every
+        if not math.isinf(one.earliest)
     ]
     text = (
         f"Seconds per update over those of {found.columns[0]}, along the batch size and the width; where the ratio "
         "falls below 1 for good, and the same for the limits of its intervals."
     )
+    never = [one.column for one in every if math.isinf(one.earliest)]
+    parts = [f"{name} in {n} of {sum(one.column == name for one in every)}" for name, n in Counter(never).items()]
+    more = (f"Not faster at the end of what was tried: {listing(parts)} lines.",) if parts else ()
     header = ("configuration", "case", "along", "ratio at", "begins to be faster at")
-    return Section("Where does it begin to be faster?", (text,), header, tuple(rows))
+    return Section("Where does it begin to be faster?", (text, *more), header if rows else (), tuple(rows))
 
 
 def _of_one_alone(parts: Sequence[Named]) -> Section | None:

@@ -171,13 +171,6 @@ def of_one_way(run: Run) -> Run:
     return of_configuration(run, names[0]) if names else run
 
 
-def named(setting: Setting) -> str:
-    """Sizes of a setting, as prose has them."""
-    layers = "" if setting.layers == 1 else f"{setting.layers} layers of "
-    rest = "".join(f", {value}" for value in setting.unusual if value)
-    return f"{setting.cell_name} {layers}{setting.units}, window {setting.window}, batch {setting.batch_size}{rest}"
-
-
 def join(runs: Sequence[Named], by: str = "machine", base: str | None = None) -> Comparison:
     """Join runs.
 
@@ -282,9 +275,11 @@ def _blocks(timings: pd.DataFrame) -> dict[tuple[str, str], Any]:
 
 
 def setting_of(case: Any) -> Setting:
-    """The setting of a row of a frame."""
-    values = {one.name: case[one.name] for one in fields(Setting)}
-    return Setting(**values | {"dial": -1 if pd.isna(values["dial"]) else int(values["dial"])})
+    """The setting of a row of a frame; what its columns differ in counts as the usual."""
+    dial = -1 if pd.isna(case["dial"]) else int(case["dial"])
+    usual = {name: case[name] or value for name, value in USUAL.items()}
+    others = {one.name: case[one.name] for one in fields(Setting) if one.name not in usual}
+    return Setting(**others | usual | {"dial": dial})
 
 
 def _label(case: Mapping[str, Any]) -> str:
@@ -292,7 +287,7 @@ def _label(case: Mapping[str, Any]) -> str:
     setting = setting_of(case)
     kernel = "" if case["kind"] == "convergence" else f", {case['kernel']}"
     run = f" ({case['run']})" if case["run"] else ""
-    return f"{setting.task_name}, {case['regime']}, {named(setting)}{kernel}{run}"
+    return f"{setting.task_name}, {case['regime']}, {setting.short}{kernel}{run}"
 
 
 def _changing(runs: Sequence[Named]) -> set[str]:

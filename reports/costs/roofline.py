@@ -11,8 +11,9 @@ import statistics
 from dataclasses import dataclass
 
 from bench.case.cases import Case
-from bench.case.record import Convergence, Record
+from bench.case.record import Record
 from bench.case.run_record import Ceiling
+from bench.case.trained import Convergence
 from reports.collect.grouping import CELL_NAMES, USUAL
 from reports.collect.read import Run
 from reports.collect.records import body

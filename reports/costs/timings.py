@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from bench.case import record as recorded
+from bench.case import costs as recorded
 from bench.case.record import Record
 from reports.collect.grouping import Setting
 from reports.collect.read import Run

@@ -11,8 +11,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.case.record import Convergence
 from bench.case.regimes import in_order
+from bench.case.trained import Convergence
 from reports.claim.arms import Arm, Comparison
 from reports.claim.robustness import Sensitivity
 from reports.collect.grouping import Setting

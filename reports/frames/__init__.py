@@ -6,7 +6,8 @@ for. ``run`` and ``key`` join them.
 
 import glob
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -78,6 +79,12 @@ class Frames:
         """One row an invocation."""
         return self._frame("machines")
 
+    def part(self, name: str, columns: Sequence[str], keys: Collection[str] | None = None) -> pd.DataFrame:
+        """Some columns of a frame, of some records' rows: takes as long as what is asked for."""
+        table = TABLES[name]
+        some = tuple(column for column in table.columns if column.name in columns)
+        return frame(replace(table, columns=some), self._sources, keys)
+
     def items(self) -> Iterator[tuple[str, pd.DataFrame]]:
         """Every frame by its name."""
         return ((name, getattr(self, name)) for name in TABLES)
@@ -131,9 +138,9 @@ def write_csv(frame: pd.DataFrame, file: Path) -> None:
     csv.write_csv(pa.Table.from_pandas(frame.astype(text), preserve_index=False), file)
 
 
-def frame(table: Table, sources: Iterable[Source]) -> pd.DataFrame:
-    """Make a frame: columns and dtypes as the table says, also without any row."""
-    rows = [row for source in sources for row in table.rows(source)]
+def frame(table: Table, sources: Iterable[Source], keys: Collection[str] | None = None) -> pd.DataFrame:
+    """Make a frame: columns and dtypes as the table says, also without any row; `keys`: of these records alone."""
+    rows = [row for source in sources for row in table.rows(source) if keys is None or row.record.key in keys]
     lengths = None if table.length is None else np.array([table.length(row) for row in rows], dtype=int)
     return pd.DataFrame({column.name: _series(column, rows, lengths) for column in table.columns}, copy=False)
 

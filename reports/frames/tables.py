@@ -342,6 +342,12 @@ CASES = Table(
             "when its trainings end: `budget`, or `target` once that is reached",
             lambda row: row.record.convergence and row.record.training.stop,
         ),
+        Column(
+            "rates_tried",
+            "Int64",
+            "learning rates that it was chosen from",
+            lambda row: row.record.convergence and len(row.record.convergence.learning_rates),
+        ),
         Column("replicates", "Int64", "evaluation replicates", _evaluated(lambda costs: costs.n)),
         Column("reached", "Int64", "how many of them reached the target", _evaluated(lambda costs: costs.hits)),
         Column(
@@ -406,6 +412,7 @@ REPLICATES = Table(
             "updates that it counts with: the middle of the evaluations between which it reached the target, or all",
             lambda row: cost(row.part)[0],
         ),
+        Column("cost_width", "float64", "updates between those two evaluations; else 0", lambda row: cost(row.part)[1]),
         Column(
             "best_error", "float64", "lowest error of its curve, in the task's unit", lambda row: lowest_error(row.part)
         ),
@@ -641,24 +648,6 @@ def _chance(part: str) -> Callable[[Judged], Any]:
     return lambda row: row.of_updates and getattr(row.of_updates.better_on_a_fresh_draw, part)
 
 
-_OF_ARM: dict[str, tuple[str, str, Callable[[Arm], Any]]] = {
-    "reached": ("Int64", "paired seeds that reached the target", lambda arm: arm.hits),
-    "expected": ("float64", "expected updates to target; inf where none reached it", lambda arm: arm.ert),
-    "expected_low": ("float64", "lower 95 % limit of it, updates", lambda arm: arm.ert_interval[0]),
-    "expected_high": ("float64", "upper 95 % limit of it, updates", lambda arm: arm.ert_interval[1]),
-    "restricted": ("float64", "mean of min(updates, budget)", lambda arm: arm.restricted_mean),
-    "budget": ("float64", "updates that a training could make", lambda arm: arm.budget),
-    "still_there": (
-        "Int64",
-        "paired seeds at the target at the end of the budget; missing where training stopped at the target",
-        lambda arm: arm.still_there,
-    ),
-    "best_error": ("float64", "lowest error over the target, median over seeds", lambda arm: arm.best_error),
-    "last_error": ("float64", "last error over the target, median over seeds", lambda arm: arm.last_error),
-    "last_accuracy": ("float64", "of labels: accuracy then, median over seeds", lambda arm: arm.accuracy),
-}
-"""Told once of a comparison, in the row that counts updates: dtype, meaning and source by name."""
-
 COMPARISONS = Table(
     "comparisons",
     "a ratio a / b in one measure, with its verdict; below 1, a is cheaper",
@@ -752,9 +741,22 @@ COMPARISONS = Table(
         ),
         Column("target", "float64", "error to reach, in the task's unit", lambda row: row.target),
         *(
-            Column(f"{name}_{side}", dtype, f"of {side}: {meaning}", _arm(side, of))
+            column
             for side in "ab"
-            for name, (dtype, meaning, of) in _OF_ARM.items()
+            for column in (
+                Column(
+                    f"reached_{side}",
+                    "Int64",
+                    f"paired seeds of {side} that reached the target",
+                    _arm(side, lambda arm: arm.hits),
+                ),
+                Column(
+                    f"expected_{side}",
+                    "float64",
+                    f"expected updates to target of {side}; inf where none reached it",
+                    _arm(side, lambda arm: arm.ert),
+                ),
+            )
         ),
         *(
             Column(f"a_needs_fewer{suffix}", "float64", meaning, _chance(part))

@@ -1,10 +1,10 @@
 """The tables of details.md, each made from a run's frames: its rows of most interest, and where all of them are."""
 
 import math
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,6 @@ from reports.formatting import (
     chance,
     count,
     limited,
-    listing,
     mark,
     number,
     percent,
@@ -29,7 +28,7 @@ from reports.formatting import (
 )
 from reports.frames import Frames
 from reports.frames.tables import LONGER
-from reports.statistics.intervals import Ratio, clopper_pearson
+from reports.statistics.intervals import Costs, Ratio, clopper_pearson, restart_after, running_time_interval
 from reports.statistics.verdict import DIFFERENT, FEWER, MORE
 
 MOST_ROWS = 12
@@ -64,8 +63,13 @@ def table(rows: pd.DataFrame | Sequence[Any], columns: Columns, rest: str, most:
 
 def plain(rows: pd.DataFrame) -> list[Any]:
     """Rows of a frame with attributes by column; what is missing is None."""
-    found = rows.astype(object)
-    return list(found.where(found.notna(), None).itertuples(index=False))
+    columns = []
+    for name in rows:
+        column = rows[name]
+        missing = column.isna().to_numpy()
+        values = column.tolist()
+        columns.append([None if gone else value for value, gone in zip(values, missing, strict=True)])
+    return [SimpleNamespace(**dict(zip(rows.columns, values, strict=True))) for values in zip(*columns, strict=True)]
 
 
 def left_out(rows: int, rest: str) -> str:
@@ -123,9 +127,40 @@ def _reached(row: Any, side: str) -> str:
     return f"{getattr(row, f'reached_{side}')}/{row.n}"
 
 
-def _expected(row: Any, side: str) -> str:
-    value, low, high = (getattr(row, f"{name}_{side}") for name in ("expected", "expected_low", "expected_high"))
-    return limited(value, (low, high))
+@dataclass(frozen=True)
+class _Pair:
+    """Both arms of a comparison over their paired seeds, as `replicates` holds them; rows in the same order."""
+
+    a: pd.DataFrame
+    b: pd.DataFrame
+    budget: float
+
+    @cached_property
+    def costs(self) -> tuple[Costs, Costs]:
+        """Up to the smaller budget and to the restart that both share."""
+        a, b = (_costs(arm).up_to(self.budget) for arm in (self.a, self.b))
+        restart = restart_after(a, b)
+        return a.up_to(restart), b.up_to(restart)
+
+    @property
+    def expected(self) -> list[str]:
+        """Expected updates to target of each, with the interval."""
+        return [limited(one.expected, running_time_interval(one)) for one in self.costs]
+
+    def _within(self, arm: pd.DataFrame) -> Costs:
+        return _costs(arm).up_to(self.budget)
+
+    @property
+    def ended_alike(self) -> str:
+        """How many pairs reached the target at the same evaluation, of those of which any reached it."""
+        a, b = map(self._within, (self.a, self.b))
+        same = a.reached & b.reached & (a.cost == b.cost)
+        return f"{same.sum()} of {(a.reached | b.reached).sum()}"
+
+
+def _costs(arm: pd.DataFrame) -> Costs:
+    group = arm.fold.fillna(arm.seed).to_numpy(int)
+    return Costs(arm.cost.to_numpy(float), arm.reached.to_numpy(bool), arm.cost_width.to_numpy(float), group)
 
 
 class Tables:
@@ -133,11 +168,36 @@ class Tables:
 
     def __init__(self, frames: Frames) -> None:
         self._frames = frames
+        self._known: dict[str, Any] = {}
 
     @cached_property
-    def _cases(self) -> dict[str, Any]:
-        """What is known of a record, by key."""
-        return {row.key: row for row in plain(self._frames.cases)}
+    def _cases(self) -> pd.DataFrame:
+        """What takes no time to know of every record."""
+        known = ["key", "kind", "regime", *_SETTING, "outcome", "message", "compile_seconds", "kernel_seen"]
+        more = ["steps_per_prediction", "stop", "budget", "chosen_rate", "rate_at_edge", "rates_tried", "majority"]
+        return self._frames.part("cases", [*known, *more]).set_index("key", drop=False)
+
+    def _case(self, key: str) -> Any:
+        if key not in self._known:
+            self._known[key] = plain(self._cases.loc[[key]])[0]
+        return self._known[key]
+
+    def _pairs(self, rows: pd.DataFrame) -> dict[tuple[str, str], _Pair]:
+        """Both arms of those comparisons that a table shows, by keys."""
+        shown = plain(rows.head(MOST_ROWS))
+        keys = {key for row in shown for key in (row.key_a, row.key_b)}
+        costs = ["reached", "cost", "cost_width"]
+        errors = ["best_error", "last_error", "last_accuracy", "target"]
+        names = ["key", "role", "seed", "fold", *costs, *errors]
+        made = self._frames.part("replicates", names, keys)
+        arms = {key: arm.set_index("seed", drop=False) for key, arm in made[made.role == "evaluation"].groupby("key")}
+        found = {}
+        for row in shown:
+            a, b = arms[row.key_a], arms[row.key_b]
+            seeds = a.index[a.index.isin(b.index)]
+            budgets = [self._case(key).budget or made[made.key == key].cost.max() for key in (row.key_a, row.key_b)]
+            found[row.key_a, row.key_b] = _Pair(a.loc[seeds], b.loc[seeds], min(budgets))
+        return found
 
     def _of(self, *compares: str, measure: str | None = None) -> pd.DataFrame:
         every = self._frames.comparisons
@@ -221,10 +281,13 @@ class Tables:
     def settings(self) -> str:
         """Stateful against stateless, setting by setting."""
         rows = first_by_interest(self._claim)
-        beside = self._beside(rows)
+        beside, pairs = self._beside(rows), self._pairs(rows)
 
         def in_measure(name: str, without: str = "") -> Callable[[Any], object]:
             return lambda row: _ratio(one) if (one := beside.get((row.key_a, row.key_b, name))) else without
+
+        def expected(side: int) -> Callable[[Any], object]:
+            return lambda row: pairs[row.key_a, row.key_b].expected[side]
 
         def reached(side: str) -> Callable[[Any], object]:
             return lambda row: f"{_reached(row, side)} {span(*clopper_pearson(getattr(row, f'reached_{side}'), row.n))}"
@@ -243,8 +306,8 @@ class Tables:
                 (">n", lambda row: row.n),
                 ("reached: stateful", reached("a")),
                 ("reached: stateless", reached("b")),
-                (">updates to target: stateful", lambda row: _expected(row, "a")),
-                (">stateless", lambda row: _expected(row, "b")),
+                (">updates to target: stateful", expected(0)),
+                (">stateless", expected(1)),
                 ("ratio in updates", _ratio),
                 ("verdict", lambda row: row.verdict),
                 ("in cell steps", in_measure("cell steps")),
@@ -259,19 +322,34 @@ class Tables:
     @cached_property
     def at_the_end(self) -> str:
         """The same settings at the end of the budget."""
+        rows = first_by_interest(self._claim)
+        pairs = self._pairs(rows)
+
+        def arm(row: Any, side: str) -> pd.DataFrame:
+            pair = pairs[row.key_a, row.key_b]
+            return pair.a if side == "a" else pair.b
 
         def still(side: str) -> Callable[[Any], object]:
             def text(row: Any) -> str:
-                there = getattr(row, f"still_there_{side}")
-                return NOTHING if there is None else f"{there}/{row.n}"
+                there = arm(row, side)
+                stops = self._case(getattr(row, f"key_{side}")).stop != "budget"
+                return NOTHING if stops else f"{(there.last_error <= there.target).sum()}/{row.n}"
 
             return text
 
         def errors(side: str) -> Callable[[Any], object]:
-            return lambda row: " / ".join(number(getattr(row, f"{name}_error_{side}")) for name in ("best", "last"))
+            return lambda row: " / ".join(
+                number((arm(row, side)[f"{name}_error"] / arm(row, side).target).median()) for name in ("best", "last")
+            )
+
+        def budget(row: Any, side: str) -> float:
+            return float(self._case(getattr(row, f"key_{side}")).budget or arm(row, side).cost.max())
+
+        def restricted(side: str) -> Callable[[Any], object]:
+            return lambda row: number(np.minimum(arm(row, side).cost, budget(row, side)).mean())
 
         return table(
-            first_by_interest(self._claim),
+            rows,
             (
                 ("setting", _label),
                 (">target", lambda row: number(row.target)),
@@ -279,31 +357,32 @@ class Tables:
                 (">stateless", still("b")),
                 (">best / last error: stateful", errors("a")),
                 (">stateless", errors("b")),
-                (">min(updates, budget): stateful", lambda row: number(row.restricted_a)),
-                (">stateless", lambda row: number(row.restricted_b)),
-                (">budget", lambda row: listing(list(dict.fromkeys(map(number, (row.budget_a, row.budget_b)))))),
+                (">min(updates, budget): stateful", restricted("a")),
+                (">stateless", restricted("b")),
+                (">budget", lambda row: " / ".join(dict.fromkeys(number(budget(row, side)) for side in "ab"))),
                 (
                     ">stateful needs fewer",
                     lambda row: chance(row.a_needs_fewer, row.a_needs_fewer_low, row.a_needs_fewer_high),
                 ),
             ),
-            COMPARED,
+            EXPORTED,
         )
 
     @cached_property
     def accuracies(self) -> str:
         """The same where labels are predicted: how often the most probable one was right."""
-        rows = first_by_interest(self._claim)
-        majority = self._frames.cases.set_index("key").majority
+        of_labels = self._cases.key[self._cases.majority.notna()]
+        rows = first_by_interest(self._claim[self._claim.key_a.isin(of_labels)])
+        pairs = self._pairs(rows)
         return table(
-            rows[rows.last_accuracy_a.notna()],
+            rows,
             (
                 ("setting", _label),
-                (">stateful", lambda row: percent(row.last_accuracy_a)),
-                (">stateless", lambda row: percent(row.last_accuracy_b)),
-                (">always the most frequent label", lambda row: percent(majority[row.key_a])),
+                (">stateful", lambda row: percent(pairs[row.key_a, row.key_b].a.last_accuracy.median())),
+                (">stateless", lambda row: percent(pairs[row.key_a, row.key_b].b.last_accuracy.median())),
+                (">always the most frequent label", lambda row: percent(self._case(row.key_a).majority)),
             ),
-            COMPARED,
+            EXPORTED,
         )
 
     def control(self, regime: str, engine: str) -> str:
@@ -352,7 +431,7 @@ class Tables:
             return lambda row: _ratio(one) if (one := beside.get((row.key_a, row.key_b, name))) else without
 
         def long_window(row: Any) -> str:
-            return f"{self._cases[row.key_b].window}{'' if setting(row).reach is not None else '*'}"
+            return f"{self._case(row.key_b).window}{'' if setting(row).reach is not None else '*'}"
 
         return table(
             rows,
@@ -368,9 +447,7 @@ class Tables:
                 ("in seconds", in_measure("seconds", "not comparable")),
                 (
                     ">steps a prediction",
-                    lambda row: " / ".join(
-                        str(self._cases[key].steps_per_prediction) for key in (row.key_a, row.key_b)
-                    ),
+                    lambda row: " / ".join(str(self._case(key).steps_per_prediction) for key in (row.key_a, row.key_b)),
                 ),
             ),
             COMPARED,
@@ -404,7 +481,7 @@ class Tables:
         beside = self._beside(rows)
 
         def where(row: Any) -> str:
-            first, second = (self._cases[key] for key in (row.key_a, row.key_b))
+            first, second = (self._case(key) for key in (row.key_a, row.key_b))
             other = f"{setting(first).cell_name} {first.units} against " if first.units != second.units else ""
             shown = setting(row) if first.engine == second.engine else replace(setting(row), engine=USUAL["engine"])
             kernel = f" {second.kernel}" if first.kernel == second.kernel and first.engine == second.engine else ""
@@ -429,15 +506,11 @@ class Tables:
     @cached_property
     def same_arms(self) -> str:
         """An arm by two engines."""
-        engines = self._frames.cases.engine.unique()
+        engines = self._cases.engine.unique()
         pairs = [f"{a} / {b}" for a in engines for b in engines if a != b]
         rows = first_by_interest(self._of(*pairs, measure="updates"))
 
-        def alike(row: Any) -> str:
-            a, b = (self._evaluation(key).set_index("seed") for key in (row.key_a, row.key_b))
-            both = a.add_suffix("_a").join(b.add_suffix("_b"), how="inner")
-            same = both.reached_a & both.reached_b & (both.cost_a == both.cost_b)
-            return f"{int(same.sum())} of {int((both.reached_a | both.reached_b).sum())}"
+        arms = self._pairs(rows)
 
         def verdict(row: Any) -> str:
             first, second = row.compares.split(" / ")
@@ -450,38 +523,31 @@ class Tables:
                 ("arm", lambda row: row.regime),
                 ("engines", lambda row: row.compares),
                 ("reached", lambda row: f"{_reached(row, 'a')} and {_reached(row, 'b')}"),
-                ("updates to target", lambda row: f"{_expected(row, 'a')} and {_expected(row, 'b')}"),
+                ("updates to target", lambda row: " and ".join(arms[row.key_a, row.key_b].expected)),
                 ("ratio", _ratio),
                 ("verdict", verdict),
-                (">reached it at the same evaluation", alike),
+                (">reached it at the same evaluation", lambda row: arms[row.key_a, row.key_b].ended_alike),
                 (
                     "rates chosen",
-                    lambda row: " and ".join(mark(self._cases[k].chosen_rate) for k in (row.key_a, row.key_b)),
+                    lambda row: " and ".join(mark(self._case(k).chosen_rate) for k in (row.key_a, row.key_b)),
                 ),
             ),
             COMPARED,
         )
 
-    def _evaluation(self, key: str) -> pd.DataFrame:
-        every = self._frames.replicates
-        return every[(every.key == key) & (every.role == "evaluation")][["seed", "reached", "cost"]]
-
     @cached_property
     def rates(self) -> str:
         """What each arm's tuning seeds needed at every rate, arms at the edge of their grid first."""
-        every = self._frames.replicates
-        tuning = every[every.role == "tuning"]
-        several = tuning.groupby("key", observed=True).learning_rate.nunique()
-        keys = several[several > 1].index
-        arms = self._frames.cases[self._frames.cases.key.isin(keys)].copy()
-        arms["place"] = [setting(row).place for row in plain(arms)]
-        arms = arms.sort_values(["place", "regime"], key=lambda one: one if one.name == "place" else one.astype(str))
+        arms = self._cases[self._cases.rates_tried > 1]
+        arms = arms.sort_values([*_SETTING, "regime"], na_position="first")
         arms = arms.sort_values("rate_at_edge", ascending=False, kind="stable")
-        shown = tuning[tuning.key.isin(arms.key.head(MOST_ROWS))]
+        names = ["key", "role", "learning_rate", "reached", "cost"]
+        made = self._frames.part("replicates", names, set(arms.key.head(MOST_ROWS)))
+        tuning = made[made.role == "tuning"]
 
         def grid(row: Any) -> str:
             parts = []
-            for rate, at in shown[shown.key == row.key].groupby("learning_rate"):
+            for rate, at in tuning[tuning.key == row.key].groupby("learning_rate"):
                 hits = int(at.reached.sum())
                 parts.append(f"{mark(rate)}: {number(at.cost.sum() / hits if hits else math.inf)} ({hits}/{len(at)})")
             return ", ".join(parts)
@@ -500,8 +566,10 @@ class Tables:
     @cached_property
     def seconds(self) -> str:
         """Seconds of an update and of a forward pass, a row a setting and regime over its processes."""
-        blocks = self._frames.timings
         groups = self._processes("time")
+        blocks = self._frames.part(
+            "timings", ["key", "what", "seconds"], {key for keys in groups[:MOST_ROWS] for key in keys}
+        )
 
         def of(keys: list[str], what: str) -> pd.DataFrame:
             return blocks[blocks.key.isin(keys) & (blocks.what == what)]
@@ -510,7 +578,7 @@ class Tables:
             return float(of(keys, what).groupby("key", observed=True).seconds.median().median())
 
         def compiling(keys: list[str]) -> float:
-            return float(np.median([self._cases[key].compile_seconds for key in keys]))
+            return float(self._cases.loc[keys].compile_seconds.median())
 
         def half(keys: list[str]) -> str:
             return " to ".join(map(seconds, of(keys, "update").seconds.quantile([0.25, 0.75])))
@@ -518,9 +586,9 @@ class Tables:
         return table(
             groups,
             (
-                ("setting", lambda keys: _label(self._cases[keys[0]])),
-                ("kernel", lambda keys: self._cases[keys[0]].kernel),
-                ("regime", lambda keys: self._cases[keys[0]].regime),
+                ("setting", lambda keys: _label(self._case(keys[0]))),
+                ("kernel", lambda keys: self._case(keys[0]).kernel),
+                ("regime", lambda keys: self._case(keys[0]).regime),
                 (">seconds per update: median", lambda keys: seconds(middle(keys, "update"))),
                 ("middle half", half),
                 (">a forward pass", lambda keys: seconds(middle(keys, "forward pass"))),
@@ -533,12 +601,10 @@ class Tables:
 
     def _processes(self, kind: str) -> list[list[str]]:
         """Keys of the records of a setting and regime, in order, whose kernel was the one asked for."""
-        cases = self._frames.cases
+        cases = self._cases
         ran = cases[(cases.kind == kind) & (cases.kernel_seen.astype(str) == cases.kernel.astype(str))]
-        groups: defaultdict[Any, list[str]] = defaultdict(list)
-        for row in plain(ran):
-            groups[(*setting(row).place, row.regime)].append(row.key)
-        return [groups[place] for place in sorted(groups)]
+        groups = ran.groupby([*_SETTING, "regime"], observed=True, dropna=False)
+        return [here.key.tolist() for _, here in groups]
 
     def baselines(self, task: str, dial: int | None) -> str:
         """Errors of predictions without a network on a task."""
@@ -559,7 +625,7 @@ class Tables:
     @cached_property
     def failed(self) -> str:
         """Cases that did not end well."""
-        cases = self._frames.cases
+        cases = self._cases
         return table(
             cases[cases.outcome != "ok"],
             (

@@ -23,6 +23,8 @@ DIGITS = r"(?:19|20)\d{4}(?:\d\d){0,4}"
 
 SPREADSHEET_DAYS = (20_000, 80_000)
 """Days since 1899-12-30, as spreadsheets count them: the years 1954 to 2119."""
+YEARS = 1000, 2999
+"""Whole numbers that are years, in a column of that name."""
 
 LEAST_REPEATED = 0.1
 """Share of rows whose time an earlier row has, where a file holds several series."""
@@ -240,6 +242,16 @@ def _of_numbers(numbers: NDArray[np.float64], texts: pd.Series, name: str) -> St
         times = (np.datetime64("1899-12-30", "ms") + whole).astype("datetime64[us]")
         times[~np.isfinite(numbers)] = np.datetime64("NaT")
         return Stamps(times, texts, notes=[f"The numbers of {name!r} were read as a spreadsheet's days since 1899."])
+    first, last = YEARS
+    if (
+        name.lower() in PARTS["year"]
+        and known.size
+        and (known % 1 == 0).all()
+        and first <= known.min() <= known.max() <= last
+    ):
+        times = np.where(np.isfinite(numbers), numbers - 1970, 0).astype("datetime64[Y]").astype("datetime64[us]")
+        times[~np.isfinite(numbers)] = np.datetime64("NaT")
+        return Stamps(times, texts)
     return Stamps(np.where(np.isfinite(numbers), numbers, np.nan), texts)
 
 
@@ -258,6 +270,9 @@ def _steps(times: NDArray[Any], gaps: NDArray[np.float64]) -> tuple[NDArray[np.i
     """Steps between neighbours in units of the usual one, shape (n - 1,), None if irregular; and that step in words."""
     usual = float(np.median(gaps))
     words = _in_words(usual) if _dated(times) else f"{usual:g}"
+    # Before days are counted: a year has 365 of them but for one in four.
+    if _dated(times) and usual > 27 * 86_400e6 and (found := _months(times)) is not None:
+        return found
     if (counts := _whole(gaps / usual)) is not None and not (_dated(times) and _weekdays_only(times, usual)):
         return counts, words
     if not _dated(times):
@@ -265,14 +280,20 @@ def _steps(times: NDArray[Any], gaps: NDArray[np.float64]) -> tuple[NDArray[np.i
     days = times.astype("datetime64[D]")
     if _weekdays_only(times, usual) and (days == times).all():
         return np.busday_count(days[:-1], days[1:]).astype(np.int64), "working day"
+    return None, words
+
+
+def _months(times: NDArray[Any]) -> tuple[NDArray[np.int64], str] | None:
+    """Steps of whole months; None where they are none."""
+    days = times.astype("datetime64[D]")
     months = np.diff(times.astype("datetime64[M]").astype(np.int64)).astype(np.float64)
     # A month has 28 to 31 days; within each, the day must be the same, or its last.
     within = (days - times.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64)
     if months.min() > 0 and (np.ptp(within) == 0 or within.min() >= 27):
         unit = float(np.median(months))
         if (counts := _whole(months / unit)) is not None:
-            return counts, "month" if unit == 1 else f"{unit:g} months"
-    return None, words
+            return counts, {1.0: "month", 12.0: "year"}.get(unit, f"{unit:g} months")
+    return None
 
 
 def _whole(steps: NDArray[np.float64]) -> NDArray[np.int64] | None:
@@ -318,7 +339,7 @@ def _is_hour_set_back(twice: NDArray[Any]) -> bool:
 
 
 def _telling_apart(table: Table, names: tuple[str, ...], stamps: Stamps) -> str | None:
-    """A column whose values tell rows of the same time apart, the one with fewest values."""
+    """A column whose values tell rows of the same time apart, one without blanks and with fewest values."""
     if repeats(stamps) < LEAST_REPEATED * len(table):  # of several series most times are there more than once
         return None
     found = []
@@ -331,8 +352,8 @@ def _telling_apart(table: Table, names: tuple[str, ...], stamps: Stamps) -> str 
             1 < series <= max(2, len(labels) // 10)
             and not pd.DataFrame({"t": stamps.times, "l": labels}).duplicated().any()
         ):
-            found.append((series, name))
-    return min(found)[1] if found else None
+            found.append((bool(missing(labels).any()), series, name))
+    return min(found)[-1] if found else None
 
 
 def _dated(times: NDArray[Any]) -> bool:

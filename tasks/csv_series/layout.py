@@ -201,7 +201,7 @@ def _header(path: Path, head: list[Row], delimiter: str, comments: dict[int, str
     # A spreadsheet writes titles with as many delimiters as it has columns.
     first = next(i for i in filled if len(head[i].fields) == width and _filled_width(head[i].fields) >= least)
     before = [i for i in filled if i < first]
-    if not _is_data(head[first].fields):
+    if not _is_data(head[first].fields) and not _is_row(head[first].fields, [head[i] for i in filled if i > first]):
         return head[first], head[first + 1 :]
     # A header may lack the delimiter at the end that each line below it has, or have one of its own.
     if before and len(head[before[-1]].fields) in {width - 1, width + 1} and not _is_data(head[before[-1]].fields):
@@ -227,6 +227,14 @@ def _is_data(fields: Sequence[str]) -> bool:
     data = any(map(DATA.fullmatch, names)) or all(WHOLE.fullmatch(name) for name in names if name)
     # pandas writes a nameless index first, and column 0 after it; that is a header all the same.
     return bool(names[0]) and data
+
+
+def _is_row(fields: Sequence[str], body: Sequence[Row]) -> bool:
+    """Whether a line that seems to hold names is a row like those below: with a word that stands in all of them."""
+    below = [row.fields for row in body if len(row.fields) == len(fields)]
+    words = [place for place, text in enumerate(fields) if kind(text) == "text"]
+    numbers = [place for place, text in enumerate(fields) if kind(text) == "number"]
+    return len(below) > 2 and bool(numbers) and any(all(row[i] == fields[i] for row in below) for i in words)
 
 
 def _usual_kinds(body: Sequence[Row], width: int) -> dict[int, str]:

@@ -12,6 +12,8 @@ from tasks.csv_series.table import Table
 from tasks.csv_series.written import COMMA, INFINITE, POINT, is_number, missing, plain, texts_of
 from tasks.task import FloatArray
 
+CODED = r"[+-]?0\d+,\w"
+"""A number of fixed width with a quality code: nobody writes a decimal comma behind digits that begin with zero."""
 LARGEST = 1e100
 """Of a value's size: errors are squared and summed."""
 
@@ -76,6 +78,15 @@ def _parse(table: Table, name: str, texts: pd.Series, decimal: str | None, fault
     numbers = np.full(len(texts), np.nan)
     numbers[infinite] = np.inf
     rest = ~(missing(texts) | infinite)
+    coded = rest & texts.str.fullmatch(CODED).to_numpy(bool)
+    faults.rows(
+        table,
+        np.flatnonzero(coded),
+        f"{name!r} is {texts[coded].iloc[0] if coded.any() else ''!r}, a number with a code behind a comma, as weather "
+        "services write them",
+        "make two columns of it, mind what stands for no value (+9999) and in which unit it is (often tenths)",
+    )
+    numbers[coded], rest = np.nan, rest & ~coded
     chosen = texts[rest].map(plain)
     comma = decimal == "," if decimal else _decimal_comma(table, name, chosen, faults)
     pattern, thousands = (COMMA, ".") if comma else (POINT, ",")

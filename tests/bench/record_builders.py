@@ -1,8 +1,11 @@
 """Whole records, as a run writes them, without anything trained."""
 
 from bench.case.cases import Case, Training, burn_in_steps
-from bench.case.record import SCHEMA, Convergence, Memory, Phases, Record, Replicate, Scored, Timing
+from bench.case.checked import SCHEMA
+from bench.case.costs import Memory, Timing
+from bench.case.record import Phases, Record
 from bench.case.regimes import regime_of
+from bench.case.trained import Convergence, Replicate, Scored
 from bench.warnings import Warn
 
 TARGET = 0.012345

@@ -12,8 +12,8 @@ import other_suite
 import pytest
 
 from bench.case.cases import Case, Job, Training
+from bench.case.checked import encode
 from bench.case.configurations import Configuration
-from bench.case.record import encode
 from bench.errors import PlanError
 from bench.machine import host, interpreters
 from bench.measure import interleave

@@ -11,8 +11,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from bench.case.record import Convergence
 from bench.case.regimes import REGIMES
+from bench.case.trained import Convergence
+from bench.errors import PlanError
 from bench.measure import convergence, workload
 from bench.measure.batching import look_times
 from bench.measure.convergence import FIRST_TUNING_SEED, WAYS, relative_standard_error
@@ -109,11 +110,40 @@ def test_each_fold_has_its_own_draw_of_a_task_that_can_be_drawn_anew(case, train
     assert one.data_sha256 != result.data_sha256
 
 
+def test_folds_may_share_draws_and_replicates_their_initial_weights(case, training, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        convergence, "initial_weights", lambda network, seed: drawn.append(seed) or initial_weights(network, seed)
+    )
+    settings = replace(training, folds=4, draws=2, evaluation_seeds=16, orders=2)
+    result, *_ = measure(case.replace(task="lagged_mean", dial=4, window=2), settings)
+    assert result.draws == 2
+    found = of(result, "evaluation")
+    assert [(run.fold, run.draw) for run in found] == [(k % 4, k % 2) for k in range(16)]
+    # Of a fold's four, two after one another begin from the weights of the first; no two train in one order.
+    assert [run.seed for run in found] == list(range(16))
+    weights = [run.seed if run.weights_seed is None else run.weights_seed for run in found]
+    assert weights == [0, 1, 2, 3, 0, 1, 2, 3, 8, 9, 10, 11, 8, 9, 10, 11]
+    assert [seed for seed in drawn if seed < convergence.FIRST_TUNING_SEED] == weights
+    assert {run.weights_seed for run in of(result, "tuning")} == {None}
+
+
+def test_a_real_series_is_drawn_by_its_origins(case, training):
+    settings = replace(training, folds=3, draws=3, evaluation_seeds=3)
+    load = workload.build(case.replace(task="electricity"), settings)
+    assert [task.origins for task in load.draws] == [3, 3, 3]
+    assert len({task.series().targets[load.positions].tobytes() for task in load.draws}) == 3
+    assert len(set(load.targets)) == 3
+    assert load.data_sha256 != workload.build(case.replace(task="electricity"), replace(settings, draws=0)).data_sha256
+    with pytest.raises(PlanError, match="draws 3: task 'cosine' can neither be drawn anew nor cut at several origins"):
+        workload.build(case, settings)
+
+
 def test_rows_are_those_of_the_replicates_own_draw(case, training):
     load = workload.build(case.replace(task="lagged_mean", dial=4, window=2), replace(training, folds=3))
     block = convergence.Block(load, fake.FakeEngine(), 2)
-    block._slots = [Replicate(0, "evaluation", 0.1, draw=0), Replicate(0, "evaluation", 0.1, draw=2)]
-    starts = block._starts(0)
+    pack = convergence.Pack([Replicate(0, "evaluation", 0.1, draw=0), Replicate(0, "evaluation", 0.1, draw=2)])
+    starts = block._starts(pack, 0)
     np.testing.assert_array_equal(starts[:, 1] - starts[:, 0], 2 * load.rows_per_draw)
     series = [task.series() for task in load.draws]
     np.testing.assert_array_equal(load.work(1).inputs[2 * load.rows_per_draw :], series[2].inputs)
@@ -150,9 +180,9 @@ def test_a_replicate_is_what_its_seed_and_rate_make_it(case, training):
 @pytest.mark.parametrize("regime", REGIMES)
 def test_each_arm_is_judged_by_its_own_way_of_predicting(case, training, regime):
     result, _, _, trainer = measure(case.replace(regime=regime), training)
-    way = {"stateful": "carried"}.get(regime, "sliding")
+    way = "carried" if regime in ("stateful", "stateful-h-only", "stateful-stale") else "sliding"
     assert result.predicts == way
-    assert result.steps_per_prediction == {"stateful": 1, "stateless-burnin": 8}.get(regime, 4)
+    assert result.steps_per_prediction == (1 if way == "carried" else 8 if regime == "stateless-burnin" else 4)
     assert {evaluate for updates, _, evaluate in trainer.calls if updates and evaluate} == {way}
 
 

@@ -17,7 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bench.case.record import decode
+from bench.case.checked import decode
+from bench.case.record import Record
 from reports.analysis import analyse
 from reports.collect.read import read
 from reports.costs.memory_peaks import FACTOR, LEAST_SHARE
@@ -180,7 +181,7 @@ def test_a_task_from_outside_is_reported_with_its_own_statements(place, records)
 
 
 def test_counting_weights_moments_and_kept_values_comes_near_what_the_allocator_says(records):
-    counted = count(decode(json.dumps(records[3]).encode())).total
+    counted = count(decode(json.dumps(records[3]).encode(), Record)).total
     assert LEAST_SHARE <= records[3]["memory"]["allocator_peak_bytes"] / counted <= FACTOR
 
 

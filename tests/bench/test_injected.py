@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import keras
 import numpy as np
 import pytest
 from engine_builders import random_weights, work
@@ -20,13 +19,7 @@ from tasks.cosine import Cosine
 
 RATE = 2**-7
 
-
-@pytest.fixture(autouse=True)
-def _float64():
-    before = keras.config.floatx()
-    keras.config.set_floatx("float64")
-    yield
-    keras.config.set_floatx(before)
+pytestmark = pytest.mark.usefixtures("keras_float64")
 
 
 def states_of(network, rows, seed=5):

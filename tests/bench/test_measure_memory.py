@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench.case.cases import Case, Training
-from bench.case.record import Memory
+from bench.case.costs import Memory
 from bench.measure import memory, workload
 
 MIB = 2**20

@@ -164,6 +164,16 @@ def test_a_repetition_is_declared_by_no_family(preset):
     ]
 
 
+def test_what_older_runs_did_not_know_is_no_part_of_their_fingerprint(preset, monkeypatch):
+    base = planning.make(preset(grid())).sha256
+    assert planning.make(preset("[training]\ndraws = 0\norders = 1\n" + grid())).sha256 == base
+    assert planning.make(preset("[training]\norders = 2\n" + grid())).sha256 != base
+    # As it was made before there were these settings.
+    before = {name: value for name, value in vars(Training()).items() if name not in ("draws", "orders")}
+    monkeypatch.setattr(planning, "vars", lambda _: before, raising=False)
+    assert planning.make(preset(grid())).sha256 == base
+
+
 def test_the_fingerprint_follows_cases_and_settings_and_nothing_else(preset):
     base = planning.make(preset(grid())).sha256
     assert planning.make(preset('description = "other words"\n[limits]\nworkers = 1\n' + grid())).sha256 == base

@@ -14,7 +14,8 @@ from bench.posts import __main__ as command
 from bench.posts import check_layers
 from bench.posts import train_alphabet as alphabet
 from bench.posts import train_cosine as cosine
-from bench.posts.block import continued
+from bench.posts import train_silverbox as silverbox
+from bench.posts.block import continued, in_order
 from bench.posts.entry import SCHEMA, Arm, Check, Claim, Entry, ask, paragraphs
 from bench.posts.experiments import EXPERIMENTS, Setting, choose
 from bench.posts.train_electricity import WINDOW, Demand, baselines, read_ld2011
@@ -303,3 +304,51 @@ def test_an_entry_is_plain_data():
 
 def test_paragraphs_of_a_wrapped_text():
     assert paragraphs("\n  One\n  line.\n\n  Another.") == ["One line.", "Another."]
+
+
+@pytest.fixture
+def silverbox_file(tmp_path):
+    """A file of the size of Silverbox: noise, and its mean over three rows."""
+    u = np.random.default_rng(0).normal(1.0, 2.0, sum(silverbox.PARTS.values()))
+    parts = [name for name, rows in silverbox.PARTS.items() for _ in range(rows)]
+    y = np.convolve(u, np.ones(3) / 3)[: len(u)]
+    path = tmp_path / "silverbox.csv"
+    path.write_text("part,u,y\n" + "\n".join(map("{},{:.6g},{:.6g}".format, parts, u, y)))
+    return path
+
+
+def test_silverbox_is_scaled_by_its_training_part_and_scored_on_its_test_part(silverbox_file):
+    data = silverbox.read_silverbox(Setting(silverbox=silverbox_file))
+    series = silverbox.Silverbox(data).series()
+    for values in (series.inputs, series.targets):
+        assert [values[:20_000].mean(), values[:20_000].std()] == pytest.approx([0, 1], abs=1e-12)
+    np.testing.assert_array_equal(series.scored, np.arange(30_000, 40_000))
+    # A line sees what makes it.
+    assert silverbox.without_network(data)["linear in the last 100 inputs"] < 1e-9
+
+
+def test_a_state_carried_over_silverboxes_batches_goes_to_the_window_that_continues_it():
+    order = in_order(silverbox.PARTS["train"] - silverbox.WINDOW + 1, silverbox.BATCH)
+    assert (np.diff(order, axis=0) == silverbox.WINDOW).all()
+    assert silverbox.EPOCHS * len(order) == silverbox.UPDATES
+
+
+def test_a_silverbox_that_is_none_is_refused(silverbox_file):
+    text = silverbox_file.read_text().splitlines()
+    for lines, says in (
+        (text[:-1], "'test': 9999"),
+        ([*text[:7], "train,0.1,what", *text[8:]], "line 8: .* is no row"),
+        (["a,b,c", *text[1:]], "line 2: .* is no row"),
+    ):
+        silverbox_file.write_text("\n".join(lines))
+        with pytest.raises(PlanError, match=says):
+            silverbox.read_silverbox(Setting(silverbox=silverbox_file))
+    with pytest.raises(PlanError, match="SILVERBOX=nowhere is no file"):
+        Setting(silverbox=Path("nowhere"))
+
+
+def test_what_needs_a_file_is_run_where_it_is_given(silverbox_file):
+    assert not [one for one in choose([], Setting()) if one.needs]
+    with pytest.raises(PlanError, match="silverbox needs SILVERBOX=path"):
+        choose(["silverbox"], Setting())
+    assert [one.id for one in choose(["silverbox"], Setting(silverbox=silverbox_file))] == ["silverbox"]

@@ -16,7 +16,7 @@ from bench.plan import planning, presets
 
 GRID = 'task = "cosine"\ncell = "lstm"\nregime = "stateful"\n'
 SHIPPED = sorted(presets.available())
-ONLY = {"known": {"convergence"}}
+ONLY = {"known": {"convergence"}, "variance": {"convergence"}}
 """Kinds of cases in presets that do not have all."""
 
 

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 import record_builders as made
 
-from bench.case import documented, run_record
-from bench.case.checked import FaultError, OtherSchemaError
-from bench.case.record import Replicate, decode, encode
+from bench.case import documented
+from bench.case.checked import FaultError, OtherSchemaError, decode, encode
+from bench.case.record import Record
+from bench.case.run_record import RunRecord
+from bench.case.trained import Replicate
 
 PUBLISHED = Path(__file__).parents[2] / "reports/published"
 RUNS = ("quick", "full", "cost", "engines")
@@ -35,23 +37,27 @@ def holds_all_of(new, old):
     return new == old
 
 
+def published(run):
+    return lzma.decompress((PUBLISHED / run / "records.jsonl.xz").read_bytes()).splitlines()
+
+
 @pytest.mark.parametrize("run", RUNS)
 def test_published_records_are_read_and_written_again_with_every_value(run):
-    lines = lzma.decompress((PUBLISHED / run / "records.jsonl.xz").read_bytes()).splitlines()
+    lines = published(run)
     for line in lines[:: max(1, len(lines) // 40)]:
         # Fields that were added since stand there with what they mean for an older record.
-        assert holds_all_of(json.loads(encode(decode(line))), json.loads(line))
+        assert holds_all_of(json.loads(encode(decode(line, Record))), json.loads(line))
 
 
 @pytest.mark.parametrize("run", RUNS)
 def test_a_published_run_json_is_read_and_written_again(run):
     text = (PUBLISHED / run / "run.json").read_bytes()
-    assert json.loads(run_record.encode(run_record.decode(text))) == json.loads(text)
+    assert json.loads(encode(decode(text, RunRecord))) == json.loads(text)
 
 
 @pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)
 def test_a_record_survives_its_line(record):
-    assert decode(encode(record)) == record
+    assert decode(encode(record), Record) == record
 
 
 def changed(kind, path, value):
@@ -126,7 +132,31 @@ WRONG = [
 )
 def test_a_value_that_cannot_be_is_named_with_what_is_valid(path, value, told):
     with pytest.raises(FaultError, match=re.escape(told)):
-        decode(changed("convergence", path, value))
+        decode(changed("convergence", path, value), Record)
+
+
+@pytest.mark.parametrize(
+    ("key", "path", "value", "told"),
+    [
+        ("electricity-lstm-stateful-u16-L12-b8", ["target"], 1.0, "convergence.target is 1.0; valid: 0.0"),
+        ("cosine-lstm-stateless-u8-L1-b8", ["hold"], 1, "convergence.hold is 1; valid: 2, as training says"),
+        (
+            "electricity-lstm-stateful-u16-L12-b8",
+            ["scored", "squared_errors"],
+            None,
+            "squared_errors is null; valid: a",
+        ),
+    ],
+)
+def test_what_a_report_believes_of_a_published_record_is_held_against_the_rest_of_it(key, path, value, told):
+    record = next(one for one in map(json.loads, published("quick")) if one["key"] == f"convergence/{key}")
+    *parents, last = path
+    at = record["convergence"]
+    for part in parents:
+        at = at[part]
+    at[last] = value
+    with pytest.raises(FaultError, match=re.escape(told)):
+        decode(json.dumps(record).encode(), Record)
 
 
 BLOCKS = [
@@ -135,6 +165,7 @@ BLOCKS = [
     ("time.seconds_per_update", ["fast"], 'time.seconds_per_update[0] is "fast"'),
     ("time.settled", False, 'warnings is []; valid: a list with "unsettled"'),
     ("time.compile_seconds", -1, "time.compile_seconds is -1"),
+    ("time.compile_seconds", 3.1, "time.compile_seconds is 3.1; valid: at most 3, the first call"),
     ("time.cell_steps_per_update", 31, "time.cell_steps_per_update is 31; valid: 32"),
     ("memory.resident_peak_bytes", 0, "memory.resident_peak_bytes is 0; valid: a whole number ≥ 1"),
     ("memory.allocator_peak_bytes", 1.5, "memory.allocator_peak_bytes is 1.5"),
@@ -144,7 +175,7 @@ BLOCKS = [
 @pytest.mark.parametrize(("path", "value", "told"), BLOCKS)
 def test_a_cost_that_cannot_be_is_named(path, value, told):
     with pytest.raises(FaultError, match=re.escape(told)):
-        decode(changed(path.partition(".")[0], path, value))
+        decode(changed(path.partition(".")[0], path, value), Record)
 
 
 @pytest.mark.parametrize(
@@ -162,24 +193,24 @@ def test_a_cost_that_cannot_be_is_named(path, value, told):
 )
 def test_a_line_that_is_no_record_is_a_fault_in_a_sentence(line, told):
     with pytest.raises(FaultError, match=re.escape(told)):
-        decode(line)
+        decode(line, Record)
 
 
 def test_numbers_that_are_none_are_null_however_they_are_written():
     written = changed("convergence", "convergence.replicates.2.loss.0", float("nan"))
     assert b"NaN" in written
-    assert decode(written).convergence.replicates[2].loss[0] is None
+    assert decode(written, Record).convergence.replicates[2].loss[0] is None
 
 
 def test_a_later_schema_is_told_apart_from_a_wrong_one():
     with pytest.raises(OtherSchemaError, match="schema 2"):
-        decode(changed("time", "schema", 2))
+        decode(changed("time", "schema", 2), Record)
     with pytest.raises(FaultError, match="schema is -1; valid: 1"):
-        decode(changed("time", "schema", -1))
+        decode(changed("time", "schema", -1), Record)
 
 
 def test_fields_of_a_later_version_are_left_aside():
-    assert decode(changed("time", "time.colour", "red")) == RECORDS["time"]
+    assert decode(changed("time", "time.colour", "red"), Record) == RECORDS["time"]
 
 
 def test_a_contradiction_cannot_be_written_either():

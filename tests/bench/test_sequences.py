@@ -24,6 +24,8 @@ STARTS = tuple(int(one) for one in np.cumsum((0, *LENGTHS[:-1])))
 ROWS = sum(LENGTHS)
 WINDOW, BATCH = 4, 2
 
+pytestmark = pytest.mark.usefixtures("keras_float64")
+
 
 def schedule(regime, window=WINDOW, batch=BATCH, burn_in=0, starts=STARTS, rows=ROWS):
     return SequenceSchedule(regime, rows, window, batch, burn_in, starts=starts)
@@ -183,14 +185,6 @@ class ByHand:
         return np.array(losses), self.model.get_weights()
 
 
-@pytest.fixture(autouse=True)
-def _float64():
-    before = keras.config.floatx()
-    keras.config.set_floatx("float64")
-    yield
-    keras.config.set_floatx(before)
-
-
 @pytest.mark.parametrize(
     ("cell", "layer_count", "regime"), [("lstm", 2, "stateful"), ("gru", 1, "stateful"), ("simple_rnn", 1, "stateless")]
 )
@@ -215,7 +209,7 @@ def test_training_on_sequences_equals_keras_with_states_set_row_by_row(cell, lay
         assert difference([losses[:, slot]], [loss]) < 1e-9
         assert difference(trainer.weights(slot), keras_layers.weights(0)) < 1e-9
     trainer.train(np.stack([plan.epoch(seed, 1) for seed in (0, 1)], axis=1), reset=True, evaluate="carried")
-    assert trainer.compiled.experimental_get_tracing_count() == 1
+    assert trainer._compiled.experimental_get_tracing_count() == 1
 
 
 def masked(carried):

@@ -11,7 +11,7 @@ import pytest
 import record_builders as made
 
 from bench.case.cases import Case
-from bench.case.record import encode
+from bench.case.checked import encode
 from bench.errors import PlanError
 from bench.measure import interleave
 from bench.plan import planning, presets, shards

@@ -18,13 +18,7 @@ from bench.measure.batching import Schedule
 RATE = 2**-7
 EVERY = np.full(STEPS, 1 / STEPS)
 
-
-@pytest.fixture(autouse=True)
-def _float64():
-    before = keras.config.floatx()
-    keras.config.set_floatx("float64")
-    yield
-    keras.config.set_floatx(before)
+pytestmark = pytest.mark.usefixtures("keras_float64")
 
 
 class Plain:
@@ -114,7 +108,7 @@ def test_a_foreign_state_is_that_after_the_window_before_in_training_and_that_of
     zeros = [tf.zeros((len(positions), one.network.units), "float64")] * 2
     _, states = plain.errors(foreign, zeros)
     errors, _ = plain.errors(positions, states)
-    found = trainer.train(starts[:0, None], reset=False, evaluate="sliding").squared_errors[0]
+    found = trainer.train(starts[:0, None], reset=False, evaluate="sliding").errors[0]
     np.testing.assert_allclose(found, errors, rtol=1e-9)
     assert np.abs(found - plain.errors(positions, zeros)[0]).max() > 1e-6
 
@@ -136,7 +130,7 @@ def test_a_foreign_stretch_in_training_is_hardly_ever_the_one_before():
 def carried(trainer, starts, *, hidden_only, carries=True):
     with_feed(trainer, EVERY, carried=carries, hidden_only=hidden_only)
     found = ours(trainer, starts)
-    return [*found, trainer.train(starts[:0, None], reset=False, evaluate="carried").squared_errors]
+    return [*found, trainer.train(starts[:0, None], reset=False, evaluate="carried").errors]
 
 
 @pytest.mark.parametrize("cell", ["gru", "simple_rnn"])
@@ -156,7 +150,7 @@ def test_h_alone_of_an_lstm_is_neither_carried_state_nor_none():
     # Predicting goes window by window as training does: the first is the same, whatever c was.
     trainer.place(0, random_weights(trainer.work.network, 1), RATE, seed=0)
     with_feed(trainer, EVERY, carried=True, hidden_only=True)
-    found = trainer.train(starts[:0, None], reset=True, evaluate="carried").squared_errors[0]
+    found = trainer.train(starts[:0, None], reset=True, evaluate="carried").errors[0]
     np.testing.assert_allclose(found, by_windows(trainer.work), rtol=1e-9)
 
 

@@ -15,7 +15,7 @@ import record_builders as made
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.case.record import SCHEMA, encode
+from bench.case.checked import SCHEMA, encode
 from bench.errors import RunFolderError
 from bench.machine import host as machines
 from bench.plan import planning, presets

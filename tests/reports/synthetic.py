@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from bench.case.cases import Case, Training, burn_in_steps
-from bench.case.record import decode
+from bench.case.checked import decode
+from bench.case.record import Record
 from bench.case.regimes import regime_of
-from bench.case.run_record import decode as decode_run
+from bench.case.run_record import RunRecord
 from reports.collect.read import Run
 
 TRIVIAL, TARGET, EVERY = 1.0, 0.3, 20
@@ -32,13 +33,13 @@ def case(kind="convergence", **changes):
 
 def run_of(records, folder=None, **about):
     """The run that these records make, `about` in its run.json."""
-    return Run(folder=folder, about=decode_run(json.dumps(run_json("made up", records, **about)).encode()),
+    return Run(folder=folder, about=decode(json.dumps(run_json("made up", records, **about)).encode(), RunRecord),
                records=tuple(map(typed, records)))  # fmt: skip
 
 
 def typed(values):
     """A record as a reader gets it."""
-    return decode(json.dumps(values).encode())
+    return decode(json.dumps(values).encode(), Record)
 
 
 def curve(hit, budget, seed, target=TARGET):
@@ -196,7 +197,8 @@ def time(samples=(1e-3, 1.1e-3, 1.05e-3), case_=None, **changes):
         "seconds_per_update": [float(one) for one in samples], **per_update(chosen),
         "kernel_seen": chosen.kernel, "evidence": {"While": 1}, "settled": True, "load": 0.1,
     }  # fmt: skip
-    return record(chosen, body | changes)
+    body |= changes
+    return record(chosen, body | {"first_call_seconds": body["compile_seconds"] + 0.1})
 
 
 def timed(seconds, compiling=1.0, processes=2, noise=0.0, seed=0, body=None, **changes):

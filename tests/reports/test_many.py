@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.case.record import decode
+from bench.case.checked import decode
+from bench.case.record import Record
 from reports import page, summary
 from reports.collect.read import read
 from reports.render import write_report
@@ -49,7 +50,7 @@ def test_a_record_that_was_read_holds_what_its_line_says(tmp_path):
     folder = many.write(tmp_path / "run", 20)
     lines = (folder / "records.jsonl").read_bytes().splitlines()
     for record, line in zip(read(folder).records, lines, strict=True):
-        whole = decode(line)
+        whole = decode(line, Record)
         assert (record.key, record.case, record.training) == (whole.key, whole.case, whole.training)
         if whole.convergence is not None:
             for ours, theirs in zip(record.convergence.replicates, whole.convergence.replicates, strict=True):
@@ -60,7 +61,7 @@ def test_a_record_that_was_read_holds_what_its_line_says(tmp_path):
 
 @pytest.mark.parametrize("number", [20, 40])
 def test_the_generator_writes_records_that_a_run_can_write(number):
-    records = [decode(json.dumps(one).encode()) for one in many.lines(number)]
+    records = [decode(json.dumps(one).encode(), Record) for one in many.lines(number)]
     assert len({one.key for one in records}) == number
     kinds, counts = np.unique([one.case.kind for one in records], return_counts=True)
     assert dict(zip(kinds.tolist(), (counts * 20 // number).tolist(), strict=True)) == {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import synthetic
 
-from reports.claim.robustness import floor_checks, median_second_best, rates, splits
+from reports.claim.robustness import LEVELS, floor_checks, median_second_best, rates, splits
 from reports.tell.caveats import collect_warnings
 
 FLOOR, TARGETS = 0.75, 128
@@ -115,36 +115,78 @@ def test_one_rate_is_no_grid():
     assert rates(tuned({0.01: [200]}, chosen=0.01)) == []
 
 
-def test_what_the_number_of_updates_scatters_by():
-    # Planted: .1 between seeds, .3 between draws, and a rate that costs e^.5 as much in two folds of eight.
-    rng = np.random.default_rng(11)
-    records = []
-    for window in range(1, 41):
-        made = synthetic.convergence([100] * 16, budget=4000, case_=synthetic.case(window=window))
+ENDS = ("reached", "updates_to_target", "censored_at")
+
+
+def scattered(spread, draws, folds, weights, orders, arms, rng, regime="stateless"):
+    """Arms whose log updates scatter by these deviations: between draws, folds of a draw, weights, and orders."""
+    n = folds * weights * orders
+    for window in range(1, arms + 1):
+        made = synthetic.convergence([100] * n, budget=4000, case_=synthetic.case(window=window, regime=regime))
+        of_draw, of_fold, of_weights = (
+            sd * rng.standard_normal(count)
+            for sd, count in zip(spread, (draws, folds, folds * weights), strict=False)
+        )  # fmt: skip
+        deciding = []
+        for number in range(n):
+            fold, place = number % folds, number // folds
+            first = number - place % orders * folds
+            log = 6 + of_draw[fold % draws] + of_fold[fold] + of_weights[fold * weights + place // orders]
+            one = synthetic.replicate(number, round(np.exp(log + spread[3] * rng.standard_normal())), 4000)
+            own = {} if first == number else {"weights_seed": first}
+            deciding.append(one | {"fold": fold, "draw": fold % draws} | own)
         part = made["convergence"]
-        rates = part["learning_rates"]
-        of_draw = 0.3 * rng.standard_normal(8)
-        chosen = [0.01] * 6 + [0.003] * 2
-        replicates = [
-            synthetic.replicate(1000 + fold, 200, 4000, "tuning", rate) | {"fold": fold, "draw": fold}
-            for fold in range(8) for rate in [0.001, *rates]
+        tuned = [
+            synthetic.replicate(1000 + fold, 200, 4000, "tuning", rate) | {"fold": fold, "draw": fold % draws}
+            for fold in range(folds) for rate in part["learning_rates"]
         ]  # fmt: skip
-        for seed in range(16):
-            fold = seed % 8
-            log = np.log(1000) + of_draw[fold] + 0.5 * (chosen[fold] == 0.003) + 0.1 * rng.standard_normal()
-            one = synthetic.replicate(seed, int(np.exp(log)), 4000, rate=chosen[fold])
-            replicates.append(one | {"fold": fold, "draw": fold})
-        part |= {
-            "replicates": replicates, "draws": 8, "budget": 4000, "tuning": [
-                {"fold": fold, "draw": fold, "rates": [0.001, *rates], "chosen_rate": rate, "reached": True,
-                 "at_edge": False} for fold, rate in enumerate(chosen)
-            ],
-        }  # fmt: skip
-        records.append(made)
-    (one,) = splits(synthetic.run_of(records))
-    assert (one.draws, one.arms) == (8, 40)
-    assert one.seed == pytest.approx(0.1, abs=0.02)
-    assert one.draw == pytest.approx(0.3, abs=0.05)
-    # Two of eight differ by .5: a variance of 2 x 6 / (8 x 7) x .25.
-    assert one.rate == pytest.approx((12 / 56 * 0.25) ** 0.5, abs=0.06)
-    assert splits(synthetic.run_of([synthetic.convergence([100] * 10)])) == []
+        part |= {"replicates": tuned + deciding, "draws": draws, "tuning": [
+            {"fold": fold, "draw": fold % draws, "rates": part["learning_rates"], "chosen_rate": 0.01, "reached": True,
+             "at_edge": False} for fold in range(folds)
+        ]}  # fmt: skip
+        made["training"] |= {"orders": orders, "evaluation_seeds": n, "folds": folds, "draws": draws}
+        yield made
+
+
+def test_what_the_number_of_updates_scatters_by_is_what_was_planted():
+    planted = (0.4, 0.2, 0.1, 0.05)
+    (one,) = splits(synthetic.run_of(list(scattered(planted, 5, 10, 2, 2, 60, np.random.default_rng(11)))))
+    assert (one.what, one.arms, one.counts) == ("updates", 60, (5, 10, 20, 40))
+    found = [one.of(level) for level in LEVELS]
+    # 60 arms of 4, 5, 10 and 20 degrees: the errors of these estimates.
+    assert [part.degrees for part in found] == [4, 5, 10, 20]
+    for part, expected in zip(found, planted, strict=True):
+        assert part.deviation == pytest.approx(expected, rel=0.25)
+        low, high = part.limits()
+        assert low < part.deviation < high
+
+
+def test_what_never_varied_apart_is_one_and_what_is_but_one_is_none():
+    rng = np.random.default_rng(3)
+    (usual,) = splits(synthetic.run_of(list(scattered((0.3, 0, 0.1, 0), 8, 8, 2, 1, 40, rng))))
+    assert [part.levels for part in usual.parts] == [("draw", "rate"), ("weights", "order")]
+    assert (usual.of("rate"), usual.of("order")) == ("with the draw", "with the weights")
+    assert usual.of("draw").deviation == pytest.approx(0.3, abs=0.05)
+    assert usual.of("weights").deviation == pytest.approx(0.1, abs=0.02)
+    (series,) = splits(synthetic.run_of(list(scattered((0, 0.3, 0.1, 0), 1, 8, 2, 1, 40, rng))))
+    assert series.of("draw") == "only one"
+    assert series.of("rate").deviation == pytest.approx(0.3, abs=0.05)
+    # A level alone is no split, nor is one of trainings of which too many failed.
+    assert splits(synthetic.run_of(list(scattered((0.3, 0, 0, 0.1), 8, 8, 1, 1, 3, rng)))) == []
+    failed = list(scattered((0.3, 0, 0.1, 0), 8, 8, 2, 1, 2, rng))
+    for made, last in zip(failed, (1, 2), strict=True):
+        for one in made["convergence"]["replicates"][-last:]:
+            missed = synthetic.replicate(one["seed"], None, 4000)
+            one |= {name: missed[name] for name in ("updates", "error", "loss", *ENDS)}
+    (one,) = splits(synthetic.run_of(failed))
+    assert (one.arms, one.reached, one.trainings) == (1, 15, 16)
+
+
+def test_the_ratio_of_two_arms_scatters_by_what_they_do_not_share():
+    arms = []
+    for regime, seed in (("stateful", 1), ("stateless", 2)):
+        arms += scattered((0, 0, 0.1, 0.1), 4, 8, 2, 2, 30, np.random.default_rng(seed), regime)
+    found = {one.what: one for one in splits(synthetic.run_of(arms))}
+    assert found["updates"].arms == 60
+    assert found["stateful / stateless"].arms == 30
+    assert found["stateful / stateless"].of("order").deviation == pytest.approx(0.1 * 2**0.5, rel=0.1)

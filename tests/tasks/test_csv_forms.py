@@ -496,3 +496,44 @@ def test_the_column_of_an_example_is_one_that_can_be_predicted(write):
     assert "as in COLUMN=load. Columns: No, site, load, wind" in refusal(
         write("\n".join(["No,site,time,load,wind", *lines]))
     )
+
+
+def test_prices_as_yfinance_writes_them_have_three_lines_above_and_working_days(write):
+    days = pd.bdate_range("2022-01-03", periods=N)
+    rows = [f"{day:%Y-%m-%d},{value},{value + 1}" for day, value in zip(days, VALUES, strict=True)]
+    head = ["Price,Close,High", "Ticker,XYZ,XYZ", "Date,,"]
+    prepared = prepare(Request(write("\n".join([*head, *rows])), column="Close"))
+    np.testing.assert_allclose(found(prepared), VALUES)
+    assert (prepared.about["step"], prepared.about["time"]) == ("working day", "Date")
+    assert "Lines 2 to 3 below the header, without values, were skipped." in prepared.about["notes"]
+
+
+def test_countries_as_our_world_in_data_writes_them_are_series_of_years(write):
+    countries = {"Albania": "ALB", "Africa": "", "World": "OWID_WRL"}
+    years = range(1900, 2000)
+    rows = [
+        f"{name},{code},{year},{VALUES[i + 100 * k]}"
+        for k, (name, code) in enumerate(countries.items())
+        for i, year in enumerate(years)
+    ]
+    path = write("\n".join(["Entity,Code,Year,CO₂ per capita", *rows]))
+    # Code is empty for what is no country.
+    assert "the time 1900-01-01 is already in line 2" in (said := refusal(path))
+    assert "GROUP=Entity tells them apart" in said
+    about = prepare(Request(path, group="Entity")).about
+    assert (about["step"], about["members"]) == ("year", ["Africa", "Albania", "World"])
+
+
+def test_a_number_with_a_quality_code_as_noaa_writes_it_is_no_decimal_comma(write):
+    rows = [
+        f'"01001099999","{hour:%Y-%m-%dT%H:%M:%S}","{10 * v:+05.0f},1"' for hour, v in zip(HOURS, VALUES, strict=True)
+    ]
+    said = refusal(write("\n".join(['"STATION","DATE","TMP"', *rows])), column="TMP")
+    assert f"line 2: 'TMP' is '{10 * VALUES[0]:+05.0f},1', a number with a code behind a comma" in said
+    assert "(400 such rows); make two columns of it" in said
+
+
+def test_a_file_without_names_in_which_a_word_recurs_is_told_so(write):
+    days = pd.date_range("2022-01-01", periods=N)
+    rows = [f"ASN00015643,{day:%Y%m%d},TMAX,{10 * v:.0f},,,a," for day, v in zip(days, VALUES, strict=True)]
+    assert "line 1 holds values (ASN00015643, 20220101, TMAX) where the names" in refusal(write("\n".join(rows)))
