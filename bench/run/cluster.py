@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 CONNECT_S = 15
-LOOK_S = 0.5
+LOOK_S = 1.0
 """How often it is looked which workers there are."""
 
 GREETED_S = 120

@@ -17,9 +17,10 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
+
 sys.path[:0] = [str(Path(__file__).parents[1] / "bench"), str(Path(__file__).parents[2])]
 
-import psutil
 from clusters import ROOT, LocalCluster, environment  # noqa: E402 - it lies where the line above says
 
 PROCESSES = {2: 2, 8: 2, 32: 4}
