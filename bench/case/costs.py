@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from bench.case.checked import Amount, Count, Definition, Duration, Error, Positive, Rate, Seconds, Share, Text
+from bench.case.checked import Amount, Count, Definition, Duration, Error, Positive, Rate, Seconds, Share, Text, check
 
 
 class Accelerator(Definition, frozen=True, kw_only=True, omit_defaults=True):
@@ -215,6 +215,12 @@ class Timing(Definition, frozen=True, kw_only=True):
     inference: Inference | None = None
     whole: Whole | None = None
     group: Text | None = None
+
+    def __post_init__(self) -> None:
+        first = self.first_call_seconds
+        check(
+            self.compile_seconds <= first, "compile_seconds", self.compile_seconds, f"at most {first:g}, the first call"
+        )
 
 
 class Memory(Definition, frozen=True, kw_only=True):

@@ -259,6 +259,7 @@ class Record(Definition, frozen=True, kw_only=True, omit_defaults=True):
         of_role = Counter((one.fold, one.learning_rate) for one in body.replicates if one.role == "tuning")
         expected: dict[tuple[int | None, float], int]
         if body.tuning:
+            check(body.hold == training.hold, "convergence.hold", body.hold, f"{training.hold}, as training says")
             expected = {(one.fold, rate): training.tuning_seeds for one in body.tuning for rate in one.rates}
         else:
             expected = {(None, rate): training.tuning_seeds for rate in training.learning_rates}

@@ -1,6 +1,6 @@
 """How much training a case needs, as its record holds it."""
 
-from statistics import median_low
+from statistics import fmean, median_low
 from typing import Annotated, Literal
 
 from msgspec import Meta, field
@@ -323,6 +323,7 @@ class Convergence(Definition, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         self._check_rates()
+        self._check_scored()
         rates = {one.fold: one for one in self.tuning}
         seen = set()
         for number, one in enumerate(self.replicates):
@@ -346,6 +347,22 @@ class Convergence(Definition, frozen=True, kw_only=True):
         for way, errors in self.evaluated_otherwise.items():
             place = f"evaluated_otherwise['{way}']"
             check(len(errors) == count, place, errors, f"{count} values, one for each evaluation replicate")
+
+    def _check_scored(self) -> None:
+        targets = {one.draw: one.target for one in self.replicates}
+        own = [target for target in targets.values() if target is not None]
+        if len(own) == len(targets) == self.draws:
+            mean = fmean(own)
+            check(
+                abs(self.target / mean - 1) < ROUNDED,
+                "target",
+                self.target,
+                f"{mean:.6g}, the mean of those of the draws",
+            )
+        trained = not any(error is None for one in self.evaluation for error in one.error)
+        if self.scored.simple and self.evaluation and trained:
+            there = self.scored.squared_errors is not None
+            check(there, "scored.squared_errors", None, "a list, as of simple, since no replicate has diverged")
 
     def _check_rates(self) -> None:
         grid = self.learning_rates

@@ -1,4 +1,4 @@
-"""Cases on the workers of dask.distributed, in place of processes on this machine; the only module that imports dask.
+"""Cases on the workers of dask.distributed, in place of processes on this machine; `remote` is the other side.
 
 The run stays here: its plan, its folder, its lines. Where `Scheduler` starts a process, this submits a task, pinned to
 a worker that has room for it, so that it is known what was running where when a worker is lost. A record is written
@@ -472,7 +472,7 @@ class Cluster:
         elif "told" in answer:
             self._again(unit, "")
         elif "died" in answer:
-            self._again(unit, f"the process that watches cases on {worker.address} ended by {answer['died']}")
+            self._again(unit, f"on {worker.address} what watches cases ended: {answer['died']}")
         else:
             for record in self._records(worker, unit, answer):
                 self._finish(record)

@@ -18,9 +18,8 @@ from bench.machine import ceilings, host
 from bench.plan.planning import Plan
 from bench.plan.presets import Preset
 from bench.plan.shards import Shard, assigned
-from bench.run.bar import RED, YELLOW, Bar
 from bench.run.interrupts import INTERRUPTS
-from bench.run.progress import Progress
+from bench.run.progress import RED, YELLOW, Bar, Progress
 from bench.run.scheduler import Scheduler
 from bench.run.store import RunFolder
 from bench.run.worker import context_for, end_with_parent, prepare_forkserver, talk_to

@@ -68,9 +68,9 @@ def payback(one: Contrast, more: float, error: Error) -> Payback:
     if not (one.error.known and error.known):
         return Payback(one, float(value), 0.0, math.inf)
     shapes = tuple((errors.weights.tobytes(), errors.degrees.tobytes()) for errors in (one.error, error))
-    # exp overflows past 709, and few degrees of freedom have far tails.
+    # exp overflows past 709, what it multiplies may be large, and few degrees of freedom have far tails.
     ratios, compilings = (
-        centre * np.exp(np.clip(errors.drawn(*draws), -700.0, 700.0))
+        centre * np.exp(np.clip(errors.drawn(*draws), -600.0, 600.0))
         for centre, errors, draws in zip((ratio, more), (one.error, error), standard_errors(shapes, DRAWS), strict=True)
     )
     updates = _updates(ratios, compilings, loop, extra)

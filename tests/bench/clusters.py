@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -27,7 +28,7 @@ class LocalCluster:
 
     def __init__(self, folder):
         self.folder = folder
-        self.processes = {}
+        self.processes, self.addresses = {}, {}
         told = folder / "scheduler.json"
         options = ["--host", "tcp://127.0.0.1:0", "--no-dashboard", "--scheduler-file", str(told)]
         self._start("scheduler", "distributed.cli.dask_scheduler", *options)
@@ -68,6 +69,7 @@ class LocalCluster:
             assert self.processes[name].poll() is None, self.said(name)
             assert time.monotonic() < end, self.said(name)
             time.sleep(0.02)
+        self.addresses[name] = re.search(r"Start worker at:\s+(\S+)", self.said(name))[1]
         return self.processes[name]
 
     def said(self, name):

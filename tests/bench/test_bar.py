@@ -6,7 +6,7 @@ import os
 import pty
 import sys
 
-from bench.run.bar import RED, Bar
+from bench.run.progress import RED, Bar
 
 
 class OnTerminal:

@@ -174,10 +174,10 @@ def gate(tmp_path):
     return _gate
 
 
-def test_exit_0_the_same_code_passes(gate):
-    code, found, page = gate(minutes=0.05)
+def test_exit_0_the_same_code_passes_though_so_few_rounds_decide_nothing(gate):
+    code, found, page = gate(minutes=0.001)
     assert code == 0, page
-    assert found["cases"][0]["verdict"] in ("same", "inconclusive")
+    assert found["cases"][0]["verdict"] == "inconclusive"
     assert found["cases"][0]["first"]["pairs"] == 2 * len(found["passes"][0]["base_log_ratios"])
     assert "# Gate: passed" in page
 
@@ -234,8 +234,7 @@ def test_exit_4_a_disturbed_job_gives_no_verdict(gate):
     assert any("contaminated: the control case" in problem for problem in found["problems"])
 
 
-def test_an_inconclusive_gate_passes_unless_it_is_strict(gate):
-    assert gate(minutes=0.001)[0] == 0
+def test_an_inconclusive_gate_does_not_pass_where_it_is_strict(gate):
     code, found, page = gate("--strict", minutes=0.001)
     assert code == 4
     assert found["cases"][0]["verdict"] == "inconclusive"

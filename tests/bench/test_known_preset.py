@@ -53,7 +53,7 @@ def provable(comparison):
 
 
 def test_every_verdict_is_the_provable_one(found):
-    assert len(found.declared) == 11
+    assert len(found.declared) == 12
     for one in found.declared:
         assert str(one.updates.verdict) in provable(one), (one.setting.label, one.regimes, one.updates)
 

@@ -37,9 +37,13 @@ def holds_all_of(new, old):
     return new == old
 
 
+def published(run):
+    return lzma.decompress((PUBLISHED / run / "records.jsonl.xz").read_bytes()).splitlines()
+
+
 @pytest.mark.parametrize("run", RUNS)
 def test_published_records_are_read_and_written_again_with_every_value(run):
-    lines = lzma.decompress((PUBLISHED / run / "records.jsonl.xz").read_bytes()).splitlines()
+    lines = published(run)
     for line in lines[:: max(1, len(lines) // 40)]:
         # Fields that were added since stand there with what they mean for an older record.
         assert holds_all_of(json.loads(encode(decode(line, Record))), json.loads(line))
@@ -131,12 +135,37 @@ def test_a_value_that_cannot_be_is_named_with_what_is_valid(path, value, told):
         decode(changed("convergence", path, value), Record)
 
 
+@pytest.mark.parametrize(
+    ("key", "path", "value", "told"),
+    [
+        ("electricity-lstm-stateful-u16-L12-b8", ["target"], 1.0, "convergence.target is 1.0; valid: 0.0"),
+        ("cosine-lstm-stateless-u8-L1-b8", ["hold"], 1, "convergence.hold is 1; valid: 2, as training says"),
+        (
+            "electricity-lstm-stateful-u16-L12-b8",
+            ["scored", "squared_errors"],
+            None,
+            "squared_errors is null; valid: a",
+        ),
+    ],
+)
+def test_what_a_report_believes_of_a_published_record_is_held_against_the_rest_of_it(key, path, value, told):
+    record = next(one for one in map(json.loads, published("quick")) if one["key"] == f"convergence/{key}")
+    *parents, last = path
+    at = record["convergence"]
+    for part in parents:
+        at = at[part]
+    at[last] = value
+    with pytest.raises(FaultError, match=re.escape(told)):
+        decode(json.dumps(record).encode(), Record)
+
+
 BLOCKS = [
     ("time.seconds_per_update", [0.0, 1e-3], "time.seconds_per_update[0] is 0.0; valid: a number > 0"),
     ("time.seconds_per_update", [float("nan")], "time.seconds_per_update[0] is NaN"),
     ("time.seconds_per_update", ["fast"], 'time.seconds_per_update[0] is "fast"'),
     ("time.settled", False, 'warnings is []; valid: a list with "unsettled"'),
     ("time.compile_seconds", -1, "time.compile_seconds is -1"),
+    ("time.compile_seconds", 3.1, "time.compile_seconds is 3.1; valid: at most 3, the first call"),
     ("time.cell_steps_per_update", 31, "time.cell_steps_per_update is 31; valid: 32"),
     ("memory.resident_peak_bytes", 0, "memory.resident_peak_bytes is 0; valid: a whole number ≥ 1"),
     ("memory.allocator_peak_bytes", 1.5, "memory.allocator_peak_bytes is 1.5"),

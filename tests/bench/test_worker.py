@@ -294,7 +294,7 @@ def survivors(watcher, processes):
     watcher.kill()
     watcher.wait()
     watcher.stdout.close()
-    _, alive = psutil.wait_procs(processes, timeout=3)
+    _, alive = psutil.wait_procs(processes, timeout=30)  # they end at once where they have a core
     for process in alive:
         process.kill()
     return alive

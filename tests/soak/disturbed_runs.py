@@ -22,8 +22,8 @@ from soak_engine import code_of
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
-GONE_S = 10.0
-"""So long after the end of a run may a process of it live: on an idle machine far less is needed."""
+GONE_S, DONE_S = 10.0, 300.0
+"""So long after its end may a process of a run live, and so long may a run take; an idle machine needs far less."""
 
 UNITS = (2, 3, 4, 5, 6, 7)
 PRESET = """
@@ -71,6 +71,7 @@ class Disturbed:
 
     def __post_init__(self):
         self.folder.mkdir(parents=True)
+        self.seconds *= slower()
         self.preset.write_text(PRESET.format(units=list(self.units), seconds=self.seconds))
 
     @property
@@ -114,7 +115,7 @@ class Disturbed:
     def finish(self):
         """The same command until it has nothing left to say; its exit code and what it said."""
         running = self.start()
-        said, _ = running.communicate(timeout=300)
+        said, _ = running.communicate(timeout=DONE_S * slower())
         return running.returncode, said
 
     def raw(self):
@@ -122,7 +123,7 @@ class Disturbed:
 
     def alive(self):
         """Processes of the run that are still there once it had time to end them."""
-        end = time.monotonic() + GONE_S
+        end = time.monotonic() + GONE_S * slower()
         while (found := self._marked()) and time.monotonic() < end:
             time.sleep(0.1)
         for process in found:
@@ -137,6 +138,11 @@ class Disturbed:
                 if process.environ().get("SOAK_MARK") == self.mark and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(process)
         return found
+
+
+def slower():
+    """How much longer all takes on a machine that does other work too, Python's start for one."""
+    return max(1.0, os.getloadavg()[0] / len(os.sched_getaffinity(0)))
 
 
 def whole(raw):
@@ -219,12 +225,12 @@ def told(rng, folder):
     with contextlib.suppress(ProcessLookupError):
         os.kill(running.pid, number)
     try:
-        said, _ = running.communicate(timeout=GONE_S)
+        said, _ = running.communicate(timeout=GONE_S * slower())
         if alive:
             ENDED_S.append(time.monotonic() - begin)
     except subprocess.TimeoutExpired:
         os.killpg(running.pid, signal.SIGKILL)
-        return f"still there {GONE_S:.0f} s after {number!r} to make"
+        return f"still there {time.monotonic() - begin:.0f} s after {number!r} to make"
     if found := verdict(run, b"", folder.parent, final=False):
         return found
     if "report.md" not in said and "interrupted" not in said and run.raw():
@@ -349,9 +355,9 @@ def stopped(rng, folder):
     time.sleep(rng.uniform(1, 3))
     with contextlib.suppress(ProcessLookupError):
         os.killpg(running.pid, signal.SIGSTOP)
-        time.sleep(4)
+        time.sleep(run.seconds + 1)
         os.killpg(running.pid, signal.SIGCONT)
-    said, _ = running.communicate(timeout=300)
+    said, _ = running.communicate(timeout=DONE_S * slower())
     if running.returncode:
         return f"exit {running.returncode}: {said[-300:]}"
     return verdict(run, b"", folder.parent, final=True)
@@ -379,7 +385,7 @@ def two_runs(rng, folder):
     both = [run.start()]
     time.sleep(rng.uniform(0, 2))
     both.append(run.start())
-    said = [one.communicate(timeout=300)[0] for one in both]
+    said = [one.communicate(timeout=DONE_S * slower())[0] for one in both]
     codes = sorted(one.returncode for one in both)
     if codes not in ([0, 2], [0, 0]):  # the second may come after the first has ended
         return f"exits {codes}: {said}"
@@ -418,5 +424,7 @@ def disturb(name, seed, folder):
     place = Path(folder) / uuid.uuid4().hex
     try:
         return FAULTS[name](random.Random(seed), place)
+    except Exception as error:
+        return f"{type(error).__name__}: {str(error)[:300]}"
     finally:
         shutil.rmtree(place, ignore_errors=True)

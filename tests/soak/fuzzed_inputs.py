@@ -112,12 +112,15 @@ LINES = [encode(made.convergence(made.case_of(number))).decode() for number in r
 
 
 def record_bytes(rng, folder):
-    """Whatever was changed, a whole line is kept and what is appended afterwards is whole."""
+    """Whatever was changed, a whole line is kept; only one of a later version is refused, and then nothing changes."""
     file = folder / "run" / "records.jsonl"
     file.parent.mkdir(exist_ok=True)
-    file.write_bytes(changed_bytes(rng, ("\n".join(LINES) + "\n").encode()))
+    file.write_bytes(before := changed_bytes(rng, ("\n".join(LINES) + "\n").encode()))
     run = RunFolder(file.parent)
-    run._read_records()
+    try:
+        run._read_records()
+    except RunFolderError as error:
+        return "" if "has schema" in str(error) and file.read_bytes() == before else f"refused: {error}"
     untouched = {json.loads(line)["key"] for line in LINES if line.encode() in file.read_bytes().split(b"\n")}
     if missing := untouched - run.records.keys():
         return f"lost {missing}"
