@@ -126,7 +126,8 @@ def _about_published(arms: Sequence[Arm]) -> list[Claim]:
         ask("compare", "post", "the burn-in does better than carried state", TEST, warm, carried),
         *(
             ask("compare", "flaw", f"{name}: shuffled windows do better than windows in order", TEST, one, other,
-                yes=f"{name}: windows in order do worse than shuffled ones; the table has the carried arm alone in order.",
+                yes=f"{name}: windows in order do worse than shuffled ones; the table has the carried arm alone in "
+                "order.",
                 otherwise=f"{name}: the order makes it no worse.")
             for name, one, other in (
                 ("Zero state", zero, zero_in_order), (f"Burn-in of {BURN_IN}", warm, warm_in_order),
