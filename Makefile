@@ -9,7 +9,7 @@ ENGINE  ?= tensorflow
 ARGS    ?=
 CSV     ?=
 # What of the file: each is an option of its own, in small letters.
-OF_FILE := COLUMN TIME DAYFIRST GROUP SERIES SPLIT SCALE INPUTS KNOWN PAST AHEAD PERIOD WINDOWS BATCHES UNITS CELLS SEEDS EPOCHS FILL MISSING ROWS DECIMAL
+OF_FILE := COLUMN LABELS TIME DAYFIRST GROUP SERIES SPLIT SCALE INPUTS KNOWN PAST AHEAD PERIOD WINDOWS BATCHES UNITS CELLS SEEDS EPOCHS FILL MISSING ROWS DECIMAL
 # A run continues where it stopped if it is called again by the same name: the preset's or the file's if it has none.
 RUN     ?=
 # Which of the posts' experiments (all), and files that are not shipped: the book's LD2011_2014.txt, Silverbox as CSV.
@@ -89,6 +89,12 @@ merge: $(STAMP) ## shards of one plan as the run that they make: RUNS="full-1-of
 
 hardware: ## what each way of running buys here: cores, oneDNN, bfloat16, a GPU [DEVICE=gpu]
 	@$(MAKE) --no-print-directory bench PRESET=hardware
+
+gpu-evidence: ## ten minutes on a GPU, by PyTorch and JAX, as a folder to publish [ARGS='--minutes 10']
+	@$(MAKE) --no-print-directory gpu-evidence-run DEVICE=gpu ENGINE=jax,torch
+
+gpu-evidence-run: $(STAMP)
+	@exec $(PY) -m bench.gpu_evidence $(ARGS)
 
 compare: $(STAMP) ## runs side by side: RUNS="a b" [BASE=a] [BY=engine] [PRICE=a=3.2,b=0.4]
 	@exec $(PY) -m reports.compare $$RUNS --by "$$BY" $${BASE:+--base "$$BASE"} $${PRICE:+--price "$$PRICE"} $(ARGS)

@@ -223,4 +223,9 @@ def render(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    if INTERRUPTS.number is not None:
+        # All is written, and what libraries do at the end of a process may take longer than there is patience.
+        flush()
+        os._exit(code)
+    sys.exit(code)

@@ -236,6 +236,14 @@ class Trainer(Protocol):
         """
 
 
+class Packed(Trainer, Protocol):
+    """A trainer of kernel `replicated`, whose models can leave it and come back."""
+
+    models: list[Any]
+    """All that makes the models what they are, arrays with the slots in front. Others may be set in their place, or the
+    same in another order; what was read stays as it is."""
+
+
 @runtime_checkable
 class Timed(Protocol):
     """A trainer that can also be timed predicting and idling; a time case of one that cannot lacks those figures."""

@@ -32,7 +32,7 @@ def count_ops(text: str) -> Counter[str]:
     """Count in a program what tells kernels apart: loops, matrix products, cuDNN's calls.
 
     Loops over real numbers that stand inside another loop are also counted as ``"nested loops"``, products with a
-    batch dimension also as ``"batched dots"`` and those of a step without Keras as ``"native dots"``. What an update
+    batch dimension also as ``"batched dots"``, and what a step without Keras holds as ``"native ops"``. What an update
     and a step have to start is counted as `UPDATE_OPS` and `STEP_OPS`.
     """
     lines: dict[str, list[str]] = {}
@@ -49,15 +49,16 @@ def count_ops(text: str) -> Counter[str]:
     def visit(computation: str, depth: int, *, starts: bool) -> None:
         for line in lines.get(computation, ()):
             operation = next(iter(OPERATION.findall(line)), "")
-            if starts and depth and operation not in FREE:
+            if starts and depth and operation and operation not in FREE:
                 counts[STEP_OPS if depth > 1 else UPDATE_OPS] += 1
             is_loop = " while(" in line
             counts["while"] += is_loop
+            # Not products alone: XLA makes none of them where a batch is of one window.
+            counts["native ops"] += depth > 1 and NATIVE_STEP in line
             counts["nested loops"] += depth > 0 and FLOATS.search(line) is not None
             if PRODUCT.search(line):
                 counts["dot"] += 1
                 counts["batched dots"] += BATCHED.search(line) is not None
-                counts["native dots"] += NATIVE_STEP in line
             if call := CUDNN.search(line):
                 counts[call[1]] += 1
             branches = [name.strip(" %") for group in BRANCHES.findall(line) for name in group.split(",")]
@@ -80,6 +81,6 @@ def kernel_seen(text: str) -> tuple[str, dict[str, int]]:
     if counts["cudnn_rnn"] and counts["cudnn_rnn_bwd"]:
         return "cudnn", evidence
     if counts["nested loops"]:
-        plain = "native" if counts["native dots"] else "loop"
+        plain = "native" if counts["native ops"] else "loop"
         return "replicated" if counts["batched dots"] else plain, evidence
     return "unrolled", evidence

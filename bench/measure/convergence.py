@@ -1,12 +1,14 @@
 """How much training a case needs: replicates over folds, seeds and learning rates, evaluated at growing intervals.
 
-Replicates are trained in waves: as many side by side as a block has slots, all from their first update on, so that they
-are evaluated at the same updates. Learning rates, seeds and draws of the data are data, so nothing is compiled again.
+Replicates are trained in waves, all of a wave in step from their first update on, so that they are evaluated at the
+same updates: as many side by side as a block has slots, one pack of them after another. Learning rates, seeds and draws
+of the data are data, so nothing is compiled again.
 """
 
 import math
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from statistics import median_low
 from typing import Any
 
@@ -14,7 +16,7 @@ import numpy as np
 
 from bench.case import trained
 from bench.case.regimes import regime_of
-from bench.engines.base import Array, Engine, Predicts, Trainer
+from bench.engines.base import Array, Engine, Predicts
 from bench.measure.batching import check_continuation
 from bench.measure.initial_weights import initial_weights
 from bench.measure.paired import mean_errors, six_digits
@@ -42,63 +44,82 @@ LEAST_TIMED_S = 0.02
 STRETCHES = 16
 """Parts of the scored targets whose means give the sampling error of the whole."""
 
-WAVE = 4
-"""What a wave of replicates costs beside its slots, in slots: the part of an update that a larger block shares."""
+PACK = 4
+"""What a pack of replicates costs beside its slots, in slots: the part of an update that a larger block shares."""
 
 WAYS: tuple[Predicts, ...] = ("sliding", "carried", "positions")
 
 
-class Block:
-    """The slots of one trainer, and the clock on them."""
+@dataclass
+class Pack:
+    """Replicates that are trained side by side.
 
-    def __init__(self, workload: Workload, engine: Engine, replicates: int) -> None:
+    Attributes
+    ----------
+    slots
+        The replicate in each slot, or None.
+    models
+        What the trainer made of them, kept here while another pack is in it.
+    starts
+        First rows of this epoch's windows, shape (updates, slots, batch_size).
+    """
+
+    slots: list[Replicate | None]
+    models: list[Any] = field(default_factory=list)
+    starts: Any = None
+
+
+class Block:
+    """One trainer, the packs of replicates that take turns in it, and the clock on them."""
+
+    def __init__(self, workload: Workload, engine: Engine, slots: int) -> None:
         self._workload = workload
-        self._slots: list[Replicate | None] = [None] * replicates
         self._predicts = regime_of(workload.case.regime).predicts
         sequences = workload.sequences
         self._begins = None if sequences is None else sequences.begins
+        self._within = Pack([None] * slots)
+        self.slots = slots
         self.disturbed = False
         self.seconds = {"prepare": 0.0, "compile": 0.0, "train": 0.0, "evaluate": 0.0}
         begin = time.perf_counter()
-        self.trainer: Trainer = engine.trainer(workload.work(replicates), workload.case.kernel)
+        self.trainer: Any = engine.trainer(workload.work(slots), workload.case.kernel)
         self.seconds["prepare"] = time.perf_counter() - begin
-        self._call("compile", self._starts(0)[:1], reset=True, evaluate=self._predicts)
+        self._call("compile", self._starts(self._within, 0)[:1], reset=True, evaluate=self._predicts)
 
     @property
-    def slots(self) -> int:
-        """How many replicates it trains side by side."""
-        return len(self._slots)
+    def together(self) -> int:
+        """Most replicates that `run` takes: those of one pack where a trainer cannot hand out its models."""
+        return max(self.slots, self._workload.models_held) if self._workload.case.kernel == "replicated" else self.slots
 
     def run(self, wave: Sequence[Replicate], races: Sequence[Tuning] = ()) -> None:
-        """Train replicates, no more than there are slots, from their first update on.
+        """Train replicates in step from their first update on, always in as few packs as they fill.
 
         `races` may abandon some on the way.
         """
-        self._slots = [*wave, *[None] * (self.slots - len(wave))]
-        for slot, new in enumerate(wave):
-            weights = initial_weights(self._workload.network, new.weights_seed)
-            first_row = new.draw * self._workload.rows_per_draw
-            self.trainer.place(slot, weights, new.learning_rate, new.seed, first_row)
+        packs = [self._place(part) for part in _parts(wave, self.slots)]
         looks = iter(self._workload.looks)
         look, done = next(looks), 0
         for epoch in range(self._workload.training.epochs):
-            starts = self._starts(epoch)
+            for pack in packs:
+                pack.starts = self._starts(pack, epoch)
             at = 0
-            while at < len(starts) and any(self._slots):
-                part = starts[at : at + look - done]
-                due = done + len(part) == look
-                progress = self._call("train", part, reset=at == 0, evaluate=self._predicts if due else None)
-                at, done = at + len(part), done + len(part)
+            while packs and at < self._workload.schedule.updates_per_epoch:
+                count = min(self._workload.schedule.updates_per_epoch - at, look - done)
+                due = done + count == look
+                for pack in packs:
+                    self._let_in(pack)
+                    part = pack.starts[at : at + count]
+                    progress = self._call("train", part, reset=at == 0, evaluate=self._predicts if due else None)
+                    if due:
+                        self._note(pack, look, progress)
+                at, done = at + count, done + count
                 if due:
                     look = next(looks, look)
-                    self._note(done, progress)
-                    self._settle(races)
-            if not any(self._slots):
-                break
+                    packs = self._settle(packs, races)
 
     def timed(self) -> list[float]:
         """Steady-state seconds per update and replicate, one sample a compiled call; spoils the models in the slots."""
-        starts = self._starts(0)[: self._workload.updates_in_call]
+        starts = self._starts(self._within, 0)[: self._workload.updates_in_call]
         samples = []
         wall, cpu = time.perf_counter(), time.process_time()
         for _ in range(TIMED_BLOCKS):
@@ -108,8 +129,28 @@ class Block:
         self.disturbed = disturbed(time.perf_counter() - wall, time.process_time() - cpu)
         return samples
 
-    def _note(self, updates: int, progress: Any) -> None:
-        for slot, replicate in enumerate(self._slots):
+    def _place(self, part: Sequence[Replicate]) -> Pack:
+        """Make a pack of fresh models."""
+        pack = Pack([*part, *[None] * (self.slots - len(part))])
+        self._let_in(pack)
+        for slot, new in enumerate(part):
+            weights = initial_weights(self._workload.network, new.weights_seed)
+            first_row = new.draw * self._workload.rows_per_draw
+            self.trainer.place(slot, weights, new.learning_rate, new.seed, first_row)
+        return pack
+
+    def _let_in(self, pack: Pack) -> None:
+        """Let a pack's models into the trainer, and keep those of the one that was there and is not yet done."""
+        if pack is self._within:
+            return
+        if any(self._within.slots):
+            self._within.models = self.trainer.models
+        if pack.models:
+            self.trainer.models = pack.models
+        self._within = pack
+
+    def _note(self, pack: Pack, updates: int, progress: Any) -> None:
+        for slot, replicate in enumerate(pack.slots):
             if replicate:
                 error = float(progress.errors[slot].mean())
                 hits = progress.hits
@@ -118,31 +159,51 @@ class Block:
                 replicate.scores.note(progress.errors[slot])
                 replicate.used_up = updates >= self._workload.budget
 
-    def _settle(self, races: Sequence[Tuning]) -> None:
-        """Score finished replicates the other ways and free their slots."""
+    def _settle(self, packs: list[Pack], races: Sequence[Tuning]) -> list[Pack]:
+        """Score finished replicates the other ways, and free their slots; the packs that are left."""
         for race in races:
             race.abandon()
-        done = [s for s, replicate in enumerate(self._slots) if replicate and self._finished(replicate)]
-        if any(self._slots[slot].role == "evaluation" for slot in done):  # type: ignore[union-attr]
-            nothing = self._starts(0)[:0]
-            errors = {way: self._call("evaluate", nothing, reset=False, evaluate=way).errors for way in WAYS}
+        for pack in packs:
+            done = [s for s, replicate in enumerate(pack.slots) if replicate and self._finished(replicate)]
+            if any(pack.slots[slot].role == "evaluation" for slot in done):  # type: ignore[union-attr]
+                self._let_in(pack)
+                nothing = pack.starts[:0]
+                errors = {way: self._call("evaluate", nothing, reset=False, evaluate=way).errors for way in WAYS}
+                for slot in done:
+                    replicate = pack.slots[slot]
+                    assert replicate is not None
+                    replicate.otherwise = {way: rounded(errors[way][slot].mean()) for way in WAYS}
+                    replicate.relative_standard_error = relative_standard_error(errors[self._predicts][slot])
             for slot in done:
-                replicate = self._slots[slot]
-                assert replicate is not None
-                replicate.otherwise = {way: rounded(errors[way][slot].mean()) for way in WAYS}
-                replicate.relative_standard_error = relative_standard_error(errors[self._predicts][slot])
-        for slot in done:
-            self._slots[slot] = None
+                pack.slots[slot] = None
+        return self._closer(packs)
+
+    def _closer(self, packs: list[Pack]) -> list[Pack]:
+        """Move replicates together where they fill fewer packs."""
+        every = [replicate for pack in packs for replicate in pack.slots]
+        parts = list(_parts([place for place, replicate in enumerate(every) if replicate], self.slots))
+        if len(parts) in {0, len(packs)}:
+            return packs if parts else []
+        self._within.models = self.trainer.models
+        models = [np.concatenate(arrays) for arrays in zip(*(pack.models for pack in packs), strict=True)]
+        starts = np.concatenate([pack.starts for pack in packs], axis=1)
+        closer = []
+        for part in parts:
+            filled = np.resize(part, self.slots)  # empty slots train a copy
+            slots = [*(every[place] for place in part), *[None] * (self.slots - len(part))]
+            closer.append(Pack(slots, [array[filled] for array in models], starts[:, filled]))
+        self._within = Pack([None] * self.slots)
+        return closer
 
     def _finished(self, replicate: Replicate) -> bool:
         if self._workload.training.stop == "budget" and replicate.role == "evaluation":
             return replicate.used_up or replicate.diverged
         return replicate.ended
 
-    def _starts(self, epoch: int) -> Array:
-        """First rows of every slot's own next epoch, shape (updates, replicates, batch_size)."""
+    def _starts(self, pack: Pack, epoch: int) -> Array:
+        """First rows of every slot's own windows of an epoch, shape (updates, slots, batch_size)."""
         schedule, rows = self._workload.schedule, self._workload.rows_per_draw
-        own = [(one.seed, one.draw * rows) if one else (0, 0) for one in self._slots]
+        own = [(one.seed, one.draw * rows) if one else (0, 0) for one in pack.slots]
         starts = np.stack([schedule.epoch(seed, epoch) + first_row for seed, first_row in own], axis=1)
         regime = regime_of(schedule.regime)
         if regime.continues:
@@ -191,11 +252,11 @@ def measure(workload: Workload, engine: Engine) -> tuple[trained.Convergence, di
             new = [replicate(number, fold, rate, "tuning") for rate in rates for number in numbers]
             tunings[fold].enter(new)
             # A fold's rates race side by side, so they go into one wave wherever they fit.
-            if waves[-1] and len(waves[-1]) + len(new) > block.slots:
+            if waves[-1] and len(waves[-1]) + len(new) > block.together:
                 waves.append([])
             waves[-1] += new
         for wave in waves:
-            for part in _parts(wave, block.slots):
+            for part in _parts(wave, block.together):
                 block.run(part, tunings)
         wanted = {fold: [rate] for fold in folds if (rate := tunings[fold].next_rate) is not None}
     evaluation = [
@@ -203,7 +264,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[trained.Convergence, di
         for number in range(training.evaluation_seeds)
         for fold in [number % len(folds)]
     ]
-    for part in _parts(evaluation, block.slots):
+    for part in _parts(evaluation, block.together):
         block.run(part)
     samples = block.timed()
     kernel, evidence = engine.kernel_seen(block.trainer)
@@ -276,25 +337,20 @@ def measure(workload: Workload, engine: Engine) -> tuple[trained.Convergence, di
 def slots_for(workload: Workload, folds: int) -> int:
     """How many replicates a block trains side by side: as many as get through tuning and evaluation soonest.
 
-    A fold's rates race in one wave wherever they fit; what a wave costs is taken as its slots and `WAVE`, the part that
-    does not grow with them.
+    What a pack costs is taken as its slots and `PACK`, the part that does not grow with them.
     """
     training = workload.training
     if workload.case.kernel != "replicated":
         return 1
-    of_fold = len(training.learning_rates) * training.tuning_seeds
-    most = workload.replicates_in_block(max(of_fold * folds, training.evaluation_seeds))
-
-    def cost(slots: int) -> tuple[int, int]:
-        together = slots // of_fold
-        tuning = math.ceil(folds / together) if together else folds * math.ceil(of_fold / slots)
-        return (tuning + math.ceil(training.evaluation_seeds / slots)) * (slots + WAVE), -slots
-
-    return min(range(1, most + 1), key=cost)
+    waves = (len(training.learning_rates) * training.tuning_seeds * folds, training.evaluation_seeds)
+    most = workload.replicates_in_block(max(waves))
+    return min(
+        range(1, most + 1), key=lambda slots: (sum(math.ceil(n / slots) for n in waves) * (slots + PACK), -slots)
+    )
 
 
-def _parts(wave: Sequence[Replicate], slots: int) -> Iterator[Sequence[Replicate]]:
-    yield from (wave[first : first + slots] for first in range(0, len(wave), slots))
+def _parts(whole: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    yield from (whole[first : first + size] for first in range(0, len(whole), size))
 
 
 def disturbed(wall: float, cpu: float) -> bool:

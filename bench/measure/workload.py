@@ -161,6 +161,11 @@ class Workload:
         return max(1, min(wanted, MOST_REPLICATES, BLOCK_BYTES // self.bytes_per_replicate))
 
     @property
+    def models_held(self) -> int:
+        """How many models there may be in all, those included that wait for their turn: weights and two moments."""
+        return BLOCK_BYTES // (3 * self.network.parameters * int(np.dtype(self.network.weight_dtype).itemsize))
+
+    @property
     def bytes_per_replicate(self) -> int:
         """Memory that one more replicate takes in a block, counted from the arrays that exist at once."""
         network = self.network

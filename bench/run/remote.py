@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
@@ -78,7 +78,11 @@ def order_of(jobs: list[Job], limits: Limits, series_sha256: str | None) -> dict
 
 def greet(text: str) -> str:
     """Tell versions and machine, and keep the user's series; the first that a worker is asked."""
+    from distributed import get_worker  # noqa: PLC0415 - only where there is a worker
+
     asked = json.loads(text)
+    worker = get_worker()
+    worker.loop.add_callback(_close_when_told, worker)
     if asked["series"]:
         _series(_folder(), asked["series_sha256"]).write_bytes(base64.b64decode(asked["series"]))
     accelerators = host.accelerators(asked["engines"][0]) if asked["device"] == "gpu" else []
@@ -93,9 +97,26 @@ def measure(text: str) -> str:
     except IndexError:
         helper = Helper()
     answer = helper.ask(order | {"folder": str(_folder())}, order["key"])
-    if "died" not in answer and "told" not in answer:
+    if "died" in answer or "told" in answer:
+        helper.end()
+    else:
         _idle.append(helper)
     return json.dumps(answer)
+
+
+def _close_when_told(worker: Any) -> None:
+    """Let SIGTERM close a worker in order, which tells the scheduler: a queue sends it when a job's time is over.
+
+    A worker of dask without a nanny, or whose whole job is told at once, would go without a word, as if a case had
+    killed it.
+    """
+
+    def told(number: int, frame: FrameType | None) -> None:
+        del frame
+        worker.loop.add_callback(worker.close, executor_wait=False, reason=f"signal-{number}")
+
+    with suppress(ValueError):  # a worker within a thread, as tests have it, takes no signals
+        signal.signal(signal.SIGTERM, told)
 
 
 def _folder() -> Path:
@@ -110,11 +131,12 @@ def _series(folder: Path, sha256: str) -> Path:
 
 
 def _wanted(key: str) -> bool:
-    """Whether the client still waits for a task of this worker."""
+    """Whether the client still waits for a task of this worker, which is not about to end."""
     from distributed import get_worker  # noqa: PLC0415
 
-    task = get_worker().state.tasks.get(key)
-    return task is not None and task.state == "executing"
+    worker = get_worker()
+    task = worker.state.tasks.get(key)
+    return worker.status.name in {"running", "paused"} and task is not None and task.state == "executing"
 
 
 @dataclass
@@ -148,10 +170,16 @@ class Helper:
             answer: dict[str, Any] = json.loads(line)
             return answer
         code = self._process.wait()
-        self._process.stdin.close()
-        self._process.stdout.close()
-        ended = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        return {"told" if code == TOLD else "died": ended}
+        return {"told" if code == TOLD else "died": signal.Signals(-code).name if code < 0 else f"exit code {code}"}
+
+    def end(self) -> None:
+        """End it, if it has not ended by itself."""
+        self._process.terminate()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
+            with suppress(BrokenPipeError):
+                stream.close()
 
 
 _idle: list[Helper] = []
@@ -164,14 +192,18 @@ def main() -> None:
     os.dup2(2, 1)
     signal.signal(signal.SIGTERM, _end)
     orders: queue.Queue[bytes] = queue.Queue()
-    threading.Thread(target=_listen, args=(sys.stdin.buffer, orders), daemon=True).start()
+    threading.Thread(target=_listen, args=(orders,), daemon=True).start()
     core = own_core()
     folder = None
     try:
         while True:
             order = json.loads(orders.get())
             folder = folder or Path(tempfile.mkdtemp(prefix="helper-", dir=order["folder"]))
-            answers.write(json.dumps(carry_out(order, folder, core)).encode() + b"\n")
+            try:
+                answer = carry_out(order, folder, core)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the client tells it
+                answer = {"died": f"{type(error).__name__}: {error}"}
+            answers.write(json.dumps(answer).encode() + b"\n")
             answers.flush()
     finally:
         if folder:
@@ -183,9 +215,13 @@ def _end(number: int, frame: FrameType | None) -> None:
     raise SystemExit(TOLD)
 
 
-def _listen(stream: IO[bytes], orders: "queue.Queue[bytes]") -> None:
-    for line in stream:
-        orders.put(line)
+def _listen(orders: "queue.Queue[bytes]") -> None:
+    # Not from a buffered stream: its lock, held by this thread, would let the process end by an abort.
+    begun = b""
+    while piece := os.read(0, 2**20):
+        *lines, begun = (begun + piece).split(b"\n")
+        for line in lines:
+            orders.put(line)
     os.kill(os.getpid(), signal.SIGTERM)  # the worker is gone
 
 

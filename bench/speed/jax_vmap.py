@@ -25,7 +25,7 @@ def _gru(x: Any, state: Any, recurrent: Any) -> Any:
     return (z * h + (1 - z) * jnp.tanh(xh + r * hh),)
 
 
-def contender(setting: Setting, replicates: int, updates: int) -> Callable[[], None]:
+def jax_vmap(setting: Setting, replicates: int, updates: int) -> Callable[[], None]:
     """Return a function that makes `updates` updates of every replicate."""
     step, gates, tensors = {"lstm": (_lstm, 4, 2), "gru": (_gru, 3, 1)}[setting.cell]
     units, batch = setting.units, setting.batch_size

@@ -85,7 +85,8 @@ def main() -> None:
     if asked["cores"] is not None:
         os.sched_setaffinity(0, asked["cores"])
         os.environ["OMP_NUM_THREADS"] = str(len(asked["cores"]))
-    build = import_module(f"bench.speed.{asked['module']}").contender
+    module, _, function = asked["build"].partition(".")
+    build = getattr(import_module(f"bench.speed.{module}"), function)
     epoch = build(Setting(**asked["setting"]), asked["replicates"], asked["updates"])
 
     def timed() -> float:

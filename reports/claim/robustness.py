@@ -246,6 +246,10 @@ LEVELS = ("draw", "rate", "weights", "order")
 """What updates may scatter by: the draw of the data, the tuning of a fold, initial weights, the order of the data."""
 
 
+LEAST_REACHED = 0.9
+"""Share of an arm's trainings that must have reached the target: those left out would have scattered the most."""
+
+
 @dataclass(frozen=True)
 class Split:
     """What the logarithm of the updates to target scatters by on a task, mean over arms.
@@ -255,7 +259,9 @@ class Split:
     what
         An arm's updates, or the ratio of the two arms with equal seeds.
     arms
-        Arms, or pairs of them, whose trainings all reached the target.
+        Arms, or pairs of them, whose trainings all but a few reached the target.
+    reached, trainings
+        Over these arms: trainings (or pairs) that are in it, and all.
     counts
         Draws, folds, initial weights and trainings of an arm.
     """
@@ -263,6 +269,8 @@ class Split:
     task: str
     what: str
     arms: int
+    reached: int
+    trainings: int
     counts: tuple[int, ...]
     parts: list[Component]
 
@@ -276,55 +284,66 @@ class Split:
         return "only one"
 
 
-def splits(run: Run) -> list[Split]:
-    """Split the variance on every task that has an arm which varies on two levels or more."""
-    by_task: defaultdict[tuple[str, str], list[_Design]] = defaultdict(list)
-    for setting, arms in arms_by_setting(run).items():
-        designs = {name: design for name, record in arms.items() if (design := _Design.of(body(record)))}
-        by_task[setting.task_name, "updates"] += designs.values()
-        if set(CLAIM) <= designs.keys():
-            stateful, stateless = (designs[name] for name in CLAIM)
-            if stateful.same_as(stateless):
-                ratio = replace(stateful, logs=stateful.logs - stateless.logs)
-                by_task[setting.task_name, "stateful / stateless"].append(ratio)
-    found = []
-    for (task, what), of_task in sorted(by_task.items()):
-        if not of_task:
-            continue
-        # Settings of one task may have been trained in several grids: what most of them varied is split.
-        counts = Counter(one.counts for one in of_task).most_common(1)[0][0]
-        alike = [components(one.logs, one.labels) for one in of_task if one.counts == counts]
-        if len(alike[0]) > 1:
-            found.append(Split(task, what, len(alike), counts, pooled(alike)))
-    return found
-
-
 @dataclass(frozen=True)
 class _Design:
-    """Logarithms of an arm's updates, shape (n,), and what varied between them, outermost first."""
+    """Logarithms of an arm's updates, shape (n,), and what varied between them, shape (levels, n), outermost first."""
 
     logs: FloatArray
-    labels: dict[str, NDArray[np.integer]]
+    labels: NDArray[np.integer]
+    trainings: int
 
     @classmethod
     def of(cls, convergence: Convergence) -> Self | None:
-        """None where a training did not reach the target: of what it would have needed too little is known."""
+        """None where too few trainings reached the target."""
         replicates = convergence.evaluation
         costs = costs_of(replicates, convergence.hold)
-        if not replicates or not costs.reached.all():
+        if not replicates or costs.hits < LEAST_REACHED * costs.n:
             return None
         rows = [
             (one.draw, fold_of(one), one.seed if one.weights_seed is None else one.weights_seed, one.seed)
             for one in replicates
         ]
-        return cls(np.log(costs.cost), dict(zip(LEVELS, np.array(rows).T, strict=True)))
+        return cls(np.log(costs.cost[costs.reached]), np.array(rows).T[:, costs.reached], costs.n)
+
+    def over(self, other: Self) -> Self:
+        """The logarithms of the ratio, of trainings with equal seeds."""
+        _, ours, theirs = np.intersect1d(self.labels[-1], other.labels[-1], return_indices=True)
+        return replace(self, logs=self.logs[ours] - other.logs[theirs], labels=self.labels[:, ours])
+
+    @property
+    def parts(self) -> list[Component]:
+        return components(self.logs, dict(zip(LEVELS, self.labels, strict=True)))
 
     @property
     def counts(self) -> tuple[int, ...]:
-        return tuple(len(np.unique(labels)) for labels in self.labels.values())
+        return tuple(len(np.unique(labels)) for labels in self.labels)
 
-    def same_as(self, other: Self) -> bool:
-        return all(np.array_equal(self.labels[name], other.labels[name]) for name in LEVELS)
+
+def splits(run: Run) -> list[Split]:
+    """Split the variance on every task that has an arm which varies on two levels or more."""
+    found: defaultdict[tuple[str, str, tuple[tuple[str, ...], ...]], list[tuple[_Design, list[Component]]]]
+    found = defaultdict(list)
+    for setting, arms in arms_by_setting(run).items():
+        designs = {name: design for name, record in arms.items() if (design := _Design.of(body(record)))}
+        every = [("updates", design) for design in designs.values()]
+        if set(CLAIM) <= designs.keys():
+            every.append((" / ".join(CLAIM), designs[CLAIM[0]].over(designs[CLAIM[1]])))
+        for what, design in every:
+            parts = design.parts
+            if len(parts) > 1:
+                found[setting.task_name, what, tuple(part.levels for part in parts)].append((design, parts))
+    return [
+        Split(
+            task,
+            what,
+            len(alike),
+            sum(design.logs.size for design, _ in alike),
+            sum(design.trainings for design, _ in alike),
+            max(design.counts for design, _ in alike),
+            pooled([parts for _, parts in alike]),
+        )
+        for (task, what, _), alike in sorted(found.items())
+    ]
 
 
 STANDARD_ERRORS = 4.0

@@ -18,7 +18,8 @@ from reports import formatting
 from reports.collect.read import Run
 from reports.compare import comparison_page, machines
 from reports.compare.comparison_page import READING, Section
-from reports.compare.joining import CASE, Comparison, Named, join, of_configuration, ratio_of
+from reports.compare.joining import CASE, Comparison, Named, join, of_configuration, of_one_way, ratio_of
+from reports.costs.contrasts import contrasts, judged
 from reports.costs.timings import timings, watched
 from reports.formatting import NOTHING, listing, number
 from reports.statistics.intervals import FloatArray, Ratio
@@ -46,8 +47,7 @@ def write(run: Run, folder: Path | None = None) -> Path:
     title = f"{run.name}: {listing(order)}"
     parts = sections(run, found)
     report = folder / "report.md"
-    report.write_text(comparison_page.markdown(title, parts), encoding="utf-8")
-    (folder / "report.html").write_text(comparison_page.page(title, parts), encoding="utf-8")
+    comparison_page.write_pages(title, parts, report)
     comparison_page.write_frame(found, folder / "frame.csv")
     every = comparison_page.within([Named(name, of_configuration(run, name)) for name in found.columns])
     values = comparison_page.to_dict(found, {}) | {
@@ -68,6 +68,8 @@ def sections(run: Run, found: Comparison) -> list[Section]:
         _verdicts_alone(comparison_page.times_section(found)),
         _crossings(found),
         comparison_page.within_section(by_configuration, "Does a verdict depend on the configuration?"),
+        _of_one_alone(by_configuration),
+        _ran(by_configuration),
         comparison_page.updates_section(found),
         comparison_page.memory_section(found),
         _but_for_skipped(comparison_page.not_compared_section(found)),
@@ -274,6 +276,60 @@ def _crossings(found: Comparison) -> Section | None:
     more = (f"Not faster at the end of what was tried: {listing(parts)} lines.",) if parts else ()
     header = ("configuration", "case", "along", "ratio at", "begins to be faster at")
     return Section("Where does it begin to be faster?", (text, *more), header if rows else (), tuple(rows))
+
+
+def _of_one_alone(parts: Sequence[Named]) -> Section | None:
+    """Ratios that not every configuration formed, as cuDNN over loop, which a GPU alone has."""
+    formed = {
+        part.name: [one for one in contrasts(timings(of_one_way(part.run))).found if one.training.method != "none"]
+        for part in parts
+    }
+    known = Counter(key for found in formed.values() for key in {(one.what, one.where) for one in found})
+    rows = tuple(
+        (name, one.what, one.where, formatting.ratio(one.training), judged(one.training))
+        for name, found in formed.items()
+        for one in found
+        if known[one.what, one.where] < len(parts)
+    )
+    if not rows:
+        return None
+    text = "Seconds of the first over those of the second, of what not every configuration has."
+    header = ("configuration", "ratio", "case", "training", "")
+    return Section("What one configuration alone can tell", (text,), header, rows)
+
+
+def _ran(parts: Sequence[Named]) -> Section | None:
+    """Which kernel really ran, what that was read from, and whether the machine was slowed down meanwhile."""
+    rows = []
+    for part in parts:
+        groups = defaultdict(list)
+        for record in part.run.of_kind("time"):
+            if record.time is not None:
+                groups[record.case.engine, record.case.kernel].append(record.time)
+        for (engine, kernel), bodies in groups.items():
+            seen = Counter(body.kernel_seen for body in bodies)
+            watched_ = [body.machine for body in bodies if body.machine is not None]
+            slowed = sorted({why for one in watched_ for gpu in one.accelerators for why in gpu.slowed_by})
+            evidence = bodies[0].evidence
+            rows.append(
+                (
+                    part.name,
+                    engine,
+                    kernel,
+                    listing([f"{name} in {count}" for name, count in seen.most_common()]),
+                    ", ".join(f"{name} {count}" for name, count in evidence.items()) or NOTHING,
+                    listing(slowed) if slowed else "no",
+                )
+            )
+    if not rows:
+        return None
+    text = (
+        "Read from the traced graph, the compiled program or a profile of an update, never from a flag; counts are "
+        "those of the first case. A case whose kernel is not the one asked for counts nowhere. Slowed down: what the "
+        "GPU gave as its reason while something was timed."
+    )
+    header = ("configuration", "engine", "asked for", "ran", "read from", "slowed down")
+    return Section("What really ran", (text,), header, tuple(rows))
 
 
 def _skipped(run: Run) -> Section | None:

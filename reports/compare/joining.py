@@ -148,12 +148,18 @@ class Comparison:
 
 
 def of_configuration(run: Run, name: str) -> Run:
-    """The part of a run that one configuration made, as a run without configurations."""
+    """The part of a run that one configuration made, as a run without configurations.
+
+    What configurations replace of a case is what is usual; what they leave, as the engines of a run, stays.
+    """
+    replaced = {
+        field: usual for field, usual in USUAL.items() if any(getattr(one, field, None) for one in run.configurations)
+    }
     records = tuple(
         msgspec.structs.replace(record, case=case, key=case.key, configuration=None)
         for record in run.records
         if record.case.configuration == name
-        for case in [record.case.replace(configuration="", **USUAL)]
+        for case in [record.case.replace(configuration="", **replaced)]
     )
     return replace(run, records=records)
 

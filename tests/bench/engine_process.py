@@ -47,11 +47,17 @@ def tested(engine, kernel, cell, depth):
 
 
 def learn(trainer, network, replicates, seed=0):
-    """Train in two calls, an evaluation between; losses, weights, and errors of each way of predicting."""
+    """Train in two calls, an evaluation and other models between; losses, weights, errors of each way of predicting."""
     for slot in range(replicates):
         trainer.place(slot, random_weights(network, slot), RATES[slot], seed + slot)
     starts, half = STARTS[:, :replicates], UPDATES // 2
     first = trainer.train(starts[:half], reset=True, evaluate="carried")
+    if replicates > 1:
+        # The models leave the trainer, others come and go, and they return.
+        models = trainer.models
+        trainer.place(1, random_weights(network, 9), 0.5, seed)
+        trainer.train(starts[:2], reset=True)
+        trainer.models = models
     second = trainer.train(starts[half:], reset=False)
     found = {"losses": np.concatenate([first.loss, second.loss])}
     for slot in range(replicates):

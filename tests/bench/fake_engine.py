@@ -62,6 +62,14 @@ class FakeTrainer:
         self.slots[slot] = Slot(seed, learning_rate)
         self.placed.append((slot, seed, learning_rate))
 
+    @property
+    def models(self):
+        return [np.array([(slot.seed, slot.rate, slot.updates) for slot in self.slots])]
+
+    @models.setter
+    def models(self, models):
+        self.slots = [Slot(int(seed), float(rate), int(updates)) for seed, rate, updates in models[0]]
+
     def train(self, starts, *, reset, evaluate=None):
         layout = self.work.layout
         assert starts.shape[1:] == (layout.replicates, layout.batch_size)

@@ -5,13 +5,16 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import fake_engine
 import psutil
 import pytest
+import record_builders as builders
 from clusters import ROOT, LocalCluster, environment
 
 from bench.case.cases import Case, Job, Training
+from bench.case.checked import encode
 from bench.errors import PlanError
 from bench.machine import host
 from bench.plan.presets import Limits
@@ -43,10 +46,10 @@ UNITS = (2, 3, 4, 5, 6, 7)
 TIMED = '[[time]]\ntask = "cosine"\ncell = "lstm"\nregime = "stateful"\nkernel = "loop"\nwindow = 4\nunits = [2, 3]\n'
 
 
-def start(folder, *options, units=UNITS, seconds=60, more="", python=("-m", "pytest")):
+def start(folder, *options, units=UNITS, seconds=60, more="", python=("-m", "pytest", "bench", "-q")):
     (folder / "own.toml").write_text(PRESET.format(units=list(units), seconds=seconds) + more)
     command = [
-        *(sys.executable, *python, "bench", "-q", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"),
+        *(sys.executable, *python, "-p", "no:cacheprovider", "-p", "no:hypothesispytest"),
         *("-p", "no:xdist", "-p", "fake_engine", f"--preset={folder}/own.toml", "--engine=fake"),
         *(f"--results={folder}/results", f"--benchmark-storage=file://{folder}/storage", *options),
     ]
@@ -93,7 +96,7 @@ def wait_for(condition, running, within=120):
         time.sleep(0.02)
 
 
-def test_a_worker_killed_in_the_middle_changes_no_record(three, tmp_path):
+def test_a_worker_killed_in_the_middle_and_one_told_to_end_change_no_record(three, tmp_path):
     local = start(tmp_path, "--run=local", more=TIMED)
     running = start(tmp_path, f"--scheduler={three.address}", more=TIMED)
     wait_for(lambda: len(records_of(tmp_path)) >= 2, running)
@@ -101,9 +104,11 @@ def test_a_worker_killed_in_the_middle_changes_no_record(three, tmp_path):
     wait_for(lambda: len(victim.children(recursive=True)) >= 4, running)  # helper, server of processes, tracker, case
     started = victim.children(recursive=True)
     three.kill("w2")
+    three.kill("w1", signal.SIGTERM)
     code, said = ended(running)
     assert code == 0, said
-    assert "is lost" in said
+    assert f"worker {three.addresses['w2']} is lost; 1 of its cases go elsewhere" in said
+    assert f"worker {three.addresses['w1']} was told to end" in said
     code, told = ended(local)
     assert code == 0, told
     found, usual = (
@@ -131,7 +136,7 @@ def test_a_case_that_fails_or_ends_its_watcher_is_its_own_outcome_alone(three, t
         by_units.setdefault(one["case"]["units"], set()).add(one["outcome"])
         if one["case"]["units"] == fake_engine.KILL_WATCHER:
             assert one["message"].startswith("given up after 3 workers")
-            assert one["message"].count("SIGKILL") == 3
+            assert one["message"].count("what watches cases ended: SIGKILL") == 3
         if one["case"]["units"] == fake_engine.RAISE:
             assert "no room for a rabbit" in one["message"]
     assert by_units == {
@@ -143,10 +148,13 @@ def test_a_case_that_fails_or_ends_its_watcher_is_its_own_outcome_alone(three, t
 
 
 def test_who_ends_the_client_ends_its_cases(three, tmp_path):
-    running = start(tmp_path, f"--scheduler={three.address}", units=(fake_engine.SLEEP,), seconds=600)
+    options = {"units": (fake_engine.SLEEP,), "seconds": 600, "python": ("-m", "bench")}
+    running = start(tmp_path, f"--scheduler={three.address}", **options)
     wait_for(lambda: sleeping(three), running)
     running.send_signal(signal.SIGINT)
-    ended(running)
+    code, said = ended(running)
+    assert code == 130
+    assert said.splitlines()[-1] == "interrupted; the same command continues"
     end = time.monotonic() + 60
     while sleeping(three):
         assert time.monotonic() < end
@@ -161,7 +169,7 @@ def sleeping(cluster):
 
 def test_when_the_scheduler_goes_the_run_stops_and_the_same_command_continues(three, tmp_path):
     slow = start(tmp_path, f"--scheduler={three.address}", units=(2, 3, fake_engine.SLEEP), seconds=600)
-    wait_for(lambda: len(records_of(tmp_path)) >= 4, slow)
+    wait_for(lambda: len(records_of(tmp_path)) >= 2, slow)  # one worker is left, and the third case sleeps
     three.kill("scheduler")
     code, said = ended(slow)
     assert code == 75, said
@@ -172,8 +180,8 @@ def test_when_the_scheduler_goes_the_run_stops_and_the_same_command_continues(th
     # Without a cluster it goes on as well.
     code, said = ended(start(tmp_path, "-k", "u2 or u3", units=(2, 3, fake_engine.SLEEP), seconds=600))
     assert code == 0, said
-    assert "4 already there, 0 to run" in said
-    assert (tmp_path / "results/own/records.jsonl").read_bytes() == before
+    assert "2 already there, 2 to run" in said
+    assert (tmp_path / "results/own/records.jsonl").read_bytes().startswith(before)
 
 
 def job(kind="convergence", **changes):
@@ -187,7 +195,7 @@ def within():
 
     def _within(*workers):
         cluster = distributed.LocalCluster(
-            n_workers=0, processes=False, dashboard_address=None, scheduler_port=0, silence_logs=50
+            n_workers=0, processes=False, dashboard_address="127.0.0.1:0", scheduler_port=0, silence_logs=50
         )
         made.append(cluster)
         for number, options in enumerate(workers):
@@ -274,6 +282,59 @@ def test_a_case_keeps_its_machine_to_itself_while_it_is_timed(within):
         made.stop()
 
 
+def test_a_case_that_loses_workers_is_given_to_another_twice_and_ends_of_jobs_do_not_count(within):
+    made = cluster_module.Cluster(within({}), [job()], Limits(), print, engines=("fake",), device="cpu")
+    records = []
+    try:
+        made.run([job()], records.append)
+        for why in ("", "a was lost", "", "b was lost", ""):
+            made._again(made._shared.popleft(), why)
+        assert records == []
+        made._again(made._shared.popleft(), "c was lost")
+    finally:
+        made.stop()
+    (record,) = records
+    assert (record.key, record.outcome) == (job().case.key, "crashed")
+    assert record.message == "given up after 3 workers: a was lost; b was lost; c was lost"
+    assert not made._shared
+
+
+def test_what_is_no_record_is_the_outcome_of_its_case_alone(within):
+    jobs = [job("time", kernel="loop"), job("time", kernel="xla")]
+    made = cluster_module.Cluster(
+        within({"resources": {"timing": 1}}), jobs, Limits(), print, engines=("fake",), device="cpu"
+    )
+    made.stop()
+    (worker,) = made._workers.values()
+    sent = json.loads(encode(builders.timed(jobs[0].case)))
+    for answer in ({"records": [sent, {"schema": 1}]}, {"records": [sent]}):
+        good, bad = made._records(worker, cluster_module.Unit(jobs, {}), answer)
+        assert good.outcome == "ok"
+        assert (bad.key, bad.outcome) == (jobs[1].case.key, "failed")
+        assert "no record" in bad.message or "nothing was sent" in bad.message
+
+
+def test_a_file_names_a_cluster_of_jobs_in_a_queue(tmp_path, monkeypatch):
+    """Of dask-jobqueue, in whose place a cluster of threads is asked for as many workers."""
+
+    class SLURMCluster(distributed.LocalCluster):
+        def __init__(self, cores, memory):
+            assert (cores, memory) == (1, "8GB")
+            super().__init__(n_workers=0, processes=False, dashboard_address="127.0.0.1:0", silence_logs=50)
+
+        def scale(self, jobs):
+            super().scale(jobs)
+
+    monkeypatch.setitem(sys.modules, "dask_jobqueue", SimpleNamespace(SLURMCluster=SLURMCluster))
+    file = tmp_path / "queue.toml"
+    file.write_text('cluster = "SLURMCluster"\njobs = 2\n[options]\ncores = 1\nmemory = "8GB"\n')
+    made = cluster_module.Cluster(str(file), [job()], Limits(), print, engines=("fake",), device="cpu")
+    made.stop()
+    assert made.slots >= 1
+    file.write_text(file.read_text().replace("SLURM", "Slurm"))
+    assert "must be one of SLURMCluster" in refusal(str(file), job())
+
+
 def test_a_preset_of_configurations_is_refused():
     configured = Job(job().case, Training(), configuration=object())
     assert "leave SCHEDULER out" in refusal("tcp://127.0.0.1:1", configured)
@@ -316,8 +377,8 @@ def test_a_client_without_the_certificate_is_refused(tls, monkeypatch):
     monkeypatch.setattr(cluster_module, "CONNECT_S", 2)
     with dask.config.set(tls("ours")):
         cluster = distributed.LocalCluster(
-            n_workers=1, processes=False, protocol="tls", dashboard_address=None, scheduler_port=0, silence_logs=50,
-            security=distributed.Security(require_encryption=True),
+            n_workers=1, processes=False, protocol="tls", dashboard_address="127.0.0.1:0", scheduler_port=0,
+            silence_logs=50, security=distributed.Security(require_encryption=True),
         )  # fmt: skip
     try:
         assert cluster.scheduler_address.startswith("tls://")
@@ -343,14 +404,14 @@ sys.exit(99 if {"dask", "distributed", "bench.run.cluster"} & set(sys.modules) e
 
 
 def test_a_run_on_one_machine_never_imports_dask(tmp_path):
-    running = start(tmp_path, units=[2], python=("-c", ALONE))
+    running = start(tmp_path, units=[2], python=("-c", ALONE, "bench"))
     code, said = ended(running)
     assert code == 0, said
 
 
 def test_without_the_extra_it_is_said_what_to_install(tmp_path):
     hidden = "import sys, pytest; sys.modules['distributed'] = None; sys.exit(pytest.main(sys.argv[1:]))"
-    code, said = ended(start(tmp_path, "--scheduler=tcp://127.0.0.1:1", python=("-c", hidden)))
+    code, said = ended(start(tmp_path, "--scheduler=tcp://127.0.0.1:1", python=("-c", hidden, "bench")))
     assert code == 4
     assert "pip install '.[dask]'" in said
     assert not (tmp_path / "results" / "own").exists()

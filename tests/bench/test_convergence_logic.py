@@ -142,8 +142,8 @@ def test_a_real_series_is_drawn_by_its_origins(case, training):
 def test_rows_are_those_of_the_replicates_own_draw(case, training):
     load = workload.build(case.replace(task="lagged_mean", dial=4, window=2), replace(training, folds=3))
     block = convergence.Block(load, fake.FakeEngine(), 2)
-    block._slots = [Replicate(0, "evaluation", 0.1, draw=0), Replicate(0, "evaluation", 0.1, draw=2)]
-    starts = block._starts(0)
+    pack = convergence.Pack([Replicate(0, "evaluation", 0.1, draw=0), Replicate(0, "evaluation", 0.1, draw=2)])
+    starts = block._starts(pack, 0)
     np.testing.assert_array_equal(starts[:, 1] - starts[:, 0], 2 * load.rows_per_draw)
     series = [task.series() for task in load.draws]
     np.testing.assert_array_equal(load.work(1).inputs[2 * load.rows_per_draw :], series[2].inputs)
@@ -180,9 +180,9 @@ def test_a_replicate_is_what_its_seed_and_rate_make_it(case, training):
 @pytest.mark.parametrize("regime", REGIMES)
 def test_each_arm_is_judged_by_its_own_way_of_predicting(case, training, regime):
     result, _, _, trainer = measure(case.replace(regime=regime), training)
-    way = {"stateful": "carried"}.get(regime, "sliding")
+    way = "carried" if regime in ("stateful", "stateful-h-only", "stateful-stale") else "sliding"
     assert result.predicts == way
-    assert result.steps_per_prediction == {"stateful": 1, "stateless-burnin": 8}.get(regime, 4)
+    assert result.steps_per_prediction == (1 if way == "carried" else 8 if regime == "stateless-burnin" else 4)
     assert {evaluate for updates, _, evaluate in trainer.calls if updates and evaluate} == {way}
 
 

@@ -46,6 +46,27 @@ def test_a_replicate_does_not_depend_bit_for_bit_on_who_shares_its_block(dropout
             np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_models_go_on_bit_for_bit_where_they_come_back_in_other_slots(dropout):
+    seeds = [5, 1, 2]
+    trainer = block(3, dropout=dropout)
+    whole = trained(seeds, trainer)
+    for slot, seed in enumerate(seeds):
+        trainer.place(slot, initial_weights(trainer.work.network, seed), 0.01 * (1 + seed % 3), seed)
+    epoch = starts(seeds)
+    trainer.train(epoch[0], reset=True)
+    trainer.train(epoch[1, :3], reset=True)
+    models = trainer.models
+    trainer.place(0, random_weights(trainer.work.network, 9), 0.5, 9)
+    trainer.train(epoch[0], reset=True)
+    trainer.models = [np.asarray(array)[[2, 1, 0]] for array in models]
+    losses = trainer.train(epoch[1, 3:, [2, 1, 0]].transpose(1, 0, 2), reset=False).loss
+    for slot, seed in enumerate(reversed(seeds)):
+        np.testing.assert_array_equal(losses[:, slot], whole[seed][0][1, 3:])
+        for found, expected in zip(trainer.weights(slot), whole[seed][1], strict=True):
+            np.testing.assert_array_equal(found, expected)
+
+
 def test_a_block_of_another_size_agrees_to_rounding():
     """Another size is another program: XLA may order a sum differently, which float64 shows in its last digits."""
     alone = trained([5], block(1, dtype="float64"))[5]
@@ -72,7 +93,7 @@ def test_rates_seeds_regimes_lengths_and_ways_of_predicting_compile_nothing_agai
     trainer.train(epoch[:3], reset=False, evaluate="carried")
     with_feed(trainer, np.eye(STEPS)[-1], carried=False)
     trainer.train(epoch[:0], reset=False, evaluate="positions")
-    assert trainer.compiled.experimental_get_tracing_count() == 1
+    assert trainer._compiled.experimental_get_tracing_count() == 1
 
 
 def test_evaluation_leaves_weights_and_training_state_alone():
@@ -142,8 +163,7 @@ class TestDropout:
         trainer = ReplicatedTrainer(work("lstm", 2, replicates=draws, dropout=0.4, carried=False))
         weights = random_weights(trainer.work.network, 1)
         for slot in range(draws):
-            trainer._keys[slot] = slot
-        trainer._weights = [tf.constant(np.repeat(w[None], draws, axis=0)) for w in weights]
+            trainer.place(slot, weights, 0.0, seed=slot)
         rows = starts([1], epochs=1)[0][:1]
         found = trainer.train(np.repeat(rows, draws, axis=1), reset=True).loss[0]
 

@@ -194,8 +194,11 @@ class TestDeliberateMistakesAreCaught:
                 found = []
                 for i in range(len(part)):
                     found.append(trainer.train(part[i : i + 1], reset=reset and i == 0).loss[0])
-                    (states,) = trainer._states
-                    trainer._states = (tuple(tuple(np.roll(s, 1, axis=1) for s in layer) for layer in states),)
+                    rows, *others = trainer.models
+                    rows = np.array(rows)
+                    states = rows[:, trainer._first_state :].reshape(len(rows), -1, BATCH, trainer.work.network.units)
+                    rows[:, trainer._first_state :] = np.roll(states, 1, axis=2).reshape(len(rows), -1)
+                    trainer.models = [rows, *others]
                 return replace(trainer.train(part[:0], reset=False), loss=np.array(found))
 
         with_feed(trainer, feed, carried=True)

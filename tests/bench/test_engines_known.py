@@ -118,7 +118,7 @@ def test_what_an_engine_has_is_not_left_out(asked):
 def test_a_shipped_preset_is_planned_for_another_engine_and_says_what_it_leaves_out(monkeypatch):
     monkeypatch.setattr(engines, "find_spec", lambda _: True)
     made = planning.make(presets.load("smoke", engines=("torch",)))
-    assert {job.case.kind for job in made.jobs} == {"convergence", "time"}
+    assert {job.case.kind for job in made.jobs} == {"convergence", "time", "memory"}
     assert {job.case.kernel for job in made.jobs} == {"replicated", "loop"}
     assert {one.kernel for one, _ in made.left_out if one.kind == "time"} == {"unrolled", "xla", "cudnn"}
 
@@ -185,6 +185,8 @@ BOTH = f'%forward = f32[2] {FORWARD}\n  %back = f32[2] custom-call(%p), custom_c
     [
         (LOOP, DOT, "loop"),
         (LOOP, DOT + ', metadata={op_name="jit(f)/while/body/native_step/dot_general"}', "native"),
+        # Of a single window XLA makes sums and no product.
+        (LOOP, 'fusion(%p), kind=kLoop, metadata={op_name="jit(f)/while/body/native_step/reduce_sum"}', "native"),
         (LOOP, BATCHED, "replicated"),
         (LOOP, CUBLAS, "replicated"),
         (CALLED, DOT, "unrolled"),
@@ -198,9 +200,16 @@ def test_a_kernel_is_read_from_the_text_of_a_program(inner, product, kernel):
     assert hlo.kernel_seen(PROGRAM.format(inner=inner, product=product))[0] == kernel
 
 
-def test_loops_are_counted_where_they_stand():
+def test_loops_and_what_they_start_are_counted_where_they_stand():
     counts = hlo.count_ops(PROGRAM.format(inner=LOOP, product=DOT))
     assert (counts["while"], counts["nested loops"], counts["dot"]) == (3, 1, 2)
+    # Of a step its product and the loop's comparison; of an update the comparison, and what the other loop holds.
+    assert (counts[hlo.STEP_OPS], counts[hlo.UPDATE_OPS]) == (2, 3)
+
+
+def test_a_fusion_is_started_once_whatever_it_holds():
+    counts = hlo.count_ops(PROGRAM.format(inner=CALLED, product=DOT))
+    assert (counts[hlo.STEP_OPS], counts[hlo.UPDATE_OPS]) == (0, 4)
 
 
 def test_a_loop_is_seen_in_a_program_that_xla_compiled():

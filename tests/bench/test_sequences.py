@@ -209,7 +209,7 @@ def test_training_on_sequences_equals_keras_with_states_set_row_by_row(cell, lay
         assert difference([losses[:, slot]], [loss]) < 1e-9
         assert difference(trainer.weights(slot), keras_layers.weights(0)) < 1e-9
     trainer.train(np.stack([plan.epoch(seed, 1) for seed in (0, 1)], axis=1), reset=True, evaluate="carried")
-    assert trainer.compiled.experimental_get_tracing_count() == 1
+    assert trainer._compiled.experimental_get_tracing_count() == 1
 
 
 def masked(carried):

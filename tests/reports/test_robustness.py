@@ -115,6 +115,9 @@ def test_one_rate_is_no_grid():
     assert rates(tuned({0.01: [200]}, chosen=0.01)) == []
 
 
+ENDS = ("reached", "updates_to_target", "censored_at")
+
+
 def scattered(spread, draws, folds, weights, orders, arms, rng, regime="stateless"):
     """Arms whose log updates scatter by these deviations: between draws, folds of a draw, weights, and orders."""
     n = folds * weights * orders
@@ -168,9 +171,15 @@ def test_what_never_varied_apart_is_one_and_what_is_but_one_is_none():
     (series,) = splits(synthetic.run_of(list(scattered((0, 0.3, 0.1, 0), 1, 8, 2, 1, 40, rng))))
     assert series.of("draw") == "only one"
     assert series.of("rate").deviation == pytest.approx(0.3, abs=0.05)
-    # A level alone is no split, nor is one of trainings of which some failed.
+    # A level alone is no split, nor is one of trainings of which too many failed.
     assert splits(synthetic.run_of(list(scattered((0.3, 0, 0, 0.1), 8, 8, 1, 1, 3, rng)))) == []
-    assert splits(synthetic.run_of([synthetic.convergence([100] * 9 + [None])])) == []
+    failed = list(scattered((0.3, 0, 0.1, 0), 8, 8, 2, 1, 2, rng))
+    for made, last in zip(failed, (1, 2), strict=True):
+        for one in made["convergence"]["replicates"][-last:]:
+            missed = synthetic.replicate(one["seed"], None, 4000)
+            one |= {name: missed[name] for name in ("updates", "error", "loss", *ENDS)}
+    (one,) = splits(synthetic.run_of(failed))
+    assert (one.arms, one.reached, one.trainings) == (1, 15, 16)
 
 
 def test_the_ratio_of_two_arms_scatters_by_what_they_do_not_share():

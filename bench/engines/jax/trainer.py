@@ -72,6 +72,20 @@ class JaxTrainer:
         """Copy the weights of the model in a slot."""
         return [np.array(weight)[slot] for weight in self._weights]
 
+    @property
+    def models(self) -> list[Any]:
+        """See `bench.engines.base.Packed`."""
+        return [np.array(leaf) for leaf in jax.tree.leaves(self._model())]
+
+    @models.setter
+    def models(self, models: list[Any]) -> None:
+        model, self._rates, self._first_rows = jax.tree.unflatten(jax.tree.structure(self._model()), models)
+        self._weights, self._first, self._second, self._step, self._states, self._seeds = model
+
+    def _model(self) -> tuple[Any, ...]:
+        model = (self._weights, self._first, self._second, self._step, self._states, self._seeds)
+        return model, self._rates, self._first_rows
+
     def train(self, starts: Array, *, reset: bool, evaluate: Predicts | None = None) -> Progress:
         """Make one update for each row of `starts`, then evaluate."""
         if reset:

@@ -40,86 +40,82 @@ class ReplicatedTrainer:
         self._evaluation = Evaluation(network, work.held_out, *series, self._injected, self._bounds)
         self._step_weights = tf.constant(work.feed.step_weights, network.dtype)
         self._kept = kept_states(work.feed)
-        self._rates = np.zeros(layout.replicates, network.dtype)
-        self._keys = np.zeros(layout.replicates, np.uint32)
-        self._first_rows = np.zeros(layout.replicates, np.int32)
-        shapes = [(layout.replicates, *shape) for shape in network.weight_shapes]
-        # An empty slot trains a model of zeros at a rate of zero.
-        nothing = [tf.zeros(shape, network.dtype) for shape in shapes]
-        self._weights, self._first, self._second = nothing, list(nothing), list(nothing)
-        self._step = tf.zeros(layout.replicates, network.dtype)
-        # The oldest first.
-        zeros = zero_states(network, layout.replicates, layout.batch_size)
-        self._states: tuple[States, ...] = (zeros,) * work.feed.updates_old
-        self.compiled = tf.function(self._segment, jit_compile=True, autograph=False)
+        weights = [np.zeros(shape) for shape in network.weight_shapes]
+        state = tf.nest.map_structure(lambda values: values[0].numpy(), zero_states(network, 1, layout.batch_size))
+        states = (state,) * work.feed.updates_old
+        # A rate, and a model without its axis of replicates; of its states the oldest first. An empty slot has zeros.
+        self._one = (np.zeros(()), (weights, weights, weights, np.zeros(()), states))
+        sizes = [values.size for values in tf.nest.flatten(self._one)]
+        self._first_state = sum(sizes) - sum(values.size for values in tf.nest.flatten(states))
+        # All of it in one row: a call costs what handing over its arguments costs, and that grows with their number.
+        self._rows: Any = np.zeros((layout.replicates, sum(sizes)), network.dtype)
+        self._keys: Any = np.zeros(layout.replicates, np.uint32)
+        self._first_rows: Any = np.zeros(layout.replicates, np.int32)
+        self._compiled = tf.function(self._segment, jit_compile=True, autograph=False)
+        self._concrete: Any = None
 
     def place(self, slot: int, weights: Weights, learning_rate: float, seed: int, first_row: int = 0) -> None:
         """Put a fresh model into a slot."""
-        for i, weight in enumerate(weights):
-            self._weights[i] = _with_slot(self._weights[i], slot, weight)
-            self._first[i] = _with_slot(self._first[i], slot, 0)
-            self._second[i] = _with_slot(self._second[i], slot, 0)
-        self._step = _with_slot(self._step, slot, 0)
-        self._states = tf.nest.map_structure(lambda state: _with_slot(state, slot, 0), self._states)
-        self._rates[slot] = learning_rate
-        self._keys[slot] = seed
-        self._first_rows[slot] = first_row
+        _, (_, *zeros) = self._one
+        row = np.concatenate([np.ravel(values) for values in tf.nest.flatten((learning_rate, (weights, *zeros)))])
+        self._rows = _with_slot(self._rows, slot, row)
+        self._keys = _with_slot(self._keys, slot, seed)
+        self._first_rows = _with_slot(self._first_rows, slot, first_row)
 
     def weights(self, slot: int) -> Weights:
         """Copy the weights of the model in a slot."""
-        return [weight[slot].numpy() for weight in self._weights]
+        _, (weights, *_) = self._out_of_rows(tf.constant(self._rows))
+        return [weight[slot].numpy() for weight in weights]
+
+    @property
+    def models(self) -> list[Any]:
+        """See `bench.engines.base.Packed`."""
+        return [self._rows, self._keys, self._first_rows]
+
+    @models.setter
+    def models(self, models: list[Any]) -> None:
+        self._rows, self._keys, self._first_rows = models
 
     def train(self, starts: Array, *, reset: bool, evaluate: Predicts | None = None) -> Progress:
         """Make one update for each row of `starts`, then evaluate."""
         if reset:
-            self._states = tf.nest.map_structure(tf.zeros_like, self._states)
-        (
-            (self._weights, self._first, self._second, self._step, self._states),
-            loss,
-            figures,
-        ) = self.compiled(*self.arguments(starts, evaluate))
+            self._rows = np.array(self._rows)
+            self._rows[:, self._first_state :] = 0
+        self._rows, loss, figures = self.concrete()(*self._arguments(starts, evaluate))
         loss = loss.numpy()[: len(starts)]
         return Progress(loss, None) if evaluate is None else Progress(loss, *(one.numpy() for one in figures))
 
-    def arguments(self, starts: Array, evaluate: Predicts | None) -> tuple[Any, ...]:
+    def concrete(self) -> Any:
+        """Return the traced training function; tracing it first where that has not been done yet."""
+        if self._concrete is None:
+            layout = self.work.layout
+            nothing = np.zeros((0, layout.replicates, layout.batch_size))
+            self._concrete = self._compiled.get_concrete_function(*self._arguments(nothing, None))
+        return self._concrete
+
+    def _arguments(self, starts: Array, evaluate: Predicts | None) -> list[Tensor]:
         """Arguments of the compiled computation for one call."""
         layout = self.work.layout
         padded = np.zeros((layout.max_updates, layout.replicates, layout.batch_size), np.int32)
         padded[: len(starts)] = starts
         mode = NO_EVALUATION if evaluate is None else MODES.index(evaluate)
-        model = (self._weights, self._first, self._second, self._step, self._states)
-        return (
-            model,
-            tf.constant(self._rates),
-            tf.constant(self._keys),
-            tf.constant(padded),
-            tf.constant(len(starts)),
-            self._step_weights,
-            self._kept,
-            tf.constant(mode),
-            tf.constant(self._first_rows),
-        )
-
-    def concrete(self) -> Any:
-        """Return the traced training function; tracing it first where it has not run yet."""
-        layout = self.work.layout
-        nothing = np.zeros((0, layout.replicates, layout.batch_size))
-        return self.compiled.get_concrete_function(*self.arguments(nothing, None))
+        given = (self._rows, self._keys, self._first_rows, padded, len(starts))
+        return [*map(tf.constant, given), self._step_weights, self._kept, tf.constant(mode)]
 
     def _segment(
         self,
-        model: Any,
-        rates: Tensor,
+        rows: Tensor,
         keys: Tensor,
+        first_rows: Tensor,
         starts: Tensor,
         updates: Tensor,
         step_weights: Tensor,
         kept: Tensor,
         mode: Tensor,
-        first_rows: Tensor,
-    ) -> Any:
+    ) -> tuple[Tensor, Tensor, Any]:
         """Make `updates` updates, then score; all of it one computation under XLA."""
         layout = self.work.layout
+        rates, model = self._out_of_rows(rows)
         losses = tf.TensorArray(self.work.network.dtype, layout.max_updates, element_shape=(layout.replicates,))
 
         def body(i: Tensor, model: Any, losses: Any) -> Any:
@@ -127,7 +123,21 @@ class ReplicatedTrainer:
             return i + 1, model, losses.write(i, loss)
 
         _, model, losses = tf.while_loop(lambda i, *_: i < updates, body, (tf.constant(0), model, losses))
-        return model, losses.stack(), self._evaluation.figures(model[0], mode, first_rows, kept)
+        figures = self._evaluation.figures(model[0], mode, first_rows, kept)
+        return self._in_rows((rates, model)), losses.stack(), figures
+
+    def _out_of_rows(self, rows: Tensor) -> Any:
+        """Rates and models of all slots, as `_one` has those of one, from rows (R, numbers)."""
+        one = tf.nest.flatten(self._one)
+        parts = tf.split(rows, [values.size for values in one], axis=1)
+        shaped = [tf.reshape(part, (-1, *values.shape)) for part, values in zip(parts, one, strict=True)]
+        return tf.nest.pack_sequence_as(self._one, shaped)
+
+    def _in_rows(self, models: Any) -> Tensor:
+        """Put them back."""
+        return tf.concat(
+            [tf.reshape(values, (self.work.layout.replicates, -1)) for values in tf.nest.flatten(models)], 1
+        )
 
     def _update(
         self, model: Any, rates: Tensor, keys: Tensor, starts: Tensor, step_weights: Tensor, kept: Tensor
@@ -168,10 +178,10 @@ class ReplicatedTrainer:
         return (weights, first, second, step, (*younger, after)), loss
 
 
-def _with_slot(tensor: Tensor, slot: int, value: Any) -> Tensor:
-    array = tensor.numpy()
+def _with_slot(values: Any, slot: int, value: Any) -> Array:
+    array = np.array(values)
     array[slot] = value
-    return tf.constant(array)
+    return array
 
 
 Moments = tuple[list[Tensor], list[Tensor]]

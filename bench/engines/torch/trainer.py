@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 import torch
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from bench.engines.base import Array, Predicts, Progress, Weights, Work, adam
 from bench.engines.stack import KerasStack, at_rows, errors_of
@@ -181,6 +181,22 @@ class KerasTrainer(TorchTrainer):
     def weights(self, slot: int) -> Weights:
         """Copy the weights of the model in a slot."""
         return [weight.cpu().numpy().copy() for weight in self._unpacked(self._weights[slot])]
+
+    @property
+    def models(self) -> list[Any]:
+        """See `bench.engines.base.Packed`."""
+        return [leaf.cpu().numpy().copy() for leaf in tree_flatten(self._model())[0]]
+
+    @models.setter
+    def models(self, models: list[Any]) -> None:
+        _, structure = tree_flatten(self._model())
+        own = [torch.as_tensor(model, device=self._device).clone() for model in models]
+        self._weights, self._moments, self._step, self._states, self._rates, self._first_rows = tree_unflatten(
+            own, structure
+        )
+
+    def _model(self) -> tuple[Any, ...]:
+        return self._weights, self._moments, self._step, self._states, self._rates, self._first_rows
 
     def _update(self, starts: Tensor) -> Tensor:
         loss, gradient, after = self._gradient(starts)

@@ -51,6 +51,13 @@ def training(features, outputs):
     return model
 
 
+LOSS = "mse"
+
+
+def error_of(predicted, targets):
+    return float(np.mean((predicted - targets) ** 2))
+
+
 def epoch_starts(rng, train_rows):
     """First row of each window, (batches, BATCH_SIZE): row i of batch k + 1 continues row i of batch k."""
     offset = rng.integers(WINDOW)  # a new one each epoch, or windows would stand at the same hours for ever
@@ -81,11 +88,11 @@ def train(inputs, targets, train_rows, scored):
     rng = np.random.default_rng(1)
     shape = inputs.shape[1], targets.shape[1]
     model, stepper = training(*shape), stepping(*shape)
-    model.compile(optimizer=keras.optimizers.Adam(LEARNING_RATE), loss="mse")
+    model.compile(optimizer=keras.optimizers.Adam(LEARNING_RATE), loss=LOSS)
     for epoch in range(EPOCHS):
         train_epoch(model, stepper, epoch_starts(rng, train_rows), inputs, targets)
         stepper.set_weights(model.get_weights())
-        error = float(np.mean((held_out(stepper, inputs, train_rows, scored) - targets[scored]) ** 2))
+        error = error_of(held_out(stepper, inputs, train_rows, scored), targets[scored])
         print(f"epoch {epoch + 1}: held-out error {error:.4g}")
         if error <= TARGET:
             break

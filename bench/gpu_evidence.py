@@ -1,0 +1,93 @@
+"""``python -m bench.gpu_evidence``: what a GPU does with recurrent layers, in ten minutes, as a folder to publish.
+
+The preset `gpu`, its timed and memory cases, by every engine that is installed here and sees a GPU: cuDNN beside loop
+and XLA, each framework's own layers, batch 1 to 4096, stateful beside stateless, the CPU beside the GPU. When the time
+is over the run is ended as by Ctrl-C, and what there is becomes the report; the same command goes on from there.
+
+==  =======================================================================
+0   every case has its record, and the folder is there
+1   the time was over before, or a case failed; the folder has what there is
+2   no engine here sees a GPU: nothing ran
+==  =======================================================================
+"""
+
+import argparse
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from bench import engines
+from bench.machine import host
+
+BENCH = [sys.executable, "-m", "bench"]
+PUBLISH = [sys.executable, "-m", "reports.publish"]
+
+RENDERING_S = 45.0
+"""Of the time, for ending, the report and its compact form."""
+
+ENDING_S = 20.0
+"""A run that has not ended so long after it was told is killed; its records are whole all the same."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run, render, publish; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m bench.gpu_evidence", description=__doc__.partition("\n")[0])
+    parser.add_argument("--minutes", type=float, default=10.0, help="when to end, report included (10)")
+    parser.add_argument("--engine", default="jax,torch", help="engines to try (jax,torch)")
+    parser.add_argument("--run", default="gpu-evidence", help="name of the run (gpu-evidence)")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of all runs (results)")
+    chosen = parser.parse_args(arguments)
+    end = time.monotonic() + 60 * chosen.minutes - RENDERING_S
+    usable = [name for name in engines.named(chosen.engine) if _usable(name)]
+    if not usable:
+        print("ERROR: no engine here sees a GPU, so nothing was run", file=sys.stderr)
+        return 2
+    options = [
+        "--preset=gpu",
+        "--device=gpu",
+        f"--engine={','.join(usable)}",
+        f"--run={chosen.run}",
+        f"--results={chosen.results}",
+    ]
+    # What an update takes, and what memory: whether it learns the same is known from a CPU.
+    code = run_until(end, [*BENCH, *options, "-k", "not convergence"])
+    if code is None:
+        print("the time is over: the report is of what was measured, and the same command goes on from there")
+        subprocess.run([*BENCH, *options, "--report"], check=False)  # noqa: S603 - our own code
+    folder = chosen.results / chosen.run
+    published = subprocess.run([*PUBLISH, str(folder)], check=False).returncode  # noqa: S603 - our own code
+    return 0 if code == 0 and published == 0 else 1
+
+
+def run_until(end: float, command: Sequence[str]) -> int | None:
+    """Run a command; its exit code, or None where it was ended at this time of the monotonic clock."""
+    process = subprocess.Popen(command)  # noqa: S603 - our own code
+    try:
+        return process.wait(max(0.0, end - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)
+    try:
+        process.wait(ENDING_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    return None
+
+
+def _usable(name: str) -> bool:
+    """Whether an engine is installed and sees a GPU; says why where not."""
+    missing = [package for package in engines.ENGINES[name].needs if find_spec(package) is None]
+    if missing:
+        print(f"{name} is left out: {' and '.join(missing)} not installed")
+        return False
+    found = host.accelerators(name)
+    print(f"{name} sees {' and '.join(found)}" if found else f"{name} is left out: {host.why_no_gpu(name)}")
+    return bool(found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,103 @@
+"""The command for a machine with a GPU, with stand-ins for the GPU and for the run."""
+
+import json
+import sys
+import time
+
+import pytest
+
+from bench import gpu_evidence
+from bench.machine import host
+from bench.plan import planning, presets
+
+STAND_IN = """
+import json, signal, sys, time
+def ended(*_):
+    print("interrupted", file=open({log!r}, "a"))
+    sys.exit(130)
+signal.signal(signal.SIGINT, ended)
+print(json.dumps(sys.argv[1:]), file=open({log!r}, "a"), flush=True)
+time.sleep(0 if "--report" in sys.argv else {seconds})
+sys.exit({code})
+"""
+
+
+@pytest.fixture
+def evidence(monkeypatch, tmp_path, capfd):
+    """Run the command where some engines see a GPU and a run takes so long; its code, what it called, what it said."""
+    log = tmp_path / "calls"
+    log.touch()
+
+    def call(gpus, *options, seconds=0.0, code=0):
+        script = tmp_path / "stand_in.py"
+        script.write_text(STAND_IN.format(log=str(log), seconds=seconds, code=code))
+        monkeypatch.setattr(gpu_evidence, "BENCH", [sys.executable, str(script), "bench"])
+        monkeypatch.setattr(gpu_evidence, "PUBLISH", [sys.executable, str(script), "publish", "--report"])
+        monkeypatch.setattr(gpu_evidence, "find_spec", lambda _: True)
+        monkeypatch.setattr(host, "accelerators", lambda name: gpus.get(name, []))
+        monkeypatch.setattr(host, "why_no_gpu", lambda name: f"{name} sees no GPU")
+        found = gpu_evidence.main([f"--results={tmp_path}", *options])
+        calls = [line if line == "interrupted" else json.loads(line) for line in log.read_text().splitlines()]
+        return found, calls, "".join(capfd.readouterr())
+
+    return call
+
+
+def test_engines_that_see_a_gpu_run_the_preset_and_the_folder_is_published(evidence, tmp_path):
+    code, calls, said = evidence({"jax": ["H100"], "torch": ["H100"]})
+    assert code == 0
+    (bench, publish) = calls
+    assert {"--preset=gpu", "--device=gpu", "--engine=jax,torch", "--run=gpu-evidence"} < set(bench)
+    assert publish == ["publish", "--report", str(tmp_path / "gpu-evidence")]
+    assert "jax sees H100" in said
+
+
+def test_an_engine_that_sees_none_is_left_out_with_its_reason(evidence):
+    code, calls, said = evidence({"torch": ["H100"]})
+    assert code == 0
+    assert "--engine=torch" in calls[0]
+    assert "jax is left out: jax sees no GPU" in said
+
+
+def test_without_a_gpu_nothing_runs(evidence):
+    code, calls, said = evidence({})
+    assert (code, calls) == (2, [])
+    assert "no engine here sees a GPU" in said
+
+
+def test_a_package_that_is_missing_is_named(evidence, monkeypatch):
+    evidence({})
+    monkeypatch.setattr(gpu_evidence, "find_spec", lambda name: None if name == "jax" else True)
+    assert not gpu_evidence._usable("jax")
+
+
+def test_when_the_time_is_over_the_run_is_interrupted_rendered_and_published(evidence, monkeypatch):
+    monkeypatch.setattr(gpu_evidence, "RENDERING_S", 0.0)
+    begin = time.monotonic()
+    code, calls, said = evidence({"torch": ["H100"]}, "--minutes=0.05", seconds=120.0)
+    assert code == 1
+    assert "the same command goes on" in said
+    bench, interrupted, report, publish = calls
+    assert interrupted == "interrupted"
+    assert report == [*bench[:-2], "--report"]
+    assert publish[0] == "publish"
+    assert time.monotonic() - begin < 100
+
+
+def test_a_case_that_failed_is_no_success(evidence):
+    assert evidence({"torch": ["H100"]}, code=1)[0] == 1
+
+
+def test_the_preset_holds_what_the_evidence_is_to_show(monkeypatch):
+    monkeypatch.setattr(host, "has_gpu_driver", lambda *_: True)
+    monkeypatch.setattr("bench.engines.find_spec", lambda _: True)
+    jobs = planning.make(presets.load("gpu", engines=("jax", "torch"), device="gpu")).jobs
+    timed = [job.case for job in jobs if job.case.kind == "time" and job.case.configuration == "GPU"]
+    for name in ("jax", "torch"):
+        own = [case for case in timed if case.engine == name]
+        for kernel in ("loop", "cudnn", "native"):
+            assert {case.batch_size for case in own if case.kernel == kernel} == {1, 16, 256, 4096}
+        assert {case.regime for case in own if case.kernel == "cudnn"} == {"stateful", "stateless"}
+    # Where the GPU begins to be faster than the CPU: the same cases on both, but for cuDNN.
+    beside = {job.case.replace(configuration="GPU", device="gpu") for job in jobs if job.case.configuration == "CPU"}
+    assert {case for case in timed if case.kernel in ("loop", "native")} <= beside
