@@ -56,6 +56,7 @@ def controls(compared: list[Comparison]) -> list[Control]:
     """Every control arm that ran beside one of the two arms of its setting."""
     by_regimes = {(one.setting, *one.regimes): one for one in compared}
     settings = dict.fromkeys(one.setting for one in compared)
+    ran = regimes.controls({name for one in compared for name in one.regimes})
     beside = [
         Control(
             setting,
@@ -64,7 +65,7 @@ def controls(compared: list[Comparison]) -> list[Control]:
             by_regimes.get((setting, "stateful", regime)),
         )
         for setting in settings
-        for regime in regimes.controls({name for one in compared for name in one.regimes})
+        for regime in ran
     ]
     return [one for one in beside if one.over_stateless or one.stateful_over_it]
 

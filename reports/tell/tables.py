@@ -31,7 +31,7 @@ from reports.frames.tables import LONGER
 from reports.statistics.intervals import Costs, Ratio, clopper_pearson, restart_after, running_time_interval
 from reports.statistics.verdict import DIFFERENT, FEWER, MORE
 
-MOST_ROWS = 12
+MOST_ROWS = 8
 """Rows of a table in details.md."""
 
 MOST_OF_A_KIND = 3

@@ -36,7 +36,7 @@ def test_page_and_csv_agree_on_every_row(run):
     frame = frame[(frame.compares == "stateful / stateless") & (frame.measure == "updates")]
     known = {setting_of(row): row for row in frame.itertuples()}
     rows = list(rows_of((PUBLISHED / run / "details.md").read_text()))
-    assert len(rows) > 10
+    assert len(rows) >= 8
     for row in rows:
         told = known[row["setting"].strip("*")]
         assert row["verdict"].strip("*") == told.verdict
