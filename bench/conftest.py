@@ -103,6 +103,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         this.open([job for job in this.jobs if job.case.key in keys])
     except (RunFolderError, PlanError) as error:
         raise _refusal(error) from error
+    except ClusterLostError as error:
+        raise pytest.exit.Exception(str(error), CLUSTER_LOST) from error
     except OSError as error:
         raise _cannot_write(error) from error
 

@@ -7,9 +7,11 @@ comparisons of comparisons.csv as a table. Tables are sorted and filtered by the
 import io
 import re
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from matplotlib import rc_context
@@ -17,6 +19,8 @@ from matplotlib import rc_context
 from reports.figures.style import Drawing
 from reports.formatting import number
 from reports.tell.tables import interest
+
+TEMPLATES = Path(__file__).parent / "templates"
 
 MOST_ROWS = 500
 """Rows of comparisons on the page; the CSV has all."""
@@ -27,6 +31,12 @@ COLUMNS = {
     "measure": "measure", "declared": "declared", "n": "n", "ratio": "ratio a / b", "low": "low", "high": "high",
     "verdict": "verdict", "p": "p", "p_holm": "p (Holm)", "seeds_to_decide": "seeds to decide",
 }  # fmt: skip
+
+
+def whole(title: str, body: str) -> str:
+    """Return a page of its own from the HTML of its body."""
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, autoescape=False)  # noqa: S701
+    return environment.get_template("page.html.j2").render(title=escape(title), body=body)
 
 
 def body(markdown: str, drawn: dict[str, Drawing]) -> str:

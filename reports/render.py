@@ -3,7 +3,6 @@
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -64,15 +63,14 @@ def write(found: Analysis, folder: Path) -> Path:
 
 
 def _page(found: Analysis, report: str, details: str, drawn: dict[str, Drawing]) -> str:
-    return _fill(
-        "page.html.j2",
-        {
-            "title": escape(f"{found.run.name} - statebench"),
-            "report": page.body(report, drawn),
-            "details": page.body(details, drawn),
-            "comparisons": page.comparisons_table(found.frames.comparisons),
-        },
+    parts = (
+        page.body(report, drawn),
+        '<h1 id="details">Details</h1>',
+        page.body(details, drawn),
+        '<h2 id="every-comparison">Every comparison</h2>',
+        page.comparisons_table(found.frames.comparisons),
     )
+    return page.whole(f"{found.run.name} - statebench", "\n".join(parts))
 
 
 def details(found: Analysis, captions: dict[str, str]) -> str:

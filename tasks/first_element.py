@@ -75,6 +75,11 @@ class FirstElement(Task):
         """Return the share of places whose window does not reach the first element."""
         return max(0.0, 1 - check_window(window) / self._length)
 
+    def stateless_prediction(self, window: int) -> FloatArray:
+        """Return the target where the window reaches the first element, else the mean, 0."""
+        series = self.series()
+        return np.where(series.place[:, None] < check_window(window), series.targets, 0.0)
+
     def baselines(self) -> dict[str, float]:
         """Errors on the scored rows: of the mean 0, and of the current input taken for the first."""
         series = self.series()
@@ -102,3 +107,10 @@ class FirstElementUnmarked(FirstElement):
         """Return the error of places with a whole window, times their share."""
         whole = self._length - check_window(window) + 1
         return 0.0 if whole <= 1 else whole / self._length * (1 - 1 / whole**2)
+
+    def stateless_prediction(self, window: int) -> FloatArray:
+        """Return the target where the window is cut short, else the first input of the window times its probability."""
+        series, earlier = self.series(), check_window(window) - 1
+        whole = max(1, self._length - earlier)
+        seen = series.inputs[np.maximum(np.arange(len(series.inputs)) - earlier, 0)]
+        return np.where(series.place[:, None] < earlier, series.targets, seen / whole)

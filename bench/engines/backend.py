@@ -1,7 +1,10 @@
-"""Keras' backend: one a process, chosen before Keras is imported."""
+"""What is set before a framework is imported: Keras' backend, one a process, and silence while it starts."""
 
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 SHORT_LOOPS = "--xla_backend_optimization_level=1"
 """For XLA: LLVM's highest level unrolls loops that are only a few vectors long here, which costs compile and run time
@@ -23,3 +26,27 @@ def choose(name: str) -> None:
             f"Keras runs on {keras.backend.backend()} in this process and cannot change to {name}: use another process"
         )
     os.environ["KERAS_BACKEND"] = name
+
+
+STANDARD_ERROR = 2
+
+
+@contextmanager
+def muted() -> Iterator[None]:
+    """Keep what is written to standard error, by libraries too; it is shown after all where something is raised.
+
+    Libraries print notices while they start, past every setting of Python: nobody needs to read them.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as kept:
+        before = os.dup(STANDARD_ERROR)
+        os.dup2(kept.fileno(), STANDARD_ERROR)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(before, kept.read())
+            raise
+        finally:
+            os.dup2(before, STANDARD_ERROR)
+            os.close(before)

@@ -49,6 +49,9 @@ GATES = 1000
 MOST_PAIRS = 60
 """Pairs after which a resampled gate's time is spent."""
 
+WORK = interpreters.ROOT / "results" / "gate-trial"
+"""Where processes write what goes wrong; no part of what is published."""
+
 PAGE = interpreters.ROOT / "docs" / "gate.md"
 COST_RUN = interpreters.ROOT / "reports" / "published" / "cost" / "records.jsonl.xz"
 
@@ -63,7 +66,7 @@ def record(file: Path, minutes: float) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     begin = time.perf_counter()
     order = Order(usual, plan.jobs, shares=True, control=True)
-    found = rounds.measure([(side, order) for side in ORDERS[0]], file.parent / "logs")
+    found = rounds.measure([(side, order) for side in ORDERS[0]], WORK / "logs")
     a_round = time.perf_counter() - begin
     seconds = (ROUNDS + 0.5) * a_round
     # Both measured in one process, in turns with others: how many hashes an update is worth.
@@ -79,7 +82,7 @@ def record(file: Path, minutes: float) -> None:
         while time.perf_counter() - begin < 60 * minutes:
             slowdown = CYCLE[done % len(CYCLE)]
             outcome = judging.judge(
-                plan, base, head, seconds, file.parent, lambda _: None, {key: slowdown * hashes} if slowdown else {}
+                plan, base, head, seconds, WORK, lambda _: None, {key: slowdown * hashes} if slowdown else {}
             )
             code = outcome.exit_code(strict=False)
             kept = ("exit_code", "summary", "cases", "passes")

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 CONNECT_S = 15
-LOOK_S = 0.5
+LOOK_S = 1.0
 """How often it is looked which workers there are."""
 
 GREETED_S = 120
@@ -203,7 +203,7 @@ class Cluster:
         future = self._submit(worker, unit, {"ceilings": asked})
         answer = self._answer(future)
         self._forget(future.key)
-        return (answer["ceilings"], answer["engine"]) if answer and "ceilings" in answer else (None, None)
+        return (answer["ceilings"], answer["engine"]) if "ceilings" in answer else (None, None)
 
     def run(self, jobs: Sequence[Job], done: Callable[[Record], None]) -> None:
         """Take the cases that are to be run; `done` gets their records."""
@@ -283,8 +283,8 @@ class Cluster:
             except Exception as error:  # noqa: BLE001 - whatever a worker's side raises
                 self._check_alive()
                 refused.append(
-                    f"{address} cannot run the suite ({type(error).__name__}: {str(error)[:200]}). Start it in the "
-                    "suite's folder, as in `python -m distributed.cli.dask_worker ADDRESS`"
+                    f"{address} cannot run the suite ({type(error).__name__}: {str(error)[:200]}). Start it and the "
+                    "scheduler in the suite's folder (docs/many-machines.md)"
                 )
                 self._left_out.add(key)
                 continue
@@ -466,24 +466,22 @@ class Cluster:
         unit = worker.running[future.key]
         answer = self._answer(future)
         self._forget(future.key)
-        if answer is None:
-            self._check_alive()
-            self._again(unit, f"{worker.address} returned nothing")
-        elif "told" in answer:
+        if "told" in answer:
             self._again(unit, "")
         elif "died" in answer:
+            self._check_alive()
             self._again(unit, f"on {worker.address} what watches cases ended: {answer['died']}")
         else:
             for record in self._records(worker, unit, answer):
                 self._finish(record)
 
-    def _answer(self, future: "Future") -> dict[str, Any] | None:
-        """What a worker sent; None where its task did not end, or not with an answer."""
+    def _answer(self, future: "Future") -> dict[str, Any]:
+        """What a worker sent, or how that failed."""
         try:
             answer = json.loads(future.result())
-        except Exception:  # noqa: BLE001 - whatever a worker's side raises
-            return None
-        return answer if isinstance(answer, dict) else None
+        except Exception as error:  # noqa: BLE001 - whatever a worker's side raises
+            return {"died": f"{type(error).__name__}: {str(error)[:200]}"}
+        return answer if isinstance(answer, dict) else {"died": "it sent no answer"}
 
     def _records(self, worker: Worker, unit: Unit, answer: dict[str, Any]) -> Iterator[Record]:
         """Read what a worker sent as a report reads it; a case without a record there has one of its failure."""

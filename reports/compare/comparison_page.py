@@ -1,6 +1,5 @@
 """A comparison for people (compare.md, compare.html) and for programs (compare.json, compare.csv)."""
 
-import html
 import json
 import math
 from collections import Counter, defaultdict
@@ -11,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports import formatting
+from reports import formatting, page
 from reports.compare import machines
 from reports.compare.joining import (
     CASE,
@@ -29,13 +28,13 @@ from reports.compare.joining import (
 )
 from reports.costs.payback import to_target
 from reports.costs.timings import timings
-from reports.formatting import NOTHING, count, listing, number, table_cell
+from reports.formatting import NOTHING, count, listing, number, plain, table_cell
 from reports.frames import Frames, write_csv
 from reports.frames.tables import Source
 from reports.statistics.intervals import Ratio
 
 MOST_ROWS = 30
-"""Rows of a table that compare.md shows; compare.html has all."""
+"""Rows of a table that a page in Markdown shows; the HTML has all."""
 
 SCHEMA = 1
 
@@ -59,8 +58,7 @@ def write(found: Comparison, prices: Mapping[str, float], folder: Path) -> Path:
     title = f"{listing(found.columns)}: compared by {found.by}"
     parts = sections(found, prices)
     report = folder / "compare.md"
-    report.write_text(markdown(title, parts), encoding="utf-8")
-    (folder / "compare.html").write_text(page(title, parts), encoding="utf-8")
+    write_pages(title, parts, report)
     (folder / "compare.json").write_text(json.dumps(to_dict(found, prices), indent=1), encoding="utf-8")
     write_frame(found, folder / "compare.csv")
     return report
@@ -315,62 +313,29 @@ def not_compared_section(found: Comparison) -> Section | None:
     return Section("Not compared", (), ("kind", "case", "column", "why"), rows)
 
 
-def markdown(title: str, parts: Iterable[Section]) -> str:
-    """The short page."""
-    lines = [f"# {title}", ""]
+def write_pages(title: str, parts: Sequence[Section], file: Path) -> None:
+    """Write a page as Markdown, its tables cut, and beside it as HTML, whole."""
+    file.write_text(markdown(title, parts, MOST_ROWS), encoding="utf-8")
+    whole = page.whole(title, page.body(markdown(title, parts), {}))
+    file.with_suffix(".html").write_text(whole, encoding="utf-8")
+
+
+def markdown(title: str, parts: Iterable[Section], most_rows: int | None = None) -> str:
+    """The page, its tables cut after so many rows."""
+    lines = [f"# {plain(title)}", ""]
     for part in parts:
-        if part.title:
-            lines += [f"## {part.title}", ""]
-        lines += (
-            [f"- {text}" for text in part.text] if not part.title else [text for one in part.text for text in (one, "")]
-        )
-        if not part.title:
-            lines.append("")
+        lines += [f"## {part.title}", ""] if part.title else []
+        texts = map(plain, part.text)
+        lines += [text for one in texts for text in (one, "")] if part.title else [*(f"- {one}" for one in texts), ""]
         if part.header:
-            lines += [_markdown_row(part.header), _markdown_row(["---"] * len(part.header))]
-            lines += map(_markdown_row, part.rows[:MOST_ROWS])
-            lines.append("")
-            if len(part.rows) > MOST_ROWS:
-                lines += [f"{count(len(part.rows) - MOST_ROWS, 'more row')} in compare.html.", ""]
+            lines += [_row(part.header), _row(["---"] * len(part.header)), *map(_row, part.rows[:most_rows]), ""]
+            if most_rows is not None and len(part.rows) > most_rows:
+                lines += [f"{count(len(part.rows) - most_rows, 'more row')} in the HTML page.", ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _markdown_row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(table_cell(cell) for cell in cells)} |"
-
-
-STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:80rem;padding:0 1rem;color:#222}"
-    "table{border-collapse:collapse;display:block;overflow-x:auto}"
-    "td,th{padding:.25rem .6rem;border-bottom:1px solid #ddd;text-align:left;vertical-align:top}"
-    "th{position:sticky;top:0;background:#fff}"
-)
-
-
-def page(title: str, parts: Iterable[Section]) -> str:
-    """The whole page, in one file without scripts."""
-    body = [f"<h1>{html.escape(title)}</h1>"]
-    for part in parts:
-        if part.title:
-            body.append(f"<h2>{html.escape(part.title)}</h2>")
-        body += [f"<p>{_bold(text)}</p>" for text in part.text]
-        if part.header:
-            body.append(f"<table><thead>{_html_row(part.header, 'th')}</thead><tbody>")
-            body += [_html_row(row, "td") for row in part.rows]
-            body.append("</tbody></table>")
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f"<style>{STYLE}</style></head><body>{''.join(body)}</body></html>\n"
-    )
-
-
-def _bold(text: str) -> str:
-    parts = html.escape(text).split("**")
-    return "".join(f"<b>{part}</b>" if number % 2 else part for number, part in enumerate(parts))
-
-
-def _html_row(cells: Iterable[str], tag: str) -> str:
-    return f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in cells)}</tr>"
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(map(table_cell, cells))} |"
 
 
 def long_rows(found: Comparison) -> list[dict[str, Any]]:

@@ -47,8 +47,7 @@ def write(run: Run, folder: Path | None = None) -> Path:
     title = f"{run.name}: {listing(order)}"
     parts = sections(run, found)
     report = folder / "report.md"
-    report.write_text(comparison_page.markdown(title, parts), encoding="utf-8")
-    (folder / "report.html").write_text(comparison_page.page(title, parts), encoding="utf-8")
+    comparison_page.write_pages(title, parts, report)
     comparison_page.write_frame(found, folder / "frame.csv")
     every = comparison_page.within([Named(name, of_configuration(run, name)) for name in found.columns])
     values = comparison_page.to_dict(found, {}) | {

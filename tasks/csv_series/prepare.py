@@ -19,6 +19,8 @@ from tasks.csv_series.series import Prepared
 from tasks.task import CsvSeriesError, FloatArray, Series
 
 TRAIN_SHARE = 2 / 3
+MOST_LAGS = 48
+"""Steps that the linear model sees at most that the target is set by."""
 WARM_UP_SHARE = 1 / 5
 """Share of the held-out rows that warm up a carried state and count for nobody."""
 
@@ -81,7 +83,9 @@ def prepare(request: Request) -> Prepared:
         _note_unseen(series, read, notes)
     else:
         _note_range(series, read.targets[0], notes)
-    lags = max(1, min((period or 24) // 2, 48, series.train_rows // (8 * series.inputs.shape[1])))
+    # Half a season of its own past; without that, a season of the output says nothing of how long an input is felt.
+    far = (period or 24) // 2 if request.past else MOST_LAGS
+    lags = max(1, min(far, MOST_LAGS, series.train_rows // (8 * series.inputs.shape[1])))
     column = ", ".join(read.targets)
     several = len(read.members) > 1
     about = {

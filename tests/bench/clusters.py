@@ -26,10 +26,11 @@ def environment():
 class LocalCluster:
     """A scheduler and workers as processes on loopback, their output in files of a folder."""
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, folder, **variables):
+        self.folder, self._variables = folder, variables
         self.processes, self.addresses = {}, {}
         told = folder / "scheduler.json"
+        told.unlink(missing_ok=True)
         options = ["--host", "tcp://127.0.0.1:0", "--no-dashboard", "--scheduler-file", str(told)]
         self._start("scheduler", "distributed.cli.dask_scheduler", *options)
         end = time.monotonic() + PATIENCE_S
@@ -47,23 +48,23 @@ class LocalCluster:
             assert time.monotonic() < end
             time.sleep(0.02)
 
-    def _start(self, name, module, *options, **variables):
+    def _start(self, name, module, *options):
         with (self.folder / f"{name}.log").open("wb") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "-m", module, *options],
                 cwd=ROOT,
-                env=environment() | variables,
+                env=environment() | self._variables,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
 
-    def worker(self, name, *options, nanny=False, **variables):
+    def worker(self, name, *options, nanny=False):
         """Start a worker and wait until the scheduler knows it."""
         nannied = "--nanny" if nanny else "--no-nanny"
         local = ["--local-directory", str(self.folder), "--no-dashboard", "--name", name, nannied]
         threads = [] if "--nthreads" in options else ["--nthreads", "1"]
-        self._start(name, "distributed.cli.dask_worker", self.address, *local, *threads, *options, **variables)
+        self._start(name, "distributed.cli.dask_worker", self.address, *local, *threads, *options)
         end = time.monotonic() + PATIENCE_S
         while "Registered to" not in self.said(name):
             assert self.processes[name].poll() is None, self.said(name)

@@ -14,7 +14,7 @@ import record_builders as builders
 from clusters import ROOT, LocalCluster, environment
 
 from bench.case.cases import Case, Job, Training
-from bench.case.record import encode
+from bench.case.checked import encode
 from bench.errors import PlanError
 from bench.machine import host
 from bench.plan.presets import Limits

@@ -118,7 +118,7 @@ def test_what_an_engine_has_is_not_left_out(asked):
 def test_a_shipped_preset_is_planned_for_another_engine_and_says_what_it_leaves_out(monkeypatch):
     monkeypatch.setattr(engines, "find_spec", lambda _: True)
     made = planning.make(presets.load("smoke", engines=("torch",)))
-    assert {job.case.kind for job in made.jobs} == {"convergence", "time"}
+    assert {job.case.kind for job in made.jobs} == {"convergence", "time", "memory"}
     assert {job.case.kernel for job in made.jobs} == {"replicated", "loop"}
     assert {one.kernel for one, _ in made.left_out if one.kind == "time"} == {"unrolled", "xla", "cudnn"}
 

@@ -53,7 +53,7 @@ def provable(comparison):
 
 
 def test_every_verdict_is_the_provable_one(found):
-    assert len(found.declared) == 10
+    assert len(found.declared) == 12
     for one in found.declared:
         assert str(one.updates.verdict) in provable(one), (one.setting.label, one.regimes, one.updates)
 
@@ -66,6 +66,11 @@ def test_all_kinds_of_answers_occur(found):
 def test_only_carried_state_reaches_the_mean_beyond_the_window(found):
     (one,) = [one for one in found.compared if one.setting.task_name == "lagged_mean@16"]
     assert (one.a.hits, one.b.hits) == (12, 0)
+
+
+def test_only_a_state_that_is_zeroed_where_a_sequence_begins_knows_its_first_element(found):
+    firsts = [one for one in found.compared if one.setting.task.startswith("first_element")]
+    assert [(one.a.hits, one.b.hits) for one in firsts] == [(12, 0)] * 2
 
 
 def test_no_width_lifts_a_stateless_net_over_its_floor(found):

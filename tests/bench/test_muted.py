@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from bench.engines.muted import muted
+from bench.engines.backend import muted
 
 
 def test_what_a_library_writes_is_not_seen_and_what_comes_after_is(capfd):

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -10,17 +11,15 @@ import numpy as np
 import pytest
 
 from bench.speed import __main__ as front_door
-from bench.speed import contenders, jax_vmap
+from bench.speed import contenders
 from bench.speed.setting import Setting
-
-MODULES = {"contenders": contenders, "jax_vmap": jax_vmap} if find_spec("jax") else {"contenders": contenders}
 
 
 def test_every_contender_is_there():
     for one in front_door.CONTENDERS:
         module, _, function = one.build.partition(".")
-        if module in MODULES:
-            assert callable(getattr(MODULES[module], function))
+        if module != "jax_vmap" or find_spec("jax"):
+            assert callable(getattr(import_module(f"bench.speed.{module}"), function))
 
 
 @pytest.mark.skipif(find_spec("torch") is None, reason="torch not installed: pip install 'statebench[torch]'")

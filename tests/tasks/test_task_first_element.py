@@ -24,9 +24,11 @@ def test_the_floors_are_the_least_errors_of_whoever_knows_what_a_window_shows(wi
     rows, place = series.scored, series.place[series.scored]
     targets, first_seen = series.targets[rows, 0], series.inputs[rows - np.minimum(place, window - 1), 0]
     knows = np.where(place < window, targets, 0.0)
+    np.testing.assert_allclose(marked.stateless_prediction(window)[rows, 0], knows)
     assert ((knows - targets) ** 2).mean() == pytest.approx(marked.stateless_floor(window), abs=0.08)
     chance = 1 / max(1, length - window + 1)
     guess = np.where(place < window - 1, targets, chance * first_seen)
+    np.testing.assert_allclose(unmarked.stateless_prediction(window)[rows, 0], guess)
     assert ((guess - targets) ** 2).mean() == pytest.approx(unmarked.stateless_floor(window), abs=0.08)
     for other in (0.5 * chance, min(1.0, 1.5 * chance + 0.1)):
         worse = np.where(place < window - 1, targets, other * first_seen)

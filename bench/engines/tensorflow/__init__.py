@@ -8,11 +8,10 @@ from types import ModuleType
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from bench.engines import backend
-from bench.engines.muted import muted
 
 backend.choose("tensorflow")
 
-with muted():
+with backend.muted():
     import keras
     import tensorflow as tf
 

@@ -1,0 +1,100 @@
+"""The code that a report leaves for labels and for masked values: it trains, saves, and predicts what it should."""
+
+import importlib.util
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic
+
+from bench.engines.base import Network
+from reports.collect.read import read
+from reports.render import write_report
+from tasks.csv_series.prepare import prepare
+from tasks.csv_series.request import Request
+from tasks.csv_series.series import CsvSeries
+
+ROWS, UNITS = 300, 6
+STATES = np.resize(["idle", "heat", "run", "run"], ROWS)
+HOURS = pd.date_range("2024-01-01", periods=ROWS, freq="h")
+
+
+@pytest.fixture
+def left(tmp_path, keras_float32):
+    """Make the module that the report of a run on a file leaves, its arm being of this regime."""
+    del keras_float32
+
+    def _left(frame, regime="stateful", target=0.5, **options):
+        frame.to_csv(tmp_path / "machine.csv", index=False)
+        prepared = prepare(Request(tmp_path / "machine.csv", **options))
+        task, series = CsvSeries(prepared), prepared.series
+        features, outputs = series.inputs.shape[1], series.targets.shape[1]
+        record = synthetic.convergence(
+            [100] * 8,
+            case_=synthetic.case(task=task.name, regime=regime, units=UNITS),
+            parameters=Network("lstm", 1, UNITS, features, outputs).parameters,
+            outputs=outputs,
+            loss=task.loss,
+            optimum=None,
+            target=target,
+        )
+        told = {"windows": [4], "batch_sizes": [8], "why": {"windows": "", "batch_sizes": ""}}
+        run = synthetic.write(tmp_path / "run", [record], series=prepared.about | told | {"content": prepared.sha256})
+        write_report(read(run))
+        (path,) = run.glob("recommended_*.py")
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return _left
+
+
+@pytest.mark.parametrize("regime", ["stateless", "stateful"])
+def test_of_labels_it_predicts_the_next_one_by_name_and_goes_on(left, capsys, regime):
+    frame = pd.DataFrame({"time": HOURS, "state": STATES, "power": np.arange(ROWS) % 7})
+    module = left(frame, regime, target=0.05, column="state", inputs=("power",))
+    module.LEARNING_RATE = 0.03
+    module.main()
+    said = capsys.readouterr().out
+    assert re.search(r"line 301 of machine.csv 2024-01-13 11:00:00 was the last row; state next: idle \(\d\d%\)", said)
+    saved = module.Forecaster.load()
+    assert sorted(saved.labels) == ["heat", "idle", "run"]
+    rows = [[state, power] for state, power in zip(STATES[:40], frame["power"], strict=False)]
+    at_once = module.Forecaster(saved.stepper, saved.scales, labels=saved.labels).run(rows)
+    np.testing.assert_allclose(at_once.sum(axis=1), 1, rtol=1e-6)
+    named = np.array(saved.labels)[at_once[:-1].argmax(axis=1)]
+    after_first = 41 - len(at_once)  # a window predicts from its last row on
+    assert (named[8:] == STATES[after_first:40][8:]).mean() > 0.95
+    # From the end of the file on, row by row as at once.
+    new = [["idle", 5.0], ["heat", 6.0], ["run", 0.0]]
+    known = [[state, power] for state, power in zip(STATES, frame["power"], strict=True)]
+    whole = module.Forecaster(saved.stepper, saved.scales, labels=saved.labels).run([*known, *new])
+    np.testing.assert_allclose([saved.next(row) for row in new], whole[-3:], rtol=1e-5)
+    with pytest.raises(ValueError, match="'stop' is no label that was trained; one of"):
+        saved.next(["stop", 1.0])
+
+
+@pytest.mark.parametrize("regime", ["stateless-burnin", "stateful"])
+def test_what_is_missing_has_no_part_in_its_training(left, regime):
+    values = np.sin(np.arange(ROWS) / 3)
+    values[20:40] = np.nan
+    module = left(pd.DataFrame({"time": HOURS, "load": values}), regime, column="load", fill="mask")
+    rng = np.random.default_rng(0)
+    rows = 120
+    inputs, targets = rng.normal(size=(rows, 2)).astype("float32"), rng.normal(size=(rows, 1)).astype("float32")
+    counted = rng.random(rows) < 0.6
+    other = np.where(counted[:, None], targets, 1e3).astype("float32")
+    starts = module.epoch_starts(np.random.default_rng(1), rows)
+    weights = []
+    for some in (targets, other, targets + 1):
+        module.keras.utils.set_random_seed(1)
+        model, stepper = module.training(2, 1), module.stepping(2, 1)
+        model.compile(optimizer=module.keras.optimizers.Adam(0.03), loss=module.LOSS)
+        module.train_epoch(model, stepper, starts, inputs, some, counted)
+        weights.append(np.concatenate([one.ravel() for one in model.get_weights()]))
+    np.testing.assert_array_equal(weights[0], weights[1])
+    assert np.abs(weights[0] - weights[2]).max() > 1e-3
+    assert "FILL" not in module.__doc__
+    assert "load missing" in module.__doc__
