@@ -45,6 +45,7 @@ class RunFolder:
         self.torn: list[str] = []
         self.about: RunRecord
         self.series: Path | None = None
+        self._cases_run = 0
 
     def open(
         self,
@@ -163,7 +164,8 @@ class RunFolder:
                 file.truncate(whole)
                 raise OSError(error.errno, error.strerror, str(path)) from error
         self.records[record.key] = record
-        self._amend(cases_run=self.about.invocations[-1].cases_run + 1)
+        # Not in `about`, which looks at its whole plan whenever it is changed.
+        self._cases_run += 1
 
     def note_ceilings(self, ceilings: dict[str, Any] | None, engine: str | None) -> None:
         """Note what this machine reached at best when this invocation began, and with which engine.
@@ -308,6 +310,7 @@ class RunFolder:
                 end.write(b"\n")
 
     def _write_about(self) -> None:
+        self._amend(cases_run=self._cases_run)
         file = self.path / "run.json"
         draft = file.with_suffix(".json.part")
         with draft.open("wb") as stream:

@@ -67,6 +67,14 @@ def test_a_run_continues_with_what_it_has(path):
     assert keys(opened(path)) == [key(number) for number in range(4)]
 
 
+def test_a_record_costs_the_same_however_long_the_plan_is(path):
+    """What is known of the run looks at every case of the plan when it is changed, so a record does not change it."""
+    folder = opened(path)
+    before = folder.about
+    folder.append(record(0))
+    assert folder.about is before
+
+
 def test_run_json_says_what_was_planned_where_and_when(path):
     folder = opened(path)
     folder.append(record(0))
