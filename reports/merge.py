@@ -196,7 +196,7 @@ def _write(folder: Path, here: Sequence[Part], plan: list[Case], parts: Sequence
         run=folder.name,
         plan=plan,
         # A run of some of its cases is another plan: it cannot go on as the whole.
-        plan_sha256=whole.plan_sha256 if shards or len(plan) == len(whole.plan) else _sha256(whole.plan_sha256, plan),
+        plan_sha256=whole.plan_sha256 if len(plan) == len(whole.plan) else _sha256(whole.plan_sha256, plan),
         family=[pair for pair in whole.family if keys.issuperset(pair)],
         shards=shards,
         invocations=invocations,

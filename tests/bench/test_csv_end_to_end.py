@@ -89,7 +89,7 @@ def epochs_of_the_slowest(record):
 def test_the_recommendation_stands_above_all_else_with_the_series_beside_it(run):
     first = write_report(read(run))
     report = (run / "details.md").read_text()
-    at = [report.index(part) for part in ("## Recommendation: load_", "recommended_load.py", "## The series")]
+    at = [report.index(part) for part in ("## Recommendation: load\n", "recommended_load.py", "## The series")]
     assert at == sorted(at)
     assert "load of plant.csv: 420 values (step: hour)" in report
     assert "seen beside wind" in report

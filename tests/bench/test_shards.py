@@ -306,11 +306,11 @@ def test_what_another_machine_timed_is_a_run_of_its_own_and_its_convergence_coun
     assert "TIMED-ELSEWHERE" in report
     assert "two-on-cccccccc" in report
     # Neither goes on as if it were the whole.
-    for name, why in (("two-on-cccccccc", "belongs to another plan"), ("two", "holds shard 1, 2, 3, 4 of 4")):
+    for name in ("two-on-cccccccc", "two"):
         (results / name).symlink_to(tmp_path / name)
         code, said = ended(run(results, f"--run={name}"))
         assert code == 4
-        assert why in said
+        assert "belongs to another plan" in said
     capsys.readouterr()
 
 

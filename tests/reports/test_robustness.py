@@ -144,7 +144,7 @@ def scattered(spread, draws, folds, weights, orders, arms, rng, regime="stateles
             {"fold": fold, "draw": fold % draws, "rates": part["learning_rates"], "chosen_rate": 0.01, "reached": True,
              "at_edge": False} for fold in range(folds)
         ]}  # fmt: skip
-        made["training"] |= {"orders": orders, "evaluation_seeds": n, "folds": folds, "draws": draws}
+        made["training"] |= {"hold": 1, "orders": orders, "evaluation_seeds": n, "folds": folds, "draws": draws}
         yield made
 
 
