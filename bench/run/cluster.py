@@ -47,6 +47,11 @@ LOOK_S = 1.0
 GREETED_S = 120
 """So long may a worker take to import the suite and tell its versions."""
 
+CEILINGS_S = 150
+FETCH_S = 5
+"""So long may an answer take that is there. It is lost if its worker is, between its end and this, and then dask would
+wait for ever for that worker to compute it again."""
+
 ELSEWHERE = 2
 """How often a case that was lost with its worker is given to another."""
 
@@ -201,9 +206,9 @@ class Cluster:
         asked = {name: self._greeting[name] for name in ("engines", "device")}
         unit = Unit([], {"timing": 1})
         future = self._submit(worker, unit, {"ceilings": asked})
-        answer = self._answer(future)
+        answer = self._answer(future, CEILINGS_S)
         self._forget(future.key)
-        return (answer["ceilings"], answer["engine"]) if "ceilings" in answer else (None, None)
+        return (answer["ceilings"], answer["engine"]) if answer and "ceilings" in answer else (None, None)
 
     def run(self, jobs: Sequence[Job], done: Callable[[Record], None]) -> None:
         """Take the cases that are to be run; `done` gets their records."""
@@ -465,6 +470,9 @@ class Cluster:
         worker, _ = self._tasks[future.key]
         unit = worker.running[future.key]
         answer = self._answer(future)
+        if answer is None:
+            self._ended.put(future)  # looked at again, unless `_look` finds its worker gone
+            return
         self._forget(future.key)
         if "told" in answer:
             self._again(unit, "")
@@ -475,10 +483,12 @@ class Cluster:
             for record in self._records(worker, unit, answer):
                 self._finish(record)
 
-    def _answer(self, future: "Future") -> dict[str, Any]:
-        """What a worker sent, or how that failed."""
+    def _answer(self, future: "Future", within: float = FETCH_S) -> dict[str, Any] | None:
+        """What a worker sent, or how that failed; None where it does not come."""
         try:
-            answer = json.loads(future.result())
+            answer = json.loads(future.result(timeout=within))
+        except TimeoutError:
+            return None
         except Exception as error:  # noqa: BLE001 - whatever a worker's side raises
             return {"died": f"{type(error).__name__}: {str(error)[:200]}"}
         return answer if isinstance(answer, dict) else {"died": "it sent no answer"}

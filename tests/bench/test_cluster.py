@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from types import SimpleNamespace
+from unittest import mock
 
 import fake_engine
 import psutil
@@ -297,6 +298,30 @@ def test_a_case_that_loses_workers_is_given_to_another_twice_and_ends_of_jobs_do
     assert (record.key, record.outcome) == (job().case.key, "crashed")
     assert record.message == "given up after 3 workers: a was lost; b was lost; c was lost"
     assert not made._shared
+
+
+def test_an_answer_that_is_lost_with_its_worker_is_not_waited_for(within):
+    made = cluster_module.Cluster(within({}), [job()], Limits(), print, engines=("fake",), device="cpu")
+    lost = SimpleNamespace(
+        key="k",
+        cancelled=lambda: False,
+        cancel=lambda: None,
+        release=lambda: None,
+        result=mock.Mock(side_effect=TimeoutError),
+    )
+    (worker,) = made._workers.values()
+    try:
+        made.run([job()], print)
+        worker.running["k"] = made._shared.popleft()
+        made._tasks["k"] = worker, lost
+        made._take(lost)
+        assert made._ended.get_nowait() is lost
+        assert list(made._tasks) == ["k"]
+        made._lose(worker)
+        assert not made._tasks
+        assert len(made._shared) == 1
+    finally:
+        made.stop()
 
 
 def test_what_is_no_record_is_the_outcome_of_its_case_alone(within):
