@@ -1,11 +1,17 @@
 """Plugins of the tests."""
 
 import os
+import signal
 
 import pytest
 
 # Before NumPy is imported: its threads would wait for each other, since two workers have two cores.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+# Started in the background, or under nohup, this process ignores these; what it starts would ignore them too.
+for one in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(one) is signal.SIG_IGN:
+        signal.signal(one, signal.default_int_handler if one == signal.SIGINT else signal.SIG_DFL)
 
 # Sessions of pytest inside a test.
 pytest_plugins = ["pytester"]

@@ -90,9 +90,10 @@ class Session:
             raise
 
     def _open(self, jobs: list[Job], cluster: "Cluster | None") -> None:
+        # First, since it may find that there is no GPU: then nothing is written.
+        machine = cluster.machine if cluster else host.fingerprint(self._accelerators())
         self._run = RunFolder(self.folder)
         self._run.lock()
-        machine = cluster.machine if cluster else host.fingerprint(self._accelerators())
         self._run.open(self.preset, self.plan, machine, ROOT, self.command, self._shards)
         for line in self._run.torn:
             self.say(line)

@@ -109,7 +109,8 @@ def test_a_plan_without_configurations_is_the_one_from_before_there_were_any():
     assert CASE.id == "cosine-lstm-stateful-u4-L4-b8-loop"
     plan = planning.Plan([Job(CASE, Training())], [], [], {})
     old = {name: value for name, value in CASE.to_dict().items() if name != "configuration"}
-    text = json.dumps([[[old, asdict(Training())]], [], {}], sort_keys=True)
+    settings = {name: value for name, value in asdict(Training()).items() if name not in {"draws", "orders"}}
+    text = json.dumps([[[old, settings]], [], {}], sort_keys=True)
     assert plan.sha256 == hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -172,7 +172,8 @@ def test_the_operations_that_the_report_counts_are_those_of_the_graph(cell, laye
     """And an unrolled graph keeps the gradients of all steps until it adds them: that is why its memory grows."""
     load = work(cell, layers, replicates=1, dtype="float32")
     case = Case("time", "cosine", None, cell, "stateful", layers, 3, STEPS, BATCH, "unrolled", "tensorflow")
-    body = SimpleNamespace(parameters=load.network.parameters, features=1, cell_steps_per_update=layers * STEPS * BATCH)
+    steps = layers * STEPS * BATCH
+    body = SimpleNamespace(parameters=load.network.parameters, features=1, outputs=1, cell_steps_per_update=steps)
     counted = count(SimpleNamespace(case=case, body=body))
     found, sums = products(LayerTrainer(load, "unrolled"))
     assert found == counted.flops

@@ -14,7 +14,7 @@ from bench.engines.tensorflow.replicated import ReplicatedTrainer
 from bench.errors import PlanError
 from bench.measure import initial_weights, workload
 from bench.measure.batching import Schedule, check_continuation
-from bench.measure.convergence import Block
+from bench.measure.convergence import Block, Pack
 from tasks.cosine import Cosine
 
 RATE = 2**-7
@@ -103,11 +103,12 @@ def test_only_what_is_marked_misaligned_may_carry_state_to_other_windows(case, m
     assert [name for name, regime in REGIMES.items() if regime.misaligned] == ["stateful-overlapping"]
     built = workload.build(case.replace(regime="stateful"), Training())
     block = Block.__new__(Block)
-    block._workload, block._slots, block._begins = built, [None], None
-    block._starts(0)
+    block._workload, block._begins = built, None
+    pack = Pack([None])
+    block._starts(pack, 0)
     one_off = np.ones((built.schedule.updates_per_epoch, built.case.batch_size)).cumsum(axis=0).astype(np.int32)
     monkeypatch.setattr(Schedule, "epoch", lambda *_: one_off)
     with pytest.raises(ValueError, match="carried state would be wrong"):
-        block._starts(0)
+        block._starts(pack, 0)
     block._workload = workload.build(case.replace(regime="stateful-overlapping"), Training())
-    block._starts(0)
+    block._starts(pack, 0)
