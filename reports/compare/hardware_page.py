@@ -137,7 +137,7 @@ def _seen(run: Run, columns: Sequence[str]) -> Section:
 def _steadiness(parts: Sequence[Named]) -> Section:
     """How far cases were from themselves, and what else ran, for each configuration."""
     loads = [one.other_load[0] for part in parts if (one := watched(timings(part.run))) and one.other_load is not None]
-    text = "Two processes of a case are the same code: what they differ by is what no ratio can be trusted beyond."
+    text = "Two processes of a case are the same code: their difference is the noise that no ratio can be told from."
     if loads and max(loads) > BUSY:
         text += (
             f" **Other programs took {formatting.percent(max(loads))} of the cores in the median while cases were "
@@ -300,7 +300,7 @@ def _of_one_alone(parts: Sequence[Named]) -> Section | None:
 
 def _ran(parts: Sequence[Named]) -> Section | None:
     """Which kernel really ran, what that was read from, and whether the machine was slowed down meanwhile."""
-    rows = []
+    same: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
     for part in parts:
         groups = defaultdict(list)
         for record in part.run.of_kind("time"):
@@ -310,22 +310,20 @@ def _ran(parts: Sequence[Named]) -> Section | None:
             seen = Counter(body.kernel_seen for body in bodies)
             watched_ = [body.machine for body in bodies if body.machine is not None]
             slowed = sorted({why for one in watched_ for gpu in one.accelerators for why in gpu.slowed_by})
-            evidence = bodies[0].evidence
-            rows.append(
-                (
-                    part.name,
-                    engine,
-                    kernel,
-                    listing([f"{name} in {count}" for name, count in seen.most_common()]),
-                    ", ".join(f"{name} {count}" for name, count in evidence.items()) or NOTHING,
-                    listing(slowed) if slowed else "no",
-                )
+            ran = (
+                engine,
+                kernel,
+                listing([f"{name} in {count}" for name, count in seen.most_common()]),
+                ", ".join(f"{name} {count}" for name, count in bodies[0].evidence.items()) or NOTHING,
+                listing(slowed) if slowed else "no",
             )
+            same[ran].append(part.name)
+    rows = [(listing(names), *ran) for ran, names in same.items()]
     if not rows:
         return None
     text = (
         "Read from the traced graph, the compiled program or a profile of an update, never from a flag; counts are "
-        "those of the first case. A case whose kernel is not the one asked for counts nowhere. Slowed down: what the "
+        "those of the first case. A case whose kernel is not the one asked for is left out. Slowed down: what the "
         "GPU gave as its reason while something was timed."
     )
     header = ("configuration", "engine", "asked for", "ran", "read from", "slowed down")

@@ -177,7 +177,7 @@ def ran_as_asked(record: Record) -> bool:
 
 
 def timings(run: Run) -> list[Timing]:
-    """Every timed setting and regime, in order; a case whose kernel was another than its flag said counts nowhere."""
+    """Every timed setting and regime, in order; a case whose kernel was another than its flag said is left out."""
     return [_timing(which, records) for which, records in grouped(run, "time").items()]
 
 

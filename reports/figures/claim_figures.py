@@ -113,7 +113,7 @@ def draw_map(compared: list[Comparison]) -> Drawing | None:
     _verdict_legend(figure, {one.updates.verdict for one in shown}, 4)
     caption = (
         "Every comparison. In a cell: the window L and stateful / stateless in updates to target, below 1 where "
-        "stateful needs fewer; behind a task's name how far its target reaches back (D). "
+        "stateful needs fewer. D, after a task's name: how many steps back its target depends on. "
         f"{_frames(shown)}{rule}"
     )
     return Drawing("map", figure, caption)

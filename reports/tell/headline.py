@@ -20,7 +20,8 @@ from reports.statistics.verdict import FEWER, MORE, Verdict, fewer_and_more
 from reports.tell.cost_answers import place, tally
 from reports.tell.recommendation import line
 
-BEYOND, WITHIN, REAL = "target needs steps before the window", "window holds all that the target needs", "real series"
+BEYOND, WITHIN = "target depends on steps before the window", "window holds all that the target needs"
+REAL = "real series"
 
 
 OTHER_VERDICTS = {
@@ -105,8 +106,13 @@ def _real(here: list[Comparison], every: list[Comparison]) -> list[str]:
             for one in every
             if one.setting.task_name == task and not one.declared and one.setting.batch_size not in sizes
         ]
-        found.append(f"**{task}:** {line(some)}.{_other_batches(others)}")
+        at = f", {_batches(sizes)}" if others else ""
+        found.append(f"**{task}{at}:** {line(some)}.{_other_batches(others)}")
     return found
+
+
+def _batches(sizes: set[int]) -> str:
+    return f"batch {'size' if len(sizes) == 1 else 'sizes'} {listing(sorted(sizes))}"
 
 
 def _other_batches(others: list[Comparison]) -> str:
@@ -237,7 +243,7 @@ class Sureness:
         """The counts in words; "" without comparisons."""
         if not self.of:
             return ""
-        unjudged = f"; {self.not_judged} of them are not judged for that" if self.not_judged else ""
+        unjudged = f"; {self.not_judged} of them get no verdict" if self.not_judged else ""
         edge = (
             f"In {self.at_edge} of {count(self.of, 'comparison')} a network did best at the smallest or largest "
             f"learning rate tried, so a better one may lie beyond{unjudged}."

@@ -21,7 +21,7 @@ from reports.collect.grouping import Setting, about_task, arms_by_setting
 from reports.collect.read import Run
 from reports.collect.records import body, median_seconds_per_update
 from reports.costs.roofline import flops_per_update
-from reports.formatting import count, limited, listing, low_to_high, plain
+from reports.formatting import count, limited, listing, low_to_high, plain, span
 from reports.statistics.intervals import Ratio
 from reports.statistics.verdict import BY_INTERVAL, FEWER, MORE, Verdict, fewer_and_more, shown_above_half
 from tasks.csv_series.request import Request
@@ -104,10 +104,11 @@ def _how_sure(do: Do, used: list[Comparison], *, some_declared: bool) -> str:
     if do not in {Do.CARRY, Do.SHUFFLE}:
         return ""
     found = [one for one in used if one.updates.verdict in (FEWER if do is Do.CARRY else MORE)]
-    ratios = [one.updates.ratio.value for one in found if one.updates.verdict in BY_INTERVAL]
+    ratios = [one.updates.ratio for one in found if one.updates.verdict in BY_INTERVAL]
     parts = []
     if ratios:
-        parts.append(f"{low_to_high(ratios)} times as many updates")
+        limits = span(min(one.low for one in ratios), max(one.high for one in ratios))
+        parts.append(f"{low_to_high(one.value for one in ratios)} {limits} times as many updates")
     only = len(found) - len(ratios)
     if only:
         arm = "stateful" if do is Do.CARRY else "stateless"

@@ -67,7 +67,7 @@ def test_a_rate_at_the_edge_leaves_the_verdict_open_and_is_counted():
     synthetic.at_edge(records[0])
     found = analysed(*records)
     assert (found.sureness.at_edge, found.sureness.not_judged, found.sureness.of) == (1, 1, 2)
-    assert "so a better one may lie beyond; 1 of them are not judged for that." in found.sureness.sentence
+    assert "so a better one may lie beyond; 1 of them get no verdict." in found.sureness.sentence
     rows = what_to_do(found.compared).rows
     assert [(row.advice, row.marks) for row in rows] == [
         ("rate not found", "rate at edge"),
@@ -112,8 +112,8 @@ def test_other_batch_sizes_than_the_declared_are_told_as_exploratory():
     other = [real([200] * 10, "stateful", batch_size=32), real([800] * 10, "stateless", batch_size=32)]
     found = analyse(synthetic.run_of([*declared, *other], family=synthetic.family(declared)))
     assert found.headline[0] == (
-        "**made_up:** **do not carry state** at window 4 (4.16 times as many updates). Not declared before the run: at "
-        "batch size 32, fewer updates in 1 (of 1)."
+        "**made_up, batch size 8:** **do not carry state** at window 4 (4.16 [3.87, 4.46] times as many updates). Not "
+        "declared before the run: at batch size 32, fewer updates in 1 (of 1)."
     )
 
 

@@ -66,7 +66,7 @@ def test_it_turns_over_where_the_window_covers_the_target(tmp_path):
     records = grid(lambda place: faster(place) if place < 2 else faster(place)[::-1], task="lagged_mean", dial=8)
     text, _ = reported(tmp_path, records)
     beyond, within = (line for line in text.splitlines() if "Of 2 comparisons: " in line)
-    assert beyond.startswith("- **Target needs steps before the window: carry state.**")
+    assert beyond.startswith("- **Target depends on steps before the window: carry state.**")
     assert beyond.endswith("fewer updates with carried state in 2.")
     assert within.startswith("- **Window holds all that the target needs: do not carry state.**")
     assert within.endswith("fewer updates with carried state in 0, more in 2.")

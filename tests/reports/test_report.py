@@ -59,7 +59,7 @@ def test_the_answer_stands_first(full):
     text = synthetic.whole(full / "report.md")
     answer = text.split("\n\n")[2]
     assert answer.startswith(
-        "- **Target needs steps before the window: carry state.** Of 3 comparisons: fewer updates with carried "
+        "- **Target depends on steps before the window: carry state.** Of 3 comparisons: fewer updates with carried "
         "state in 2 (in 1 only stateful reached the target), neither reached the target in 1."
     )
     assert "**An update with carried state takes 0.5" in answer
