@@ -128,6 +128,7 @@ def test_a_worker_killed_in_the_middle_and_one_told_to_end_change_no_record(thre
     assert alive == []
 
 
+@pytest.mark.soak
 def test_a_case_that_fails_or_ends_its_watcher_is_its_own_outcome_alone(three, tmp_path):
     units = (2, fake_engine.RAISE, fake_engine.KILL, fake_engine.KILL_WATCHER)
     code, said = ended(start(tmp_path, f"--scheduler={three.address}", units=units))
