@@ -1,4 +1,4 @@
-"""Recall of what a sequence began with, at every step of it: many sequences that tell nothing of each other.
+"""Recall of what a sequence began with, at every step of it: many independent sequences.
 
 Here carried state needs boundaries: where it passes from one sequence to the next, it is of no use.
 """

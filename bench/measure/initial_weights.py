@@ -73,7 +73,7 @@ def injected_states(draws: Sequence[Task], network: Network) -> States:
 
 
 def noise_states(rows: int, network: Network) -> States:
-    """States for each row that tell nothing: uniform over the range of h, which is (-1, 1), c too; always the same."""
+    """States without information: uniform over (-1, 1), the range of h, for each row, c too; always the same."""
     rng = np.random.default_rng(0x9015E)
     return tuple(
         tuple(rng.uniform(-1, 1, (rows, network.units)).astype(network.weight_dtype) for _ in STATES[network.cell])
