@@ -20,6 +20,7 @@ from bench.case.cases import Case
 from bench.case.checked import FaultError, encode
 from bench.case.run_record import RunRecord, Shards
 from bench.errors import PlanError
+from bench.machine.host import differing
 from bench.plan.presets import differences
 from bench.plan.shards import MEASURED
 from bench.run import names
@@ -142,11 +143,7 @@ def _check_alike(one: Part, other: Part) -> None:
             f"{both} are of different plans: presets {a.preset.name!r} with {len(a.plan)} cases and {b.preset.name!r} "
             f"with {len(b.plan)} ({why}). Merge shards of one plan alone."
         )
-    changed = [
-        f"{name} {a.versions.get(name, 'none')} and {b.versions.get(name, 'none')}"
-        for name in FRAMEWORKS
-        if a.versions.get(name) != b.versions.get(name)
-    ]
+    changed = [f"{name} {mine} and {theirs}" for name, mine, theirs in differing(a.versions, b.versions, FRAMEWORKS)]
     if changed:
         raise MergeError(
             f"{both} were made with different versions: {'; '.join(changed)}. Install the same (make does, from "

@@ -7,7 +7,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,12 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def differing(one: Mapping[str, str], other: Mapping[str, str], names: Iterable[str]) -> list[tuple[str, str, str]]:
+    """Name and both versions of what differs; "none" where it is not installed."""
+    pairs = [(name, one.get(name, "none"), other.get(name, "none")) for name in names]
+    return [found for found in pairs if found[1] != found[2]]
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:

@@ -310,11 +310,8 @@ class Cluster:
 
     def _why_not(self, worker: Worker, versions: dict[str, str]) -> str:
         ours = remote.versions()
-        other = [
-            f"{name} {versions.get(name, 'none')} there and {ours.get(name, 'none')} here"
-            for name in dict.fromkeys([*ours, *versions])
-            if versions.get(name) != ours.get(name)
-        ]
+        names = dict.fromkeys([*ours, *versions])
+        other = [f"{name} {there} there and {here} here" for name, there, here in host.differing(versions, ours, names)]
         if other:
             return f"has other versions: {', '.join(other)}. Install the same there, from the same commit"
         if worker.times and worker.threads > 1:

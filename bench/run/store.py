@@ -264,12 +264,9 @@ class RunFolder:
             raise RunFolderError(
                 f"{self.path} holds {_shards_named(about.shards)}, not {_shards_named(fresh.shards)}. {remedy}"
             )
-        changed = [
-            f"{name} was {about.versions.get(name)} and is {fresh.versions.get(name)}"
-            for name in FRAMEWORKS
-            if about.versions.get(name) != fresh.versions.get(name)
-        ]
-        if changed:
+        other = machines.differing(about.versions, fresh.versions, FRAMEWORKS)
+        if other:
+            changed = [f"{name} was {was} and is {now_is}" for name, was, now_is in other]
             raise RunFolderError(f"{self.path} was begun with other versions: {'; '.join(changed)}. {remedy}")
         if about.machine_sha256 != fresh.machine_sha256:
             was, now_is = msgspec.structs.asdict(about.machine), msgspec.structs.asdict(fresh.machine)
