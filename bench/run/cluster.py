@@ -11,6 +11,7 @@ import logging
 import queue
 import sys
 import tempfile
+import threading
 import time
 import tomllib
 import warnings
@@ -587,10 +588,10 @@ def _connected(where: str) -> tuple["Client", Any]:
             warnings.simplefilter("ignore")  # of its own versions, which are compared by name
             options: dict[str, Any] = {"timeout": CONNECT_S, "set_as_default": False}
             if where.endswith(".json"):
-                return distributed.Client(scheduler_file=where, **options), None
+                return _bounded(lambda: distributed.Client(scheduler_file=where, **options)), None
             if where.endswith(".toml"):
                 started = _from_file(Path(where))
-            return distributed.Client(where if started is None else started, **options), started
+            return _bounded(lambda: distributed.Client(where if started is None else started, **options)), started
     except (OSError, TimeoutError, TypeError, ValueError, RuntimeError) as error:
         if started is not None:
             started.close()
@@ -601,6 +602,29 @@ def _connected(where: str) -> tuple["Client", Any]:
             "`dask scheduler`, and give its address, as in SCHEDULER=tcp://host:8786; with tls:// both sides need "
             "certificates (docs/many-machines.md)"
         ) from error
+
+
+def _bounded(connect: "Callable[[], Client]") -> "Client":
+    """Connect, or give up: dask's own time-out does not cover what it reads once a connection is open.
+
+    So a plain client of a scheduler that expects TLS can wait for ever.
+    """
+    answer: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            answer.put((connect(), None))
+        except BaseException as error:  # noqa: BLE001 - raised below, where somebody waits for it
+            answer.put((None, error))
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        client, error = answer.get(timeout=2 * CONNECT_S)
+    except queue.Empty:
+        raise TimeoutError(f"nothing said within {2 * CONNECT_S} s") from None
+    if error is not None:
+        raise error
+    return client
 
 
 def _from_file(path: Path) -> Any:

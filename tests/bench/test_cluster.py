@@ -399,6 +399,7 @@ def tls(tmp_path):
     return _tls
 
 
+@pytest.mark.soak
 def test_a_client_without_the_certificate_is_refused(tls, monkeypatch):
     with dask.config.set(tls("ours")):
         cluster = distributed.LocalCluster(
