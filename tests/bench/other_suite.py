@@ -1,5 +1,7 @@
 """Another commit of the suite, as far as `bench.measure.elsewhere` uses one: it measures nothing and takes no time."""
 
+import shutil
+
 FILES = {
     "bench/__init__.py": "",
     "bench/case/__init__.py": "",
@@ -107,6 +109,8 @@ def write(folder, **differs):
         "version": "1",
     }
     templates = ("bench/measure/execute.py", "bench/engines/__init__.py", "bench/machine/host.py")
+    # With what Python compiled of one before: of the same size and second, it would be taken for this one's.
+    shutil.rmtree(folder, ignore_errors=True)
     for name, text in FILES.items():
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
