@@ -1,6 +1,7 @@
 """Figures of the claim: the map of verdicts, updates to target, and the narrowest width."""
 
 import math
+import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
@@ -29,6 +30,9 @@ from reports.statistics.verdict import MARGIN, Verdict
 from reports.tell.headline import by_kind, deciding
 
 MOST_ROWS = 24
+MOST_IN_A_LINE = 30
+"""Characters of a bar's label that the space beside it holds."""
+
 COUNTED = (
     Verdict.FEWER,
     Verdict.ONLY_STATEFUL,
@@ -60,7 +64,8 @@ def draw_verdicts(compared: list[Comparison]) -> Drawing | None:
                 backing = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 0.8} if hatch else None
                 axes.text(left + n / 2, row, str(n), ha="center", va="center", fontsize=FONT, bbox=backing)
             left += n
-    axes.set_yticks(range(len(kinds)), [f"{kind} ({len(here)})" for kind, here in kinds.items()])
+    labels = [textwrap.fill(f"{kind} ({len(here)})", MOST_IN_A_LINE) for kind, here in kinds.items()]
+    axes.set_yticks(range(len(kinds)), labels)
     axes.set_ylim(len(kinds) - 0.5, -0.5)
     axes.set_xlim(0, 1.005 * max(map(len, kinds.values())))
     axes.set_xticks([])

@@ -1,4 +1,4 @@
-"""Which share had arrived by when: the lines of the figure, and whose settings get a panel."""
+"""Figures: which share had arrived by when, and whose settings get a panel; no label is cut off."""
 
 import pytest
 import synthetic
@@ -6,7 +6,9 @@ from synthetic import flat
 
 from reports.claim.arms import comparisons
 from reports.collect.read import read
+from reports.figures.claim_figures import draw_verdicts
 from reports.figures.learning_figures import draw_arrivals
+from reports.tell.headline import BEYOND, WITHIN
 
 
 @pytest.fixture
@@ -73,3 +75,16 @@ def test_few_settings_are_all_shown_and_none_without_both_arms(judged):
     assert len([axes for axes in drawing.figure.axes if axes.get_title()]) == 2
     assert "are shown" not in drawing.caption
     assert draw_arrivals([]) is None
+
+
+def test_no_word_of_the_verdicts_leaves_the_figure(judged):
+    records = [
+        one
+        for window in (4, 16)
+        for one in synthetic.pair([100] * 10, [300] * 10, task="lagged_mean", dial=8, window=window)
+    ]
+    figure = draw_verdicts(judged(records, family=synthetic.family(records))).figure
+    figure.canvas.draw()
+    labels = figure.axes[0].get_yticklabels()
+    assert [one.get_text().replace("\n", " ") for one in labels] == [f"{kind} (1)" for kind in (BEYOND, WITHIN)]
+    assert all(one.get_window_extent().x0 >= 0 for one in labels)
