@@ -393,7 +393,9 @@ def end_with_parent() -> None:
     os.setsid()
     # Not PR_SET_PDEATHSIG: a worker's parent in Linux' sense is the forkserver, which outlives the run.
     fcntl.fcntl(process.sentinel, fcntl.F_SETOWN, -os.getpid())  # a negative number is a process group
-    fcntl.fcntl(process.sentinel, fcntl.F_SETFL, os.O_ASYNC)  # SIGIO when the other end is closed
+    # Not the usual SIGIO, which waits for ever where a process is stopped.
+    fcntl.fcntl(process.sentinel, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(process.sentinel, fcntl.F_SETFL, os.O_ASYNC)  # the signal comes when the other end is closed
     if not process.is_alive():
         os.kill(os.getpid(), signal.SIGKILL)
 
