@@ -21,10 +21,10 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 sys.path[:0] = [str(ROOT), str(ROOT / "tests/bench"), str(Path(__file__).parent)]
 
 import fuzz_records  # noqa: E402
-from disturbed_runs import ENDED_S, FAULTS, KILLS, disturb, undisturbed  # noqa: E402
+from disturbed_runs import ENDED_S, FAULTS, KILLS, NAMES, disturb, undisturbed  # noqa: E402
 from fuzzed_inputs import INPUTS, fuzz  # noqa: E402
 
-AT_ONCE = 100
+AT_ONCE = 20
 """Inputs that are tried at a time."""
 
 REPORTED = {
@@ -55,23 +55,21 @@ class Table:
             print(f"LOST {name} (seed {seed}): {text}", flush=True)
 
     def markdown(self):
-        names = [name for name in (*FAULTS, *INPUTS, *REPORTED) if self.tried[name]]
+        names = [name for name in (*NAMES, *INPUTS, *REPORTED) if self.tried[name]]
         rows = [f"| {name} | {self.tried[name]:,} | {self.survived[name]:,} |" for name in names]
         return "\n".join(["| fault | tried | survived |", "|---|---:|---:|", *rows])
 
 
 def soak(minutes, seed, only, beside):
-    """Disturb runs, each kind as often as every other but for kills and signals, and try inputs meanwhile."""
+    """Disturb runs, each kind as often as every other, and try inputs meanwhile."""
     table, rng = Table(), random.Random(seed)
     end = time.monotonic() + 60 * minutes
     faults, inputs = ([name for name in names if only in name] for names in (FAULTS, INPUTS))
-    # What a run meets most is tried most.
-    order = [one for number, name in enumerate(faults) for one in (name, faults[number % 2])] if not only else faults
     with tempfile.TemporaryDirectory(prefix="soak-") as folder, ThreadPoolExecutor(beside) as pool:
         undisturbed(Path(folder))
-        running, turns, told = {}, cycle(order), time.monotonic()
+        running, turns, told = {}, cycle(faults), time.monotonic()
         while time.monotonic() < end or running:
-            while order and len(running) < beside and time.monotonic() < end:
+            while faults and len(running) < beside and time.monotonic() < end:
                 name, one = next(turns), rng.getrandbits(32)
                 running[pool.submit(disturb, name, one, folder)] = name, one
             for _ in range(AT_ONCE if inputs and time.monotonic() < end else 0):
@@ -85,7 +83,9 @@ def soak(minutes, seed, only, beside):
                         one = rng.getrandbits(32)
                         table.add(name, one, *try_many(one, count).bad, tried=count)
             for done in wait(running, timeout=1, return_when=FIRST_COMPLETED).done:
-                table.add(*running.pop(done), done.result())
+                _, one = running.pop(done)
+                for name, lost in done.result().items():
+                    table.add(name, one, lost)
     return table
 
 
