@@ -6,6 +6,7 @@ A seed tells moments, values and bytes; what the machine does meanwhile is its o
 import argparse
 import os
 import random
+import re
 import statistics
 import sys
 import tempfile
@@ -64,7 +65,7 @@ def soak(minutes, seed, only, beside):
     """Disturb runs, each kind as often as every other, and try inputs meanwhile."""
     table, rng = Table(), random.Random(seed)
     end = time.monotonic() + 60 * minutes
-    faults, inputs = ([name for name in names if only in name] for names in (FAULTS, INPUTS))
+    faults, inputs = ([name for name in names if re.search(only, name)] for names in (FAULTS, INPUTS))
     with tempfile.TemporaryDirectory(prefix="soak-") as folder, ThreadPoolExecutor(beside) as pool:
         undisturbed(Path(folder))
         running, turns, told = {}, cycle(faults), time.monotonic()
@@ -79,7 +80,7 @@ def soak(minutes, seed, only, beside):
                 told = time.monotonic()
                 print(f"{sum(table.tried.values()):,} tried, {len(KILLS)} kills, {len(table.lost)} lost", flush=True)
                 for name, (try_many, count) in REPORTED.items():
-                    if only in name and time.monotonic() < end:
+                    if re.search(only, name) and time.monotonic() < end:
                         one = rng.getrandbits(32)
                         table.add(name, one, *try_many(one, count).bad, tried=count)
             for done in wait(running, timeout=1, return_when=FIRST_COMPLETED).done:
@@ -94,7 +95,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=5, help="how long (5)")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(32), help="(drawn)")
     parser.add_argument("--beside", type=int, default=1, help="runs that are disturbed at the same time (1)")
-    parser.add_argument("--only", default="", help="only faults whose name has this in it")
+    parser.add_argument("--only", default="", help="only faults in whose name this is found, a regular expression")
     parser.add_argument("--write", type=Path, help="file whose table is replaced by this one")
     chosen = parser.parse_args()
     print(f"seed {chosen.seed}, {chosen.minutes:g} minutes", flush=True)
