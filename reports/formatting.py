@@ -113,10 +113,10 @@ def listing(parts: Sequence[object]) -> str:
 
 def count(n: int, noun: str, plural: str = "") -> str:
     """Join a number and its noun: 1 setting, 2 settings."""
-    return f"{whole(n)} {noun if n == 1 else plural or noun + 's'}"
+    return f"{integer(n)} {noun if n == 1 else plural or noun + 's'}"
 
 
-def whole(n: int) -> str:
+def integer(n: int) -> str:
     """Write a count with all its digits, thousands set off."""
     return f"{n:,}".replace(",", THIN).replace("-", "−")
 

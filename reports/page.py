@@ -17,7 +17,7 @@ from markdown_it.token import Token
 from matplotlib import rc_context
 
 from reports.figures.style import Drawing
-from reports.formatting import number
+from reports.formatting import integer, number
 from reports.tell.tables import interest
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -91,7 +91,7 @@ def comparisons_table(comparisons: pd.DataFrame) -> str:
         f"<tr>{''.join(map(_cell, row))}</tr>" for row in shown[used].astype(object).itertuples(index=False, name=None)
     )
     left = len(comparisons) - len(shown)
-    more = f"{left} more are in comparisons.csv." if left else "comparisons.csv has the same with all columns."
+    more = f"{integer(left)} more are in comparisons.csv." if left else "comparisons.csv has the same with all columns."
     return (
         f"<p>A row is one ratio in one measure, declared and decided ones first. {more}</p>"
         f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'

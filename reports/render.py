@@ -106,6 +106,7 @@ def _environment() -> Environment:
         "percent": formatting.percent,
         "ratio": formatting.ratio,
         "mark": formatting.mark,
+        "integer": formatting.integer,
         "listing": formatting.listing,
         "interval_text": interval_text,
         "cell": formatting.table_cell,

@@ -15,7 +15,7 @@ from reports.collect.read import Run
 from reports.collect.records import body, fold_of, lowest_error
 from reports.costs import Costs
 from reports.costs.contrasts import Contrast, judged
-from reports.formatting import count, listing, low_to_high, number, ratio, whole
+from reports.formatting import count, integer, listing, low_to_high, number, ratio
 from reports.statistics.verdict import DIFFERENT, FEWER, MORE, Verdict, fewer_and_more
 from reports.tell.cost_answers import place, tally
 from reports.tell.recommendation import line
@@ -98,9 +98,9 @@ def _holm(here: list[Comparison]) -> str:
     remain, of = _remain(one for found in by_sign.values() for one in found)
     if not of:
         return ""
-    parts = [f"{' of '.join(map(whole, _remain(found)))} with {word} updates" for word, found in by_sign.items()]
+    parts = [f"{' of '.join(map(integer, _remain(found)))} with {word} updates" for word, found in by_sign.items()]
     rest = "" if remain == of else "; take the others as hints"
-    kept = f"{whole(remain)} of {count(of, 'difference')} {'remains' if remain == 1 else 'remain'}"
+    kept = f"{integer(remain)} of {count(of, 'difference')} {'remains' if remain == 1 else 'remain'}"
     return f"**After Holm's correction {kept}:** {listing(parts)}{rest}."
 
 
