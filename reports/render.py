@@ -49,7 +49,7 @@ def write(found: Analysis, folder: Path) -> Path:
     values = _values(found) | {"captions": {name: drawing.caption for name, drawing in drawn.items()}}
     code = recommended_code(found)
     values["links"] = ["report.html", "comparisons.csv", "summary.json", *sorted(code)]
-    with together(folder, instead_of=("figures/*.png", "recommended_*.py")) as stage:
+    with together(folder, instead_of=("figures/*.png", "figures/*.svg", "recommended_*.py")) as stage:
         (stage / "figures").mkdir()
         for drawing in drawn.values():
             drawing.save(stage / "figures")
