@@ -55,7 +55,7 @@ def left(tmp_path, keras_float32):
     return _left
 
 
-@pytest.mark.parametrize("regime", ["stateless", "stateful"])
+@pytest.mark.parametrize("regime", ["stateless", pytest.param("stateful", marks=pytest.mark.soak)])
 def test_of_labels_it_predicts_the_next_one_by_name_and_goes_on(left, capsys, regime):
     frame = pd.DataFrame({"time": HOURS, "state": STATES, "power": np.arange(ROWS) % 7})
     module = left(frame, regime, target=0.05, column="state", inputs=("power",))
@@ -80,7 +80,7 @@ def test_of_labels_it_predicts_the_next_one_by_name_and_goes_on(left, capsys, re
         saved.next(["stop", 1.0])
 
 
-@pytest.mark.parametrize("regime", ["stateless-burnin", "stateful"])
+@pytest.mark.parametrize("regime", [pytest.param("stateless-burnin", marks=pytest.mark.soak), "stateful"])
 def test_what_is_missing_has_no_part_in_its_training(left, regime):
     values = np.sin(np.arange(ROWS) / 3)
     values[20:40] = np.nan
