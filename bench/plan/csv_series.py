@@ -194,13 +194,10 @@ def _of_several(series: CsvSeries) -> list[str]:
 
 def _nothing_to_learn(prepared: Prepared) -> list[str]:
     task = CsvSeries(prepared)
-    line, trivial = ("autoregression", "the last value or the training mean")
-    if task.loss == "crossentropy":
-        line, trivial = "classifier", "the shares of the labels in training"
     note = (
-        f"A linear {line} over {prepared.lags} steps is no better on the scored rows than {trivial}. There may be "
-        "nothing to learn from the past here; the target is that trivial error, and an arm that reaches it has shown "
-        "little."
+        f"A linear {task.line} over {prepared.lags} steps is no better on the scored rows than "
+        f"{task.trivial_prediction}. There may be nothing to learn here; the target is that trivial error, and an arm "
+        "that reaches it has shown little."
     )
     return [note] if task.target(1) >= task.trivial else []
 
