@@ -229,6 +229,8 @@ class Sureness:
         Comparisons of which an arm chose its learning rate at the grid's edge.
     not_judged
         Those of them in which a better rate beyond the edge could decide, so that none is decided.
+    declared_of_others
+        Comparisons with control arms that were declared.
     """
 
     declared: bool
@@ -237,6 +239,7 @@ class Sureness:
     more: tuple[int, int]
     at_edge: int
     not_judged: int
+    declared_of_others: int
 
     @property
     def sentence(self) -> str:
@@ -251,7 +254,11 @@ class Sureness:
             else "Every network's best learning rate lies within those tried."
         )
         if not self.declared:
-            return f"{edge} None was declared before the run: all of it is exploratory."
+            others = f"; declared: {count(self.declared_of_others, 'comparison')} with control arms, in details.md"
+            return (
+                f"{edge} None of these was declared before the run: they are exploratory"
+                f"{others if self.declared_of_others else ''}."
+            )
         remain = " and ".join(
             f'{n} of {of} "{word}"' for word, (n, of) in (("fewer", self.fewer), ("more", self.more)) if of
         )
@@ -259,8 +266,9 @@ class Sureness:
         return f"{edge} Corrected for the number of comparisons (Holm), {holds}."
 
 
-def sureness(compared: list[Comparison]) -> Sureness:
+def sureness(judged: list[Comparison]) -> Sureness:
     """Count over what decides, of the first engine."""
+    compared = [one for one in judged if one.of_the_claim]
     here = deciding(next(iter(by_engine(compared, lambda one: one.setting).values()), []))
     fewer, more = ([one for one in here if one.updates.verdict in verdicts] for verdicts in (FEWER, MORE))
     return Sureness(
@@ -270,6 +278,7 @@ def sureness(compared: list[Comparison]) -> Sureness:
         more=(sum(one.survives_holm for one in more), len(more)),
         at_edge=sum(map(at_edge, here)),
         not_judged=sum(one.updates.verdict is Verdict.RATE_NOT_FOUND for one in here),
+        declared_of_others=sum(one.declared for one in judged if not one.of_the_claim),
     )
 
 
