@@ -141,15 +141,15 @@ def analyse(run: Run) -> Analysis:
     widths = width_comparisons(run)
     beside = controls(judged)
     otherwise = predicted_otherwise(run)
-    longer, found = longer_windows(run), costs(run)
+    longer, better, found = longer_windows(run), findings(beside), costs(run)
     return Analysis(
         run=run,
-        headline=headline(run, compared, longer, found),
+        headline=headline(run, compared, longer, better, found),
         sureness=sureness(judged),
         smaller_network=smaller_network(widths),
         turning_point=turning_point(compared),
         turns=turns(compared),
-        findings=findings(beside),
+        findings=better,
         summary_lines=summary_lines(compared),
         judged=judged,
         compared=compared,

@@ -19,6 +19,7 @@ from reports.collect.records import (
     body,
     budget_of,
     costs_of,
+    costs_of_all,
     fold_of,
     last_accuracy,
     last_error,
@@ -328,8 +329,10 @@ def compare(
         pairs = [(one, by_seed[one.seed]) for one in ours if one.seed in by_seed]
     budget = min(budget_of(body(record)) for record in (first, second))
     sides = [tuple(pair[side] for pair in pairs) for side in (0, 1)]
+    # Where every replicate has its partner, what is known of the arm by itself is what is compared.
+    whole = target is None and not by_position and len(pairs) == len(ours) == len(theirs)
     a, b = (
-        costs_of(side, body(record).hold, target).up_to(budget)
+        (costs_of_all(body(record)) if whole else costs_of(side, body(record).hold, target)).up_to(budget)
         for side, record in zip(sides, (first, second), strict=True)
     )
     if by_position:
@@ -482,10 +485,7 @@ def width_comparisons(run: Run) -> list[WidthComparison]:
 
 
 def _width_arm(peaks: Peaks, setting: Setting, by_units: dict[int, Record], budget: float) -> WidthArm:
-    costs = {
-        units: costs_of(body(record).evaluation, body(record).hold).up_to(budget)
-        for units, record in sorted(by_units.items())
-    }
+    costs = {units: costs_of_all(body(record)).up_to(budget) for units, record in sorted(by_units.items())}
     counts = {units: (one.hits, one.n) for units, one in costs.items()}
     interval = width_interval(list(counts), [hits for hits, _ in counts.values()], [n for _, n in counts.values()])
     at = by_units.get(interval.up_to or -1)
