@@ -62,10 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ]
     code: int | None = 0
     for part in PARTS:
-        ended = run_until(end, [*BENCH, *options, "-k", part])
-        code = None if ended is None else max(code, ended)
-        if code is None:
-            break
+        if code is not None:
+            ended = run_until(end, [*BENCH, *options, "-k", part])
+            code = None if ended is None else max(code, ended)
     if code is None:
         print("the time is over: the report is of what was measured, and the same command goes on from there")
         subprocess.run([*BENCH, *options, "--report"], check=False)  # noqa: S603 - our own code
