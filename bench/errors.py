@@ -31,6 +31,8 @@ def unknown(what: str, name: object, valid: Iterable[str], where: str = "") -> P
     valid = sorted(valid)
     text = name if isinstance(name, str) else shown(name)
     near = get_close_matches(text[:MOST_SHOWN], valid, n=1, cutoff=0.5)
+    # What has a further word is no misspelling: Keras' recurrent_dropout is another thing than dropout.
+    near = [one for one in near if not set(one.split("_")) < set(text.split("_"))]
     hint = f" Did you mean {near[0]!r}?" if near else ""
     place = f" in {where}" if where else ""
     left = f" and {len(valid) - MOST_LISTED:,} more" if len(valid) > MOST_LISTED else ""

@@ -168,8 +168,8 @@ class Scheduler:
 
 def take_group(waiting: deque[Job], together: int) -> list[Job]:
     """Take the time cases at the head of a queue that take turns with each other, at most `together`."""
-    # Contexts of several processes on one GPU share its memory and are nothing that this suite has tried; but
-    # configurations are compared with each other, so that theirs take turns all the same.
+    # Contexts of several processes on one GPU share its memory, so that a case has it alone; but configurations are
+    # compared with each other, and theirs take turns all the same.
     first = waiting[0].case
     most = 1 if first.device == "gpu" and not first.configuration else together
     cases = takewhile(lambda case: case.kind == "time", (job.case for job in waiting))

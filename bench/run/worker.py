@@ -6,6 +6,7 @@ import faulthandler
 import fcntl
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -55,6 +56,8 @@ COUNT_CHILDREN_S = 0.5
 """How often the memory of what a case has started is counted, which takes a look at every thread of it."""
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
+
+KERNEL_COUNTS = Path("/proc/vmstat")
 
 ENDINGS = ("ok", "failed", "out-of-memory")
 """What a case can say of itself; that it crashed or took too long is for others to say."""
@@ -124,6 +127,7 @@ class Worker:
             self._channel, self._process = self._start()
         finally:
             os.environ.pop(ALLOCATOR_COUNTS_ALL, None)
+        self._oom_kills = _oom_kills()
         self._found: dict[str, Any] | None = None
         self._said_at = self._looked = self._counted = self.begin
         self._paused = 0.0
@@ -165,6 +169,13 @@ class Worker:
             code = self._process.exitcode or 0
             name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
             self.kill()
+            if code == -signal.SIGKILL and (others := _oom_kills() - self._oom_kills):
+                why = (
+                    f"ended by the kernel: this machine ran out of memory and the kernel ended {others} process"
+                    f"{'es' if others > 1 else ''}, of which it takes cases first. See what else takes memory, and run "
+                    "it again with ARGS=--retry"
+                )
+                return self._record("out-of-memory", f"{why}{self._last_words()}")
             return self._record("crashed", f"ended by {name}{self._last_words()}")
         return self._over_limit()
 
@@ -312,6 +323,12 @@ def _is_whole(said: Any, kind: str) -> bool:
         and all(isinstance(value, int | float) for value in seconds.values())
         and (isinstance(said.get(kind), dict) if said["outcome"] == "ok" else True)
     )
+
+
+def _oom_kills() -> int:
+    """How many processes this machine's kernel has ended so far for want of memory; 0 where it does not count them."""
+    found = re.search(r"^oom_kill (\d+)$", KERNEL_COUNTS.read_text(encoding="ascii"), re.MULTILINE)
+    return int(found[1]) if found else 0
 
 
 def _resident_bytes(pid: int) -> int:

@@ -227,6 +227,18 @@ def test_a_case_with_a_core_of_its_own_stays_on_it_and_may_be_taken_first_by_the
     assert not psutil.pid_exists(pid)
 
 
+@pytest.mark.parametrize("ended", [0, 2])
+def test_what_the_kernel_ended_for_want_of_memory_is_no_crash(forkserver, tmp_path, monkeypatch, ended):
+    del forkserver
+    monkeypatch.setattr(worker, "KERNEL_COUNTS", tmp_path / "vmstat")
+    worker.KERNEL_COUNTS.write_text("pgfault 9\noom_kill 5\n")
+    one = Worker(job(fake.KILL), Limits(), tmp_path / "log")
+    worker.KERNEL_COUNTS.write_text(f"pgfault 9\noom_kill {5 + ended}\n")
+    record = wait(one)
+    assert record.outcome == ("out-of-memory" if ended else "crashed")
+    assert ("this machine ran out of memory and the kernel ended 2 processes" in record.message) == bool(ended)
+
+
 def test_the_run_goes_on_when_the_server_of_processes_was_killed(forkserver, tmp_path):
     del forkserver
     one = Worker(job(fake.SLEEP), Limits(), tmp_path / "one.log")
