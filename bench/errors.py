@@ -63,6 +63,8 @@ def printable(text: str, most: int | None = None) -> str:
     """
     if most is not None and len(text) > most:
         text = f"{text[:most]}… ({len(text) - most:,} more characters)"
+    if text.isprintable():
+        return text
     return "".join(
         one if one.isprintable() or one in "\n\t" or category(one) == "Zs" else repr(one)[1:-1] for one in text
     )

@@ -49,6 +49,9 @@ LEAVE_S = 5.0
 STOPPED_S = 2.0
 """Between two looks at a case, of which there are ten a second: this process was stopped, or the machine asleep."""
 
+POLL_S = 0.05
+"""How often a case that says nothing is looked at for its limits."""
+
 COUNT_CHILDREN_S = 0.5
 """How often the memory of what a case has started is counted, which takes a look at every thread of it."""
 
@@ -175,6 +178,11 @@ class Worker:
                 return self._record("out-of-memory", f"{why}{self._last_words()}")
             return self._record("crashed", f"ended by {name}{self._last_words()}")
         return self._over_limit()
+
+    @property
+    def due(self) -> bool:
+        """Whether it is to be looked at though it says nothing."""
+        return time.perf_counter() - self._looked > POLL_S
 
     def events(self) -> list[Connection | int]:
         """What to wait for, since `poll` has news then."""
@@ -325,7 +333,8 @@ def _oom_kills() -> int:
 
 def _resident_bytes(pid: int) -> int:
     # Not psutil, which asks for twenty times as much: this is done for every case ten times a second and more.
-    return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE
+    with open(f"/proc/{pid}/statm", "rb") as file:  # noqa: PTH123 - for the same reason
+        return int(file.read().split()[1]) * PAGE
 
 
 def _bytes_of_children(pid: int) -> int:
@@ -412,7 +421,9 @@ def end_with_parent() -> None:
     os.setsid()
     # Not PR_SET_PDEATHSIG: a worker's parent in Linux' sense is the forkserver, which outlives the run.
     fcntl.fcntl(process.sentinel, fcntl.F_SETOWN, -os.getpid())  # a negative number is a process group
-    fcntl.fcntl(process.sentinel, fcntl.F_SETFL, os.O_ASYNC)  # SIGIO when the other end is closed
+    # Not the usual SIGIO, which waits for ever where a process is stopped.
+    fcntl.fcntl(process.sentinel, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(process.sentinel, fcntl.F_SETFL, os.O_ASYNC)  # the signal comes when the other end is closed
     if not process.is_alive():
         os.kill(os.getpid(), signal.SIGKILL)
 

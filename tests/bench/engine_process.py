@@ -200,7 +200,7 @@ def cudnn_on_jax(engine):
         traced = jax.jit(trainer._segment).trace(*trainer._arguments(np.zeros((0, 1, BATCH))))
         # Not `as_hlo_text`, which leaves names out.
         text = traced.lower(lowering_platforms=("cuda",)).compiler_ir("hlo").get_hlo_module().to_string()
-        found[f"lowered {cell} {kernel}"] = np.array(hlo.kernel_seen(text)[0])
+        found[f"lowered {cell} {kernel}"] = np.array(hlo.kernel_seen(text, 1)[0])
     return found | ceilings_on_jax(engine)
 
 

@@ -287,15 +287,16 @@ import test_worker as t
 from bench.run import worker
 worker.prepare_forkserver("fake")
 folder = Path(sys.argv[2])
-running = [t.Worker(t.job(t.fake.SLEEP, kind), t.Limits(), folder / kind) for kind in sys.argv[3].split(",")]
+units = getattr(t.fake, sys.argv[4])
+running = [t.Worker(t.job(units, kind), t.Limits(), folder / kind) for kind in sys.argv[3].split(",")]
 print(*[one._process.pid for one in running], flush=True)
 time.sleep(600)
 """
 
 
-def watched(folder, kinds):
-    """Start a process that watches sleeping cases; itself and the cases' processes."""
-    command = [sys.executable, "-c", WATCHER, str(Path(__file__).parent), str(folder), ",".join(kinds)]
+def watched(folder, kinds, end="SLEEP"):
+    """Start a process that watches cases which sleep, or end in another way; itself and the cases' processes."""
+    command = [sys.executable, "-c", WATCHER, str(Path(__file__).parent), str(folder), ",".join(kinds), end]
     watcher = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     pids = [int(pid) for pid in watcher.stdout.readline().split()]
     assert len(pids) == len(kinds)
@@ -321,6 +322,12 @@ def test_running_cases_die_with_a_run_that_was_killed(tmp_path):
 
 def test_cases_die_with_a_run_that_was_killed_just_as_they_started(tmp_path):
     watcher, processes = watched(tmp_path, ["convergence", "memory"])
+    assert survivors(watcher, processes) == []
+
+
+def test_cases_that_are_stopped_die_with_a_run_that_was_killed(tmp_path):
+    watcher, processes = watched(tmp_path, ["convergence", "memory"], "STOP")
+    wait_for(lambda: all(process.status() == psutil.STATUS_STOPPED for process in processes))
     assert survivors(watcher, processes) == []
 
 
