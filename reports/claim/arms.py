@@ -408,12 +408,8 @@ MOST_A_A = 2000
 """Comparisons of an arm with itself: so many know the rate of false calls to a per cent."""
 
 
-def self_comparisons(run: Run) -> list[Comparison]:
-    """A/A: every arm against itself on other seeds, where a verdict can only be false.
-
-    Where the run repeated an arm on other seeds, the repetition; else every other fold against the rest, which has
-    half the pairs. Of more arms than `MOST_A_A` every k-th.
-    """
+def repeated_arms(run: Run) -> list[tuple[Setting, Record, Record]]:
+    """Every arm that can be compared with itself: its setting, its record, and that of its repetition, or its own."""
     repeated = {
         (setting, regime): record
         for repetition in sorted({r.case.repetition for r in run.records} - {0})
@@ -426,6 +422,16 @@ def self_comparisons(run: Run) -> list[Comparison]:
             other = repeated.get((setting, regime), record)
             if other is not record or len(body(record).evaluation) > 1:
                 found.append((setting, record, other))
+    return found
+
+
+def self_comparisons(run: Run) -> list[Comparison]:
+    """A/A: every arm against itself on other seeds, where a verdict can only be false.
+
+    Where the run repeated an arm on other seeds, the repetition; else every other fold against the rest, which has
+    half the pairs. Of more arms than `MOST_A_A` every k-th.
+    """
+    found = repeated_arms(run)
     chosen = found[:: -(-len(found) // MOST_A_A) or 1]
     return [compare(*one, by_position=True) for one in chosen]
 

@@ -298,6 +298,7 @@ def panel(tmp_path_factory):
     return folder / "results" / "panel"
 
 
+@pytest.mark.soak
 def test_errors_are_told_by_series(panel):
     write_report(read(panel))
     report = (panel / "details.md").read_text()
@@ -308,6 +309,7 @@ def test_errors_are_told_by_series(panel):
     assert [float(error) for *_, error in rows] == sorted((float(error) for *_, error in rows), reverse=True)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("regime", ["stateless", "stateless-burnin", "stateful"])
 def test_many_series_train_one_network_and_each_goes_on_by_itself(panel, tmp_path, capsys, regime):
     record = records(panel)[regime]
