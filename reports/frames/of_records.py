@@ -1,23 +1,14 @@
-"""What each frame holds: its rows, and column by column the type, the meaning with its unit, and where it comes from.
-
-A new column is a new line in one of the tables below; docs/frames.md is made from them.
-"""
+"""Frames of what a run recorded: cases, trainings, curves, timed blocks, memory, baselines and machines."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
-from bench.case.record import Record, Seen
+from bench.case.record import Seen
 from bench.case.run_record import Invocation
-from reports.claim.arms import Arm, Comparison, comparisons, self_comparisons
-from reports.claim.controls import LongerWindow, Otherwise, longer_windows, predicted_otherwise
-from reports.claim.robustness import SameArm, same_arms
 from reports.collect.grouping import Setting
-from reports.collect.read import Run
 from reports.collect.records import (
     cost,
     costs_of_all,
@@ -28,147 +19,10 @@ from reports.collect.records import (
     lowest_error,
     target_of,
 )
-from reports.costs.contrasts import Contrasts, contrasts, judged
-from reports.costs.roofline import MEMORY, OPERATION, PRODUCT, count
-from reports.costs.timings import timings
-from reports.statistics.intervals import Costs, Ratio, median, running_time_interval
-from reports.statistics.verdict import Judgement
-
-
-@dataclass(frozen=True)
-class Source:
-    """A run and what was judged of it; each is computed where it is asked for, unless a report has it already.
-
-    `comparisons` are those of two regimes, with the same target and at least one paired seed.
-    """
-
-    name: str
-    run: Run
-    known: dict[str, Any]
-
-    @cached_property
-    def comparisons(self) -> list[Comparison]:
-        """Two regimes of one setting."""
-        found = self.known.get("comparisons")
-        return [one for one in comparisons(self.run) if one.same_target and one.a.n] if found is None else found
-
-    @cached_property
-    def a_a(self) -> list[Comparison]:
-        """An arm with itself on other seeds."""
-        found = self.known.get("a_a")
-        return self_comparisons(self.run) if found is None else found
-
-    @cached_property
-    def longer_windows(self) -> list[LongerWindow]:
-        """Carried state at a short window with a stateless network at a long one."""
-        found = self.known.get("longer_windows")
-        return longer_windows(self.run) if found is None else found
-
-    @cached_property
-    def otherwise(self) -> list[Otherwise]:
-        """A trained network predicting in another way."""
-        found = self.known.get("otherwise")
-        return predicted_otherwise(self.run) if found is None else found
-
-    @cached_property
-    def same_arms(self) -> list[SameArm]:
-        """An arm by two engines."""
-        found = self.known.get("same_arms")
-        return same_arms(self.run) if found is None else found
-
-    @cached_property
-    def contrasts(self) -> Contrasts:
-        """Two timed cases."""
-        found = self.known.get("contrasts")
-        return contrasts(timings(self.run)) if found is None else found
-
-
-class OfRecord(NamedTuple):
-    """A record of a run; `part` is what a row is about."""
-
-    source: Source
-    record: Record
-    part: Any = None
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column.
-
-    Attributes
-    ----------
-    dtype
-        As pandas names it; ``category`` for text that repeats, ``Int64`` and ``boolean`` where a value may be missing.
-    meaning
-        What it is, with its unit.
-    of
-        Its value of a row; in a table whose rows come in series, an array or what all rows of the series share.
-    """
-
-    name: str
-    dtype: str
-    meaning: str
-    of: Callable[[Any], Any]
-
-
-@dataclass(frozen=True)
-class Table:
-    """One frame.
-
-    Attributes
-    ----------
-    row
-        What a row is.
-    rows
-        The rows of a run, or series of rows.
-    length
-        Number of rows of a series; None where each is one row.
-    """
-
-    name: str
-    row: str
-    rows: Callable[[Source], Iterator[Any]]
-    columns: tuple[Column, ...]
-    length: Callable[[Any], int] | None = None
-
-
-RUN = Column(
-    "run", "category", "name of the run; with its folder where two runs share a name", lambda row: row.source.name
-)
-KEY = Column("key", "category", "the record: `<kind>/<case id>`, unique in a run", lambda row: row.record.key)
-
-
-def attributes(of: Callable[[Any], Any], columns: dict[str, tuple[str, str]]) -> tuple[Column, ...]:
-    """Columns, by name with dtype and meaning, that are attributes of one thing; missing where that is None."""
-
-    def value(name: str) -> Callable[[Any], Any]:
-        def get(row: Any) -> Any:
-            thing = of(row)
-            return None if thing is None else getattr(thing, name)
-
-        return get
-
-    return tuple(Column(name, dtype, meaning, value(name)) for name, (dtype, meaning) in columns.items())
-
-
-def renamed(form: str, columns: tuple[Column, ...]) -> tuple[Column, ...]:
-    """The same columns under other names; `form` has {} for the old one."""
-    return tuple(replace(column, name=form.format(column.name)) for column in columns)
-
-
-_TASK = {"task": ("category", "task")}
-_DIAL = {"dial": ("Int64", "its dial; missing where it has none")}
-_NETWORK = {
-    "cell": ("category", "recurrent cell"),
-    "layers": ("int64", "recurrent layers"),
-    "units": ("int64", "units of a layer"),
-    "window": ("int64", "steps of a training window"),
-    "batch_size": ("int64", "windows in a batch"),
-    "kernel": ("category", "kernel asked for; `replicated` is the suite's own trainer"),
-    "engine": ("category", "engine"),
-    "device": ("category", "`cpu` or `gpu`"),
-    "dtype": ("category", "number format of the network"),
-}
+from reports.costs.roofline import MEMORY as BANDWIDTH
+from reports.costs.roofline import OPERATION, PRODUCT, count
+from reports.frames.columns import DIAL, KEY, NETWORK, RUN, TASK, Column, OfRecord, Source, Table, attributes, renamed
+from reports.statistics.intervals import Costs, median, running_time_interval
 
 
 def _records(kinds: tuple[str, ...]) -> Callable[[Source], Iterator[OfRecord]]:
@@ -216,9 +70,9 @@ CASES = Table(
             lambda row: row.record.case,
             {"kind": ("category", "`convergence`, `time` or `memory`")}
             | {"regime": ("category", "how windows follow each other, and whether the state is carried")}
-            | _TASK
-            | _DIAL
-            | _NETWORK
+            | TASK
+            | DIAL
+            | NETWORK
             | {
                 "repetition": ("int64", "process of several with the same case, from 0"),
                 "configuration": ("category", "way of running it; empty for the usual one"),
@@ -535,7 +389,7 @@ TIMINGS = Table(
     length=lambda row: len(row.part.seconds),
 )
 
-MEMORY_PEAKS = Table(
+MEMORY = Table(
     "memory",
     "a memory case",
     _records(("memory",)),
@@ -562,222 +416,6 @@ MEMORY_PEAKS = Table(
             "Int64",
             "bytes of the carried state among them",
             lambda row: (found := count(row.record)) and found.state,
-        ),
-    ),
-)
-
-
-@dataclass(frozen=True)
-class Judged:
-    """One ratio a / b and its verdict."""
-
-    source: Source
-    compares: str
-    setting: Setting
-    regime: str | None
-    keys: tuple[str, str]
-    measure: str
-    ratio: Ratio
-    verdict: str
-    seeds_to_decide: int | None = None
-    comparison: Comparison | None = None
-    target: float | None = None
-
-    @property
-    def of_updates(self) -> Comparison | None:
-        """The comparison, in the row that counts updates: what is told once of all measures."""
-        return self.comparison if self.measure == "updates" else None
-
-
-def _measures(
-    source: Source, compares: str, one: Comparison, regime: str | None = None, target: float | None = None
-) -> Iterator[Judged]:
-    """A row a measure."""
-    every = {"updates": one.updates, "cell steps": one.cell_steps, "FLOPs": one.flops, "seconds": one.seconds}
-    for measure, judgement in every.items():
-        if judgement is not None:
-            target = one.a.convergence.target if target is None else target
-            yield _judged(source, compares, one, measure, judgement, regime, target)
-
-
-def _judged(
-    source: Source, compares: str, one: Comparison, measure: str, it: Judgement, regime: str | None, target: float
-) -> Judged:
-    return Judged(
-        source,
-        compares,
-        one.setting,
-        regime,
-        one.keys,
-        measure,
-        it.ratio,
-        str(it.verdict),
-        it.seeds_needed,
-        one,
-        target,
-    )
-
-
-A_A, LONGER = "same arm, other seeds", "stateful / stateless at a longer window"
-
-
-def _comparisons(source: Source) -> Iterator[Judged]:
-    for one in source.comparisons:
-        yield from _measures(source, " / ".join(one.regimes), one)
-    for one in source.a_a:
-        yield _judged(source, A_A, one, "updates", one.updates, one.regimes[0], one.a.convergence.target)
-    for longer in source.longer_windows:
-        yield from _measures(source, LONGER, longer.comparison, target=longer.target)
-    for same in source.same_arms:
-        yield from _measures(source, f"{same.a} / {same.b}", same.comparison, same.regime)
-    for other in source.otherwise:
-        keys = (other.key, other.key)
-        compares, ratio = f"predicting {other.way} / {other.predicts}", other.ratio
-        yield Judged(source, compares, other.setting, other.regime, keys, "error", ratio, other.verdict)
-    for timed in source.contrasts.found:
-        keys = timed.a.records[0].key, timed.b.records[0].key
-        regime = timed.b.regime if timed.a.regime == timed.b.regime else None
-        for measure, ratio in (
-            ("seconds of an update", timed.training),
-            ("seconds of a forward pass", timed.inference),
-        ):
-            if ratio.method != "none" or measure == "seconds of an update":
-                yield Judged(source, timed.what, timed.b.setting, regime, keys, measure, ratio, judged(ratio))
-
-
-def _arm(side: str, of: Callable[[Arm], Any]) -> Callable[[Judged], Any]:
-    def value(row: Judged) -> Any:
-        one = row.of_updates
-        return None if one is None else of(getattr(one, side))
-
-    return value
-
-
-def _chance(part: str) -> Callable[[Judged], Any]:
-    return lambda row: row.of_updates and getattr(row.of_updates.better_on_a_fresh_draw, part)
-
-
-COMPARISONS = Table(
-    "comparisons",
-    "a ratio a / b in one measure, with its verdict; below 1, a is cheaper",
-    _comparisons,
-    (
-        RUN,
-        Column(
-            "compares",
-            "category",
-            f"what a and b are: two regimes, kernels, engines, cells or ways of predicting; `{A_A}`: a check",
-            lambda row: row.compares,
-        ),
-        Column(
-            "key_a", "category", "record of a, the first of its processes where it was timed", lambda row: row.keys[0]
-        ),
-        Column("key_b", "category", "record of b", lambda row: row.keys[1]),
-        *attributes(lambda row: row.setting, _TASK),
-        Column("dial", *_DIAL["dial"], lambda row: None if row.setting.dial < 0 else row.setting.dial),
-        *attributes(lambda row: row.setting, _NETWORK),
-        Column("regime", "category", "regime of both; missing where they differ in it", lambda row: row.regime),
-        Column(
-            "reach_in_windows",
-            "float64",
-            "reach over window, D / L; missing where the reach is not known",
-            lambda row: row.setting.reach_in_windows,
-        ),
-        Column(
-            "measure",
-            "category",
-            "`updates`, `cell steps`, `FLOPs`, `seconds` to the target; `seconds of an update` or `of a forward pass`; "
-            "`error` after training",
-            lambda row: row.measure,
-        ),
-        Column(
-            "declared",
-            "bool",
-            "whether it was declared before the run; all others are exploratory",
-            lambda row: row.comparison is not None and row.comparison.declared,
-        ),
-        Column("n", "int64", "paired seeds, or pairs of processes", lambda row: row.ratio.n),
-        Column(
-            "ratio",
-            "float64",
-            "a / b; 0 or inf where only one reached the target, missing where neither did",
-            lambda row: row.ratio.value,
-        ),
-        Column("low", "float64", "lower 95 % limit of the ratio", lambda row: row.ratio.low),
-        Column("high", "float64", "upper 95 % limit of it", lambda row: row.ratio.high),
-        Column(
-            "method",
-            "category",
-            "limits by: `jackknife`, `bound` (exact success rates), `moderated` (variances of all pairs) or `none`",
-            lambda row: row.ratio.method,
-        ),
-        Column(
-            "verdict",
-            "category",
-            "`fewer`, `more`, `same`, `inconclusive`, `only stateful`, `only stateless`, `neither`, `rate not found`; "
-            "`faster`, `slower`; `lower`, `higher`",
-            lambda row: row.verdict,
-        ),
-        Column(
-            "p",
-            "float64",
-            "p of the claim that the ratio in updates lies beyond the margin; 1 where no difference is claimed",
-            lambda row: row.of_updates and row.of_updates.p,
-        ),
-        Column(
-            "p_holm",
-            "float64",
-            "p after Holm's correction over the declared comparisons",
-            lambda row: row.of_updates and row.of_updates.p_holm,
-        ),
-        Column(
-            "survives_holm",
-            "boolean",
-            "whether a declared difference remains after it",
-            lambda row: row.of_updates and row.of_updates.survives_holm,
-        ),
-        Column(
-            "seeds_to_decide",
-            "Int64",
-            "seeds per arm at which a new run would decide with a chance of 80 %; of inconclusive ones",
-            lambda row: row.seeds_to_decide,
-        ),
-        Column(
-            "evaluate_more_often",
-            "boolean",
-            "whether the distance of the evaluations alone keeps it open, so that no number of seeds decides it",
-            lambda row: row.of_updates and row.of_updates.updates.look_oftener,
-        ),
-        Column("target", "float64", "error to reach, in the task's unit", lambda row: row.target),
-        *(
-            column
-            for side in "ab"
-            for column in (
-                Column(
-                    f"reached_{side}",
-                    "Int64",
-                    f"paired seeds of {side} that reached the target",
-                    _arm(side, lambda arm: arm.hits),
-                ),
-                Column(
-                    f"expected_{side}",
-                    "float64",
-                    f"expected updates to target of {side}; inf where none reached it",
-                    _arm(side, lambda arm: arm.ert),
-                ),
-            )
-        ),
-        *(
-            Column(f"a_needs_fewer{suffix}", "float64", meaning, _chance(part))
-            for suffix, part, meaning in (
-                (
-                    "",
-                    "value",
-                    "chance that on a fresh draw of the data a fresh training of a needs fewer than one of b",
-                ),
-                ("_low", "low", "lower 95 % limit of that chance"),
-                ("_high", "high", "upper 95 % limit of it"),
-            )
         ),
     ),
 )
@@ -810,7 +448,7 @@ BASELINES = Table(
     _baselines,
     (
         RUN,
-        *attributes(lambda row: row, _TASK | _DIAL),
+        *attributes(lambda row: row, TASK | DIAL),
         Column(
             "baseline",
             "category",
@@ -926,13 +564,11 @@ MACHINES = Table(
             )
             for dtype in ("float32", "float64", "bfloat16")
         ),
-        Column("memory_bytes_per_second", "float64", "best rate of reading and writing memory, B/s", _ceiling(MEMORY)),
+        Column(
+            "memory_bytes_per_second", "float64", "best rate of reading and writing memory, B/s", _ceiling(BANDWIDTH)
+        ),
         Column(
             "operation_seconds", "float64", "seconds of the smallest operation in a graph, at best", _ceiling(OPERATION)
         ),
     ),
 )
-
-TABLES = {
-    table.name: table for table in (CASES, REPLICATES, CURVES, TIMINGS, MEMORY_PEAKS, COMPARISONS, BASELINES, MACHINES)
-}
