@@ -143,7 +143,7 @@ def analyse(run: Run) -> Analysis:
     return Analysis(
         run=run,
         headline=headline(run, compared, longer, better, found),
-        sureness=sureness(compared),
+        sureness=sureness(judged),
         smaller_network=smaller_network(widths),
         turning_point=turning_point(compared),
         turns=turns(compared),

@@ -276,21 +276,25 @@ def _crossings(found: Comparison) -> Section | None:
 
 def _of_one_alone(parts: Sequence[Named]) -> Section | None:
     """Ratios that not every configuration formed, as cuDNN over loop, which a GPU alone has."""
-    formed = {
-        part.name: [one for one in contrasts(timings(of_one_way(part.run))).found if one.training.method != "none"]
-        for part in parts
-    }
+    formed = {part.name: contrasts(timings(of_one_way(part.run))).found for part in parts}
     known = Counter(key for found in formed.values() for key in {(one.what, one.where) for one in found})
     rows = tuple(
-        (name, one.what, one.where, formatting.ratio(one.training), judged(one.training))
+        (
+            name,
+            one.where,
+            one.what,
+            *(formatting.seconds(side.median) for side in (one.a, one.b)),
+            formatting.ratio(one.training),
+            judged(one.training),
+        )
         for name, found in formed.items()
         for one in found
         if known[one.what, one.where] < len(parts)
     )
     if not rows:
         return None
-    text = "Seconds of the first over those of the second, of what not every configuration has."
-    header = ("configuration", "ratio", "case", "training", "")
+    text = "Seconds per update of the first over those of the second, of what not every configuration has."
+    header = ("configuration", "case", "what", "first", "second", "ratio", "")
     return Section("What one configuration alone can tell", (text,), header, rows)
 
 

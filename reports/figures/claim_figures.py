@@ -126,7 +126,7 @@ def draw_map(compared: list[Comparison]) -> Drawing | None:
 
 def _frames(shown: list[Comparison]) -> str:
     if not any(one.declared for one in shown):
-        return "All of it is exploratory (in italics): the run declared no comparison."
+        return "All of it is exploratory (in italics): none of these was declared before the run."
     return "Framed: declared before the run; in italics without a frame: exploratory."
 
 

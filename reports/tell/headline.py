@@ -264,6 +264,8 @@ class Sureness:
         Comparisons of which an arm chose its learning rate at the grid's edge.
     not_judged
         Those of them in which a better rate beyond the edge could decide, so that none is decided.
+    declared_of_others
+        Comparisons with control arms that were declared.
     """
 
     declared: bool
@@ -271,6 +273,7 @@ class Sureness:
     evidence: "Evidence"
     at_edge: int
     not_judged: int
+    declared_of_others: int
 
     @property
     def sentence(self) -> str:
@@ -284,8 +287,13 @@ class Sureness:
             if self.at_edge
             else "Every network's best learning rate lies within those tried."
         )
-        undeclared = "" if self.declared else " None was declared before the run: all of it is exploratory."
-        return f"{edge}{undeclared}"
+        if self.declared:
+            return edge
+        others = f"; declared: {count(self.declared_of_others, 'comparison')} with control arms, in details.md"
+        return (
+            f"{edge} None of these was declared before the run: they are exploratory"
+            f"{others if self.declared_of_others else ''}."
+        )
 
 
 @dataclass(frozen=True)
@@ -332,8 +340,9 @@ def _ends(counts: Iterable[int]) -> tuple[int, int]:
     return ordered[0], ordered[-1]
 
 
-def sureness(compared: list[Comparison]) -> Sureness:
+def sureness(judged: list[Comparison]) -> Sureness:
     """Count over what decides, of the first engine."""
+    compared = [one for one in judged if one.of_the_claim]
     here = deciding(next(iter(by_engine(compared, lambda one: one.setting).values()), []))
     return Sureness(
         declared=any(one.declared for one in here),
@@ -341,6 +350,7 @@ def sureness(compared: list[Comparison]) -> Sureness:
         evidence=evidence(here),
         at_edge=sum(map(at_edge, here)),
         not_judged=sum(one.updates.verdict is Verdict.RATE_NOT_FOUND for one in here),
+        declared_of_others=sum(one.declared for one in judged if not one.of_the_claim),
     )
 
 
