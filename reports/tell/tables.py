@@ -2,9 +2,8 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ from reports.formatting import (
     span,
     table_cell,
 )
-from reports.frames import Frames
+from reports.frames import SETTING, Frames, plain, setting
 from reports.frames.of_findings import LONGER
 from reports.statistics.intervals import Costs, Ratio, clopper_pearson, restart_after, running_time_interval
 from reports.statistics.verdict import DIFFERENT, FEWER, MORE
@@ -46,7 +45,6 @@ COMPARED, SUMMED, EXPORTED = "comparisons.csv", "summary.json", "what `make expo
 Columns = Iterable[tuple[str, Callable[[Any], object]]]
 """Headings, `>` before those of numbers, and the text of a row's cell."""
 
-SETTING = [field.name for field in fields(Setting)]
 _DECIDED = {*map(str, DIFFERENT), "faster", "slower", "lower", "higher"}
 
 
@@ -62,17 +60,6 @@ def table(rows: pd.DataFrame | Sequence[Any], columns: Columns, rest: str, most:
         *(f"| {' | '.join(str(text(row)) for _, text in columns)} |" for row in shown),
     ]
     return "\n".join(lines) + left_out(len(rows) - len(shown), rest)
-
-
-def plain(rows: pd.DataFrame) -> list[Any]:
-    """Rows of a frame with attributes by column; what is missing is None."""
-    columns = []
-    for name in rows:
-        column = rows[name]
-        missing = column.isna().to_numpy()
-        values = column.tolist()
-        columns.append([None if gone else value for value, gone in zip(values, missing, strict=True)])
-    return [SimpleNamespace(**dict(zip(rows.columns, values, strict=True))) for values in zip(*columns, strict=True)]
 
 
 def left_out(rows: int, rest: str) -> str:
@@ -99,12 +86,6 @@ def first_by_interest(comparisons: pd.DataFrame, most: int | None = None) -> pd.
     """Move the rows of most interest, as many as a table shows, before the others; both keep their order."""
     first = comparisons.index.isin(interest(comparisons)[: most or MOST_ROWS])
     return pd.concat([comparisons[first], comparisons[~first]])
-
-
-def setting(row: Any) -> Setting:
-    """Setting of a row that has its columns."""
-    values: dict[str, Any] = {name: getattr(row, name) for name in SETTING}
-    return Setting(**values | {"dial": -1 if row.dial is None else row.dial})
 
 
 def label(row: Any) -> str:
