@@ -16,6 +16,7 @@ import numpy as np
 
 from bench.case import trained
 from bench.case.regimes import regime_of
+from bench.case.stretches import relative_standard_error
 from bench.engines.base import Array, Engine, Predicts
 from bench.measure.batching import check_continuation
 from bench.measure.initial_weights import initial_weights
@@ -40,9 +41,6 @@ missing went to other work."""
 
 LEAST_TIMED_S = 0.02
 """Blocks shorter than this say nothing of who had the core."""
-
-STRETCHES = 16
-"""Parts of the scored targets whose means give the sampling error of the whole."""
 
 PACK = 4
 """What a pack of replicates costs beside its slots, in slots: the part of an update that a larger block shares."""
@@ -356,19 +354,6 @@ def _parts(whole: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
 def disturbed(wall: float, cpu: float) -> bool:
     """Whether other work had the core while the blocks were timed, from their seconds on the wall and on the CPU."""
     return wall >= LEAST_TIMED_S and cpu < LEAST_CPU_SHARE * wall
-
-
-def relative_standard_error(errors: Array) -> float:
-    """Standard error of the mean over the mean, for targets that depend on their neighbours, as they usually do.
-
-    From the means of 16 stretches that follow one another. (Treated as independent, the targets of a slowly changing
-    series give an error several times too small.) Not a number where the mean is none.
-    """
-    mean = float(errors.mean())
-    if mean == 0:
-        return 0.0
-    stretches = np.array([part.mean() for part in np.array_split(errors, min(STRETCHES, len(errors)))])
-    return float(stretches.std(ddof=1) / math.sqrt(len(stretches)) / mean)
 
 
 def _median_of_numbers(values: list[float]) -> float | None:

@@ -27,6 +27,10 @@ LIKELY = 0.8
 """Chance with which a run of the stated number of seeds is to decide."""
 
 
+FLOOR_ERRORS = 4.0
+"""Relative standard errors by which a sound error may lie below its floor."""
+
+
 class Verdict(StrEnum):
     """What stateful needs beside stateless; a closed list."""
 
@@ -80,6 +84,7 @@ def judge(
     *,
     unit: float = 1.0,
     extra_variance: float = 0.0,
+    extra_degrees: float = math.inf,
     level: float = LEVEL,
     of_updates: Ratio | None = None,
 ) -> Judgement:
@@ -94,11 +99,14 @@ def judge(
     Parameters
     ----------
     unit
-        Cost of an update of a over that of b; `extra_variance` is that of its logarithm.
+        Cost of an update of a over that of b.
+    extra_variance, extra_degrees
+        Variance of the unit's logarithm, and the degrees of freedom that it is estimated with.
     of_updates
         The ratio in updates, where it is known: forming it takes the most time.
     """
-    ratio = (of_updates or running_time_ratio(a, b, level=level)).widened(extra_variance, level).times(unit)
+    ratio = (of_updates or running_time_ratio(a, b, level=level)).widened(extra_variance, extra_degrees, level)
+    ratio = ratio.times(unit)
     if a.hits == b.hits == 0:
         return Judgement(Verdict.NEITHER, ratio, 1.0)
     if min(a.hits, b.hits) == 0:
@@ -126,7 +134,8 @@ def claim_p(ratio: Ratio) -> float:
     beyond = max(math.log(1 - MARGIN) - at, at - math.log(1 + MARGIN))
     if beyond <= 0:
         return 1.0
-    return 2 * float(special.stdtr(ratio.degrees, -beyond / ratio.standard_error)) if ratio.standard_error else 0.0
+    degrees = min(ratio.degrees, ratio.fixed_degrees)
+    return 2 * float(special.stdtr(degrees, -beyond / ratio.standard_error)) if ratio.standard_error else 0.0
 
 
 def bound_p(a: Costs, b: Costs, unit: float = 1.0) -> float:
@@ -187,7 +196,7 @@ def _chance_to_decide(ratio: Ratio, groups: int) -> float:
     fixed = min(ratio.fixed_variance, now)
     each = (now - fixed) * (ratio.degrees + 1)
     new = each / groups + fixed
-    half = t_quantile(groups - 1) * math.sqrt(new)
+    half = t_quantile(min(groups - 1, ratio.fixed_degrees)) * math.sqrt(new)
     # What a new run would see: it may be off by its own error, and what it estimates by the error of this run.
     spread = math.sqrt(now + new)
     low, high = math.log(1 - MARGIN), math.log(1 + MARGIN)

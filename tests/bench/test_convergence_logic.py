@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from bench.case.regimes import REGIMES
+from bench.case.stretches import relative_standard_error
 from bench.case.trained import Convergence
 from bench.errors import PlanError
 from bench.measure import convergence, workload
 from bench.measure.batching import look_times
-from bench.measure.convergence import FIRST_TUNING_SEED, WAYS, relative_standard_error
+from bench.measure.convergence import FIRST_TUNING_SEED, WAYS
 from bench.measure.initial_weights import initial_weights
 from bench.measure.replicate import Replicate
 from bench.warnings import Warn
