@@ -6,7 +6,7 @@ every run gives the same numbers (about two minutes each on one core).
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -332,7 +332,7 @@ def verdict_table(cells: list[VerdictCell]) -> str:
     return "\n".join(lines)
 
 
-def in_percent(rows: list[tuple[float, ...]]) -> str:
+def in_percent(rows: Sequence[tuple[float, ...]]) -> str:
     """Columns of a table's line, each with the values of all its rows; empty where a column's are unknown."""
     columns = zip(*rows, strict=True)
     return " | ".join("" if math.isnan(one[0]) else " ".join(f"{100 * v:.1f}" for v in one) for one in columns)

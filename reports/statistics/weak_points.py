@@ -13,13 +13,12 @@ import numpy as np
 from scipy import signal, special
 
 from bench.case.stretches import relative_standard_error
-from reports.statistics.intervals import BoolArray, FloatArray, Ratio, t_quantile
+from reports.statistics.intervals import RESTART, BoolArray, FloatArray, Ratio, t_quantile
 from reports.statistics.simulation import (
     FAMILY,
     FOLDS,
     LAWS,
     REPETITIONS,
-    RESTART,
     VERDICT_SEED,
     Arms,
     VerdictCell,
@@ -127,8 +126,9 @@ def _naive(name: str, success: tuple[float, float], folds: int, seeds: int) -> S
 
 def _touched(arms: Arms) -> Arms:
     """Every replicate a fold of its own, and the cost the evaluation at which the target was reached."""
-    cost, reached = ((one.reshape(len(one), -1, 1)) for one in (arms.cost + arms.width / 2, arms.reached))
-    return Arms(cost, reached, np.zeros(cost.shape))
+    apart = (len(arms.cost), -1, 1)
+    cost = (arms.cost + arms.width / 2).reshape(apart)
+    return Arms(cost, arms.reached.reshape(apart), np.zeros(cost.shape))
 
 
 def _shares(drawn: Drawn, degrees: int, truth: float, times: float | None, *, beyond: float) -> Shares:
@@ -236,18 +236,14 @@ def foreseen(ratio: str, folds: int, seeds: int) -> Foreseen:
 def _ratios(a: Arms, b: Arms) -> list[Ratio]:
     """Ratios as a report has them; what no jackknife forms is left open."""
     value, error = log_ratio(a, b)
-    apart, degrees = rounding(a, b, RESTART), a.cost.shape[1] - 1
+    apart, degrees, n = rounding(a, b, RESTART), a.cost.shape[1] - 1, a.cost[0].size
     half = t_quantile(degrees) * error
-    n = a.cost[0].size
-    rows = zip(
-        *(one.tolist() for one in (np.exp(value), np.exp(value - half), np.exp(value + half), error, apart)),
-        strict=True,
-    )
+    ends = zip(np.exp(value), np.exp(value - half), np.exp(value + half), error, apart, strict=True)
     return [
-        Ratio(*of_run, "jackknife", n, degrees, fixed)
-        if math.isfinite(of_run[3])
+        Ratio(middle, low, high, off, "jackknife", n, degrees, fixed)
+        if math.isfinite(off)
         else Ratio.without_limits(math.nan, n)
-        for *of_run, fixed in rows
+        for middle, low, high, off, fixed in (map(float, one) for one in ends)
     ]
 
 

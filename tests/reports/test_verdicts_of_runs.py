@@ -63,7 +63,8 @@ def test_seconds_and_cell_steps_can_disagree_and_are_then_said_to():
         one for window in (2, 4, 8) for one in synthetic.pair([300] * 10, synthetic.hits(400, seed=2), window=window)
     ]
     warm = synthetic.convergence(synthetic.hits(250, seed=2), case_=synthetic.case(regime="stateless-burnin", window=4))
-    warm["convergence"]["seconds_per_update"] = [2.5e-4] * 3
+    for one, seconds in zip([*records, warm], [1e-4] * 6 + [2e-4], strict=True):
+        one["convergence"]["seconds_per_update"] = [seconds] * 5
     (one,) = [one for one in comparisons(run_of([*records, warm])) if one.regimes == ("stateless-burnin", "stateless")]
     assert one.updates.verdict is Verdict.FEWER
     assert (one.cell_steps.verdict, one.seconds.verdict) == (Verdict.MORE, Verdict.MORE)
