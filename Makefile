@@ -133,7 +133,7 @@ format: $(STAMP) ## put the code into the project's format
 	@$(PY) -m ruff check --fix --quiet .
 
 check-task: export TASK := $(TASK)
-check-task: $(STAMP) ## whether a task that you wrote is what it says: TASK=name or TASK=name@dial
+check-task: $(STAMP) ## whether a task that you wrote is what it says: TASK=name, TASK=name@dial or TASK=name@dial,dial
 	@$(PY) -m tasks.task_check "$$TASK"
 
 speed: $(STAMP) ## what an update costs: this trainer beside model.fit, PyTorch and JAX

@@ -16,6 +16,7 @@ from bench.errors import PlanError
 from bench.measure import initial_weights
 from bench.measure.batching import Schedule, look_times
 from bench.measure.sequences import SequenceSchedule
+from tasks.dials import Dial
 
 BLOCK_BYTES = 256 * 2**20
 """Most memory that the replicates of a block may take together."""
@@ -228,7 +229,7 @@ def draws_of(case: Case, count: int, *, asked: int) -> tuple[tasks.Task, ...]:
     return tuple(task_of(case.task, case.dial, draw, count) for draw in range(count))
 
 
-def task_of(name: str, dial: int | None, draw: int = 0, origins: int = 1) -> tasks.Task:
+def task_of(name: str, dial: Dial | None, draw: int = 0, origins: int = 1) -> tasks.Task:
     """One instance for all cases, since it keeps its series."""
     return _task_of(name, dial, draw, origins)
 
@@ -249,7 +250,7 @@ def _schedule(case: Case, series: tasks.Series, burn_in: int) -> Schedule:
 
 
 @cache
-def _task_of(name: str, dial: int | None, draw: int, origins: int) -> tasks.Task:
+def _task_of(name: str, dial: Dial | None, draw: int, origins: int) -> tasks.Task:
     if origins > 1:
         return task_of(name, dial).at_origin(draw, origins)
     return task_of(name, dial).redrawn(draw) if draw else tasks.create(name, dial)

@@ -24,6 +24,8 @@ from reports.costs.roofline import MEMORY, OPERATION, PRODUCT, count
 from reports.costs.timings import timings
 from reports.statistics.intervals import Costs, Ratio, median, running_time_interval
 from reports.statistics.verdict import Judgement
+from tasks import dials
+from tasks.dials import Dial
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,18 @@ def renamed(form: str, columns: tuple[Column, ...]) -> tuple[Column, ...]:
 
 
 _TASK = {"task": ("category", "task")}
-_DIAL = {"dial": ("Int64", "its dial; missing where it has none")}
+
+
+def _dial_of(of: Callable[[Any], Dial | None]) -> Column:
+    """Column of a task's dial."""
+    return Column(
+        "dial",
+        "category",
+        "its dial as text, several with commas between; missing where it has none",
+        lambda row: None if (dial := of(row)) is None else dials.write(dial),
+    )
+
+
 _NETWORK = {
     "cell": ("category", "recurrent cell"),
     "layers": ("int64", "recurrent layers"),
@@ -207,9 +220,12 @@ CASES = Table(
             lambda row: row.record.case,
             {"kind": ("category", "`convergence`, `time` or `memory`")}
             | {"regime": ("category", "how windows follow each other, and whether the state is carried")}
-            | _TASK
-            | _DIAL
-            | _NETWORK
+            | _TASK,
+        ),
+        _dial_of(lambda row: row.record.case.dial),
+        *attributes(
+            lambda row: row.record.case,
+            _NETWORK
             | {
                 "repetition": ("int64", "process of several with the same case, from 0"),
                 "configuration": ("category", "way of running it; empty for the usual one"),
@@ -665,7 +681,7 @@ COMPARISONS = Table(
         ),
         Column("key_b", "category", "record of b", lambda row: row.keys[1]),
         *attributes(lambda row: row.setting, _TASK),
-        Column("dial", *_DIAL["dial"], lambda row: None if row.setting.dial < 0 else row.setting.dial),
+        _dial_of(lambda row: row.setting.dial or None),
         *attributes(lambda row: row.setting, _NETWORK),
         Column("regime", "category", "regime of both; missing where they differ in it", lambda row: row.regime),
         Column(
@@ -777,7 +793,7 @@ COMPARISONS = Table(
 class _Baseline(NamedTuple):
     source: Source
     task: str
-    dial: int | None
+    dial: Dial | None
     name: str
     error: float | None
     loss: str
@@ -801,7 +817,8 @@ BASELINES = Table(
     _baselines,
     (
         RUN,
-        *attributes(lambda row: row, _TASK | _DIAL),
+        *attributes(lambda row: row, _TASK),
+        _dial_of(lambda row: row.dial),
         Column(
             "baseline",
             "category",
