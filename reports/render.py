@@ -25,6 +25,7 @@ from reports.statistics.verdict import FEWER, MARGIN
 from reports.summary import write_summary
 from reports.tell import tables
 from reports.tell.cost_answers import cost_values, in_short
+from reports.tell.headline import scope
 from reports.tell.recommendation import recommendations, recommended, sentence
 from reports.tell.what_to_do import what_to_do
 from reports.whole import together
@@ -136,6 +137,7 @@ def _values(found: Analysis) -> dict[str, Any]:
         "costs_first": found.about_costs,
         "tables": tables.Tables(found.frames),
         "sure": found.sureness,
+        "scope": scope(found.run),
         "table": what_to_do(found.compared),
         "costs_in_short": in_short(found.costs, costs_first=found.about_costs),
         "machine_line": machine_line(found.run),

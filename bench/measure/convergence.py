@@ -267,7 +267,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[trained.Convergence, di
     samples = block.timed()
     kernel, evidence = engine.kernel_seen(block.trainer)
 
-    simple = task.simple_errors(workload.positions)
+    simple = _simple_errors(workload)
     at_edge = any(one.at_edge for one in tunings)
     checks = {
         Warn.RATE_AT_EDGE: at_edge,
@@ -288,18 +288,18 @@ def measure(workload: Workload, engine: Engine) -> tuple[trained.Convergence, di
         hold=training.hold,
         loss=task.loss,
         majority=task.majority(workload.positions),
-        trivial=task.trivial,
+        trivial=workload.trivial,
         optimum=task.optimum,
         stateless_floor=workload.stateless_floor,
-        baselines=task.baselines(),
+        baselines=workload.baselines,
         draws=len(workload.draws),
         data_sha256=workload.data_sha256,
         scored=trained.Scored(
             count=len(workload.positions),
             of=len(task.series().scored),
             relative_standard_error=_median_of_numbers([r.relative_standard_error for r in evaluation]),
-            squared_errors=mean_errors(one.scores for one in evaluation) if simple else None,
-            simple={name: six_digits(errors) for name, errors in simple.items()},
+            squared_errors=_scored_errors(workload, evaluation) if simple else None,
+            simple=simple,
         ),
         updates_per_epoch=schedule.updates_per_epoch,
         targets_per_update=schedule.batch_size * schedule.targets_per_window,
@@ -354,6 +354,19 @@ def _parts(whole: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
 def disturbed(wall: float, cpu: float) -> bool:
     """Whether other work had the core while the blocks were timed, from their seconds on the wall and on the CPU."""
     return wall >= LEAST_TIMED_S and cpu < LEAST_CPU_SHARE * wall
+
+
+def _simple_errors(workload: Workload) -> dict[str, list[float]]:
+    """Errors of simple predictions at each scored target, by name, of one draw after another."""
+    each = [task.simple_errors(workload.positions) for task in workload.draws]
+    return {name: six_digits(np.concatenate([one[name] for one in each])) for name in each[0]}
+
+
+def _scored_errors(workload: Workload, evaluation: Sequence[Replicate]) -> list[float] | None:
+    """An arm's errors at the same targets; None where no replicate of a draw has any."""
+    each = [mean_errors(one.scores for one in evaluation if one.draw == draw) for draw in range(len(workload.draws))]
+    known = [one for one in each if one is not None]
+    return [error for one in known for error in one] if len(known) == len(each) else None
 
 
 def _median_of_numbers(values: list[float]) -> float | None:

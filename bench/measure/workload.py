@@ -72,6 +72,22 @@ class Workload:
         return fingerprint(self.draws)
 
     @property
+    def trivial(self) -> float:
+        """Error of the trivial prediction; of a real series cut at several origins the mean over them."""
+        return float(np.mean([one.trivial for one in self._of_baselines]))
+
+    @property
+    def baselines(self) -> dict[str, float]:
+        """Errors of simple predictions by name, as `trivial`."""
+        each = [one.baselines() for one in self._of_baselines]
+        return {name: float(np.mean([one[name] for one in each])) for name in each[0]}
+
+    @property
+    def _of_baselines(self) -> tuple[tasks.Task, ...]:
+        # What a synthetic task states holds for all its draws.
+        return self.draws if self.draws[0].origins > 1 else self.draws[:1]
+
+    @property
     def target(self) -> float:
         """Their mean: what a figure or a sentence names."""
         return float(np.mean(self.targets))

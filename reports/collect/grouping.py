@@ -129,7 +129,7 @@ class Setting:
 
 @cache
 def about_task(name: str, dial: tuple[float, ...]) -> dict[str, Any]:
-    """Title, description, unit and reach of a task, and a user's own series; {} where this machine does not know it.
+    """What a task says of itself, and a user's own series; {} where this machine does not know it.
 
     Any failure of a task is no reason to go without a report: it then speaks of windows instead of D / L.
     """
@@ -137,7 +137,8 @@ def about_task(name: str, dial: tuple[float, ...]) -> dict[str, Any]:
         import tasks  # noqa: PLC0415  (costs an import of pandas; only where there is a task to ask about)
 
         task = tasks.create(name, (dial if len(dial) > 1 else dial[0]) if dial else None)
-        return {field: getattr(task, field, None) for field in ("title", "description", "unit", "reach", "prepared")}
+        said = ("title", "description", "unit", "reach", "prepared", "can_be_redrawn")
+        return {field: getattr(task, field, None) for field in said}
     except Exception:  # noqa: BLE001
         return {}
 

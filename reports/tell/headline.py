@@ -10,7 +10,7 @@ import numpy as np
 from reports.claim.arms import Comparison, WidthComparison
 from reports.claim.controls import LongerWindow
 from reports.claim.learnt import learnt
-from reports.collect.grouping import Setting, by_engine, engine_by_engine
+from reports.collect.grouping import Setting, about_task, by_engine, engine_by_engine
 from reports.collect.read import Run
 from reports.collect.records import body, lowest_error
 from reports.costs import Costs
@@ -338,6 +338,25 @@ def turns(compared: list[Comparison]) -> list[Turn]:
 def turning_point(compared: list[Comparison]) -> str:
     """Say what reach over window and the window itself decide, engine by engine; "" without any comparison."""
     return engine_by_engine(compared, lambda one: one.setting, _turning_point)
+
+
+def scope(run: Run) -> str:
+    """Say what verdicts are about: other data of a task's law, other stretches of a series, or one series as it is."""
+    drawn: dict[str, int] = {}
+    alone: dict[str, None] = {}
+    synthetic = False
+    for record in run.of_kind("convergence"):
+        setting, draws = Setting.of(record.case), body(record).draws
+        if about_task(setting.task, setting.dial).get("can_be_redrawn", True):
+            synthetic = synthetic or draws > 1
+        elif draws > 1:
+            drawn[setting.task_name] = draws
+        else:
+            alone[setting.task_name] = None
+    parts = ["of a synthetic task whatever the draw of its data"] if synthetic else []
+    parts += [f"of {name} any stretch, as far as {draws} of them tell" for name, draws in drawn.items()]
+    parts += [f"of {listing(list(alone))} this series alone, at the rates tried"] if alone else []
+    return f"What a verdict holds for: {'; '.join(parts)}." if parts else ""
 
 
 def _turning_point(compared: list[Comparison]) -> str:
