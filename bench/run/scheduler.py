@@ -17,6 +17,10 @@ from bench.run.worker import Worker
 POLL_S = 0.05
 """How often the running cases are looked at for their limits while they say nothing."""
 
+CORES_AN_IMPORT = 4
+"""For each of so many usable cores, one process of a group imports its framework while another compiles: on two cores
+none, since what a compilation takes is measured too."""
+
 ON_ITS_OWN = ("failed", "crashed", "out-of-memory")
 """Outcomes that may come from a torn or full cache, and then are not the case's: it runs again without one."""
 
@@ -131,7 +135,8 @@ class Scheduler:
             self._turns = None
         jobs = take_group(self._waiting, self._limits.together)
         name = jobs[0].case.key if len(jobs) > 1 else None
-        return Group(jobs, lambda job: Worker(job, self._limits, self._log(job), group=name))
+        ahead = len(os.sched_getaffinity(0)) // CORES_AN_IMPORT
+        return Group(jobs, lambda job: Worker(job, self._limits, self._log(job), group=name), ahead)
 
     def _log(self, job: Job) -> Path:
         return self._logs / (job.case.key.replace("/", "-") + ".log")

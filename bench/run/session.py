@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -155,7 +156,9 @@ class Session:
         """
         if self.device != "gpu":
             return self._accelerators_of_configurations()
-        seen = {name: host.accelerators(name) for name in self.engines}
+        # At once, since each takes the seconds that its framework takes to import.
+        with ThreadPoolExecutor() as pool:
+            seen = dict(zip(self.engines, pool.map(host.accelerators, self.engines), strict=True))
         for name, found in seen.items():
             if not found:
                 raise PlanError(host.why_no_gpu(name, self.engines))

@@ -1,5 +1,6 @@
-"""Train small works with an engine in a process of its own, and write what it found: ``engine_process.py ENGINE FILE``.
+"""Train small works with an engine in a process of its own, and write what it found.
 
+``engine_process.py ENGINE FILE``, and with a DEVICE behind it for the few that compare a GPU with a CPU.
 Keras has one backend a process, so that engines are compared by files.
 """
 
@@ -230,6 +231,20 @@ def networks(engine, kernels):
     return found
 
 
+def on_device(name, file, device):
+    """Two networks by every kernel that the device has, and what it was seen to be."""
+    engine = engines.create(name)
+    engine.configure(threads=None, device=device, cache=None, short_loops=False)
+    found = {"accelerators": np.array(engine.accelerators())}
+    for (cell, depth), kernel in product((("lstm", 2), ("gru", 1)), ("replicated", "loop", "native", "cudnn")):
+        case = Case("time", "cosine", None, cell, "stateful", depth, 3, STEPS, BATCH, kernel, name, dtype="float64")
+        if not engines.lacks(case) and (kernel != "cudnn" or device == "gpu"):
+            found |= parity(engine, kernel, cell, depth)
+        elif kernel == "cudnn" and cell == "lstm" and device == "gpu":  # JAX's, in float32 alone
+            found |= parity(engine, kernel, cell, depth, "float32")
+    np.savez(file, **found)
+
+
 def main(name, file):
     engine = engines.create(name)
     engine.configure(threads=1, device="cpu", cache=None, short_loops=False)
@@ -254,4 +269,4 @@ def main(name, file):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    (on_device if len(sys.argv) > 3 else main)(*sys.argv[1:])

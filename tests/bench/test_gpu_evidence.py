@@ -95,6 +95,7 @@ def test_the_preset_holds_what_the_evidence_is_to_show(monkeypatch):
     timed = [job.case for job in jobs if job.case.kind == "time" and job.case.configuration == "GPU"]
     for name in ("jax", "torch"):
         own = [case for case in timed if case.engine == name]
+        assert {case.repetition for case in own} == {0, 1}
         for kernel in ("loop", "cudnn", "native"):
             assert {case.batch_size for case in own if case.kernel == kernel} == {1, 16, 256, 4096}
         assert {case.regime for case in own if case.kernel == "cudnn"} == {"stateful", "stateless"}
