@@ -180,6 +180,7 @@ class Comparison:
     """Arm `a` against arm `b`; every ratio is a / b.
 
     `declared`: named before the run as one that it is to decide; all others are exploratory, and their `p_holm` is nan.
+    `p_holm_one_more`: the same of `Judgement.p_one_more`, had in each comparison one more training failed.
     `processes`: what processes that do equal work differ by; None where no two in the run do.
     """
 
@@ -189,6 +190,7 @@ class Comparison:
     unpaired: int
     declared: bool = False
     p_holm: float = float("nan")
+    p_holm_one_more: float = float("nan")
     processes: "BetweenProcesses | None" = None
 
     @property
@@ -210,6 +212,11 @@ class Comparison:
     def survives_holm(self) -> bool:
         """Whether a difference that was found also stands as one claim among the declared family."""
         return self.declared and self.updates.verdict in DIFFERENT and self.p_holm <= 1 - LEVEL
+
+    @property
+    def hangs_on_one_training(self) -> bool:
+        """Whether it stands after Holm's correction, and would not had one more training of the cheaper arm failed."""
+        return self.survives_holm and self.p_holm_one_more > 1 - LEVEL
 
     @cached_property
     def updates(self) -> Judgement:
@@ -270,9 +277,9 @@ class Comparison:
             return Judgement(Verdict.RATE_NOT_FOUND, judged.ratio, 1.0)
         return judged
 
-    def as_declared(self, p_holm: float) -> Self:
+    def as_declared(self, p_holm: float, p_holm_one_more: float) -> Self:
         """Return the same as one that was declared before the run."""
-        other = replace(self, declared=True, p_holm=p_holm)
+        other = replace(self, declared=True, p_holm=p_holm, p_holm_one_more=p_holm_one_more)
         # Has been judged, since the correction is made of it.
         vars(other).update({name: getattr(self, name) for name in ("_in_updates", "updates")})
         return other
@@ -392,13 +399,14 @@ def comparisons(run: Run) -> list[Comparison]:
         for first, second in pairs(arms.keys())
     ]
     sizes = families(run)
-    adjusted: dict[tuple[str, str], float] = {}
+    adjusted: dict[tuple[str, str], tuple[float, float]] = {}
     for engine, here in by_engine(found, lambda one: one.setting).items():
         declared = [one for one in here if one.keys in family]
-        p = [one.p if one.same_target else 1.0 for one in declared]
-        p += [1.0] * (sizes.get(engine, 0) - len(p))
-        adjusted |= zip((one.keys for one in declared), holm(np.array(p)).tolist(), strict=False)
-    return [one.as_declared(adjusted[one.keys]) if one.keys in adjusted else one for one in found]
+        p = [(one.p, one.updates.p_one_more) if one.same_target else (1.0, 1.0) for one in declared]
+        p += [(1.0, 1.0)] * (sizes.get(engine, 0) - len(p))
+        both = zip(*(holm(column) for column in np.array(p).reshape(-1, 2).T), strict=True)
+        adjusted |= zip((one.keys for one in declared), ((float(a), float(b)) for a, b in both), strict=False)
+    return [one.as_declared(*adjusted[one.keys]) if one.keys in adjusted else one for one in found]
 
 
 def families(run: Run) -> dict[str, int]:

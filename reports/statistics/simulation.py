@@ -116,28 +116,28 @@ def log_ratio(a: Arms, b: Arms, restarts: float = RESTART) -> tuple[FloatArray, 
 
 def _restarted(a: Arms, b: Arms, restarts: float) -> FloatArray:
     """Logarithm of the ratio, shape (runs,)."""
-    restart = _restart(a, b, restarts)
+    after = restart(a, b, restarts)
     log_ert = []
     with np.errstate(divide="ignore", invalid="ignore"):
         for arms in (a, b):
-            hits = (arms.reached & (arms.cost <= restart)).sum(axis=(1, 2))
-            log_ert.append(np.log(np.minimum(arms.cost, restart).sum(axis=(1, 2)) / hits))
+            hits = (arms.reached & (arms.cost <= after)).sum(axis=(1, 2))
+            log_ert.append(np.log(np.minimum(arms.cost, after).sum(axis=(1, 2)) / hits))
         return np.asarray(log_ert[0] - log_ert[1])
 
 
 def rounding(a: Arms, b: Arms, restarts: float) -> FloatArray:
     """Variance of the logarithm of the ratio due to the distance of evaluations, shape (runs,)."""
-    restart = _restart(a, b, restarts)
+    after = restart(a, b, restarts)
     variance = np.zeros(len(a.cost))
     with np.errstate(divide="ignore", invalid="ignore"):
         for arms in (a, b):
-            cost = np.minimum(arms.cost, restart)
-            width = np.where(arms.reached & (arms.cost <= restart), arms.width, 0.0)
+            cost = np.minimum(arms.cost, after)
+            width = np.where(arms.reached & (arms.cost <= after), arms.width, 0.0)
             variance += _squared_widths(cost, width) / 12 / cost.sum(axis=(1, 2)) ** 2
     return variance
 
 
-def _restart(a: Arms, b: Arms, restarts: float) -> FloatArray:
+def restart(a: Arms, b: Arms, restarts: float) -> FloatArray:
     """As `restart_after`, after so many medians, shape (runs, 1, 1); 0 where neither arm has a success."""
     medians = []
     runs = np.arange(len(a.cost))

@@ -225,6 +225,8 @@ class Sureness:
         How many there are.
     fewer, more
         Differences of each sign: how many remain after Holm's correction, and of how many.
+    hanging
+        Those that remain and would not, had one more training of the cheaper arm failed.
     at_edge
         Comparisons of which an arm chose its learning rate at the grid's edge.
     not_judged
@@ -235,6 +237,7 @@ class Sureness:
     of: int
     fewer: tuple[int, int]
     more: tuple[int, int]
+    hanging: int
     at_edge: int
     not_judged: int
 
@@ -256,7 +259,8 @@ class Sureness:
             f'{n} of {of} "{word}"' for word, (n, of) in (("fewer", self.fewer), ("more", self.more)) if of
         )
         holds = f"{remain} hold" if remain else "no difference holds"
-        return f"{edge} Corrected for the number of comparisons (Holm), {holds}."
+        hanging = f", {self.hanging} of them by one training of the cheaper arm" if self.hanging else ""
+        return f"{edge} Corrected for the number of comparisons (Holm), {holds}{hanging}."
 
 
 def sureness(compared: list[Comparison]) -> Sureness:
@@ -268,6 +272,7 @@ def sureness(compared: list[Comparison]) -> Sureness:
         of=len(here),
         fewer=(sum(one.survives_holm for one in fewer), len(fewer)),
         more=(sum(one.survives_holm for one in more), len(more)),
+        hanging=sum(one.hangs_on_one_training for one in here),
         at_edge=sum(map(at_edge, here)),
         not_judged=sum(one.updates.verdict is Verdict.RATE_NOT_FOUND for one in here),
     )
