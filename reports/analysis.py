@@ -8,6 +8,7 @@ from reports.claim.arms import (
     WidthComparison,
     comparisons,
     first_by_interest,
+    repeated_arms,
     self_comparisons,
     width_comparisons,
 )
@@ -58,7 +59,9 @@ class Analysis:
     judged
         Every comparison of two arms with the same target; `compared`: those of stateful against stateless among them.
     a_a
-        Every arm against itself on other seeds.
+        Every arm against itself on other seeds, or many of the `a_a_of` that there are.
+    sensitivity
+        Of the comparisons of most interest, `MOST_SENSITIVITIES` at most.
     """
 
     run: Run
@@ -72,6 +75,7 @@ class Analysis:
     judged: list[Comparison]
     compared: list[Comparison]
     a_a: list[Comparison]
+    a_a_of: int
     widths: list[WidthComparison]
     advice: list[Advice]
     controls: list[Control]
@@ -141,19 +145,20 @@ def analyse(run: Run) -> Analysis:
     widths = width_comparisons(run)
     beside = controls(judged)
     otherwise = predicted_otherwise(run)
-    longer, found = longer_windows(run), costs(run)
+    longer, better, found = longer_windows(run), findings(beside), costs(run)
     return Analysis(
         run=run,
-        headline=headline(run, compared, longer, found),
-        sureness=sureness(compared),
+        headline=headline(run, compared, longer, better, found),
+        sureness=sureness(judged),
         smaller_network=smaller_network(widths),
         turning_point=turning_point(compared),
         turns=turns(compared),
-        findings=findings(beside),
+        findings=better,
         summary_lines=summary_lines(compared),
         judged=judged,
         compared=compared,
         a_a=a_a,
+        a_a_of=len(repeated_arms(run)),
         widths=widths,
         advice=advice(compared),
         controls=beside,

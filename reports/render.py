@@ -50,7 +50,7 @@ def write(found: Analysis, folder: Path) -> Path:
     values = _values(found) | {"captions": {name: drawing.caption for name, drawing in drawn.items()}}
     code = recommended_code(found)
     values["links"] = ["report.html", "comparisons.csv", "summary.json", *sorted(code)]
-    with together(folder, instead_of=("figures/*.png", "recommended_*.py")) as stage:
+    with together(folder, instead_of=("figures/*.png", "figures/*.svg", "recommended_*.py")) as stage:
         (stage / "figures").mkdir()
         for drawing in drawn.values():
             drawing.save(stage / "figures")
@@ -107,6 +107,7 @@ def _environment() -> Environment:
         "percent": formatting.percent,
         "ratio": formatting.ratio,
         "mark": formatting.mark,
+        "integer": formatting.integer,
         "listing": formatting.listing,
         "interval_text": interval_text,
         "cell": formatting.table_cell,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -143,8 +143,7 @@ class Feed:
     updates_old: int = 1
 
 
-@dataclass(frozen=True)
-class Sequences:
+class Sequences(NamedTuple):
     """Boundaries within a series, and which rows have a target, for every row of it; each array of shape (rows,).
 
     Attributes
@@ -157,10 +156,10 @@ class Sequences:
         Whether it has a target: others have no loss.
     """
 
-    begins: Array
-    first: Array
-    end: Array
-    counted: Array
+    begins: Any
+    first: Any
+    end: Any
+    counted: Any
 
 
 @dataclass(frozen=True)

@@ -28,13 +28,19 @@ LOOK_S = 0.1
 def in_order(cases: Sequence[Case]) -> list[Case]:
     """Time cases in the order in which they run: pass by pass, and what is compared side by side.
 
-    Within that the order is that in which they are named.
+    Within that the order is that in which they are named. Those of one pass alone come last: their intervals rest on
+    what the passes of the others show, which a run that is cut off then has.
     """
     firsts: dict[Any, int] = {}
     for number, case in enumerate(cases):
         firsts.setdefault(compared(case), number)
         firsts.setdefault(_network(case), number)
-    return sorted(cases, key=lambda one: (one.repetition % PASSES, firsts[compared(one)], firsts[_network(one)]))
+    again = {compared(case) for case in cases if case.repetition % PASSES}
+
+    def place(one: Case) -> tuple[bool, int, int, int]:
+        return compared(one) not in again, one.repetition % PASSES, firsts[compared(one)], firsts[_network(one)]
+
+    return sorted(cases, key=place)
 
 
 def first_group(cases: Iterable[Case], most: int) -> list[Case]:

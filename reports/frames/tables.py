@@ -18,7 +18,16 @@ from reports.claim.controls import LongerWindow, Otherwise, longer_windows, pred
 from reports.claim.robustness import SameArm, same_arms
 from reports.collect.grouping import Setting
 from reports.collect.read import Run
-from reports.collect.records import cost, costs_of, curve, floats, last_accuracy, last_error, lowest_error, target_of
+from reports.collect.records import (
+    cost,
+    costs_of_all,
+    curve,
+    floats,
+    last_accuracy,
+    last_error,
+    lowest_error,
+    target_of,
+)
 from reports.costs.contrasts import Contrasts, contrasts, judged
 from reports.costs.roofline import MEMORY, OPERATION, PRODUCT, count
 from reports.costs.timings import timings
@@ -189,7 +198,7 @@ def _evaluated(of: Callable[[Costs], Any]) -> Callable[[OfRecord], Any]:
 
     def value(row: OfRecord) -> Any:
         found = row.record.convergence
-        return None if found is None else of(costs_of(found.evaluation, found.hold))
+        return None if found is None else of(costs_of_all(found))
 
     return value
 

@@ -136,7 +136,7 @@ def _different(verdict: Verdict, ratio: Ratio, a: Costs, b: Costs, unit: float, 
 def claim_p(ratio: Ratio, nearer: float = 0.0) -> float:
     """Two-sided p of "the ratio lies within the margin or on the other side of it", by the t that forms the interval.
 
-    At most 5 % exactly where the interval of 95 % lies beyond the margin. The log ratio is taken to be so much nearer to 0.
+    At most 5 % exactly where the interval of 95 % lies beyond the margin. `nearer` moves the log ratio towards 0.
     """
     if ratio.method != "jackknife":
         return 1.0

@@ -17,6 +17,7 @@ from reports.formatting import (
     NOTHING,
     chance,
     count,
+    integer,
     limited,
     mark,
     number,
@@ -298,7 +299,7 @@ class Tables:
             if row.verdict != "inconclusive":
                 return ""
             open_ = "evaluate more often" if row.evaluate_more_often else "not foreseeable"
-            return row.seeds_to_decide or open_
+            return integer(row.seeds_to_decide) if row.seeds_to_decide else open_
 
         return table(
             rows,

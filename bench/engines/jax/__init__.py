@@ -68,7 +68,7 @@ class JaxEngine:
     def kernel_seen(self, trainer: Trainer) -> tuple[str, dict[str, int]]:
         """Read the kernel from the program that XLA compiled."""
         assert isinstance(trainer, JaxTrainer)
-        return kernel_seen(trainer.program().as_text())
+        return kernel_seen(trainer.program().as_text(), trainer.work.layout.replicates)
 
     def primitives(self) -> ModuleType:
         """The operations that ceilings are measured with."""
