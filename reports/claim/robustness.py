@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bench.case.record import Record
 from bench.case.regimes import CLAIM, regime_of
 from bench.case.trained import Convergence, Replicate, Scored
-from reports.claim.arms import Comparison, compare
+from reports.claim.arms import Comparison, compare, first_by_interest
 from reports.collect.grouping import Arms, Setting, arms_by_setting, in_order
 from reports.collect.read import Run
 from reports.collect.records import body, cost, costs_of, costs_of_all, fold_of, last_errors, lowest_error
@@ -37,12 +37,6 @@ class Sensitivity:
         """Whether carrying state needs fewer updates at one target and more at another."""
         verdicts = {one.verdict for one in self.judgements}
         return bool(verdicts & FEWER and verdicts & MORE)
-
-    @property
-    def excerpt(self) -> list[tuple[float, Judgement]]:
-        """An easy, a middle and the hardest target with their judgements."""
-        steps = list(zip(self.targets, self.judgements, strict=True))
-        return [steps[len(steps) // 4 - 1], steps[len(steps) // 2], steps[-1]] if steps else []
 
 
 def sensitivity(comparison: Comparison) -> Sensitivity:
@@ -70,6 +64,15 @@ def sensitivity(comparison: Comparison) -> Sensitivity:
         for target in targets
     ]
     return Sensitivity(comparison.setting, tuple(float(t) for t in targets), tuple(judgements))
+
+
+MOST_SENSITIVITIES = 100
+"""Settings whose verdict is sought at other targets too: each takes as long as a dozen comparisons."""
+
+
+def sensitivities(compared: list[Comparison]) -> list[Sensitivity]:
+    """`sensitivity` of the comparisons of most interest, in their order."""
+    return [sensitivity(one) for one in first_by_interest(compared, MOST_SENSITIVITIES)]
 
 
 def _median_of_lowest(arm: Convergence, seeds: set[int]) -> float:

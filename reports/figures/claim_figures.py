@@ -24,7 +24,7 @@ from reports.figures.style import (
     small_multiples,
     tidy,
 )
-from reports.formatting import listing, number
+from reports.formatting import number
 from reports.statistics.intervals import clopper_pearson
 from reports.statistics.verdict import MARGIN, Verdict
 from reports.tell.headline import by_kind, deciding
@@ -360,13 +360,3 @@ def _bar(axes: Axes, arm: WidthArm, at: dict[int, int], height: float, colour: s
         axes.plot([low], [height], "<", color=colour, ms=6, clip_on=False)
     if interval.up_to is None:
         axes.plot([high], [height], ">", color=colour, ms=6, clip_on=False)
-
-
-def interval_text(arm: WidthArm) -> str:
-    """Say an interval of widths in words."""
-    interval = arm.interval
-    if interval.up_to is None and interval.above is None:
-        return f"undetermined on {listing(interval.grid)}"
-    if interval.up_to is None:
-        return f"> {interval.above}"
-    return f"≤ {interval.up_to}" if interval.above is None else f"({interval.above}, {interval.up_to}]"

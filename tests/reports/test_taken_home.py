@@ -78,6 +78,12 @@ def test_of_labels_it_predicts_the_next_one_by_name_and_goes_on(left, capsys, re
     np.testing.assert_allclose([saved.next(row) for row in new], whole[-3:], rtol=1e-5)
     with pytest.raises(ValueError, match="'stop' is no label that was trained; one of"):
         saved.next(["stop", 1.0])
+    # What is no row leaves the state as it was.
+    kept = {name: np.copy(one) for name, one in saved.kept.items()}
+    for wrong in (["run"], ["run", 1.0, 2.0], ["run", np.nan]):
+        with pytest.raises(ValueError, match=r"a row is \[state, power\], after its label all finite numbers"):
+            saved.next(wrong)
+    np.testing.assert_array_equal(saved.kept[""], kept[""])
 
 
 @pytest.mark.parametrize("regime", [pytest.param("stateless-burnin", marks=pytest.mark.soak), "stateful"])
@@ -101,6 +107,7 @@ def test_what_is_missing_has_no_part_in_its_training(left, regime):
     np.testing.assert_array_equal(weights[0], weights[1])
     assert np.abs(weights[0] - weights[2]).max() > 1e-3
     assert "FILL" not in module.__doc__
+    assert '"... missing" is 1 where the value is missing' in module.__doc__
     assert "load missing" in module.__doc__
 
 
