@@ -158,8 +158,10 @@ def _forward(cell: Cell, x: Tensor, blocks: list[Tensor], bias: Tensor | None, s
         after = cell.step(kept[0].read(t), state, ops)
         return t + 1, after, _write(before, t, state), _write(kept, t, ops.kept)
 
-    kept = [_array_of(x), *_arrays(x, [width] * cell.beside)]
-    _, last, before, kept = _loop(steps, body, (tf.constant(0), state, _arrays(x, [width] * cell.states), kept))
+    # The gates of a step take its inputs' place, so that there is one large array less to fill and to hold in a cache.
+    gates, *beside = _arrays(x, [x.shape[-1], *[width] * cell.beside])
+    arrays = (_arrays(x, [width] * cell.states), [gates.unstack(x), *beside])
+    _, last, before, kept = _loop(steps, body, (tf.constant(0), state, *arrays))
     return _stack(before), _stack(kept), last
 
 
@@ -210,11 +212,7 @@ def _loop(steps: int, body: Any, variables: Any) -> Any:
 def _arrays(like: Tensor, widths: list[int]) -> list[Any]:
     """One array over the steps of `like` (T, R, B, ...) for each width."""
     steps, *rows = like.shape[:-1]
-    return [_array_of(tf.fill((steps, *rows, width), like[0, 0, 0, 0])) for width in widths]
-
-
-def _array_of(values: Tensor) -> Any:
-    return tf.TensorArray(values.dtype, values.shape[0], element_shape=values.shape[1:]).unstack(values)
+    return [tf.TensorArray(like.dtype, steps, element_shape=(*rows, width)) for width in widths]
 
 
 def _write(arrays: list[Any], t: Tensor, values: Any) -> list[Any]:
