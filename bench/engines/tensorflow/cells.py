@@ -84,9 +84,7 @@ def _simple_rnn(x: Tensor, state: State, ops: Any) -> State:
 CELLS = {
     "lstm": Cell(gates=4, blocks=(4,), states=2, recurrent_bias=False, beside=1, step=_lstm),
     "gru": Cell(gates=3, blocks=(3,), states=1, recurrent_bias=True, beside=1, step=_gru),
-    "gru_reset_before": Cell(
-        gates=3, blocks=(2, 1), states=1, recurrent_bias=False, beside=0, step=_gru_reset_before
-    ),
+    "gru_reset_before": Cell(gates=3, blocks=(2, 1), states=1, recurrent_bias=False, beside=0, step=_gru_reset_before),
     "simple_rnn": Cell(gates=1, blocks=(1,), states=1, recurrent_bias=False, beside=0, step=_simple_rnn),
 }
 

@@ -259,8 +259,8 @@ class Evaluation:
         inputs = tf.gather(self._inputs, rows)
         # c begins anew with each window where training carries h alone.
         fresh = (kept[0] & ~kept[1]) & (tf.range(steps) % self._held_out.steps == 0)
-        # All that is done at every step is what the next one needs: outputs are kept for the scored rows, those of others
-        # fall into one more place after them, and are judged together.
+        # A step does no more than what the next one needs: outputs of scored rows are kept and judged together, those
+        # of others fall into one more place after them.
         place = np.full(steps, len(scored), np.int32)
         place[scored] = np.arange(len(scored))
 
