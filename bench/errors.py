@@ -31,6 +31,8 @@ def unknown(what: str, name: object, valid: Iterable[str], where: str = "") -> P
     valid = sorted(valid)
     text = name if isinstance(name, str) else shown(name)
     near = get_close_matches(text[:MOST_SHOWN], valid, n=1, cutoff=0.5)
+    # What has a further word is no misspelling: Keras' recurrent_dropout is another thing than dropout.
+    near = [one for one in near if not set(one.split("_")) < set(text.split("_"))]
     hint = f" Did you mean {near[0]!r}?" if near else ""
     place = f" in {where}" if where else ""
     left = f" and {len(valid) - MOST_LISTED:,} more" if len(valid) > MOST_LISTED else ""
@@ -61,6 +63,8 @@ def printable(text: str, most: int | None = None) -> str:
     """
     if most is not None and len(text) > most:
         text = f"{text[:most]}… ({len(text) - most:,} more characters)"
+    if text.isprintable():
+        return text
     return "".join(
         one if one.isprintable() or one in "\n\t" or category(one) == "Zs" else repr(one)[1:-1] for one in text
     )

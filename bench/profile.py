@@ -80,9 +80,10 @@ def _table(title: str, *columns: str) -> Table:
 def _fingerprint(console: Console, about: dict[str, Any], versions: dict[str, str]) -> None:
     table = Table(title="This machine", title_justify="left", title_style="bold", show_header=False)
     for name, value in (about | versions).items():
-        text = "not told" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        if name.endswith("_bytes") and value:
-            text = f"{value / 2**30:.1f} GiB"
+        every = value if isinstance(value, list) else [value]
+        if name.endswith("_bytes"):
+            every = [one and f"{one / 2**30:.1f} GiB" for one in every]
+        text = ", ".join("not told" if one is None else str(one) for one in every)
         if name == "caches" and value:
             text = ", ".join(f"{level} {size / 2**10:g} KiB" for level, size in value.items())
         table.add_row(name.replace("_", " "), text or "none")

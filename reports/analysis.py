@@ -7,7 +7,7 @@ from reports.claim.arms import (
     Comparison,
     WidthComparison,
     comparisons,
-    first_by_interest,
+    repeated_arms,
     self_comparisons,
     width_comparisons,
 )
@@ -33,7 +33,7 @@ from reports.claim.robustness import (
     floor_checks,
     rates,
     same_arms,
-    sensitivity,
+    sensitivities,
     splits,
 )
 from reports.collect.grouping import engines_of
@@ -45,9 +45,6 @@ from reports.tell.caveats import Noted, collect_warnings
 from reports.tell.headline import Sureness, Turn, headline, smaller_network, sureness, turning_point, turns
 from reports.tell.recommendation import Advice, SummaryLine, advice, summary_lines
 
-MOST_SENSITIVITIES = 100
-"""Settings whose verdict is sought at other targets too: each takes as long as a dozen comparisons."""
-
 
 @dataclass(frozen=True)
 class Analysis:
@@ -58,7 +55,9 @@ class Analysis:
     judged
         Every comparison of two arms with the same target; `compared`: those of stateful against stateless among them.
     a_a
-        Every arm against itself on other seeds.
+        Every arm against itself on other seeds, or many of the `a_a_of` that there are.
+    sensitivity
+        Of the comparisons of most interest, `MOST_SENSITIVITIES` at most.
     """
 
     run: Run
@@ -72,6 +71,7 @@ class Analysis:
     judged: list[Comparison]
     compared: list[Comparison]
     a_a: list[Comparison]
+    a_a_of: int
     widths: list[WidthComparison]
     advice: list[Advice]
     controls: list[Control]
@@ -98,7 +98,9 @@ class Analysis:
             longer_windows=self.longer_windows,
             otherwise=self.otherwise,
             same_arms=self.same_arms,
-            contrasts=self.costs.contrasts,
+            widths=self.widths,
+            sensitivity=self.sensitivity,
+            costs=self.costs,
         )
 
     @property
@@ -141,19 +143,20 @@ def analyse(run: Run) -> Analysis:
     widths = width_comparisons(run)
     beside = controls(judged)
     otherwise = predicted_otherwise(run)
-    longer, found = longer_windows(run), costs(run)
+    longer, better, found = longer_windows(run), findings(beside), costs(run)
     return Analysis(
         run=run,
-        headline=headline(run, compared, longer, found),
-        sureness=sureness(compared),
+        headline=headline(run, compared, longer, better, found),
+        sureness=sureness(judged),
         smaller_network=smaller_network(widths),
         turning_point=turning_point(compared),
         turns=turns(compared),
-        findings=findings(beside),
+        findings=better,
         summary_lines=summary_lines(compared),
         judged=judged,
         compared=compared,
         a_a=a_a,
+        a_a_of=len(repeated_arms(run)),
         widths=widths,
         advice=advice(compared),
         controls=beside,
@@ -161,7 +164,7 @@ def analyse(run: Run) -> Analysis:
         longer_windows=longer,
         otherwise=otherwise,
         gains_by_carrying=gains_by_carrying(otherwise),
-        sensitivity=[sensitivity(one) for one in first_by_interest(compared, MOST_SENSITIVITIES)],
+        sensitivity=sensitivities(compared),
         rates=rates(run),
         splits=splits(run),
         same_arms=same_arms(run),

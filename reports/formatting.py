@@ -113,7 +113,12 @@ def listing(parts: Sequence[object]) -> str:
 
 def count(n: int, noun: str, plural: str = "") -> str:
     """Join a number and its noun: 1 setting, 2 settings."""
-    return f"{n} {noun if n == 1 else plural or noun + 's'}"
+    return f"{integer(n)} {noun if n == 1 else plural or noun + 's'}"
+
+
+def integer(n: int) -> str:
+    """Write a count with all its digits, thousands set off."""
+    return f"{n:,}".replace(",", THIN).replace("-", "−")
 
 
 def table_cell(text: object) -> str:

@@ -4,7 +4,6 @@ It is made from the Markdown of both, so that they cannot say different things, 
 comparisons of comparisons.csv as a table. Tables are sorted and filtered by the script in templates/page.html.j2.
 """
 
-import io
 import re
 from html import escape
 from pathlib import Path
@@ -14,10 +13,9 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
-from matplotlib import rc_context
 
 from reports.figures.style import Drawing
-from reports.formatting import number
+from reports.formatting import integer, number
 from reports.tell.tables import interest
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -55,7 +53,10 @@ def body(markdown: str, drawn: dict[str, Drawing]) -> str:
 def _within_the_page(token: Token, drawn: dict[str, Drawing]) -> None:
     if token.type == "image":
         name = token.content
-        token.type, token.content, token.children = "html_inline", svg(drawn[name]), None
+        # On one line, since an empty one would end the element for Markdown.
+        figure = drawn[name].svg.replace("\n", " ")
+        token.type, token.children = "html_inline", None
+        token.content = f'<span class="figure" tabindex="0">{figure}</span>'
     href = str(token.attrGet("href") or "")
     if token.type == "link_open" and href.startswith("details.md"):
         token.attrSet("href", href.removeprefix("details.md") or "#details")
@@ -64,20 +65,6 @@ def _within_the_page(token: Token, drawn: dict[str, Drawing]) -> None:
 def anchor(heading: str) -> str:
     """Name of a heading as GitHub makes it."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-
-
-def svg(drawing: Drawing) -> str:
-    """Return a figure as an element of a page, its text as text."""
-    file = io.StringIO()
-    # Names within it are made from the salt: the same for the same figure, and others for another.
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": drawing.name}):
-        drawing.figure.savefig(file, format="svg", metadata={"Date": None})
-    text = file.getvalue()
-    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
-    label = escape(drawing.caption, quote=True)
-    # On one line, since an empty one would end the element for Markdown.
-    text = text.replace("<svg", f'<svg role="img" aria-label="{label}"', 1).replace("\n", " ")
-    return f'<span class="figure" tabindex="0">{text}</span>'
 
 
 def comparisons_table(comparisons: pd.DataFrame) -> str:
@@ -91,7 +78,7 @@ def comparisons_table(comparisons: pd.DataFrame) -> str:
         f"<tr>{''.join(map(_cell, row))}</tr>" for row in shown[used].astype(object).itertuples(index=False, name=None)
     )
     left = len(comparisons) - len(shown)
-    more = f"{left} more are in comparisons.csv." if left else "comparisons.csv has the same with all columns."
+    more = f"{integer(left)} more are in comparisons.csv." if left else "comparisons.csv has the same with all columns."
     return (
         f"<p>A row is one ratio in one measure, declared and decided ones first. {more}</p>"
         f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'

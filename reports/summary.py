@@ -4,6 +4,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def summary(found: Analysis) -> dict[str, Any]:
         ],
         "recommendations": _recommendations(found.run),
         "family": len(found.run.family),
+        "evidence": asdict(found.sureness.evidence) if found.sureness.of else None,
         "after_holm": [[arm.record.case.id for arm in (one.a, one.b)] for one in found.survivors[:MOST]],
         "counts": {
             "declared": _counts(found.declared),
@@ -76,6 +78,7 @@ def write_summary(found: Analysis, file: Path) -> None:
 def _comparison(one: Comparison) -> dict[str, Any]:
     return {
         "cases": [one.a.record.case.id, one.b.record.case.id],
+        "setting": one.setting.label,
         "declared": one.declared,
         "n": one.a.n,
         "target": one.a.convergence.target,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from reports.analysis import Analysis
-from reports.formatting import count
+from reports.formatting import count, integer
 from reports.tell.cost_answers import in_short
 from reports.tell.recommendation import recommendations, recommended
 
@@ -30,7 +30,7 @@ def closing(found: Analysis, report: Path, stream: TextIO) -> str:
         lines += textwrap.wrap(plain, width, initial_indent="- ", subsequent_indent="  ")
     lines.append("")
     for one in found.warnings:
-        text = f"{one.code}: {one.meaning} ({len(one.where)})"
+        text = f"{one.code}: {one.meaning} ({integer(len(one.where))})"
         lines.append(f"{RED if one.code in LOUD else YELLOW}{text}\033[0m" if colour else text)
     if found.run.refused:
         lines.append(f"{count(len(found.run.refused), 'case')} skipped, with reasons in {report.parent / 'details.md'}")

@@ -4,8 +4,6 @@ from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import logsumexp, softmax
 
 from tasks.task import FloatArray, Loss, Series, Task, WindowError, check_window, errors_of
 
@@ -56,7 +54,11 @@ def linear_prediction(
         fit = _logistic_regression if loss == "crossentropy" else _least_squares
         series.linear_maps[lags, loss] = fit(_last_inputs(series, lags, training), series.targets[training])
     predicted = _last_inputs(series, lags, chosen) @ series.linear_maps[lags, loss]
-    return np.asarray(softmax(predicted, axis=1) if loss == "crossentropy" else predicted)
+    if loss == "crossentropy":
+        from scipy.special import softmax  # noqa: PLC0415 - as below
+
+        return np.asarray(softmax(predicted, axis=1))
+    return predicted
 
 
 def _least_squares(seen: FloatArray, targets: FloatArray) -> FloatArray:
@@ -65,6 +67,10 @@ def _least_squares(seen: FloatArray, targets: FloatArray) -> FloatArray:
 
 def _logistic_regression(seen: FloatArray, labels: FloatArray) -> FloatArray:
     """Coefficients of a multinomial logistic regression, shape (columns, labels)."""
+    # Only for labels, since importing it takes longer than all the rest of a run's start.
+    from scipy.optimize import minimize  # noqa: PLC0415
+    from scipy.special import logsumexp, softmax  # noqa: PLC0415
+
     shape = seen.shape[1], labels.shape[1]
 
     def loss_and_slope(flat: FloatArray) -> tuple[float, FloatArray]:

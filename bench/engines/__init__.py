@@ -140,6 +140,8 @@ def _reasons(case: Case, engine: Known) -> Iterator[str]:
         yield f"engine {case.engine} has {case.kernel!r} for {' and '.join(cells)} alone, not for {case.cell}"
     if (case.kernel, case.cell, case.device, case.dtype) == ("native_compiled", "lstm", "cpu", "float32"):
         yield "PyTorch 2.13 cannot compile what oneDNN runs, which is an LSTM in float32 on a CPU: run 'native'"
+    if (case.engine, case.kernel, case.dtype) == ("jax", "cudnn", "float64"):
+        yield "XLA refuses JAX's cuDNN layer in float64, whose reserve space it takes for float32: run it in float32"
     if engine.dtypes and case.dtype not in engine.dtypes:
         yield f"engine {case.engine} computes in {' or '.join(engine.dtypes)}, not in {case.dtype}"
     if regime_of(case.regime).hidden_only and not engine.parts_state:

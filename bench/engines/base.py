@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -104,22 +104,6 @@ class HeldOut:
     steps: int
     foreign: Array | None = None
 
-    def windows(self, ends: Array) -> Array:
-        """Rows of the windows that end at some rows, shape (windows, steps)."""
-        rows: Array = ends[:, None] + np.arange(1 - self.steps, 1)
-        return rows
-
-    @property
-    def stream(self) -> Array:
-        """Rows that a carried state runs along, shape (1, rows)."""
-        return np.arange(self.start, int(self.positions.max()) + 1)[None]
-
-    @property
-    def in_stream(self) -> Array:
-        """Where the scored rows stand in the stream, shape (targets,)."""
-        places: Array = self.positions - self.start
-        return places
-
 
 @dataclass(frozen=True)
 class Feed:
@@ -143,8 +127,7 @@ class Feed:
     updates_old: int = 1
 
 
-@dataclass(frozen=True)
-class Sequences:
+class Sequences(NamedTuple):
     """Boundaries within a series, and which rows have a target, for every row of it; each array of shape (rows,).
 
     Attributes
@@ -157,10 +140,10 @@ class Sequences:
         Whether it has a target: others have no loss.
     """
 
-    begins: Array
-    first: Array
-    end: Array
-    counted: Array
+    begins: Any
+    first: Any
+    end: Any
+    counted: Any
 
 
 @dataclass(frozen=True)

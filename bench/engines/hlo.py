@@ -70,11 +70,17 @@ def count_ops(text: str) -> Counter[str]:
     return counts
 
 
-def kernel_seen(text: str) -> tuple[str, dict[str, int]]:
+def kernel_seen(text: str, replicates: int) -> tuple[str, dict[str, int]]:
     """Name the kernel of a training program and the counts that it was read from.
 
     The program's own loop over updates is the outermost one. A recurrent loop stands inside it; without one, and
     without cuDNN's calls, the steps were unrolled into it.
+
+    Parameters
+    ----------
+    replicates
+        Models that the program trains. Of one model's products XLA makes batched ones by itself, on a GPU where a sum
+        is long enough to be split.
     """
     counts = count_ops(text)
     evidence = {name: count for name, count in sorted(counts.items()) if count}
@@ -82,5 +88,5 @@ def kernel_seen(text: str) -> tuple[str, dict[str, int]]:
         return "cudnn", evidence
     if counts["nested loops"]:
         plain = "native" if counts["native ops"] else "loop"
-        return "replicated" if counts["batched dots"] else plain, evidence
+        return "replicated" if counts["batched dots"] and replicates > 1 else plain, evidence
     return "unrolled", evidence

@@ -8,19 +8,137 @@ Import this after `bench.engines.backend.choose`.
 """
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 from keras.src.backend.common import dtypes
 
-from bench.engines.base import HeldOut, Network
+from bench.engines.base import Array, HeldOut, Network, Predicts, Sequences, Work
 
 Tensor = Any
 States = list[list[Tensor]]
 """For each layer its state tensors, each (B, U): hidden and cell state of an LSTM, the hidden state of the others."""
 
-Series = tuple[Tensor, Tensor, States | None]
-"""Inputs and targets, (rows, features) and (rows, outputs), and the states before each row that a regime sets."""
+
+class Series(NamedTuple):
+    """A series as tensors; a tuple, so that backends map over it.
+
+    Attributes
+    ----------
+    inputs, targets
+        Shapes (rows, features) and (rows, outputs).
+    injected
+        States before each row that a regime sets; None where it sets none.
+    sequences
+        Boundaries, and which rows have a target; None for one series whose rows all have one.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    injected: States | None
+    sequences: Sequences | None
+
+    @classmethod
+    def of(cls, work: Work, number: Callable[[Array], Tensor], whole: Callable[[Array], Tensor]) -> "Series":
+        """Of tensors that are made from numbers by `number`, and from rows and answers by `whole`."""
+        injected = None if work.injected is None else [[number(state) for state in layer] for layer in work.injected]
+        found = work.sequences
+        sequences = None if found is None else Sequences(*map(whole, found))
+        return cls(number(work.inputs), number(work.targets), injected, sequences)
+
+    def windows(self, starts: Tensor, steps: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Inputs and targets of the windows that begin at these rows, (..., B) -> (..., B, T, columns).
+
+        And which of them count, (..., B, T): those that have a target and are of the sequence that their window begins
+        in. None where all do.
+        """
+        rows = starts[..., None] + steps
+        if self.sequences is None:
+            return self.inputs[rows], self.targets[rows], None
+        there = rows.clip(max=len(self.inputs) - 1)  # a window may end beyond the last row of all
+        counted = (rows < self.sequences.end[starts][..., None]) & self.sequences.counted[there]
+        return self.inputs[there], self.targets[there], counted
+
+    def continued(self, states: Any, starts: Tensor) -> Any:
+        """States before these rows that were carried there, each (..., B, U): zero where a sequence begins."""
+        if self.sequences is None:
+            return states
+        goes_on = ~self.sequences.begins[starts][..., None]
+        return keras.tree.map_structure(lambda state: state * goes_on, states)
+
+
+class Scoring:
+    """Where an evaluation looks: known before anything is trained, so that programs have it as constants.
+
+    A window that would begin before its scored row's sequence does begins with that, and ends later instead; what comes
+    after the scored row is not looked at.
+
+    Attributes
+    ----------
+    rows
+        Rows of the window of each scored row, shape (targets, steps).
+    at
+        At which step of its window it stands, shape (targets,).
+    foreign
+        Rows of the windows that others begin from the final state of, (targets, steps), or None.
+    streams
+        Rows that a state is carried along from zero, each of shape (sequences, rows): the held-out series, or its
+        sequences of about one length.
+    in_streams
+        For each of `streams` which scored rows it holds, and their places in it: three arrays.
+    """
+
+    def __init__(self, held_out: HeldOut, sequences: Sequences | None) -> None:
+        self._sequences = sequences
+        positions = held_out.positions
+        firsts = np.zeros_like(positions) if sequences is None else sequences.first[positions]
+        first = np.maximum(firsts, positions - held_out.steps + 1)
+        steps = np.arange(held_out.steps)
+        self.rows = np.minimum(first[:, None] + steps, positions[:, None])
+        self.at = positions - first
+        foreign = held_out.foreign
+        self.foreign = None if foreign is None else foreign[:, None] + steps + 1 - held_out.steps
+        begins = np.maximum(firsts, held_out.start)
+        self.streams, self.in_streams = [], []
+        sizes = _sizes(begins, positions)
+        for size in np.unique(sizes):
+            (here,) = np.nonzero(sizes == size)
+            starts, which = np.unique(begins[here], return_inverse=True)
+            ends = np.array([positions[here][which == i].max() for i in range(len(starts))])
+            along = np.arange((ends - starts).max() + 1)
+            self.streams.append(np.minimum(starts[:, None] + along, ends[:, None]))
+            self.in_streams.append((here, which, positions[here] - begins[here]))
+
+    def of(self, found: Array, way: Predicts, first_rows: Array) -> Array:
+        """What is predicted in a way of what windows found, (R, targets, steps) -> (R, targets).
+
+        `first_rows`, shape (R,), is where each model's own draw of the series begins.
+        """
+        if way == "sliding":
+            return found[:, np.arange(len(self.at)), self.at]
+        if self._sequences is None:
+            return np.asarray(found.mean(-1))
+        seen = self._sequences.counted[self.rows + first_rows[:, None, None]] & (
+            np.arange(found.shape[-1]) <= self.at[:, None]
+        )
+        return np.asarray((found * seen).sum(-1, dtype=found.dtype) / seen.sum(-1, dtype=found.dtype))
+
+    def in_order(self, parts: tuple[Any, ...], join: Callable[[tuple[Any, ...]], Any] = np.concatenate) -> Any:
+        """What was found in each of `streams` in the order of the scored rows, shape (targets,)."""
+        if len(parts) == 1:
+            return parts[0]
+        return join(parts)[np.argsort(np.concatenate([scored for scored, *_ in self.in_streams]))]
+
+
+def _sizes(begins: Array, positions: Array) -> Array:
+    """For each scored row a number that rows of sequences of about one length share: the bits of its largest place.
+
+    What is filled up is then less than what there is.
+    """
+    largest = {first: (positions[begins == first] - first).max() for first in np.unique(begins)}
+    return np.array([int(largest[first]).bit_length() for first in begins])
 
 
 class Stack(ABC):
@@ -66,25 +184,28 @@ class Stack(ABC):
     def zero_states(self, batch_size: int) -> States:
         """States before the first step."""
 
-    def windows(self, weights: list[Tensor], series: Series, held_out: HeldOut, first_row: Tensor) -> list[Tensor]:
-        """What is found at each step of the windows that end at a scored row: (targets, steps).
+    def windows(self, weights: list[Tensor], series: Series, scoring: Scoring, first_row: Tensor) -> list[Tensor]:
+        """What is found at each step of the windows of scored rows: (targets, steps).
 
         From a zero or injected state, or from that after another window. `first_row`, a scalar, is where the model's
         own draw of the series begins.
         """
-        inputs, targets, injected = series
-        here = _from(first_row, held_out.windows(held_out.positions))
+        here = _from(first_row, scoring.rows)
+        injected = series.injected
         states = self.zero_states(len(here)) if injected is None else at_rows(injected, here[:, 0])
-        if held_out.foreign is not None:
-            _, states, _ = self(weights, states, inputs[_from(first_row, held_out.windows(held_out.foreign))])
-        predictions, _, _ = self(weights, states, inputs[here])
-        return judged(self._loss, predictions, targets[here])
+        if scoring.foreign is not None:
+            _, states, _ = self(weights, states, series.inputs[_from(first_row, scoring.foreign)])
+        predictions, _, _ = self(weights, states, series.inputs[here])
+        return judged(self._loss, predictions, series.targets[here])
 
-    def stream(self, weights: list[Tensor], series: Series, held_out: HeldOut, first_row: Tensor) -> list[Tensor]:
-        """What is found at every scored row with the state carried along the held-out series: (targets,)."""
-        rows = _from(first_row, held_out.stream)
-        predictions, _, _ = self(weights, self.zero_states(1), series[0][rows])
-        return [one[0, held_out.in_stream] for one in judged(self._loss, predictions, series[1][rows])]
+    def stream(self, weights: list[Tensor], series: Series, scoring: Scoring, first_row: Tensor) -> list[Tensor]:
+        """What is found at every scored row with the state carried along its held-out sequence: (targets,)."""
+        parts = []
+        for stream, (_, which, at) in zip(scoring.streams, scoring.in_streams, strict=True):
+            rows = _from(first_row, stream)
+            predictions, _, _ = self(weights, self.zero_states(len(stream)), series.inputs[rows])
+            parts.append([one[which, at] for one in judged(self._loss, predictions, series.targets[rows])])
+        return [scoring.in_order(one, keras.ops.concatenate) for one in zip(*parts, strict=True)]
 
 
 def errors_of(loss: str, predictions: Tensor, targets: Tensor) -> Tensor:
@@ -92,6 +213,18 @@ def errors_of(loss: str, predictions: Tensor, targets: Tensor) -> Tensor:
     if loss == "crossentropy":
         return -(targets * keras.ops.log_softmax(predictions)).sum(-1)
     return ((predictions - targets) ** 2).mean(-1)
+
+
+def mean_error(errors: Tensor, step_weights: Tensor, counted: Tensor | None) -> Tensor:
+    """Mean error of a batch, weighted over steps: (..., B, T) -> (...).
+
+    `counted` says which of them count, or is None for all. A batch without any teaches nothing.
+    """
+    if counted is None:
+        return (errors.mean(-2) * step_weights).sum(-1)
+    weights = step_weights * counted
+    total = weights.sum((-2, -1))
+    return (errors * weights).sum((-2, -1)) / (total + (total == 0))
 
 
 def judged(loss: str, predictions: Tensor, targets: Tensor) -> list[Tensor]:

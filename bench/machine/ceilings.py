@@ -13,8 +13,9 @@ BLOCKS = 15
 """Blocks of an operation; the best is the ceiling, the middle one shows how far from it the machine usually is. Many,
 because the best of few still depends on what else the machine did."""
 
-PRODUCT = {"cpu": 1024, "gpu": 8192}
-"""Rows of the squares that are multiplied, by device: large enough that nothing but arithmetic counts."""
+PRODUCT = {"cpu": 1024, "gpu": 4096}
+"""Rows of the squares that are multiplied, by device: large enough that nothing but arithmetic counts, and no larger,
+since XLA tries out ways to multiply them on a GPU."""
 
 COPY_BYTES = {"cpu": 2**27, "gpu": 2**30}
 """Several times the last cache of a desktop, or of a GPU, and small enough that two of them fit everywhere."""

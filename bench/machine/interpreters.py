@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,7 @@ def ask(python: str, engines: Sequence[str], source: Path | None = None, who: st
             text=True,
             check=False,
             timeout=LIMIT_S,
-            env=clean_environment(),
+            env=environment_of(python),
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise PlanError(f"{who} {python!r} cannot be run: {error}. Give the path of a Python interpreter.") from error
@@ -81,6 +82,7 @@ def ask(python: str, engines: Sequence[str], source: Path | None = None, who: st
     return Interpreter(python, Path(found["source"]), found["versions"])
 
 
-def clean_environment() -> dict[str, str]:
-    """Variables of this process without those that decide which code is imported."""
-    return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+def environment_of(python: str) -> dict[str, str]:
+    """Variables of this process; for another interpreter without those that decide which code is imported."""
+    own = python == sys.executable
+    return {name: value for name, value in os.environ.items() if own or name not in ("PYTHONPATH", "PYTHONHOME")}

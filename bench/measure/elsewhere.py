@@ -65,6 +65,12 @@ class Turns:
         self._line = line
         self.waited = 0.0
 
+    def begin(self) -> None:
+        """Say that what was to import is imported, and sleep until it may begin."""
+        # Not counted as waited for a turn: nothing is timed yet.
+        self._line.send("READY")
+        self._line.receive()
+
     def turn(self, *, enough: bool) -> bool:
         """Say whether there is enough, and sleep until the turn comes back."""
         begin = time.perf_counter()
@@ -110,12 +116,18 @@ def main(order: dict[str, Any], line: Line) -> None:
         os.sched_setaffinity(0, order["cores"])
     sys.path.insert(0, order["source"])
     # Here, since only now it is known which code to import.
+    from bench import engines  # noqa: PLC0415
     from bench.case.cases import Case, Job, Training  # noqa: PLC0415
     from bench.measure.execute import execute  # noqa: PLC0415
     from bench.measure.interleave import Alone  # noqa: PLC0415
 
     turns = Turns(line) if order["shares"] else Alone()
     cache = None if order["cache"] is None else Path(order["cache"])
+    names = {one["case"]["engine"] for one in order["jobs"] if one != CONTROL}
+    for name in sorted(names):
+        engines.create(name)
+    if order["shares"]:
+        turns.begin()
     taken = inspect.signature(execute).parameters
     found: list[dict[str, Any]] = []
     for one in order["jobs"]:
@@ -138,8 +150,7 @@ def main(order: dict[str, Any], line: Line) -> None:
             traceback.print_exc()
             measured = {"outcome": "failed", "message": f"{type(error).__name__}: {error}"[-ERROR_OUTPUT:]}
         found.append({"key": one["key"], "outcome": "ok", "message": None} | plain(measured))
-    engines = {one["case"]["engine"] for one in order["jobs"] if one != CONTROL}
-    had = seen(order, engines, given)
+    had = seen(order, names, given)
     if order["several"]:
         line.send({"outcome": "ok", "message": None, "found": found, "configuration": had})
     else:

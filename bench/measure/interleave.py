@@ -28,13 +28,19 @@ LOOK_S = 0.1
 def in_order(cases: Sequence[Case]) -> list[Case]:
     """Time cases in the order in which they run: pass by pass, and what is compared side by side.
 
-    Within that the order is that in which they are named.
+    Within that the order is that in which they are named. Those of one pass alone come last: their intervals rest on
+    what the passes of the others show, which a run that is cut off then has.
     """
     firsts: dict[Any, int] = {}
     for number, case in enumerate(cases):
         firsts.setdefault(compared(case), number)
         firsts.setdefault(_network(case), number)
-    return sorted(cases, key=lambda one: (one.repetition % PASSES, firsts[compared(one)], firsts[_network(one)]))
+    again = {compared(case) for case in cases if case.repetition % PASSES}
+
+    def place(one: Case) -> tuple[bool, int, int, int]:
+        return compared(one) not in again, one.repetition % PASSES, firsts[compared(one)], firsts[_network(one)]
+
+    return sorted(cases, key=place)
 
 
 def first_group(cases: Iterable[Case], most: int) -> list[Case]:
@@ -84,6 +90,9 @@ class Turns(Protocol):
 
     waited: float
 
+    def begin(self) -> None:
+        """Wait, with what was to import imported, until nobody else computes."""
+
     def turn(self, *, enough: bool) -> bool:
         """Let the others make their block, and wait.
 
@@ -108,6 +117,9 @@ class Alone:
 
     waited = 0.0
 
+    def begin(self) -> None:
+        """Nobody computes."""
+
     def turn(self, *, enough: bool) -> bool:
         """Go on until there is enough."""
         return not enough
@@ -119,6 +131,7 @@ class Alone:
 class Signal(Enum):
     """What a process tells its `Group`."""
 
+    READY = "has imported what it needs, waits to begin"
     MORE = "waits for its turn, needs more blocks"
     ENOUGH = "waits for its turn, has enough blocks"
     LEFT = "goes on, makes no more blocks"
@@ -130,6 +143,12 @@ class Interleaved:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self.waited = 0.0
+
+    def begin(self) -> None:
+        """Say so, and sleep until it may."""
+        # Not counted as waited for a turn: nothing is timed yet.
+        self._channel.send(Signal.READY.name)
+        self._channel.receive()
 
     def turn(self, *, enough: bool) -> bool:
         """Say whether there is enough, and sleep until the turn comes back."""
@@ -204,29 +223,40 @@ class Group(Generic[What, Found]):
     A case computes from its start until it asks for its first turn, so that compiling too has the machine to itself.
     Then the turn goes to whoever is furthest behind, which makes rounds of one block each; a sampling ends for all in
     the same round.
+
+    Parameters
+    ----------
+    ahead
+        Processes that may import what they need while another compiles: that keeps a core of each busy for seconds.
     """
 
-    def __init__(self, jobs: Iterable[What], start: Callable[[What], Process[Found]]) -> None:
+    def __init__(self, jobs: Iterable[What], start: Callable[[What], Process[Found]], ahead: int = 0) -> None:
         self._waiting = deque(jobs)
         self._start = start
+        self._ahead = ahead
+        self._importing: deque[Member] = deque()
         self._members: list[Member] = []
         self._computing: Member | None = None
 
     @property
     def over(self) -> bool:
         """Whether every case has ended."""
-        return not (self._waiting or self._members)
+        return not (self._waiting or self._importing or self._members)
 
     def step(self) -> Found | None:
         """Give a turn where nobody computes, and wait a moment; the record of a case that has ended, or None."""
         if self._computing is None:
             self._computing = self._next()
         process = self._computing.process
-        process.wait(LOOK_S)
-        record = process.poll()
-        if record is not None:
-            self._members.remove(self._computing)
-            self._computing = None
+        if process.told is None:
+            process.wait(LOOK_S)
+        for member in (self._computing, *self._importing):
+            record: Found | None = member.process.poll()
+            if record is not None:
+                self._remove(member)
+                return record
+        if process.told is Signal.READY:
+            process.grant(again=True)
         elif process.told is Signal.LEFT:
             process.told = None
             self._computing.next_sampling()
@@ -234,18 +264,28 @@ class Group(Generic[What, Found]):
             self._computing.blocks += 1
             self._computing.enough = process.told is Signal.ENOUGH
             self._computing = None
-        return record
+        return None
 
     def stop(self) -> None:
         """End every process."""
-        for member in self._members:
+        for member in (*self._members, *self._importing):
             member.process.kill()
         self._members.clear()
+        self._importing.clear()
         self._waiting.clear()
 
+    def _remove(self, member: Member) -> None:
+        if member is self._computing:
+            self._computing = None
+            self._members.remove(member)
+        else:
+            self._importing.remove(member)
+
     def _next(self) -> Member:
-        if self._waiting:
-            self._members.append(Member(self._start(self._waiting.popleft())))
+        while self._waiting and len(self._importing) <= self._ahead:
+            self._importing.append(Member(self._start(self._waiting.popleft())))
+        if self._importing:
+            self._members.append(self._importing.popleft())
             return self._members[-1]
         member = min(self._members, key=lambda one: (one.sampled, one.blocks))
         beside = [one for one in self._members if one.sampled == member.sampled]

@@ -134,17 +134,21 @@ class Workload:
 
     @cached_property
     def sequences(self) -> Sequences | None:
-        """Boundaries within the series, and rows without a target; None where there are neither."""
-        series = self.task.series()
-        rows = len(series.inputs)
-        if isinstance(self.schedule, SequenceSchedule):
-            found = self.schedule.sequences(np.array(series.starts), rows)
-        elif series.counted is None:
+        """Boundaries within the series of all draws, and rows without a target; None where there are neither."""
+        every = [task.series() for task in self.draws]
+        if not isinstance(self.schedule, SequenceSchedule) and all(one.counted is None for one in every):
             return None
-        else:
-            whole = np.zeros(rows, np.int32)
-            found = Sequences(whole > 0, whole, whole + rows, series.counted)
-        return found if series.counted is None else replace(found, counted=series.counted)
+        parts = []
+        for draw, series in enumerate(every):
+            rows, first_row = self.rows_per_draw, draw * self.rows_per_draw
+            if isinstance(self.schedule, SequenceSchedule):
+                found = self.schedule.sequences(np.array(series.starts), rows)
+            else:
+                whole = np.zeros(rows, np.int32)
+                found = Sequences(whole > 0, whole, whole + rows, np.ones(rows, bool))
+            counted = found.counted if series.counted is None else series.counted
+            parts.append(Sequences(found.begins, found.first + first_row, found.end + first_row, counted))
+        return Sequences(*map(np.concatenate, zip(*parts, strict=True)))
 
     def starts_of(self, updates: int) -> Array:
         """First rows of windows for a case whose cost alone is measured, shape (updates, 1, batch_size), int32.
@@ -235,14 +239,12 @@ def task_of(name: str, dial: int | None, draw: int = 0, origins: int = 1) -> tas
 
 def _schedule(case: Case, series: tasks.Series, burn_in: int) -> Schedule:
     common = (case.regime, series.train_rows, case.window, case.batch_size, burn_in)
-    if (series.starts or series.counted is not None) and (case.engine != "tensorflow" or case.kernel == "fit"):
-        what = "kernel fit" if case.kernel == "fit" else case.engine
-        why = (
-            "is a series of several sequences, which {} cannot train: there a state is not set row by row"
-            if series.starts
-            else "has rows without a target, which {} cannot train: there every row of a window has a loss"
+    if (series.starts or series.counted is not None) and case.kernel == "fit":
+        what = "is a series of several sequences" if series.starts else "has rows without a target"
+        raise PlanError(
+            f"{case.task} {what}, which kernel fit cannot train: Keras' own loop sets no state row by row and gives "
+            "every row of a window a loss. Use another kernel"
         )
-        raise PlanError(f"{case.task} {why.format(what)}. Use ENGINE=tensorflow and another kernel than fit")
     if not series.starts:
         return Schedule(*common)
     return SequenceSchedule(*common, starts=tuple(first for first in series.starts if first < series.train_rows))

@@ -62,8 +62,12 @@ class Proposal:
     why: str
 
 
-def propose_windows(train_rows: int, period: int | None) -> Proposal:
-    """Three windows: a season (or 48 steps), a quarter and a twelfth of it."""
+def propose_windows(train_rows: int, period: int | None, *, past: bool = True) -> Proposal:
+    """Three windows: a season (or 48 steps), a quarter and a twelfth of it.
+
+    Where its own past is not seen (`past`), a season says nothing of how long an input is felt.
+    """
+    period = period if past else None
     longest = max(2, min(period or WITHOUT_SEASON, LONGEST_WINDOW, train_rows // WINDOWS_IN_TRAINING))
     values = tuple(sorted({max(2, longest // 12), max(2, longest // 4), longest}))
     if longest == period:
@@ -71,7 +75,8 @@ def propose_windows(train_rows: int, period: int | None) -> Proposal:
     elif longest == LONGEST_WINDOW:
         base = f"{longest} steps, as the season of {period} would take long"
     elif longest == WITHOUT_SEASON:
-        base = f"{longest} steps, as there is no season to go by"
+        why = "there is no season to go by" if past else "no season says how long an input is felt"
+        base = f"{longest} steps, as {why}"
     else:
         base = f"{longest} steps, of which the {train_rows} training rows hold {WINDOWS_IN_TRAINING}"
     return Proposal(values, f"{base}; a quarter and a twelfth of it")
@@ -107,7 +112,11 @@ def load(request: Request, grid: Grid, *, engines: tuple[str, ...] = ("tensorflo
     rows = prepared.series.train_rows
     # A longer window than a series is filled up with rows that have no loss.
     longest = _usual_length(prepared) * WINDOWS_IN_TRAINING if prepared.series.starts else rows
-    windows = Proposal(grid.windows, "as asked") if grid.windows else propose_windows(longest, prepared.period)
+    windows = (
+        Proposal(grid.windows, "as asked")
+        if grid.windows
+        else propose_windows(longest, prepared.period, past=request.past)
+    )
     if max(windows.to_try) > rows:
         raise PlanError(
             f"window {max(windows.to_try)} is longer than the {rows:,} training rows of {request.path.name}."
@@ -185,13 +194,10 @@ def _of_several(series: CsvSeries) -> list[str]:
 
 def _nothing_to_learn(prepared: Prepared) -> list[str]:
     task = CsvSeries(prepared)
-    line, trivial = ("autoregression", "the last value or the training mean")
-    if task.loss == "crossentropy":
-        line, trivial = "classifier", "the shares of the labels in training"
     note = (
-        f"A linear {line} over {prepared.lags} steps is no better on the scored rows than {trivial}. There may be "
-        "nothing to learn from the past here; the target is that trivial error, and an arm that reaches it has shown "
-        "little."
+        f"A linear {task.line} over {prepared.lags} steps is no better on the scored rows than "
+        f"{task.trivial_prediction}. There may be nothing to learn here; the target is that trivial error, and an arm "
+        "that reaches it has shown little."
     )
     return [note] if task.target(1) >= task.trivial else []
 

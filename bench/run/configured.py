@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.case.cases import Job, Training
 from bench.case.configurations import Configuration
-from bench.machine.interpreters import ROOT, clean_environment
+from bench.machine.interpreters import ROOT, environment_of
 from bench.measure import elsewhere
 from bench.measure.channel import Channel
 
@@ -130,7 +130,7 @@ def start(order: Order, log: Path, *, several: bool = False) -> tuple[Channel, O
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env=clean_environment() | asked.environment | counting,
+            env=environment_of(asked.interpreter(sys.executable)) | asked.environment | counting,
             pass_fds=[theirs.fileno()],
             start_new_session=True,
         )

@@ -12,10 +12,11 @@ from bench.case.record import Record
 from bench.measure.interleave import Group, first_group
 from bench.plan.presets import Limits
 from bench.run.compiled import Compiled
-from bench.run.worker import Worker
+from bench.run.worker import POLL_S, Worker
 
-POLL_S = 0.05
-"""How often the running cases are looked at for their limits while they say nothing."""
+CORES_AN_IMPORT = 4
+"""For each of so many usable cores, one process of a group imports its framework while another compiles: on two cores
+none, since what a compilation takes is measured too."""
 
 ON_ITS_OWN = ("failed", "crashed", "out-of-memory")
 """Outcomes that may come from a torn or full cache, and then are not the case's: it runs again without one."""
@@ -131,7 +132,8 @@ class Scheduler:
             self._turns = None
         jobs = take_group(self._waiting, self._limits.together)
         name = jobs[0].case.key if len(jobs) > 1 else None
-        return Group(jobs, lambda job: Worker(job, self._limits, self._log(job), group=name))
+        ahead = len(os.sched_getaffinity(0)) // CORES_AN_IMPORT
+        return Group(jobs, lambda job: Worker(job, self._limits, self._log(job), group=name), ahead)
 
     def _log(self, job: Job) -> Path:
         return self._logs / (job.case.key.replace("/", "-") + ".log")
@@ -145,10 +147,12 @@ class Scheduler:
             self._done(record)
 
     def _collect(self) -> None:
-        wait_for([event for worker in self._running.values() for event in worker.events()], POLL_S)
+        events = {slot: worker.events() for slot, worker in self._running.items()}
+        ready = set(wait_for([event for one in events.values() for event in one], POLL_S))
         for slot, worker in list(self._running.items()):
-            record = worker.poll()
-            if record is None:
+            if ready.isdisjoint(events[slot]) and not worker.due:
+                continue
+            if (record := worker.poll()) is None:
                 continue
             if worker.cache is not None and record.outcome in ON_ITS_OWN and self._cache_was_bad():
                 self._running[slot] = self._worker(worker.job, slot, None)
@@ -164,8 +168,8 @@ class Scheduler:
 
 def take_group(waiting: deque[Job], together: int) -> list[Job]:
     """Take the time cases at the head of a queue that take turns with each other, at most `together`."""
-    # Contexts of several processes on one GPU share its memory and are nothing that this suite has tried; but
-    # configurations are compared with each other, so that theirs take turns all the same.
+    # Contexts of several processes on one GPU share its memory, so that a case has it alone; but configurations are
+    # compared with each other, and theirs take turns all the same.
     first = waiting[0].case
     most = 1 if first.device == "gpu" and not first.configuration else together
     cases = takewhile(lambda case: case.kind == "time", (job.case for job in waiting))

@@ -6,6 +6,7 @@ import faulthandler
 import fcntl
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -48,10 +49,15 @@ LEAVE_S = 5.0
 STOPPED_S = 2.0
 """Between two looks at a case, of which there are ten a second: this process was stopped, or the machine asleep."""
 
+POLL_S = 0.05
+"""How often a case that says nothing is looked at for its limits."""
+
 COUNT_CHILDREN_S = 0.5
 """How often the memory of what a case has started is counted, which takes a look at every thread of it."""
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
+
+KERNEL_COUNTS = Path("/proc/vmstat")
 
 ENDINGS = ("ok", "failed", "out-of-memory")
 """What a case can say of itself; that it crashed or took too long is for others to say."""
@@ -121,6 +127,7 @@ class Worker:
             self._channel, self._process = self._start()
         finally:
             os.environ.pop(ALLOCATOR_COUNTS_ALL, None)
+        self._oom_kills = _oom_kills()
         self._found: dict[str, Any] | None = None
         self._said_at = self._looked = self._counted = self.begin
         self._paused = 0.0
@@ -162,8 +169,20 @@ class Worker:
             code = self._process.exitcode or 0
             name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
             self.kill()
+            if code == -signal.SIGKILL and (others := _oom_kills() - self._oom_kills):
+                why = (
+                    f"ended by the kernel: this machine ran out of memory and the kernel ended {others} process"
+                    f"{'es' if others > 1 else ''}, of which it takes cases first. See what else takes memory, and run "
+                    "it again with ARGS=--retry"
+                )
+                return self._record("out-of-memory", f"{why}{self._last_words()}")
             return self._record("crashed", f"ended by {name}{self._last_words()}")
         return self._over_limit()
+
+    @property
+    def due(self) -> bool:
+        """Whether it is to be looked at though it says nothing."""
+        return time.perf_counter() - self._looked > POLL_S
 
     def events(self) -> list[Connection | int]:
         """What to wait for, since `poll` has news then."""
@@ -306,9 +325,16 @@ def _is_whole(said: Any, kind: str) -> bool:
     )
 
 
+def _oom_kills() -> int:
+    """How many processes this machine's kernel has ended so far for want of memory; 0 where it does not count them."""
+    found = re.search(r"^oom_kill (\d+)$", KERNEL_COUNTS.read_text(encoding="ascii"), re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
 def _resident_bytes(pid: int) -> int:
     # Not psutil, which asks for twenty times as much: this is done for every case ten times a second and more.
-    return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * PAGE
+    with open(f"/proc/{pid}/statm", "rb") as file:  # noqa: PTH123 - for the same reason
+        return int(file.read().split()[1]) * PAGE
 
 
 def _bytes_of_children(pid: int) -> int:
@@ -353,6 +379,8 @@ def _main(connection: Connection, job: Job, log: Path, core: int | None, cache: 
         if core is not None:
             one_core(core)
         turns: Turns = Interleaved(channel) if shares else Alone()
+        engines.create(job.case.engine)
+        turns.begin()
         found = execute(
             job,
             threads=None if core is None else 1,
@@ -393,7 +421,9 @@ def end_with_parent() -> None:
     os.setsid()
     # Not PR_SET_PDEATHSIG: a worker's parent in Linux' sense is the forkserver, which outlives the run.
     fcntl.fcntl(process.sentinel, fcntl.F_SETOWN, -os.getpid())  # a negative number is a process group
-    fcntl.fcntl(process.sentinel, fcntl.F_SETFL, os.O_ASYNC)  # SIGIO when the other end is closed
+    # Not the usual SIGIO, which waits for ever where a process is stopped.
+    fcntl.fcntl(process.sentinel, fcntl.F_SETSIG, signal.SIGKILL)
+    fcntl.fcntl(process.sentinel, fcntl.F_SETFL, os.O_ASYNC)  # the signal comes when the other end is closed
     if not process.is_alive():
         os.kill(os.getpid(), signal.SIGKILL)
 

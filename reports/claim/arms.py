@@ -19,6 +19,7 @@ from reports.collect.records import (
     body,
     budget_of,
     costs_of,
+    costs_of_all,
     fold_of,
     last_accuracy,
     last_error,
@@ -328,8 +329,10 @@ def compare(
         pairs = [(one, by_seed[one.seed]) for one in ours if one.seed in by_seed]
     budget = min(budget_of(body(record)) for record in (first, second))
     sides = [tuple(pair[side] for pair in pairs) for side in (0, 1)]
+    # Where every replicate has its partner, what is known of the arm by itself is what is compared.
+    whole = target is None and not by_position and len(pairs) == len(ours) == len(theirs)
     a, b = (
-        costs_of(side, body(record).hold, target).up_to(budget)
+        (costs_of_all(body(record)) if whole else costs_of(side, body(record).hold, target)).up_to(budget)
         for side, record in zip(sides, (first, second), strict=True)
     )
     if by_position:
@@ -405,12 +408,8 @@ MOST_A_A = 2000
 """Comparisons of an arm with itself: so many know the rate of false calls to a per cent."""
 
 
-def self_comparisons(run: Run) -> list[Comparison]:
-    """A/A: every arm against itself on other seeds, where a verdict can only be false.
-
-    Where the run repeated an arm on other seeds, the repetition; else every other fold against the rest, which has
-    half the pairs. Of more arms than `MOST_A_A` every k-th.
-    """
+def repeated_arms(run: Run) -> list[tuple[Setting, Record, Record]]:
+    """Every arm that can be compared with itself: its setting, its record, and that of its repetition, or its own."""
     repeated = {
         (setting, regime): record
         for repetition in sorted({r.case.repetition for r in run.records} - {0})
@@ -423,6 +422,16 @@ def self_comparisons(run: Run) -> list[Comparison]:
             other = repeated.get((setting, regime), record)
             if other is not record or len(body(record).evaluation) > 1:
                 found.append((setting, record, other))
+    return found
+
+
+def self_comparisons(run: Run) -> list[Comparison]:
+    """A/A: every arm against itself on other seeds, where a verdict can only be false.
+
+    Where the run repeated an arm on other seeds, the repetition; else every other fold against the rest, which has
+    half the pairs. Of more arms than `MOST_A_A` every k-th.
+    """
+    found = repeated_arms(run)
     chosen = found[:: -(-len(found) // MOST_A_A) or 1]
     return [compare(*one, by_position=True) for one in chosen]
 
@@ -482,10 +491,7 @@ def width_comparisons(run: Run) -> list[WidthComparison]:
 
 
 def _width_arm(peaks: Peaks, setting: Setting, by_units: dict[int, Record], budget: float) -> WidthArm:
-    costs = {
-        units: costs_of(body(record).evaluation, body(record).hold).up_to(budget)
-        for units, record in sorted(by_units.items())
-    }
+    costs = {units: costs_of_all(body(record)).up_to(budget) for units, record in sorted(by_units.items())}
     counts = {units: (one.hits, one.n) for units, one in costs.items()}
     interval = width_interval(list(counts), [hits for hits, _ in counts.values()], [n for _, n in counts.values()])
     at = by_units.get(interval.up_to or -1)

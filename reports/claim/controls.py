@@ -204,6 +204,12 @@ class Finding:
         )
 
     @property
+    def _longer(self) -> str:
+        """Steps of a prediction where they are more than stateless needs; "" where they are not."""
+        longer = [(ours, theirs) for ours, theirs in self.steps_per_prediction if ours > theirs]
+        return " steps instead of ".join(low_to_high(side) for side in zip(*longer, strict=True))
+
+    @property
     def sentence(self) -> str:
         """The finding in words."""
         kind = self.regime.partition("@")[0]
@@ -215,15 +221,24 @@ class Finding:
             f"{len(self.settings)} of {self.tried} settings ({self.where}): {against}; counted in cell steps, it still "
             f"did in {self.fewer_cell_steps}"
         )
-        longer = [(ours, theirs) for ours, theirs in self.steps_per_prediction if ours > theirs]
-        if longer:
-            ours, theirs = (low_to_high([float(n) for n in sorted(set(side))]) for side in zip(*longer, strict=True))
-            text += f". It predicts from {ours} steps instead of {theirs}"
+        if self._longer:
+            text += f". It predicts from {self._longer}"
         lower = [one.value for one in self.errors if one.high < 1]
         if lower:
             below = low_to_high((100 * (1 - value) for value in lower), lambda value: f"{value:.0f}")
             text += f". Its lowest error was {below} % below the better of both in {len(lower)} of them"
         return f"{text[0].upper()}{text[1:]}."
+
+    @property
+    def in_short(self) -> str:
+        """What it beat, where, and what it needs for it."""
+        kind = self.regime.partition("@")[0]
+        name = NAMES.get(kind, kind)
+        longer = f"; it predicts from {self._longer}" if self._longer else ""
+        return (
+            f"**{name[0].upper()}{name[1:]} beat both arms** in {len(self.settings)} of {self.tried} settings declared "
+            f"({self.where}): {_against('stateless', self.over_stateless)}{longer}."
+        )
 
 
 def findings(controls: list[Control]) -> list[Finding]:

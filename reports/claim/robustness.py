@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from bench.case.record import Record
 from bench.case.regimes import CLAIM, regime_of
 from bench.case.trained import Convergence, Replicate, Scored
-from reports.claim.arms import Comparison, compare
+from reports.claim.arms import Comparison, compare, first_by_interest
 from reports.collect.grouping import Arms, Setting, arms_by_setting, in_order
 from reports.collect.read import Run
-from reports.collect.records import body, costs_of, fold_of, last_errors, lowest_error
+from reports.collect.records import body, cost, costs_of, costs_of_all, fold_of, last_errors, lowest_error
 from reports.costs.contrasts import Contrasts
 from reports.formatting import count, listing, low_to_high, percent
 from reports.statistics.components import Component, components, pooled
@@ -37,12 +37,6 @@ class Sensitivity:
         """Whether carrying state needs fewer updates at one target and more at another."""
         verdicts = {one.verdict for one in self.judgements}
         return bool(verdicts & FEWER and verdicts & MORE)
-
-    @property
-    def excerpt(self) -> list[tuple[float, Judgement]]:
-        """An easy, a middle and the hardest target with their judgements."""
-        steps = list(zip(self.targets, self.judgements, strict=True))
-        return [steps[len(steps) // 4 - 1], steps[len(steps) // 2], steps[-1]] if steps else []
 
 
 def sensitivity(comparison: Comparison) -> Sensitivity:
@@ -70,6 +64,15 @@ def sensitivity(comparison: Comparison) -> Sensitivity:
         for target in targets
     ]
     return Sensitivity(comparison.setting, tuple(float(t) for t in targets), tuple(judgements))
+
+
+MOST_SENSITIVITIES = 100
+"""Settings whose verdict is sought at other targets too: each takes as long as a dozen comparisons."""
+
+
+def sensitivities(compared: list[Comparison]) -> list[Sensitivity]:
+    """`sensitivity` of the comparisons of most interest, in their order."""
+    return [sensitivity(one) for one in first_by_interest(compared, MOST_SENSITIVITIES)]
 
 
 def _median_of_lowest(arm: Convergence, seeds: set[int]) -> float:
@@ -213,7 +216,7 @@ class Rates:
 def rates(run: Run) -> list[Rates]:
     """The tuning of every arm that was tuned over two rates or more."""
     found = [_rates_of(record) for record in run.of_kind("convergence")]
-    return sorted((one for one in found if len(one.grid) > 1), key=lambda one: (one.setting, one.regime))
+    return sorted((one for one in found if len(one.grid) > 1), key=lambda one: (one.setting.place, one.regime))
 
 
 def _rates_of(record: Record) -> Rates:
@@ -227,13 +230,14 @@ def _rates_of(record: Record) -> Rates:
         regime=record.case.regime,
         chosen=convergence.chosen_rate,
         at_edge=convergence.rate_at_edge,
-        grid=tuple(_rate_at(rate, replicates, convergence.hold) for rate, replicates in sorted(tuning.items())),
+        grid=tuple(_rate_at(rate, replicates) for rate, replicates in sorted(tuning.items())),
     )
 
 
-def _rate_at(rate: float, replicates: list[Replicate], hold: int) -> Rate:
-    costs = costs_of(replicates, hold)
-    return Rate(rate, costs.hits, costs.n, costs.expected)
+def _rate_at(rate: float, replicates: list[Replicate]) -> Rate:
+    hits = sum(one.reached for one in replicates)
+    spent = sum(cost(one)[0] for one in replicates)
+    return Rate(rate, hits, len(replicates), spent / hits if hits else math.inf)
 
 
 def median_second_best(found: Iterable[Rates]) -> float:
@@ -296,7 +300,7 @@ class _Design:
     def of(cls, convergence: Convergence) -> Self | None:
         """None where too few trainings reached the target."""
         replicates = convergence.evaluation
-        costs = costs_of(replicates, convergence.hold)
+        costs = costs_of_all(convergence)
         if not replicates or costs.hits < LEAST_REACHED * costs.n:
             return None
         rows = [
@@ -309,6 +313,12 @@ class _Design:
         """The logarithms of the ratio, of trainings with equal seeds."""
         _, ours, theirs = np.intersect1d(self.labels[-1], other.labels[-1], return_indices=True)
         return replace(self, logs=self.logs[ours] - other.logs[theirs], labels=self.labels[:, ours])
+
+    @property
+    def levels(self) -> int:
+        """How many of the levels vary without the others: cheap to know, where splitting is not."""
+        nodes = [len(set(zip(*self.labels[: depth + 1].tolist(), strict=True))) for depth in range(len(self.labels))]
+        return len({count for count in nodes if count > 1})
 
     @property
     def parts(self) -> list[Component]:
@@ -329,8 +339,8 @@ def splits(run: Run) -> list[Split]:
         if set(CLAIM) <= designs.keys():
             every.append((" / ".join(CLAIM), designs[CLAIM[0]].over(designs[CLAIM[1]])))
         for what, design in every:
-            parts = design.parts
-            if len(parts) > 1:
+            if design.levels > 1:
+                parts = design.parts
                 found[setting.task_name, what, tuple(part.levels for part in parts)].append((design, parts))
     return [
         Split(

@@ -69,7 +69,20 @@ class Setting:
     def place(self) -> tuple[Any, ...]:
         """What settings are in order by."""
         known = _PLACES.get(self.engine, len(_PLACES))
-        return tuple((known, value) if name == "engine" else value for name, value in vars(self).items())
+        # Field by field, as a report sorts settings more often than anything.
+        return (
+            self.task,
+            self.dial,
+            self.cell,
+            self.layers,
+            self.units,
+            self.window,
+            self.batch_size,
+            self.kernel,
+            (known, self.engine),
+            self.device,
+            self.dtype,
+        )
 
     @property
     def task_name(self) -> str:

@@ -23,6 +23,7 @@ from bench.case.checked import SCHEMA, FaultError, OtherSchemaError, decode
 from bench.case.record import Asked, Record
 from bench.case.run_record import Invocation, Machine, OwnSeries, Refused, RunRecord, Shards
 from bench.run.store import SERIES_FILE
+from reports.formatting import count
 from tasks.csv_series.series import CsvSeries, Prepared
 from tasks.task import TaskError
 
@@ -317,7 +318,7 @@ class Effort:
     @property
     def line(self) -> str:
         """One line for the terminal."""
-        parts = [f"{self.cases} cases, {self.trainings} trainings"]
+        parts = [f"{count(self.cases, 'case')}, {count(self.trainings, 'training')}"]
         if self.wall_seconds and self.trainings_per_second is not None:
             parts.append(f"{self.wall_seconds:.0f} s of wall time, {self.trainings_per_second:.1f} trainings a second")
         if self.measuring_share is not None:

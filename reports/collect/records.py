@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 
@@ -81,15 +82,37 @@ def costs_of(replicates: Iterable[Replicate], hold: int, target: float | None = 
     Replicates of a fold form a group; those of a draw, where several folds share several draws of the data.
     """
     found = list(replicates)
-    group = np.array([fold_of(one) for one in found], dtype=int)
-    draw = np.array([one.draw for one in found], dtype=int)
-    if 1 < len(np.unique(draw)) < len(np.unique(group)):
-        group = draw
+    folds, draws = [fold_of(one) for one in found], [one.draw for one in found]
+    group = np.array(draws if 1 < len(set(draws)) < len(set(folds)) else folds, dtype=int)
     if target is not None:
         return Costs.of_curves([curve(one) for one in found], np.full(len(found), target), hold, group)
     each = [cost(one) for one in found]
     middle, width = (np.array([pair[side] for pair in each], dtype=float) for side in (0, 1))
     return Costs(middle, np.array([one.reached for one in found], dtype=bool), width, group)
+
+
+class _Itself:
+    """A record's part as a key: by what it is, since looking at all that it holds takes longer than what is saved."""
+
+    def __init__(self, of: Convergence) -> None:
+        self.of = of
+
+    def __hash__(self) -> int:
+        return id(self.of)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Itself) and self.of is other.of
+
+
+def costs_of_all(convergence: Convergence) -> Costs:
+    """Updates to the declared target of all evaluation replicates, in order of seed; to be read only."""
+    return _costs_of_all(_Itself(convergence))
+
+
+@lru_cache(maxsize=2**17)
+def _costs_of_all(itself: _Itself) -> Costs:
+    # Much of a report asks for them, a comparison as much as an arm by itself.
+    return costs_of(itself.of.evaluation, itself.of.hold)
 
 
 def cost(replicate: Replicate) -> tuple[float, float]:

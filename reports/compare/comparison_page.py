@@ -17,6 +17,8 @@ from reports.compare.joining import (
     EVERY_SEED,
     FIELDS,
     MARGIN,
+    MEMORY_BYTES,
+    MEMORY_SHARE,
     NOT_COMPARED,
     TIMED,
     Comparison,
@@ -28,9 +30,9 @@ from reports.compare.joining import (
 )
 from reports.costs.payback import to_target
 from reports.costs.timings import timings
-from reports.formatting import NOTHING, count, listing, number, plain, table_cell
+from reports.formatting import NOTHING, THIN, count, listing, number, plain, table_cell
 from reports.frames import Frames, write_csv
-from reports.frames.tables import Source
+from reports.frames.columns import Source
 from reports.statistics.intervals import Ratio
 
 MOST_ROWS = 30
@@ -50,6 +52,8 @@ class Section:
     text: tuple[str, ...] = ()
     header: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
+    table_in_html: bool = False
+    """Whether the table is left to the HTML page."""
 
 
 def write(found: Comparison, prices: Mapping[str, float], folder: Path) -> Path:
@@ -89,9 +93,10 @@ def sections(found: Comparison, prices: Mapping[str, float]) -> list[Section]:
 READING = (
     "A ratio is a column's seconds over the base's: below 1 it is faster. Its 95 % interval rests on pairs of "
     "processes, one of each column, never on the blocks within one; the variances of all pairs are estimated together. "
-    f"**Faster** and **slower**: the interval lies beyond {MARGIN:.0%}; **same**: within; **inconclusive**: across. "
-    "Machines were not measured at the same time, so that what disturbed one for its whole run is in the ratio; "
-    "configurations and engines of one run were interleaved."
+    f"**Faster** and **slower**: the interval lies beyond {formatting.percent(MARGIN)}; **same**: within; "
+    "**inconclusive**: across. A run's own report has no such margin for seconds, as what it compares was interleaved: "
+    "different is where the interval leaves out 1. Configurations and engines of one run were interleaved too; runs "
+    "were not measured at the same time, so that what disturbed one of them is in its ratios."
 )
 
 
@@ -107,21 +112,28 @@ def summary(found: Comparison) -> list[str]:
             lines.append(f"**{name}**: no seconds to compare with {found.columns[0]}.")
         else:
             parts = [f"{verdict} in {judged[verdict]}" for verdict in TIMED if judged[verdict]]
+            among = "" if in_mean == len(timed) else " that all columns have"
             lines.append(
                 f"**{name}** takes {number(means[name])} times the seconds per update of {found.columns[0]} "
-                f"(geometric mean over the {count(in_mean, 'case')} that all columns have; single cases "
+                f"(geometric mean of {count(in_mean, 'case')}{among}; single cases "
                 f"{formatting.low_to_high(timed['ratio'])}): {listing(parts)} of {count(len(timed), 'case')}."
             )
-        trained = here[(here["kind"] == "convergence") & here["value"].notna()]
-        compared = trained[~trained["verdict"].isin(NOT_COMPARED)]
-        if len(compared):
-            equal = int((compared["reason"] == EVERY_SEED).sum())
-            lines.append(
-                f"Updates to target of {name}: {equal} of {count(len(compared), 'setting')} agree with "
-                f"{found.columns[0]} in every seed, update for update."
-            )
         lines += _incomparable(found, name)
-    return lines
+    return [*lines, *_every_seed(found)]
+
+
+def _every_seed(found: Comparison) -> list[str]:
+    """How many settings agree in every seed, columns of one answer together."""
+    trained = found.of_kind("convergence")
+    trained = trained[~trained["verdict"].isin((*NOT_COMPARED, Verdict.BASE)) & trained["value"].notna()]
+    columns: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
+    for name, here in trained.groupby("column", sort=False):
+        columns[int((here["reason"] == EVERY_SEED).sum()), len(here)].append(str(name))
+    return [
+        f"Updates to target: {equal} of {count(of, 'setting')} of {listing(names)} agree with {found.columns[0]} in "
+        "every seed, update for update."
+        for (equal, of), names in columns.items()
+    ]
 
 
 def _incomparable(found: Comparison, name: str) -> list[str]:
@@ -148,22 +160,46 @@ def _head(runs: Sequence[Named]) -> Section:
 
 
 def times_section(found: Comparison) -> Section | None:
-    """Seconds per update, case by case."""
-    header = ["case", f"{found.columns[0]}, s per update (spread)"]
+    """Seconds per update of every case that is compared; of several columns beside the base the ratios alone."""
+    alone = len(found.columns) == 2
+    header = ["case", f"{found.columns[0]}, s per update{' (spread)' if alone else ''}"]
     for name in found.columns[1:]:
-        header += [f"{name}, s per update", "ratio", "verdict"]
-    lines = [
-        (label, _seconds(base), *(text for cell in others for text in (_seconds(cell), _ratio(cell), _verdict(cell))))
-        for label, (base, *others) in found.rows("time")
-    ]
-    text = "Median over processes; the spread is the slowest process over the fastest."
+        header += [f"{name}, s per update", "ratio", "verdict"] if alone else [f"{name}, ratio and verdict"]
+    shown = [(label, cells) for label, cells in found.rows("time") if _compared(cells)]
+    common, labels = constant([label for label, _ in shown])
+    lines: list[tuple[str, ...]] = []
+    for label, (_, (base, *others)) in zip(labels, shown, strict=True):
+        if alone:
+            (other,) = others
+            lines.append((label, _with_spread(base), _with_spread(other), _ratio(other), _verdict(other)))
+        else:
+            lines.append((label, formatting.seconds(base.value), *map(_ratio_and_verdict, others)))
+    spread = "; the spread is the slowest process over the fastest" if alone else ""
+    text = f"Median over processes{spread}.{common}"
     return Section("Seconds per update", (text,), tuple(header), tuple(lines)) if lines else None
 
 
-def _seconds(cell: Any) -> str:
+def _compared(cells: Sequence[Any]) -> bool:
+    """Whether any column of a case is compared with the base; what is not stands under its own heading."""
+    return any(cell.verdict not in NOT_COMPARED for cell in cells[1:])
+
+
+def constant(labels: Sequence[str]) -> tuple[str, list[str]]:
+    """What all labels have in common, as a sentence that follows another, and each label without it."""
+    parts = [label.split(", ") for label in labels]
+    common = [part for part in parts[0] if all(part in other for other in parts)] if len(parts) > 1 else []
+    rest = [", ".join(part for part in label if part not in common) for label in parts]
+    return f" In all of them: {', '.join(common)}." if common else "", rest
+
+
+def _ratio_and_verdict(cell: Any) -> str:
+    return " ".join(part for part in (_ratio(cell), _verdict(cell)) if part != NOTHING)
+
+
+def _with_spread(cell: Any) -> str:
     if math.isnan(cell.value):
         return NOTHING
-    spread = "" if math.isnan(cell.spread) else f" ({100 * cell.spread:.1f} %)"
+    spread = "" if math.isnan(cell.spread) else f" ({100 * cell.spread:.1f}{THIN}%)"
     return f"{formatting.seconds(cell.value)}{spread}"
 
 
@@ -172,8 +208,12 @@ def _ratio(cell: Any) -> str:
     return NOTHING if ratio is None else formatting.ratio(ratio)
 
 
+SAID_ONCE = ("interval ", "limit ")
+"""How reasons begin that a page gives once for all verdicts."""
+
+
 def _verdict(cell: Any) -> str:
-    return f"{cell.verdict} ({cell.reason})"
+    return str(cell.verdict) if cell.reason.startswith(SAID_ONCE) else f"{cell.verdict} ({cell.reason})"
 
 
 def agreement(ratios: Iterable[Ratio]) -> str:
@@ -214,17 +254,25 @@ def within_section(runs: Sequence[Named], title: str = "Ratios within each machi
     if not found:
         return None
     counts = Counter(one["agreement"] for one in found)
+    parts = [f"{counts[which]} {words}" for which, words in AGREEMENTS.items() if counts[which]]
+    common, labels = constant([one["case"] for one in found])
     text = (
         "Ratios of two cases of one run: is the same thing faster on each, and by as much? Of "
-        f"{len(found)} that all formed, {counts['agree']} agree (the intervals overlap), {counts['differ in size']} "
-        f"differ in size but not in direction, {counts['reversed']} are reversed (below 1 here, above 1 there) and "
-        f"{counts['differ']} differ in that one cannot distinguish them from 1."
+        f"{len(found)} that all formed: {listing(parts)}.{common}"
     )
     rows = []
-    for one in found:
+    for one, label in zip(found, labels, strict=True):
         ratios = (f"{number(value)} {formatting.span(low, high)}" for value, low, high in one["ratios"])
-        rows.append((one["what"], one["case"], *ratios, one["agreement"]))
+        rows.append((one["what"], label, *ratios, one["agreement"]))
     return Section(title, (text,), ("ratio", "case", *(o.name for o in runs), ""), tuple(rows))
+
+
+AGREEMENTS = {
+    "agree": "agree (the intervals overlap)",
+    "differ in size": "differ in size but not in direction",
+    "differ": "differ in that one cannot distinguish them from 1",
+    "reversed": "reversed (below 1 here, above 1 there)",
+}
 
 
 def updates_section(found: Comparison) -> Section | None:
@@ -241,23 +289,33 @@ def updates_section(found: Comparison) -> Section | None:
         for label, (base, *others) in found.rows("convergence")
         if any(cell.verdict not in NOT_COMPARED and cell.reason != EVERY_SEED for cell in others)
     ]
-    text = "Expected updates to target, of the settings that do not agree in every seed."
+    text = (
+        "Expected updates to target, of the settings that do not agree in every seed: all that were spent over the "
+        "successes. Ratios and intervals are formed as in a run's own report, which also starts slow trainings anew."
+    )
     return Section("Updates to target", (text,), tuple(header), tuple(lines)) if lines else None
 
 
 def memory_section(found: Comparison) -> Section | None:
     """Peaks of memory, case by case."""
     header = ("case", *(f"{name}, peak" for name in found.columns), "verdict")
+    shown = [(label, cells) for label, cells in found.rows("memory") if _compared(cells)]
     lines = [
         (
             label,
             *(NOTHING if math.isnan(cell.value) else formatting.size(cell.value) for cell in cells),
-            "; ".join(map(_verdict, cells[1:])),
+            "; ".join(dict.fromkeys(map(_verdict, cells[1:]))),
         )
-        for label, cells in found.rows("memory")
+        for label, cells in shown
     ]
-    text = "The allocator's peak while training. Different: by more than 2 % and 4 MiB."
-    return Section("Memory", (text,), header, tuple(lines)) if lines else None
+    alike = all(cell.verdict == Verdict.SAME for _, cells in shown for cell in cells[1:])
+    text = (
+        f"The allocator's peak while training, without an interval, as a case is measured in one process. "
+        f"Different: by more than {formatting.percent(MEMORY_SHARE)} and {formatting.size(MEMORY_BYTES)}."
+    )
+    if alike:
+        text += f" The same in all columns, in {count(len(lines), 'case')} of {len(lines)}."
+    return Section("Memory", (text,), header, tuple(lines), table_in_html=alike) if lines else None
 
 
 def targets(runs: Sequence[Named], prices: Mapping[str, float]) -> list[dict[str, Any]]:
@@ -290,6 +348,9 @@ def _to_target(found: Comparison, prices: Mapping[str, float]) -> Section | None
     if not by_case:
         return None
 
+    comparable = _comparable_targets(found)
+    left = [key for key in by_case if not comparable[key]]
+
     def shown(row: dict[str, Any] | None) -> str:
         if row is None:
             return NOTHING
@@ -297,40 +358,79 @@ def _to_target(found: Comparison, prices: Mapping[str, float]) -> Section | None
         price = "" if row["price"] is None else f", {number(row['price'])} of money"
         return f"{formatting.seconds(row['seconds'])} {limits}{price}"
 
-    lines = [(*key, *(shown(rows.get(one.name)) for one in found.runs)) for key, rows in by_case.items()]
+    lines = [
+        (*key, *(shown(rows.get(column) if column in comparable[key] else None) for column in found.columns))
+        for key, rows in by_case.items()
+        if key not in left
+    ]
     text = "Updates to target × seconds per update, compilation included, where a run measured both of a setting."
     if prices:
         text += " Money: these seconds at the price per hour that was given, one training at a time."
-    return Section("Cost to target", (text,), ("setting", "kernel", *(one.name for one in found.runs)), tuple(lines))
+    if left:
+        text += (
+            f" {count(len(left), 'case')} left out: not compared in updates or in seconds; compare.json has each run's."
+        )
+    header = ("setting", "kernel", *found.columns) if lines else ()
+    return Section("Cost to target", (text,), header, tuple(lines))
 
 
-def not_compared_section(found: Comparison) -> Section | None:
-    """What is missing, failed or incomparable, and why."""
+def _comparable_targets(found: Comparison) -> defaultdict[tuple[str, str], set[str]]:
+    """For each case, with its kernel, the columns that may stand side by side: updates and seconds are compared."""
+    trained = {label: _columns_compared(cells) for label, cells in found.rows("convergence")}
+    columns: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for label, cells in found.rows("time"):
+        case, _, kernel = label.rpartition(", ")
+        here = _columns_compared(cells) & trained.get(case, set())
+        columns[case, kernel] = {found.columns[0], *here} if here else set()
+    return columns
+
+
+def _columns_compared(cells: Iterable[Any]) -> set[str]:
+    return {str(cell.column) for cell in cells if cell.verdict not in (*NOT_COMPARED, Verdict.BASE)}
+
+
+def not_compared_section(found: Comparison, but_for: str = "") -> Section | None:
+    """What is missing, failed or incomparable, and why, cases with one reason together.
+
+    Parameters
+    ----------
+    but_for
+        How reasons begin that are told elsewhere.
+    """
     gone = found.cells[found.cells["verdict"].isin(NOT_COMPARED)]
-    if gone.empty:
-        return Section("Not compared", ("Every case of every run was compared.",))
-    rows = tuple((str(cell.kind), str(cell.label), str(cell.column), _verdict(cell)) for cell in gone.itertuples())
-    return Section("Not compared", (), ("kind", "case", "column", "why"), rows)
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for cell in gone.itertuples():
+        # What the base lacks is its own row already.
+        told = cell.verdict == Verdict.NO_BASE or (but_for and str(cell.reason).startswith(but_for))
+        if not told:
+            groups.setdefault((str(cell.kind), str(cell.column), _verdict(cell)), []).append(str(cell.label))
+    if not groups:
+        return Section("Not compared", ("Every case of every run was compared.",)) if gone.empty else None
+    rows = tuple((*key, str(len(labels)), labels[0]) for key, labels in groups.items())
+    text = "compare.csv names every case." if any(len(labels) > 1 for labels in groups.values()) else ""
+    return Section("Not compared", (text,) if text else (), ("kind", "column", "why", "cases", "first of them"), rows)
 
 
 def write_pages(title: str, parts: Sequence[Section], file: Path) -> None:
-    """Write a page as Markdown, its tables cut, and beside it as HTML, whole."""
-    file.write_text(markdown(title, parts, MOST_ROWS), encoding="utf-8")
+    """Write a page as Markdown, short, and beside it as HTML, whole."""
+    file.write_text(markdown(title, parts, file.with_suffix(".html").name), encoding="utf-8")
     whole = page.whole(title, page.body(markdown(title, parts), {}))
     file.with_suffix(".html").write_text(whole, encoding="utf-8")
 
 
-def markdown(title: str, parts: Iterable[Section], most_rows: int | None = None) -> str:
-    """The page, its tables cut after so many rows."""
+def markdown(title: str, parts: Iterable[Section], whole: str = "") -> str:
+    """The page; where `whole` names one that has everything, without the tables left to it, and the others cut."""
     lines = [f"# {plain(title)}", ""]
     for part in parts:
         lines += [f"## {part.title}", ""] if part.title else []
         texts = map(plain, part.text)
         lines += [text for one in texts for text in (one, "")] if part.title else [*(f"- {one}" for one in texts), ""]
-        if part.header:
-            lines += [_row(part.header), _row(["---"] * len(part.header)), *map(_row, part.rows[:most_rows]), ""]
-            if most_rows is not None and len(part.rows) > most_rows:
-                lines += [f"{count(len(part.rows) - most_rows, 'more row')} in the HTML page.", ""]
+        shown = part.rows[: 0 if part.table_in_html else MOST_ROWS] if whole else part.rows
+        left = len(part.rows) - len(shown)
+        if shown:
+            lines += [_row(part.header), _row(["---"] * len(part.header)), *map(_row, shown), ""]
+        if left:
+            lines += [f"{count(left, 'more row' if shown else 'row')} in [{whole}]({whole}).", ""]
     return "\n".join(lines).rstrip() + "\n"
 
 

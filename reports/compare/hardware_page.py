@@ -7,7 +7,7 @@ import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from reports.compare.comparison_page import READING, Section
 from reports.compare.joining import CASE, Comparison, Named, join, of_configuration, of_one_way, ratio_of
 from reports.costs.contrasts import contrasts, judged
 from reports.costs.timings import timings, watched
-from reports.formatting import NOTHING, listing, number
+from reports.formatting import NOTHING, count, listing, number
 from reports.statistics.intervals import FloatArray, Ratio
 
 ALONG = {"batch_size": "batch size", "units": "units"}
@@ -65,36 +65,18 @@ def sections(run: Run, found: Comparison) -> list[Section]:
         Section("", tuple(comparison_page.summary(found))),
         _seen(run, found.columns),
         _steadiness(by_configuration),
-        _verdicts_alone(comparison_page.times_section(found)),
+        comparison_page.times_section(found),
         _crossings(found),
         comparison_page.within_section(by_configuration, "Does a verdict depend on the configuration?"),
         _of_one_alone(by_configuration),
         _ran(by_configuration),
         comparison_page.updates_section(found),
         comparison_page.memory_section(found),
-        _but_for_skipped(comparison_page.not_compared_section(found)),
+        comparison_page.not_compared_section(found, but_for="skipped: "),
         _skipped(run),
         Section("How to read this", (READING,)),
     ]
     return [part for part in parts if part is not None]
-
-
-def _verdicts_alone(section: Section | None) -> Section | None:
-    """Leave out of each verdict what "How to read this" says once of all."""
-    if section is None:
-        return None
-    judged = [place for place, heading in enumerate(section.header) if heading == "verdict"]
-    rows = (
-        tuple(cell.partition(" (")[0] if place in judged else cell for place, cell in enumerate(row))
-        for row in section.rows
-    )
-    return replace(section, rows=tuple(rows))
-
-
-def _but_for_skipped(section: Section | None) -> Section | None:
-    """Leave out what was skipped on purpose, which has a table of its own; None where nothing is left."""
-    rows = () if section is None else tuple(row for row in section.rows if "skipped: " not in row[-1])
-    return replace(section, rows=rows) if section and rows else None
 
 
 def _seen(run: Run, columns: Sequence[str]) -> Section:
@@ -126,12 +108,22 @@ def _seen(run: Run, columns: Sequence[str]) -> Section:
                 ", ".join(packages) or NOTHING,
             )
         )
+    header = ("configuration", "asked for", "cores", "flags", "GPUs", "versions")
+    same = [
+        place for place, values in enumerate(zip(*rows, strict=True)) if place and len(set(values)) == 1 < len(rows)
+    ]
+    common = f" In all of them: {', '.join(f'{header[place]} {rows[0][place]}' for place in same)}." if same else ""
     text = (
         "What was asked for, and what the processes of time and memory cases had by their own account. One that did "
-        "not get what it asked for has no result."
+        f"not get what it asked for has no result.{common}"
     )
-    header = ("configuration", "asked for", "cores", "flags", "GPUs", "versions")
-    return Section("Configurations", (text,), header, tuple(rows))
+    kept = [place for place in range(len(header)) if place not in same]
+    return Section(
+        "Configurations",
+        (text,),
+        tuple(header[place] for place in kept),
+        tuple(tuple(row[place] for place in kept) for row in rows),
+    )
 
 
 def _steadiness(parts: Sequence[Named]) -> Section:
@@ -208,16 +200,18 @@ class Crossing:
             return f"faster from {first} on, the least that was tried"
         if math.isinf(self.earliest):
             return f"not faster up to {last}, the most that was tried"
-        low = f"below {first}" if self.earliest == 0 else number(self.earliest)
-        high = f"beyond {last}" if math.isinf(self.latest) else number(self.latest)
-        at = (
-            f"below {first}"
-            if self.at == 0
-            else f"beyond {last}"
-            if math.isinf(self.at)
-            else f"about {number(self.at)}"
-        )
-        return f"{at} [{low}, {high}]"
+        if math.isinf(self.at):
+            at = f"not up to {last}"
+        else:
+            at = f"at {first} already" if self.at == 0 else f"about {number(self.at)}"
+        if self.earliest > 0 and math.isfinite(self.latest):
+            return f"{at}, between {number(self.earliest)} and {number(self.latest)}"
+        limits = []
+        if self.at > 0:
+            limits.append(f"at {first} already" if self.earliest == 0 else f"from {number(self.earliest)} on")
+        if math.isfinite(self.at):
+            limits.append(f"not up to {last}" if math.isinf(self.latest) else f"only from {number(self.latest)} on")
+        return f"{at}; perhaps {' or '.join(limits)}"
 
     def to_dict(self) -> dict[str, Any]:
         """As summary.json holds it."""
@@ -256,20 +250,22 @@ def _crossings(found: Comparison) -> Section | None:
     every = crossings(found)
     if not every:
         return None
+    shown = [one for one in every if not math.isinf(one.earliest)]
+    common, labels = comparison_page.constant([one.where for one in shown])
     rows = [
         (
             one.column,
-            one.where,
+            label,
             ALONG[one.axis],
             ", ".join(f"{x}: {number(ratio.value)}" for x, ratio in one.points),
             one.sentence,
         )
-        for one in every
-        if not math.isinf(one.earliest)
+        for label, one in zip(labels, shown, strict=True)
     ]
     text = (
         f"Seconds per update over those of {found.columns[0]}, along the batch size and the width; where the ratio "
-        "falls below 1 for good, and the same for the limits of its intervals."
+        'falls below 1 for good; "between" and "perhaps" are the same by the limits of its 95 % intervals.'
+        f"{common}"
     )
     never = [one.column for one in every if math.isinf(one.earliest)]
     parts = [f"{name} in {n} of {sum(one.column == name for one in every)}" for name, n in Counter(never).items()]
@@ -280,21 +276,25 @@ def _crossings(found: Comparison) -> Section | None:
 
 def _of_one_alone(parts: Sequence[Named]) -> Section | None:
     """Ratios that not every configuration formed, as cuDNN over loop, which a GPU alone has."""
-    formed = {
-        part.name: [one for one in contrasts(timings(of_one_way(part.run))).found if one.training.method != "none"]
-        for part in parts
-    }
+    formed = {part.name: contrasts(timings(of_one_way(part.run))).found for part in parts}
     known = Counter(key for found in formed.values() for key in {(one.what, one.where) for one in found})
     rows = tuple(
-        (name, one.what, one.where, formatting.ratio(one.training), judged(one.training))
+        (
+            name,
+            one.where,
+            one.what,
+            *(formatting.seconds(side.median) for side in (one.a, one.b)),
+            formatting.ratio(one.training),
+            judged(one.training),
+        )
         for name, found in formed.items()
         for one in found
         if known[one.what, one.where] < len(parts)
     )
     if not rows:
         return None
-    text = "Seconds of the first over those of the second, of what not every configuration has."
-    header = ("configuration", "ratio", "case", "training", "")
+    text = "Seconds per update of the first over those of the second, of what not every configuration has."
+    header = ("configuration", "case", "what", "first", "second", "ratio", "")
     return Section("What one configuration alone can tell", (text,), header, rows)
 
 
@@ -321,13 +321,18 @@ def _ran(parts: Sequence[Named]) -> Section | None:
     rows = [(listing(names), *ran) for ran, names in same.items()]
     if not rows:
         return None
+    timed = [record for part in parts for record in part.run.of_kind("time") if record.time is not None]
+    asked = sum(record.time is not None and record.time.kernel_seen == record.case.kernel for record in timed)
+    slowed = list(
+        dict.fromkeys(f"{name} ({ran[-1]})" for ran, names in same.items() if ran[-1] != "no" for name in names)
+    )
     text = (
-        "Read from the traced graph, the compiled program or a profile of an update, never from a flag; counts are "
-        "those of the first case. A case whose kernel is not the one asked for is left out. Slowed down: what the "
-        "GPU gave as its reason while something was timed."
+        f"{asked} of {count(len(timed), 'timed process', 'timed processes')} ran the kernel that was asked for, by the "
+        "traced graph, the compiled program or a profile of an update, never by a flag; one that did not is left out. "
+        f"Slowed down, by the GPU's own account: {listing(slowed) if slowed else 'none'}."
     )
     header = ("configuration", "engine", "asked for", "ran", "read from", "slowed down")
-    return Section("What really ran", (text,), header, tuple(rows))
+    return Section("What really ran", (text,), header, tuple(rows), table_in_html=True)
 
 
 def _skipped(run: Run) -> Section | None:
@@ -337,5 +342,6 @@ def _skipped(run: Run) -> Section | None:
         reasons[one.reason] += 1
     if not reasons:
         return None
-    rows = tuple((reason, str(count)) for reason, count in reasons.items())
-    return Section("Skipped", (), ("reason", "cases"), rows)
+    rows = tuple((reason, str(n)) for reason, n in reasons.items())
+    text = f"{count(sum(reasons.values()), 'case')} for {count(len(reasons), 'reason')}."
+    return Section("Skipped", (text,), ("reason", "cases"), rows, table_in_html=True)

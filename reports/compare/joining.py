@@ -21,7 +21,7 @@ from reports.collect.read import Run
 from reports.costs.timings import Blocks, log_ratios
 from reports.formatting import listing
 from reports.frames import Frames
-from reports.frames.tables import Source
+from reports.frames.columns import Source
 from reports.statistics.intervals import Costs, Ratio, running_time_ratio
 from reports.statistics.moderated import common, moderated_ratio
 

@@ -14,7 +14,7 @@ from reports.compare.joining import Named, of_one_way
 from reports.costs.contrasts import off, self_comparison
 from reports.costs.roofline import ceilings
 from reports.costs.timings import timings, watched
-from reports.formatting import NOTHING
+from reports.formatting import NOTHING, THIN
 
 SHORT = 8
 """Characters of a fingerprint that are shown."""
@@ -126,14 +126,14 @@ def steadiness(runs: Sequence[Named]) -> list[Field]:
     itself = [self_comparison(one) for one in each]
     seen = [watched(one) for one in each]
     lines = [
-        Field("A/A: two processes of a case, minutes apart", tuple(_off(one.passes) for one in itself)),
-        Field("A/A: two processes of a case, interleaved", tuple(_off(one.turns) for one in itself)),
+        Field(f"A/A: two processes of a case, minutes apart{_OFF}", tuple(_off(one.passes) for one in itself)),
+        Field(f"A/A: two processes of a case, interleaved{_OFF}", tuple(_off(one.turns) for one in itself)),
         Field(
-            "other programs, share of the cores while timing",
+            "other programs, share of the cores while timing; median, most",
             tuple(
                 NOTHING
                 if one is None or one.other_load is None
-                else f"{formatting.percent(one.other_load[0])}, at most {formatting.percent(one.other_load[1])}"
+                else f"{formatting.percent(one.other_load[0])}, {formatting.percent(one.other_load[1])}"
                 for one in seen
             ),
         ),
@@ -145,7 +145,10 @@ def _rate(best: float, unit: str) -> str:
     return formatting.seconds(best) if unit == "s" else f"{formatting.number(best / 1e9)} G{unit}"
 
 
+_OFF = "; median, 90th percentile"
+
+
 def _off(ratios: tuple[float, ...]) -> str:
     if not ratios or math.isnan(off(ratios)):
         return NOTHING
-    return f"{100 * off(ratios):.1f} % in the median, {100 * off(ratios, 0.9):.1f} % at the 90th percentile"
+    return ", ".join(f"{100 * off(ratios, at):.1f}{THIN}%" for at in (0.5, 0.9))

@@ -312,7 +312,7 @@ def growths(quantity: str, points: Iterable[tuple[Setting, str, float]]) -> list
         lines: defaultdict[tuple[Any, str], dict[int, tuple[Setting, float]]] = defaultdict(dict)
         for setting, regime, cost in kept:
             lines[_without(setting, axis), regime][getattr(setting, axis)] = (setting, cost)
-        for (_, regime), line in sorted(lines.items()):
+        for (_, regime), line in sorted(lines.items(), key=lambda item: (item[0][0].place, item[0][1])):
             if len(line) >= LEAST_POINTS:
                 x = np.array(sorted(line), dtype=float)
                 y = np.array([line[int(value)][1] for value in x])

@@ -8,7 +8,7 @@ import numpy as np
 
 from reports.collect.grouping import Setting, arms_by_setting
 from reports.collect.read import Run
-from reports.collect.records import body, costs_of, timed
+from reports.collect.records import body, costs_of_all, timed
 from reports.costs.contrasts import Contrast, Contrasts
 from reports.costs.timings import Blocks, Timing, log_ratios, middle
 from reports.statistics.intervals import (
@@ -146,7 +146,7 @@ def to_target(run: Run, measured: list[Timing]) -> list[ToTarget]:
         if record is None or not body(record).evaluation:
             continue
         convergence = body(record)
-        costs = costs_of(convergence.evaluation, convergence.hold)
+        costs = costs_of_all(convergence)
         costs = costs.up_to(restart_after(costs, costs))
         updates = costs.expected
         limits = running_time_interval(costs)

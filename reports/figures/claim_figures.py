@@ -24,7 +24,7 @@ from reports.figures.style import (
     small_multiples,
     tidy,
 )
-from reports.formatting import listing, number
+from reports.formatting import number
 from reports.statistics.intervals import clopper_pearson
 from reports.statistics.verdict import MARGIN, Verdict
 from reports.tell.headline import by_kind, deciding
@@ -126,7 +126,7 @@ def draw_map(compared: list[Comparison]) -> Drawing | None:
 
 def _frames(shown: list[Comparison]) -> str:
     if not any(one.declared for one in shown):
-        return "All of it is exploratory (in italics): the run declared no comparison."
+        return "All of it is exploratory (in italics): none of these was declared before the run."
     return "Framed: declared before the run; in italics without a frame: exploratory."
 
 
@@ -202,7 +202,7 @@ def draw_time_to_target(compared: list[Comparison]) -> Drawing | None:
     box = {"bottom": 0.55 / height, "top": 1 - 0.7 / height}
     left, right = figure.subplots(1, 2, sharey=True)
     labels = [one.setting.label for one in shown]
-    figure.subplots_adjust(left=label_margin(labels, 9.0), right=0.87, wspace=0.06, **box)
+    figure.subplots_adjust(left=label_margin(labels, 9.0), right=0.845, wspace=0.06, **box)
     _arms(left, shown)
     _ratios(right, shown)
     handles, labels = left.get_legend_handles_labels()
@@ -280,7 +280,7 @@ def _ratios(axes: Axes, shown: list[Comparison]) -> None:
         "va": "center",
         "ha": "center",
     }
-    for place, name in ((1.09, "stateful"), (1.27, "stateless")):
+    for place, name in ((1.12, "stateful"), (1.37, "stateless")):
         # One text of as many lines would be quicker, but its lines would not meet the rows.
         for row, one in enumerate(shown):
             arm = one.a if name == "stateful" else one.b
@@ -360,13 +360,3 @@ def _bar(axes: Axes, arm: WidthArm, at: dict[int, int], height: float, colour: s
         axes.plot([low], [height], "<", color=colour, ms=6, clip_on=False)
     if interval.up_to is None:
         axes.plot([high], [height], ">", color=colour, ms=6, clip_on=False)
-
-
-def interval_text(arm: WidthArm) -> str:
-    """Say an interval of widths in words."""
-    interval = arm.interval
-    if interval.up_to is None and interval.above is None:
-        return f"undetermined on {listing(interval.grid)}"
-    if interval.up_to is None:
-        return f"> {interval.above}"
-    return f"≤ {interval.up_to}" if interval.above is None else f"({interval.above}, {interval.up_to}]"

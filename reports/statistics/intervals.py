@@ -283,16 +283,24 @@ def chance_of_less(a: Costs, b: Costs, level: float = LEVEL) -> Chance:
     In each group (a draw with its tuning), the share of pairs of an a and a b in which a costs less; equal costs count
     half, and a failure costs more than any success. The mean over groups; its interval takes each as one yes or no.
     """
-    groups = np.intersect1d(a.group, b.group)
-    shares = [_share_of_less(a, b, group) for group in groups]
+    ours, theirs = map(_by_group, (a, b))
+    shares = [_share_of_less(ours[group], theirs[group]) for group in sorted(ours.keys() & theirs.keys())]
     if not shares:
         return Chance(math.nan, 0.0, 1.0)
     return Chance(float(np.mean(shares)), *clopper_pearson(math.fsum(shares), len(shares), level))
 
 
-def _share_of_less(a: Costs, b: Costs, group: int) -> float:
-    ours, theirs = (np.where(arm.reached, arm.cost, np.inf)[arm.group == group] for arm in (a, b))
-    return float(np.mean((ours[:, None] < theirs) + (ours[:, None] == theirs) / 2))
+def _by_group(arm: Costs) -> dict[int, list[float]]:
+    """Costs of each group, failures infinite; lists, as a group is a few trainings and a report has many arms."""
+    found: dict[int, list[float]] = {}
+    for group, cost in zip(arm.group.tolist(), np.where(arm.reached, arm.cost, np.inf).tolist(), strict=True):
+        found.setdefault(group, []).append(cost)
+    return found
+
+
+def _share_of_less(ours: list[float], theirs: list[float]) -> float:
+    less = sum((one < other) + (one == other) / 2 for one in ours for other in theirs)
+    return less / (len(ours) * len(theirs))
 
 
 def t_quantile(degrees: float, level: float = LEVEL) -> float:

@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from reports.claim.arms import Comparison, WidthComparison
-from reports.claim.controls import LongerWindow
+from reports.claim.controls import Finding, LongerWindow
 from reports.claim.learnt import learnt
 from reports.collect.grouping import Setting, by_engine, engine_by_engine
 from reports.collect.read import Run
-from reports.collect.records import body, lowest_error
+from reports.collect.records import body, fold_of, lowest_error
 from reports.costs import Costs
 from reports.costs.contrasts import Contrast, judged
-from reports.formatting import count, listing, number, ratio
-from reports.statistics.verdict import FEWER, MORE, Verdict, fewer_and_more
+from reports.formatting import count, integer, listing, low_to_high, number, ratio
+from reports.statistics.verdict import DIFFERENT, FEWER, MORE, Verdict, fewer_and_more
 from reports.tell.cost_answers import place, tally
 from reports.tell.recommendation import line
 
@@ -53,10 +53,14 @@ def by_kind(compared: Iterable[Comparison]) -> dict[str, list[Comparison]]:
     return {kind: here for kind, here in kinds.items() if here}
 
 
-def headline(run: Run, compared: list[Comparison], longer: list[LongerWindow], costs: Costs) -> list[str]:
+def headline(
+    run: Run, compared: list[Comparison], longer: list[LongerWindow], found: list[Finding], costs: Costs
+) -> list[str]:
     """Sentences, the weightiest first; of several engines the first speaks: the others train the same seeds.
 
-    In order: a linear model that no network beats, each kind of setting, the longer window, what carrying costs.
+    In order: a linear model that no network beats, each kind of setting and how many of its differences remain after
+    Holm's correction, a control that was declared and found to be better than both arms, the longer window, what
+    carrying costs.
     """
     engine, here = next(iter(by_engine(compared, lambda one: one.setting).items()), ("", []))
     if not here:
@@ -65,6 +69,8 @@ def headline(run: Run, compared: list[Comparison], longer: list[LongerWindow], c
     kinds = by_kind(deciding(here))
     said = [_linear(run), *(_kind(kind, of_kind) for kind, of_kind in kinds.items() if kind != REAL)]
     said += _real(kinds.get(REAL, []), here)
+    said += [_holm(deciding(here))]
+    said += [one.in_short for one in found if one.declared and one.settings[0].engine == engine]
     said += [_longer(longer), _cost(costs)]
     return [sentence for sentence in said if sentence]
 
@@ -80,6 +86,34 @@ def _kind(kind: str, here: list[Comparison]) -> str:
     parts += [f"{words} in {n}" for verdict, words in OTHER_VERDICTS.items() if (n := verdicts.count(verdict))]
     of = count(len(here), "comparison")
     return f"**{kind[0].upper()}{kind[1:]}: {answer(fewer, more, len(here))}.** Of {of}: {', '.join(parts)}."
+
+
+def _holm(here: list[Comparison]) -> str:
+    """Say which differences remain once so many were looked for; "" where none was declared or found."""
+    by_sign = {
+        word: found
+        for word, verdicts in (("fewer", FEWER), ("more", MORE))
+        if (found := [one for one in here if one.declared and one.updates.verdict in verdicts])
+    }
+    remain, of = _remain(one for found in by_sign.values() for one in found)
+    if not of:
+        return ""
+    parts = [f"{' of '.join(map(integer, _remain(found)))} with {word} updates" for word, found in by_sign.items()]
+    rest = "" if remain == of else "; take the others as hints"
+    kept = f"{integer(remain)} of {count(of, 'difference')} {'remains' if remain == 1 else 'remain'}"
+    return f"**After Holm's correction {kept}:** {listing(parts)}{rest}."
+
+
+def _remain(found: Iterable[Comparison]) -> tuple[int, int]:
+    """Of differences, how many remain after Holm's correction, and how many there are."""
+    remain = [one.survives_holm for one in found]
+    return sum(remain), len(remain)
+
+
+def _remaining(some: list[Comparison]) -> str:
+    """The same of one series, in a sentence that follows its verdicts."""
+    remain, of = _remain(one for one in some if one.declared and one.updates.verdict in DIFFERENT)
+    return f" After Holm's correction {remain} of {of} {'remains' if remain == 1 else 'remain'}." if of else ""
 
 
 def answer(fewer: int, more: int, of: int) -> str:
@@ -107,7 +141,7 @@ def _real(here: list[Comparison], every: list[Comparison]) -> list[str]:
             if one.setting.task_name == task and not one.declared and one.setting.batch_size not in sizes
         ]
         at = f", {_batches(sizes)}" if others else ""
-        found.append(f"**{task}{at}:** {line(some)}.{_other_batches(others)}")
+        found.append(f"**{task}{at}:** {line(some)}.{_remaining(some)}{_other_batches(others)}")
     return found
 
 
@@ -137,9 +171,10 @@ def _longer(found: list[LongerWindow]) -> str:
     untuned = sum(one.comparison.updates.verdict is Verdict.RATE_NOT_FOUND for one in found)
     aside = f" ({OTHER_VERDICTS[Verdict.RATE_NOT_FOUND]} in {untuned})" if untuned else ""
     return (
-        f"**A longer window instead, without carried state:** of {count(len(found), 'pair')}, fewer updates in {fewer}"
-        f"{f' and more in {more}' if more else ''}{aside}, less computing in {steps}; each update and "
-        "each prediction goes through the whole window."
+        f"**A longer window without carried state**, against carried state at a shorter window: of "
+        f"{count(len(found), 'pair')}, the longer window needed fewer updates in {fewer}"
+        f"{f' and more in {more}' if more else ''}{aside}, and less computing in {steps}; each of its updates and "
+        "predictions goes through the whole window."
     )
 
 
@@ -223,20 +258,22 @@ class Sureness:
         Whether they were declared before the run.
     of
         How many there are.
-    fewer, more
-        Differences of each sign: how many remain after Holm's correction, and of how many.
+    evidence
+        What an arm was trained with.
     at_edge
         Comparisons of which an arm chose its learning rate at the grid's edge.
     not_judged
         Those of them in which a better rate beyond the edge could decide, so that none is decided.
+    declared_of_others
+        Comparisons with control arms that were declared.
     """
 
     declared: bool
     of: int
-    fewer: tuple[int, int]
-    more: tuple[int, int]
+    evidence: "Evidence"
     at_edge: int
     not_judged: int
+    declared_of_others: int
 
     @property
     def sentence(self) -> str:
@@ -250,26 +287,70 @@ class Sureness:
             if self.at_edge
             else "Every network's best learning rate lies within those tried."
         )
-        if not self.declared:
-            return f"{edge} None was declared before the run: all of it is exploratory."
-        remain = " and ".join(
-            f'{n} of {of} "{word}"' for word, (n, of) in (("fewer", self.fewer), ("more", self.more)) if of
+        if self.declared:
+            return edge
+        others = f"; declared: {count(self.declared_of_others, 'comparison')} with control arms, in details.md"
+        return (
+            f"{edge} None of these was declared before the run: they are exploratory"
+            f"{others if self.declared_of_others else ''}."
         )
-        holds = f"{remain} hold" if remain else "no difference holds"
-        return f"{edge} Corrected for the number of comparisons (Holm), {holds}."
 
 
-def sureness(compared: list[Comparison]) -> Sureness:
+@dataclass(frozen=True)
+class Evidence:
+    """What the arms of some comparisons were trained with; least and most over them.
+
+    Attributes
+    ----------
+    seeds
+        Trainings that decide, per arm.
+    folds
+        Repetitions of tuning and training that they were made in.
+    draws
+        Draws of the data, of tasks that can be drawn anew; (1, 1) where the run has none.
+    """
+
+    seeds: tuple[int, int]
+    folds: tuple[int, int]
+    draws: tuple[int, int]
+
+    @property
+    def sentence(self) -> str:
+        """The counts in words, and what follows where runs disagree."""
+        seeds, folds, draws = (low_to_high(pair) for pair in (self.seeds, self.folds, self.draws))
+        drawn = f", and where the data can be drawn anew on {draws} draws of it" if self.draws[1] > 1 else ""
+        return (
+            f"Each arm was trained with {seeds} seeds in {folds} folds, each fold with its own tuning{drawn}. Where "
+            "another run disagrees on a setting, the one with more seeds and draws weighs more."
+        )
+
+
+def evidence(compared: Iterable[Comparison]) -> Evidence:
+    """Count over both arms of all of them."""
+    arms = [arm for one in compared for arm in (one.a, one.b)]
+    return Evidence(
+        _ends(arm.n for arm in arms),
+        _ends(len({fold_of(one) for one in arm.replicates}) for arm in arms),
+        _ends(draws for arm in arms if (draws := len({one.draw for one in arm.replicates})) > 1),
+    )
+
+
+def _ends(counts: Iterable[int]) -> tuple[int, int]:
+    ordered = sorted(counts) or [1]
+    return ordered[0], ordered[-1]
+
+
+def sureness(judged: list[Comparison]) -> Sureness:
     """Count over what decides, of the first engine."""
+    compared = [one for one in judged if one.of_the_claim]
     here = deciding(next(iter(by_engine(compared, lambda one: one.setting).values()), []))
-    fewer, more = ([one for one in here if one.updates.verdict in verdicts] for verdicts in (FEWER, MORE))
     return Sureness(
         declared=any(one.declared for one in here),
         of=len(here),
-        fewer=(sum(one.survives_holm for one in fewer), len(fewer)),
-        more=(sum(one.survives_holm for one in more), len(more)),
+        evidence=evidence(here),
         at_edge=sum(map(at_edge, here)),
         not_judged=sum(one.updates.verdict is Verdict.RATE_NOT_FOUND for one in here),
+        declared_of_others=sum(one.declared for one in judged if not one.of_the_claim),
     )
 
 

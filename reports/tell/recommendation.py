@@ -426,6 +426,7 @@ class Recommendation:
                 "labels": False,
                 "names_label": False,
                 "masked": False,
+                "flagged": False,
                 "follows": "what follows it",
             }
         about = self.series
@@ -445,6 +446,7 @@ class Recommendation:
             # Where the past is seen, a row is given with its label by name.
             "names_label": bool(about.labels) and about.past,
             "masked": about.options.get("fill") == "mask",
+            "flagged": any(one.endswith(" missing") for one in about.inputs),
             "path": ascii(about.path or about.file),
             "request": "".join(f", {name}={one!a}" for name, one in options.items()),
             "follows": _harmless(f"{about.column} {when}"),

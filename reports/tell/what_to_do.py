@@ -21,6 +21,8 @@ ADVICE = {
     Verdict.RATE_NOT_FOUND: "rate not found",
 }
 MOST_ROWS = 24
+ALIKE = 2.0
+"""Ratios that share a row differ by at most this factor: a wider range says nothing of any one of them."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def _same_cells(compared: Iterable[Comparison]) -> list[list[Comparison]]:
     found: defaultdict[object, list[Comparison]] = defaultdict(list)
     for one in sorted(compared, key=_place):
         found[replace(one.setting, cell=""), one.updates.verdict].append(one)
-    return list(found.values())
+    return [part for group in found.values() for part in _alike(group)]
 
 
 def _same_windows(groups: list[list[Comparison]]) -> list[list[Comparison]]:
@@ -81,7 +83,13 @@ def _same_windows(groups: list[list[Comparison]]) -> list[list[Comparison]]:
         cells = frozenset(one.setting.cell for one in group)
         first = group[0]
         found[replace(first.setting, cell="", window=0), cells, first.updates.verdict] += group
-    return list(found.values())
+    return [part for group in found.values() for part in _alike(group)]
+
+
+def _alike(group: list[Comparison]) -> list[list[Comparison]]:
+    """The group as one, or each of its windows and cells by itself where their ratios are far apart."""
+    formed = [one.updates.ratio.value for one in group if 0 < one.updates.ratio.value < math.inf]
+    return [group] if not formed or max(formed) <= ALIKE * min(formed) else [[one] for one in group]
 
 
 def _row(group: list[Comparison], varies: list[str]) -> Row:

@@ -141,7 +141,7 @@ def read_values(request: Request) -> Values:
     # What is wrong with the times is said together with what is wrong with the values.
     targets = _or_fault(faults, lambda: target_columns(table, request, time))
     names = (*targets, *request.known, *request.inputs) if targets else ()
-    labels = _or_fault(faults, lambda: _labels(table, targets or (), request, notes))
+    labels = _or_fault(faults, lambda: _labels(table, targets or (), request, notes, faults))
     numbers = names[1:] if labels else names
     values = [labels[0]] if labels else []
     values += [_column(table, name, request, faults, list(rows_of.values())) for name in numbers]
@@ -193,14 +193,14 @@ def _or_fault(faults: Faults, find: Callable[[], Found]) -> Found | None:
 
 
 def _labels(
-    table: Table, targets: tuple[str, ...], request: Request, notes: list[str]
+    table: Table, targets: tuple[str, ...], request: Request, notes: list[str], faults: Faults
 ) -> tuple[FloatArray, tuple[str, ...]] | None:
     """Codes and names of the labels to predict; None where numbers are to be predicted."""
     if request.labels and len(targets) > 1:
         raise CsvSeriesError(f"LABELS=yes predicts one column, not {len(targets)} ({', '.join(targets)}); name one.")
     if len(targets) != 1 or not holds_labels(table, targets[0], request.labels):
         return None
-    codes, names = to_labels(table, targets[0], request.no_value)
+    codes, names = to_labels(table, targets[0], request.no_value, faults)
     if request.labels is None:
         notes.append(
             f"{targets[0]!r} is text: one of {len(names)} labels is predicted ({', '.join(names[:6])}"

@@ -114,12 +114,19 @@ class CsvSeries(Task):
         labels = bool(about.get("labels"))
         self.loss = "crossentropy" if labels else "mse"
         self.unit = "nats" if labels else f"squared standard deviations of {about['column']} in training"  # type: ignore[misc]
-        trivial = "the shares of the labels in training" if labels else "the last value, or the training mean"
         self.target_rule = (  # type: ignore[misc]
-            f"nine tenths of the way from the error of the {'' if labels else 'better '}trivial prediction ({trivial}) "
-            f"to that of a linear {self._line} over {prepared.lags} steps, on the same targets; the trivial error "
-            f"itself where the {self._line} is no better"
+            f"nine tenths of the way from the error of the trivial prediction ({self.trivial_prediction}) "
+            f"to that of a linear {self.line} over {prepared.lags} steps, on the same targets; the trivial error "
+            f"itself where the {self.line} is no better"
         )
+
+    @property
+    def trivial_prediction(self) -> str:
+        """What learns nothing here."""
+        if self.loss == "crossentropy":
+            return "the shares of the labels in training"
+        seen = self.prepared.about.get("past", True)
+        return "the last value or the training mean, the better one" if seen else "the training mean"
 
     def build(self) -> Series:
         """Return the prepared series."""
@@ -230,13 +237,14 @@ class CsvSeries(Task):
         return {name: float(self.errors(one, rows).mean()) for name, one in predicted.items()}
 
     @property
-    def _line(self) -> str:
+    def line(self) -> str:
+        """What kind of linear model the target is set by."""
         if self.loss == "crossentropy":
             return "classifier"
         return "autoregression" if self.prepared.about.get("past", True) else "regression"
 
     def _linear(self, lags: int) -> str:
-        return f"linear {self._line} ({lags} lag{'s' if lags > 1 else ''})"
+        return f"linear {self.line} ({lags} lag{'s' if lags > 1 else ''})"
 
 
 def _when(ahead: int, step: str) -> str:

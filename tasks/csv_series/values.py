@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from tasks.csv_series.codes import codes_for_no_value
 from tasks.csv_series.faults import Faults
+from tasks.csv_series.labels import MOST_LABELS
 from tasks.csv_series.table import Table
 from tasks.csv_series.written import COMMA, INFINITE, POINT, is_number, missing, plain, texts_of
 from tasks.task import FloatArray
@@ -95,6 +96,15 @@ def _parse(table: Table, name: str, texts: pd.Series, decimal: str | None, fault
         wrong = np.flatnonzero(rest)[~fits]
         kinds = texts[wrong].str[:40].value_counts().index[:3]
         hint = " (DECIMAL says what a comma is)" if decimal else ""
+        if not fits.any() and len(kinds) > 1:
+            faults.rows(
+                table,
+                wrong,
+                f"{name!r} is text, such as {' or '.join(map(repr, kinds))}, and a number in no row",
+                f"give a column of numbers; text is predicted as labels (LABELS=yes) of {MOST_LABELS} kinds at most, "
+                f"and here are {texts[wrong].nunique():,}",
+            )
+            return numbers
         also = f", or {' or '.join(map(repr, kinds[1:]))} in others" if len(kinds) > 1 else ""
         faults.rows(
             table,

@@ -1,5 +1,6 @@
-"""Train small works with an engine in a process of its own, and write what it found: ``engine_process.py ENGINE FILE``.
+"""Train small works with an engine in a process of its own, and write what it found.
 
+``engine_process.py ENGINE FILE``, and with a DEVICE behind it for the few that compare a GPU with a CPU.
 Keras has one backend a process, so that engines are compared by files.
 """
 
@@ -13,7 +14,16 @@ from itertools import product
 from types import SimpleNamespace
 
 import numpy as np
-from small_works import BATCH, RATES, STEPS, UPDATES, random_weights, work
+from small_works import (
+    BATCH,
+    RATES,
+    STEPS,
+    UPDATES,
+    random_weights,
+    work,
+    work_of_sequences,
+    work_with_missing_targets,
+)
 
 from bench import engines
 from bench.case.cases import Case
@@ -46,11 +56,11 @@ def tested(engine, kernel, cell, depth):
     return kernel in ("replicated", "native") or (depth, cell) in LAYER_KERNELS
 
 
-def learn(trainer, network, replicates, seed=0):
+def learn(trainer, network, replicates, seed=0, starts=STARTS):
     """Train in two calls, an evaluation and other models between; losses, weights, errors of each way of predicting."""
     for slot in range(replicates):
         trainer.place(slot, random_weights(network, slot), RATES[slot], seed + slot)
-    starts, half = STARTS[:, :replicates], UPDATES // 2
+    starts, half = starts[:, :replicates], len(starts) // 2
     first = trainer.train(starts[:half], reset=True, evaluate="carried")
     if replicates > 1:
         # The models leave the trainer, others come and go, and they return.
@@ -94,6 +104,18 @@ def state_arms(replicates):
     )  # fmt: skip
     noise = initial_weights.noise_states(len(plain.inputs), plain.network)
     return {"older": older, "noise": replace(plain, injected=noise)}
+
+
+def bounded_arms(replicates):
+    """Works of several sequences, which begin from zero where they do, and of a series that lacks some targets.
+
+    By name, each with the first rows of its windows.
+    """
+    found = {}
+    for regime in ("stateful", "stateless"):
+        made, plan = work_of_sequences("lstm", 2, regime, replicates=replicates, max_updates=20)
+        found[regime] = made, np.stack([plan.epoch(seed, 0) for seed in range(len(RATES))], axis=1)
+    return found | {"missing": (work_with_missing_targets(carried=True, replicates=replicates), STARTS)}
 
 
 def dropout(engine):
@@ -178,7 +200,7 @@ def cudnn_on_jax(engine):
         traced = jax.jit(trainer._segment).trace(*trainer._arguments(np.zeros((0, 1, BATCH))))
         # Not `as_hlo_text`, which leaves names out.
         text = traced.lower(lowering_platforms=("cuda",)).compiler_ir("hlo").get_hlo_module().to_string()
-        found[f"lowered {cell} {kernel}"] = np.array(hlo.kernel_seen(text)[0])
+        found[f"lowered {cell} {kernel}"] = np.array(hlo.kernel_seen(text, 1)[0])
     return found | ceilings_on_jax(engine)
 
 
@@ -230,6 +252,20 @@ def networks(engine, kernels):
     return found
 
 
+def on_device(name, file, device):
+    """Two networks by every kernel that the device has, and what it was seen to be."""
+    engine = engines.create(name)
+    engine.configure(threads=None, device=device, cache=None, short_loops=False)
+    found = {"accelerators": np.array(engine.accelerators())}
+    for (cell, depth), kernel in product((("lstm", 2), ("gru", 1)), ("replicated", "loop", "native", "cudnn")):
+        case = Case("time", "cosine", None, cell, "stateful", depth, 3, STEPS, BATCH, kernel, name, dtype="float64")
+        if not engines.lacks(case) and (kernel != "cudnn" or device == "gpu"):
+            found |= parity(engine, kernel, cell, depth)
+        elif kernel == "cudnn" and cell == "lstm" and device == "gpu":  # JAX's, in float32 alone
+            found |= parity(engine, kernel, cell, depth, "float32")
+    np.savez(file, **found)
+
+
 def main(name, file):
     engine = engines.create(name)
     engine.configure(threads=1, device="cpu", cache=None, short_loops=False)
@@ -239,6 +275,9 @@ def main(name, file):
         for arm, asked in state_arms(replicates).items():
             results = learn(engine.trainer(asked, kernel), asked.network, replicates)
             found |= {f"state {arm} {kernel} {what}": value for what, value in results.items()}
+        for arm, (asked, starts) in bounded_arms(replicates).items():
+            results = learn(engine.trainer(asked, kernel), asked.network, replicates, starts=starts)
+            found |= {f"bounded {arm} {kernel} {what}": value for what, value in results.items()}
     found |= dropout(engine)
     for kernel in ("loop", "native"):
         found |= {f"float32 {key}": value for key, value in parity(engine, kernel, "lstm", 1, "float32").items()}
@@ -254,4 +293,4 @@ def main(name, file):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    (on_device if len(sys.argv) > 3 else main)(*sys.argv[1:])

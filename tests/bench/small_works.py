@@ -1,8 +1,11 @@
 """Small works for the engines' tests, with no framework in them."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from bench.engines.base import Feed, HeldOut, Layout, Network, Work
+from bench.engines.base import Feed, HeldOut, Layout, Network, Sequences, Work
+from bench.measure.sequences import SequenceSchedule
 
 STEPS, BATCH, UPDATES = 4, 2, 6
 EPOCHS = 3
@@ -35,6 +38,41 @@ def work(
     weights = np.full(shape["steps"], 1 / shape["steps"]) if weights is None else np.asarray(weights, float)
     held_out = HeldOut(start=150, positions=np.arange(170, 250, 7), steps=shape["steps"])
     return Work(network, Layout(**shape), Feed(weights, carried), inputs, targets, held_out)
+
+
+LENGTHS = (13, 2, 9, 4, 31, 7, 20, 14)
+BOUNDARIES = tuple(int(one) for one in np.cumsum((0, *LENGTHS[:-1])))
+ROWS = sum(LENGTHS)
+HELD_OUT = (13, 6, 22)
+"""Lengths of held-out sequences."""
+
+
+def work_of_sequences(cell, layer_count, regime, **options):
+    """A small work of sequences, and its schedule; the held-out ones fall into two sizes."""
+    plan = SequenceSchedule(regime, ROWS, STEPS, BATCH, 0, starts=BOUNDARIES)
+    rng = np.random.default_rng(5)
+    rows = ROWS + sum(HELD_OUT)
+    starts = np.array([*BOUNDARIES, *(ROWS + np.cumsum((0, *HELD_OUT[:-1])))])
+    positions = np.array([ROWS, ROWS + 2, ROWS + 12, ROWS + 13, ROWS + 18, ROWS + 19, ROWS + 40])
+    made = replace(
+        work(cell, layer_count, **options),
+        inputs=rng.normal(size=(rows, 1)),
+        targets=rng.normal(size=(rows, 1)),
+        feed=Feed(np.full(STEPS, 1 / STEPS), regime == "stateful"),
+        held_out=HeldOut(start=ROWS, positions=positions, steps=STEPS),
+        sequences=plan.sequences(starts, rows),
+    )
+    return made, plan
+
+
+def work_with_missing_targets(*, carried, replicates=2):
+    """One series in which a third of the rows have no target, the first batch of the first replicate among them."""
+    made = work("gru", 1, replicates, carried=carried)
+    counted = np.random.default_rng(6).random(len(made.inputs)) < 0.7
+    counted[:STEPS] = counted[60 : 60 + STEPS] = False
+    counted[made.held_out.positions] = True
+    nothing = np.zeros(len(counted), np.int32)
+    return replace(made, sequences=Sequences(nothing > 0, nothing, nothing + len(counted), counted))
 
 
 def random_weights(network, seed):

@@ -104,6 +104,7 @@ class Pretended:
 
     begun = []  # noqa: RUF012 - emptied by each test
     torn = True
+    due = True
 
     def __init__(self, job, limits, log, core=None, cache=None, group=None):
         del limits, log, group

@@ -1,6 +1,5 @@
 """A file of one's own with the real framework: to the report, and from the report to a training by the code in it."""
 
-import importlib.util
 import json
 import re
 import shutil
@@ -10,6 +9,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import taken_home
 from test_front_door import ENVIRONMENT, ROOT, command
 
 from bench.case.cases import Case
@@ -62,22 +62,32 @@ def records(run):
     return {one["case"]["regime"]: one for one in every if one["case"]["kind"] == "convergence"}
 
 
-def only(run, folder, record):
-    """A copy of the run with one record, so that its arm is what is recommended."""
+def only(run, folder, record, options=None):
+    """A copy of the run with one record, so that its arm is what is recommended, and other options of the file."""
     record = json.loads(json.dumps(record))
     record["convergence"]["scored"] |= {"squared_errors": None, "simple": {}}  # whether it beats a line is no question
     shutil.copytree(run, folder)
     (folder / "records.jsonl").write_text(json.dumps(record) + "\n")
+    if options:
+        text = json.loads((folder / "run.json").read_text())
+        text["series"]["options"] |= options
+        (folder / "run.json").write_text(json.dumps(text))
     return write_report(read(folder))
 
 
-def taken_home(folder, column="load"):
+def module_of(folder, column="load"):
     """The module that the report leaves beside it."""
-    path = folder / f"recommended_{column}.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return taken_home.load(folder / f"recommended_{column}.py")
+
+
+def arrived(record):
+    """A record all of whose trainings reached the target."""
+    record = json.loads(json.dumps(record))
+    for one in record["convergence"]["replicates"]:
+        hold, target, updates = record["convergence"]["hold"], record["convergence"]["target"], one["updates"]
+        errors = [2 * target] * (len(updates) - hold) + [target / 2] * hold
+        one |= {"reached": True, "updates_to_target": updates[-hold], "censored_at": None, "error": errors}
+    return record
 
 
 def epochs_of_the_slowest(record):
@@ -114,7 +124,7 @@ def test_a_network_that_follows_what_no_line_can_is_shown_to_beat_the_line(run):
 def test_what_is_taken_home_trains_to_the_target_and_predicts_in_the_files_units(run, file, tmp_path, capsys, regime):
     record = records(run)[regime]
     report = only(run, tmp_path / "one", record)
-    module = taken_home(tmp_path / "one")
+    module = module_of(tmp_path / "one")
     assert file == module.FILE
     assert report.name == "report.md"
     assert pytest.approx(record["convergence"]["target"]) == module.TARGET
@@ -148,7 +158,7 @@ def test_what_is_taken_home_trains_to_the_target_and_predicts_in_the_files_units
 def test_the_stateful_code_carries_state_as_it_should(run, tmp_path):
     record = records(run)["stateful"]
     only(run, tmp_path / "one", record)
-    module = taken_home(tmp_path / "one")
+    module = module_of(tmp_path / "one")
     starts = [module.epoch_starts(np.random.default_rng(seed), 279) for seed in range(20)]
     for one in starts:
         assert one.shape == (record["convergence"]["updates_per_epoch"], BATCH)
@@ -174,7 +184,7 @@ def test_the_stateful_code_carries_state_as_it_should(run, tmp_path):
 def test_windows_of_the_stateless_code_are_shuffled_and_begin_anywhere(run, tmp_path, burn_in):
     record = records(run)["stateless-burnin" if burn_in else "stateless"]
     only(run, tmp_path / "one", record)
-    module = taken_home(tmp_path / "one")
+    module = module_of(tmp_path / "one")
     assert WINDOW + burn_in == module.STEPS
     starts = [module.epoch_starts(np.random.default_rng(seed), 279) for seed in range(20)]
     assert {int(one.min()) for one in starts} == set(range(WINDOW))
@@ -210,7 +220,7 @@ def test_the_code_of_other_cells_depths_and_regimes_runs(run, tmp_path, capsys, 
     record = changed(records(run)["stateless"], regime, **changes)
     record["training"]["dropout"] = dropout
     only(run, tmp_path / "one", record)
-    module = taken_home(tmp_path / "one")
+    module = module_of(tmp_path / "one")
     module.EPOCHS = 1
     module.main()
     assert capsys.readouterr().out.count("epoch") == 1
@@ -219,34 +229,26 @@ def test_the_code_of_other_cells_depths_and_regimes_runs(run, tmp_path, capsys, 
     assert np.isfinite(forecaster.next([50.0, 0.1])).all()
 
 
-ELSEWHERE = """
-import importlib.util, sys
-import numpy as np
-spec = importlib.util.spec_from_file_location("home", sys.argv[1])
-home = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(home)
-home.EPOCHS = 1
-home.main()
-saved = home.Forecaster.load()
-new = np.column_stack([50 + np.arange(5.0), np.linspace(-1, 1, 5)])
-at_once = home.Forecaster(saved.stepper, saved.scales, dict(saved.kept)).run(new)
-print(home.keras.backend.backend(), float(np.abs(np.array([saved.next(row) for row in new]) / at_once - 1).max()))
-"""
-
-
 @pytest.mark.parametrize("engine", ["jax", "torch"])
-def test_what_is_taken_home_from_another_engine_runs_by_it_from_anywhere(run, tmp_path, engine):
+@pytest.mark.parametrize("which", ["one", "masked", "many"])
+def test_what_is_taken_home_from_another_engine_trains_as_it_does_and_goes_on(request, tmp_path, engine, which):
     pytest.importorskip(engine)
-    record = changed(records(run)["stateful"], "stateful", engine=engine)
-    only(run, tmp_path / "one", record)
-    (tmp_path / "check.py").write_text(ELSEWHERE)
-    environment = ENVIRONMENT | {"KERAS_BACKEND": engine}
-    command_ = [sys.executable, "check.py", str(tmp_path / "one" / f"recommended_load_{engine}.py")]
+    name, column = ("panel", "sales") if which == "many" else ("run", "load")
+    source = request.getfixturevalue(name)
+    regime, cell = "stateful", "gru" if which == "many" else "lstm"
+    record = arrived(records(source)[regime])
+    record["case"]["engine"] = engine
+    record["key"] = Case(**record["case"]).key
+    only(source, tmp_path / "one", record, {"fill": "mask"} if which == "masked" else {})
+    environment = ENVIRONMENT | {"KERAS_BACKEND": engine, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'bench'}"}
+    path = tmp_path / "one" / f"recommended_{column}_{engine}.py"
+    command_ = [sys.executable, taken_home.__file__, str(path), regime, cell, engine]
     done = subprocess.run(command_, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    backend, off = done.stdout.splitlines()[-1].split()
+    backend, row_by_row, trained = done.stdout.splitlines()[-1].split()
     assert backend == engine
-    assert float(off) < 1e-6
+    assert float(row_by_row) < 1e-6
+    assert float(trained) < 1e-4
 
 
 def test_where_no_arm_is_reliable_nothing_is_recommended(run, tmp_path):
@@ -296,6 +298,7 @@ def panel(tmp_path_factory):
     return folder / "results" / "panel"
 
 
+@pytest.mark.soak
 def test_errors_are_told_by_series(panel):
     write_report(read(panel))
     report = (panel / "details.md").read_text()
@@ -306,20 +309,21 @@ def test_errors_are_told_by_series(panel):
     assert [float(error) for *_, error in rows] == sorted((float(error) for *_, error in rows), reverse=True)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("regime", ["stateless", "stateless-burnin", "stateful"])
 def test_many_series_train_one_network_and_each_goes_on_by_itself(panel, tmp_path, capsys, regime):
     record = records(panel)[regime]
     assert record["outcome"] == "ok"
-    for one in record["convergence"]["replicates"]:
-        hold, target, updates = record["convergence"]["hold"], record["convergence"]["target"], one["updates"]
-        arrived = [2 * target] * (len(updates) - hold) + [target / 2] * hold
-        one |= {"reached": True, "updates_to_target": updates[-hold], "censored_at": None, "error": arrived}
+    record = arrived(record)
     only(panel, tmp_path / "one", record)
-    module = taken_home(tmp_path / "one", column="sales")
+    module = module_of(tmp_path / "one", column="sales")
+    assert taken_home.off_the_suite(module, regime, "gru", "tensorflow") < 1e-4
     module.main()
     said = capsys.readouterr().out
     assert re.search(r"^west: line 377 of panel.csv 2024-04-05 was the last row; sales next: \d+", said, re.MULTILINE)
     saved = module.Forecaster.load()
+    with pytest.raises(ValueError, match="'mars' is no series of the file; one of east, north, south, west"):
+        saved.next([1.0], "mars")
     frame = pd.read_csv(panel.parent.parent / "panel.csv")
     for i, store in enumerate(("east", "west")):
         known = frame.loc[frame["store"] == store, ["sales"]].to_numpy()

@@ -223,6 +223,13 @@ def test_proposed_windows_and_batch_sizes_fit_every_length(rows, period):
     assert len(batches) < 2 or rows // (windows[0] * batches[1]) >= 4
 
 
+def test_a_season_of_what_is_not_seen_proposes_no_window():
+    assert csv_series.propose_windows(6000, 9).to_try == (2, 9)
+    unseen = csv_series.propose_windows(6000, 9, past=False)
+    assert unseen.to_try == (4, 12, 48)
+    assert "no season says how long an input is felt" in unseen.why
+
+
 @pytest.mark.parametrize("rows", [200, 500, 4000])
 def test_the_preset_of_a_file_can_be_planned_and_declares_what_it_decides(tmp_path, rows):
     series(rows).to_csv(tmp_path / "load.csv", index=False)

@@ -6,13 +6,14 @@ They run in processes of their own; where an engine's extra is not installed its
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_process import CELLS, DEPTHS, FEEDS, LABELS, LAYER_KERNELS, STARTS, WAYS, learn, state_arms
+from engine_process import CELLS, DEPTHS, FEEDS, LABELS, LAYER_KERNELS, STARTS, WAYS, bounded_arms, learn, state_arms
 from small_works import RATES, STEPS, difference, work
 
 from bench import engines
@@ -82,6 +83,19 @@ def test_a_state_of_older_weights_of_another_stretch_or_from_data_is_the_same_st
     expected = learn(ReplicatedTrainer(asked), asked.network, len(RATES))
     for kernel in ("replicated", "native"):
         assert_equal(of(found, "state", arm, kernel), expected)
+
+
+@pytest.mark.parametrize("arm", ["stateful", "stateless", "missing"])
+def test_boundaries_and_missing_targets_are_the_same_data_for_every_engine(found, arm):
+    """Of TensorFlow `test_sequences` shows that it trains as Keras does with states set row by row."""
+    from bench.engines.tensorflow.replicated import ReplicatedTrainer  # noqa: PLC0415
+
+    asked, starts = bounded_arms(len(RATES))[arm]
+    expected = learn(ReplicatedTrainer(asked), asked.network, len(RATES), starts=starts)
+    for kernel in ("replicated", "native"):
+        assert_equal(of(found, "bounded", arm, kernel), expected)
+    unbounded = learn(ReplicatedTrainer(replace(asked, sequences=None)), asked.network, len(RATES), starts=starts % 100)
+    assert all(difference([unbounded[name]], [expected[name]]) > LOUD for name in ("losses", *WAYS))
 
 
 def of(found, *key):

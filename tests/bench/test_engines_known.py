@@ -197,7 +197,12 @@ BOTH = f'%forward = f32[2] {FORWARD}\n  %back = f32[2] custom-call(%p), custom_c
     ],
 )
 def test_a_kernel_is_read_from_the_text_of_a_program(inner, product, kernel):
-    assert hlo.kernel_seen(PROGRAM.format(inner=inner, product=product))[0] == kernel
+    assert hlo.kernel_seen(PROGRAM.format(inner=inner, product=product), replicates=2)[0] == kernel
+
+
+@pytest.mark.parametrize("product", [BATCHED, CUBLAS])
+def test_one_model_is_no_block_of_them_though_xla_splits_its_products(product):
+    assert hlo.kernel_seen(PROGRAM.format(inner=LOOP, product=product), replicates=1)[0] == "loop"
 
 
 def test_loops_and_what_they_start_are_counted_where_they_stand():
@@ -215,6 +220,6 @@ def test_a_fusion_is_started_once_whatever_it_holds():
 def test_a_loop_is_seen_in_a_program_that_xla_compiled():
     trainer = LayerTrainer(work("lstm", 1, replicates=1, dtype="float32"), "xla")
     text = trainer.compiled.experimental_get_compiler_ir(*trainer.arguments(np.zeros((0, 1, 2))))(stage="optimized_hlo")
-    seen, evidence = hlo.kernel_seen(text)
+    seen, evidence = hlo.kernel_seen(text, 1)
     assert seen == "loop"
     assert evidence["nested loops"] >= 2  # forward and backward

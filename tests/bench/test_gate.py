@@ -11,6 +11,7 @@ import other_suite
 import pytest
 from scipy import stats
 
+from bench.gate import __main__ as command
 from bench.gate import deciding, judging, rounds, trial
 from bench.gate.deciding import ALPHA, MARGIN, Verdict
 
@@ -150,26 +151,66 @@ def test_the_documents_table_is_that_of_the_recorded_gates():
 
 
 @pytest.fixture
-def gate(tmp_path):
-    """Run the command on two sides."""
+def options(tmp_path):
+    """Make two sides and the options that name them; the page and what is beside it go to `out`."""
     file = tmp_path / "mine.toml"
 
-    def _gate(*options, base=None, head=None, preset=PRESET, minutes=0.1):
+    def _options(*more, base=None, head=None, preset=PRESET, minutes=0.1):
         file.write_text(preset)
-        sides = [
+        one, other = (
             str(other_suite.write(tmp_path / name, **(side or {})))
             for name, side in zip("ab", (base, head), strict=True)
-        ]
+        )
+        sides = ["--base", one, "--head", other, "--preset", str(file)]
+        return [*sides, "--out", str(tmp_path / "out"), "--minutes", str(minutes), *more]
+
+    return _options
+
+
+def written(out):
+    """What a gate has left: as JSON, and its page."""
+    return json.loads((out / "gate.json").read_text()), (out / "gate.md").read_text()
+
+
+@pytest.fixture
+def gate(tmp_path, options):
+    """Run the command on two sides."""
+
+    def _gate(*more, **sides):
+        run = [sys.executable, "-m", "bench.gate", *options(*more, **sides)]
+        done = subprocess.run(run, capture_output=True, text=True, check=False, timeout=300)
         out = tmp_path / "out"
-        command = [sys.executable, "-m", "bench.gate", "--base", sides[0], "--head", sides[1], "--preset", str(file)]
-        done = subprocess.run(
-            [*command, "--out", str(out), "--minutes", str(minutes), *options],
-            capture_output=True, text=True, check=False, timeout=300,
-        )  # fmt: skip
-        found = json.loads((out / "gate.json").read_text()) if (out / "gate.json").exists() else {}
-        page = (out / "gate.md").read_text() if found else done.stderr
+        found, page = written(out) if (out / "gate.json").exists() else ({}, done.stderr)
         assert not found or found["exit_code"] == done.returncode, done.stderr
         return done.returncode, found, page
+
+    return _gate
+
+
+@pytest.fixture
+def drawn_gate(tmp_path, options, monkeypatch):
+    """The command in this process, whose rounds are drawn: blocks of base, and those of head times a factor."""
+
+    def _gate(*more, noise=0.004, **factors):
+        rng = np.random.default_rng(8)
+
+        def measure(orders, logs):
+            del logs
+            found = []
+            for side, order in orders:
+                (key,) = (job.case.key for job in order.jobs)
+                assert order.control
+                slower = {key: factors.get("case", 1.0), "control": factors.get("control", 1.0)}
+                blocks = {
+                    name: (0, (factor if side == "head" else 1.0) * rng.lognormal(0, noise, 10))
+                    for name, factor in slower.items()
+                }
+                found.append(rounds.Process(side, blocks, {}, {}, {}))
+            return found
+
+        monkeypatch.setattr(rounds, "measure", measure)
+        code = command.main(options(*more, minutes=5))
+        return code, *written(tmp_path / "out")
 
     return _gate
 
@@ -182,14 +223,22 @@ def test_exit_0_the_same_code_passes_though_so_few_rounds_decide_nothing(gate):
     assert "# Gate: passed" in page
 
 
-def test_exit_1_a_slowdown_that_is_found_twice_fails(gate):
-    code, found, page = gate(head={"factor": 1.2}, minutes=5)
+def check_slowdown(code, found, page):
     assert code == 1, page
     case = found["cases"][0]
     assert case["verdict"] == "slower"
     assert case["second"]["low"] > 1.02
     assert case["first"]["ratio"] == pytest.approx(1.2, rel=0.01)
     assert "| slower |" in page
+
+
+def test_exit_1_a_slowdown_that_is_found_twice_fails(drawn_gate):
+    check_slowdown(*drawn_gate(case=1.2))
+
+
+@pytest.mark.soak
+def test_exit_1_a_slowdown_that_processes_have_fails(gate):
+    check_slowdown(*gate(head={"factor": 1.2}, minutes=5))
 
 
 def test_exit_2_usage(gate):
@@ -223,19 +272,27 @@ def test_exit_4_a_process_that_dies(gate):
     assert "ended with 3" in page
 
 
-def test_exit_4_a_disturbed_job_gives_no_verdict(gate):
-    """Head makes the control case slower, which no change of the suite can."""
-    slower = (
-        "import hashlib; usual = hashlib.blake2b; "
-        "hashlib.blake2b = lambda data: [usual(usual(data).digest() + data) for _ in range(30)][0]"
-    )
-    code, found, page = gate(head={"inside": slower}, minutes=5)
+def check_disturbed(code, found, page):
     assert code == 4, page
     assert any("contaminated: the control case" in problem for problem in found["problems"])
 
 
-def test_an_inconclusive_gate_does_not_pass_where_it_is_strict(gate):
-    code, found, page = gate("--strict", minutes=0.001)
+def test_exit_4_a_disturbed_job_gives_no_verdict(drawn_gate):
+    """The control case is slower on head, which no change of the suite can make it."""
+    check_disturbed(*drawn_gate(control=1.2))
+
+
+@pytest.mark.soak
+def test_exit_4_a_job_that_is_disturbed_gives_no_verdict(gate):
+    slower = (
+        "import hashlib; usual = hashlib.blake2b; "
+        "hashlib.blake2b = lambda data: [usual(usual(data).digest() + data) for _ in range(30)][0]"
+    )
+    check_disturbed(*gate(head={"inside": slower}, minutes=5))
+
+
+def test_an_inconclusive_gate_does_not_pass_where_it_is_strict(drawn_gate):
+    code, found, page = drawn_gate("--strict", noise=0.5)
     assert code == 4
     assert found["cases"][0]["verdict"] == "inconclusive"
     assert "minutes a pass would do" in page

@@ -46,8 +46,10 @@ def evidence(monkeypatch, tmp_path, capfd):
 def test_engines_that_see_a_gpu_run_the_preset_and_the_folder_is_published(evidence, tmp_path):
     code, calls, said = evidence({"jax": ["H100"], "torch": ["H100"]})
     assert code == 0
-    (bench, publish) = calls
-    assert {"--preset=gpu", "--device=gpu", "--engine=jax,torch", "--run=gpu-evidence"} < set(bench)
+    (*parts, publish) = calls
+    assert [part[-1] for part in parts] == list(gpu_evidence.PARTS)
+    for part in parts:
+        assert {"--preset=gpu", "--device=gpu", "--engine=jax,torch", "--run=gpu-evidence"} < set(part)
     assert publish == ["publish", "--report", str(tmp_path / "gpu-evidence")]
     assert "jax sees H100" in said
 
@@ -95,9 +97,14 @@ def test_the_preset_holds_what_the_evidence_is_to_show(monkeypatch):
     timed = [job.case for job in jobs if job.case.kind == "time" and job.case.configuration == "GPU"]
     for name in ("jax", "torch"):
         own = [case for case in timed if case.engine == name]
+        assert {case.repetition for case in own} == {0, 1}
         for kernel in ("loop", "cudnn", "native"):
             assert {case.batch_size for case in own if case.kernel == kernel} == {1, 16, 256, 4096}
         assert {case.regime for case in own if case.kernel == "cudnn"} == {"stateful", "stateless"}
+    # A run that is cut off has two processes of what is asked most often, on which all intervals rest.
+    order = [job.case for job in jobs if job.case.kind == "time"]
+    last_again = max(place for place, case in enumerate(order) if case.repetition)
+    assert {(case.batch_size, case.layers) for case in order[: last_again + 1]} == {(16, 1)}
     # Where the GPU begins to be faster than the CPU: the same cases on both, but for cuDNN.
     beside = {job.case.replace(configuration="GPU", device="gpu") for job in jobs if job.case.configuration == "CPU"}
     assert {case for case in timed if case.kernel in ("loop", "native")} <= beside

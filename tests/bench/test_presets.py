@@ -11,7 +11,7 @@ import tasks
 from bench import engines
 from bench.case.cases import CELLS, DEVICES, DTYPES, KERNELS, KINDS
 from bench.case.regimes import REGIMES
-from bench.errors import PlanError
+from bench.errors import PlanError, unknown
 from bench.plan import planning, presets
 
 GRID = 'task = "cosine"\ncell = "lstm"\nregime = "stateful"\n'
@@ -170,6 +170,12 @@ def test_a_name_that_is_like_nothing_still_gets_all_valid_ones():
         presets.load("zzzzzz")
     assert "Did you mean" not in str(error.value)
     assert all(name in str(error.value) for name in SHIPPED)
+
+
+def test_a_name_with_a_further_word_is_another_thing_and_not_a_misspelling():
+    valid = ("cell", "dropout", "layers")
+    assert "Did you mean" not in str(unknown("key", "recurrent_dropout", valid))
+    assert "Did you mean 'dropout'" in str(unknown("key", "drop_out", valid))
 
 
 MANY = grid(units=str(list(range(1, 1001))), window=str(list(range(1, 1001))), batch_size=str(list(range(1, 1001))))

@@ -109,12 +109,13 @@ def test_the_front_door_says_all_and_writes_it(engine, tmp_path, monkeypatch, ca
     monkeypatch.setattr(fake, "ENGINE", engine)
     monkeypatch.setattr(host, "fingerprint", lambda accelerators: {
         "cpu": "none", "affinity": [0], "memory_bytes": 2**34, "accelerators": accelerators, "caches": {"L1": 2**15},
+        "accelerator_bytes": [2**33], "governor": None,
     })  # fmt: skip
     monkeypatch.setattr(front_door.checks, "watch", lambda _: checks.Steadiness((0.01,) * 30))
     out = tmp_path / "deep" / "profile.json"
     assert front_door.main(["--engine", "fake", "--out", str(out)]) == 0
     said = capsys.readouterr().out
-    for words in ("L1 32 KiB", "100 GFLOP/s", "1 core may be used", "Energy", str(out.name)):
+    for words in ("L1 32 KiB", "100 GFLOP/s", "16.0 GiB", "8.0 GiB", "1 core may be used", "Energy", str(out.name)):
         assert words in said
     found = json.loads(out.read_text())
     assert found["ceilings"]["matrix product, float64"]["best"] == pytest.approx(4e10)

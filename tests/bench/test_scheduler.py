@@ -27,6 +27,7 @@ class Pretended:
     looks: ClassVar[list] = []
 
     told = None
+    due = True
 
     def __init__(self, job, limits, log, core=None, cache=None, group=None):
         del limits

@@ -1,15 +1,18 @@
 """Series of several sequences: no window crosses a boundary, no state either, and what is trained equals Keras."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from engine_builders import RATES, difference, random_weights, work
+from engine_builders import RATES, difference, random_weights
+from small_works import BATCH, ROWS, work_of_sequences, work_with_missing_targets
+from small_works import BOUNDARIES as STARTS
+from small_works import STEPS as WINDOW
 
 from bench.case.cases import Case
-from bench.engines.base import Feed, HeldOut, Sequences
 from bench.engines.tensorflow import layers
 from bench.engines.tensorflow.layers import LayerTrainer
 from bench.engines.tensorflow.replicated import ReplicatedTrainer
@@ -18,11 +21,6 @@ from bench.measure import workload
 from bench.measure.batching import check_continuation
 from bench.measure.sequences import SequenceSchedule
 from tasks.task import Series, SeriesError
-
-LENGTHS = (13, 2, 9, 4, 31, 7, 20, 14)
-STARTS = tuple(int(one) for one in np.cumsum((0, *LENGTHS[:-1])))
-ROWS = sum(LENGTHS)
-WINDOW, BATCH = 4, 2
 
 pytestmark = pytest.mark.usefixtures("keras_float64")
 
@@ -118,39 +116,33 @@ def test_each_held_out_sequence_has_its_warm_up():
     assert series.place.tolist() == [0, 1, 0, 1, 0, 1, 2, 3, 4, 0, 1, 2]
 
 
-@pytest.mark.parametrize("changes", [{"engine": "jax"}, {"kernel": "fit"}])
-def test_engines_that_cannot_set_a_state_row_by_row_refuse(changes):
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"starts": (0, 6)}, "is a series of several sequences"),
+        ({"counted": np.arange(10) != 3}, "has rows without a target"),
+    ],
+)
+def test_keras_own_fit_refuses_what_it_cannot_do_row_by_row(options, why):
     case = Case(
         kind="time", task="none", dial=None, cell="lstm", regime="stateful", layers=1, units=2, window=4, batch_size=2,
-        kernel="loop",
-    ).replace(**changes)  # fmt: skip
-    series = Series(np.zeros((10, 1)), np.zeros((10, 1)), 6, 1, (0, 6))
-    with pytest.raises(PlanError, match="is a series of several sequences, which"):
-        workload._schedule(case, series, 0)
-    series = Series(np.zeros((10, 1)), np.zeros((10, 1)), 6, 1, counted=np.arange(10) != 3)
-    with pytest.raises(PlanError, match="has rows without a target, which"):
-        workload._schedule(case, series, 0)
+        kernel="fit",
+    )  # fmt: skip
+    with pytest.raises(PlanError, match=f"{why}, which kernel fit cannot train"):
+        workload._schedule(case, Series(np.zeros((10, 1)), np.zeros((10, 1)), 6, 1, **options), 0)
 
 
-HELD_OUT = (13, 6, 22)
-"""Lengths of held-out sequences."""
-
-
-def task(cell, layer_count, regime, **options):
-    """A small work of sequences, and its schedule."""
-    base = work(cell, layer_count, **options)
-    plan = schedule(regime, burn_in=0)
-    rng = np.random.default_rng(5)
-    rows = ROWS + sum(HELD_OUT)
-    inputs, targets = rng.normal(size=(rows, 1)), rng.normal(size=(rows, 1))
-    starts = np.array([*STARTS, *(ROWS + np.cumsum((0, *HELD_OUT[:-1])))])
-    positions = np.array([ROWS, ROWS + 2, ROWS + 12, ROWS + 13, ROWS + 18, ROWS + 19, ROWS + 40])
-    feed = Feed(np.full(WINDOW, 1 / WINDOW), regime == "stateful")
-    held_out = HeldOut(start=ROWS, positions=positions, steps=WINDOW)
-    made = replace(
-        base, inputs=inputs, targets=targets, feed=feed, held_out=held_out, sequences=plan.sequences(starts, rows)
-    )
-    return made, plan
+def test_each_draw_has_its_own_boundaries_and_missing_targets():
+    missing = (3, 8)
+    every = [
+        Series(np.zeros((10, 1)), np.zeros((10, 1)), 6, 1, (0, 2, 6), counted=np.arange(10) != row) for row in missing
+    ]
+    plan = SequenceSchedule("stateless", 6, 2, 1, 0, starts=(0, 2))
+    draws = tuple(SimpleNamespace(series=lambda one=one: one) for one in every)
+    found = workload.Workload(None, None, draws, plan, None, None).sequences
+    assert np.flatnonzero(found.begins).tolist() == [0, 2, 6, 10, 12, 16]
+    assert (found.first[[9, 11, 19]].tolist(), found.end[[9, 11, 19]].tolist()) == ([6, 10, 16], [10, 12, 20])
+    assert np.flatnonzero(~found.counted).tolist() == [3, 18]
 
 
 class ByHand:
@@ -189,10 +181,10 @@ class ByHand:
     ("cell", "layer_count", "regime"), [("lstm", 2, "stateful"), ("gru", 1, "stateful"), ("simple_rnn", 1, "stateless")]
 )
 def test_training_on_sequences_equals_keras_with_states_set_row_by_row(cell, layer_count, regime):
-    made, plan = task(cell, layer_count, regime, max_updates=20)
+    made, plan = work_of_sequences(cell, layer_count, regime, max_updates=20)
     trainer = ReplicatedTrainer(made)
     by_hand = ByHand(made, stateful=regime == "stateful")
-    alone, _ = task(cell, layer_count, regime, max_updates=20, replicates=1)
+    alone, _ = work_of_sequences(cell, layer_count, regime, max_updates=20, replicates=1)
     keras_layers = LayerTrainer(alone, "loop")
     starts = np.stack([plan.epoch(seed, 0) for seed in (0, 1)], axis=1)
     initial = [random_weights(made.network, seed) for seed in (1, 2)]
@@ -212,16 +204,6 @@ def test_training_on_sequences_equals_keras_with_states_set_row_by_row(cell, lay
     assert trainer._compiled.experimental_get_tracing_count() == 1
 
 
-def masked(carried):
-    """One series in which a third of the rows have no target, a whole batch among them."""
-    made = work("gru", 1, carried=carried)
-    counted = np.random.default_rng(6).random(len(made.inputs)) < 0.7
-    counted[:WINDOW] = counted[60 : 60 + WINDOW] = False
-    counted[made.held_out.positions] = True
-    nothing = np.zeros(len(counted), np.int32)
-    return replace(made, sequences=Sequences(nothing > 0, nothing, nothing + len(counted), counted))
-
-
 STREAMS = (WINDOW * np.arange(5)[:, None, None] + np.array([[0, 60], [0, 71]])).astype(np.int32)
 """Two streams of each of two replicates; the first batch of the first has no target at all."""
 
@@ -238,7 +220,7 @@ def trained(made, starts):
 
 
 def test_what_stands_where_a_target_is_missing_changes_nothing_bit_for_bit():
-    made = masked(carried=True)
+    made = work_with_missing_targets(carried=True)
     _, found = trained(made, STREAMS)
     targets = np.where(made.sequences.counted[:, None], made.targets, 1e6)
     _, other = trained(replace(made, targets=targets), STREAMS)
@@ -250,7 +232,7 @@ def test_what_stands_where_a_target_is_missing_changes_nothing_bit_for_bit():
 
 @pytest.mark.parametrize("carried", [False, True])
 def test_training_without_some_targets_is_keras_with_sample_weights(carried):
-    made = masked(carried)
+    made = work_with_missing_targets(carried=carried)
     trainer, (losses, *_) = trained(made, STREAMS)
     assert losses[0, 0] == 0
     model = layers.build(made.network, BATCH, WINDOW, stateful=carried, kernel="loop")
@@ -270,7 +252,7 @@ def test_training_without_some_targets_is_keras_with_sample_weights(carried):
 
 
 def test_held_out_sequences_are_scored_one_by_one():
-    made, _ = task("lstm", 1, "stateful", max_updates=20)
+    made, _ = work_of_sequences("lstm", 1, "stateful", max_updates=20)
     trainer = ReplicatedTrainer(made)
     weights = random_weights(made.network, 3)
     for slot in (0, 1):

@@ -227,6 +227,18 @@ def test_a_case_with_a_core_of_its_own_stays_on_it_and_may_be_taken_first_by_the
     assert not psutil.pid_exists(pid)
 
 
+@pytest.mark.parametrize("ended", [0, 2])
+def test_what_the_kernel_ended_for_want_of_memory_is_no_crash(forkserver, tmp_path, monkeypatch, ended):
+    del forkserver
+    monkeypatch.setattr(worker, "KERNEL_COUNTS", tmp_path / "vmstat")
+    worker.KERNEL_COUNTS.write_text("pgfault 9\noom_kill 5\n")
+    one = Worker(job(fake.KILL), Limits(), tmp_path / "log")
+    worker.KERNEL_COUNTS.write_text(f"pgfault 9\noom_kill {5 + ended}\n")
+    record = wait(one)
+    assert record.outcome == ("out-of-memory" if ended else "crashed")
+    assert ("this machine ran out of memory and the kernel ended 2 processes" in record.message) == bool(ended)
+
+
 def test_the_run_goes_on_when_the_server_of_processes_was_killed(forkserver, tmp_path):
     del forkserver
     one = Worker(job(fake.SLEEP), Limits(), tmp_path / "one.log")
@@ -275,15 +287,16 @@ import test_worker as t
 from bench.run import worker
 worker.prepare_forkserver("fake")
 folder = Path(sys.argv[2])
-running = [t.Worker(t.job(t.fake.SLEEP, kind), t.Limits(), folder / kind) for kind in sys.argv[3].split(",")]
+units = getattr(t.fake, sys.argv[4])
+running = [t.Worker(t.job(units, kind), t.Limits(), folder / kind) for kind in sys.argv[3].split(",")]
 print(*[one._process.pid for one in running], flush=True)
 time.sleep(600)
 """
 
 
-def watched(folder, kinds):
-    """Start a process that watches sleeping cases; itself and the cases' processes."""
-    command = [sys.executable, "-c", WATCHER, str(Path(__file__).parent), str(folder), ",".join(kinds)]
+def watched(folder, kinds, end="SLEEP"):
+    """Start a process that watches cases which sleep, or end in another way; itself and the cases' processes."""
+    command = [sys.executable, "-c", WATCHER, str(Path(__file__).parent), str(folder), ",".join(kinds), end]
     watcher = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     pids = [int(pid) for pid in watcher.stdout.readline().split()]
     assert len(pids) == len(kinds)
@@ -309,6 +322,12 @@ def test_running_cases_die_with_a_run_that_was_killed(tmp_path):
 
 def test_cases_die_with_a_run_that_was_killed_just_as_they_started(tmp_path):
     watcher, processes = watched(tmp_path, ["convergence", "memory"])
+    assert survivors(watcher, processes) == []
+
+
+def test_cases_that_are_stopped_die_with_a_run_that_was_killed(tmp_path):
+    watcher, processes = watched(tmp_path, ["convergence", "memory"], "STOP")
+    wait_for(lambda: all(process.status() == psutil.STATUS_STOPPED for process in processes))
     assert survivors(watcher, processes) == []
 
 

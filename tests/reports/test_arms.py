@@ -52,7 +52,7 @@ def test_a_declared_comparison_with_two_targets_counts_as_no_difference(tmp_path
 def test_without_a_family_all_is_exploratory(tmp_path, about):
     folder = synthetic.write(tmp_path / "run", synthetic.pair(*FASTER), **about)
     text = synthetic.whole(write_report(read(folder)))
-    assert "None was declared before the run: all of it is exploratory." in text
+    assert "None of these was declared before the run: they are exploratory." in text
     assert "This run declared no comparison beforehand" in text
     assert "not-declared" in text
     summary = json.loads((folder / "summary.json").read_text())

@@ -88,5 +88,7 @@ def test_one_declared_half_is_not_enough():
     made = records(synthetic.hits(100, seed=3))
     _, stateless, burn_in = (one["key"] for one in made)
     run = synthetic.run_of(made, family=[[burn_in, stateless]])
-    (one,) = analyse(run).findings
+    found = analyse(run)
+    (one,) = found.findings
     assert not one.declared
+    assert "they are exploratory; declared: 1 comparison with control arms" in found.sureness.sentence

@@ -9,6 +9,8 @@ from reports.analysis import analyse
 from reports.collect.read import read
 from reports.formatting import span
 from reports.render import write_report
+from reports.statistics.verdict import Verdict
+from reports.tell.headline import Evidence
 from reports.tell.what_to_do import what_to_do
 
 PUBLISHED = Path(__file__).parents[2] / "reports" / "published"
@@ -25,11 +27,25 @@ def analysed(*records, declared=True):
     return analyse(synthetic.run_of(list(records), family=family))
 
 
-@pytest.mark.parametrize("name", ["quick", "full", "cost"])
-def test_a_published_run_fits_two_pages_and_a_phone(name, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "trained"),
+    [
+        (
+            "quick",
+            "10 seeds in 10 folds, each fold with its own tuning, and where the data can be drawn anew on 10 draws",
+        ),
+        (
+            "full",
+            "30 seeds in 10 folds, each fold with its own tuning, and where the data can be drawn anew on 10 draws",
+        ),
+        ("cost", ""),
+    ],
+)
+def test_a_published_run_fits_two_pages_and_a_phone(name, trained, tmp_path):
     text = write_report(read(PUBLISHED / name), tmp_path).read_text()
     assert len(text.split()) <= 1500
     assert len(text.encode()) <= 15_000
+    assert trained in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert rows
     assert max(row.replace("\\|", "").count("|") for row in rows) <= 5  # four columns
@@ -107,13 +123,61 @@ def test_the_ratio_of_a_row_spans_all_its_intervals():
     assert row.ratio.endswith(span(low, high))
 
 
+def test_rows_whose_ratios_are_far_apart_are_not_merged():
+    def rows(*slower):
+        records = [
+            one
+            for window, (cell, hits) in zip((4, 8), zip(("gru", "gru"), slower, strict=True), strict=True)
+            for one in synthetic.pair([100] * 10, [hits] * 10, window=window, cell=cell, task="lagged_mean", dial=16)
+        ]
+        return [row.where for row in what_to_do(analysed(*records).compared).rows]
+
+    assert rows(300, 450) == ["lagged_mean@16, GRU, windows 4 and 8"]
+    assert rows(300, 900) == ["lagged_mean@16, GRU, window 4", "lagged_mean@16, GRU, window 8"]
+
+
+def test_how_many_differences_remain_after_holm_is_said_where_they_are_counted():
+    arms = [real([100] * 10, "stateful"), real([400] * 10, "stateless")]
+    weak = [
+        real(synthetic.hits(median, seed=seed, spread=0.4), regime, window=window)
+        for window in (8, 16)
+        for regime, median, seed in (("stateful", 150, 2), ("stateless", 260, 52))
+    ]
+    found = analysed(*arms, *weak)
+    assert {one.updates.verdict for one in found.compared} == {Verdict.FEWER}
+    assert [one.survives_holm for one in found.compared] == [True, False, False]
+    text = " ".join(found.headline)
+    assert "**After Holm's correction 1 of 3 differences remains:** 1 of 3 with fewer updates; take the others" in text
+    assert "After Holm's correction 1 of 3 remains." in text
+    assert "Holm" not in " ".join(analysed(*arms, declared=False).headline)
+
+
+def test_a_declared_control_that_beats_both_arms_is_on_the_first_screen():
+    arms = [real([400] * 10, "stateful"), real([400] * 10, "stateless"), real([100] * 10, "stateless-burnin")]
+    ours, theirs, control = ([one["key"] for one in arms][place] for place in range(3))
+    family = [[ours, theirs], [control, theirs], [ours, control]]
+    found = analyse(synthetic.run_of(arms, family=family))
+    (sentence,) = [one for one in found.headline if "burn-in" in one]
+    assert sentence.startswith("**A warm state without carrying (burn-in) beat both arms** in 1 of 1 settings declared")
+    exploratory = analyse(synthetic.run_of(arms, family=family[:1]))
+    assert exploratory.findings
+    assert not [one for one in exploratory.headline if "burn-in" in one]
+
+
+def test_a_report_states_the_evidence_that_its_verdicts_rest_on():
+    arms = [real([100] * 10, "stateful"), real([400] * 10, "stateless")]
+    more = [real([100] * 12, "stateful", window=8), real([400] * 12, "stateless", window=8)]
+    assert analysed(*arms, *more).sureness.evidence == Evidence((10, 12), (10, 12), (1, 1))
+
+
 def test_other_batch_sizes_than_the_declared_are_told_as_exploratory():
     declared = [real([800] * 10, "stateful"), real([200] * 10, "stateless")]
     other = [real([200] * 10, "stateful", batch_size=32), real([800] * 10, "stateless", batch_size=32)]
     found = analyse(synthetic.run_of([*declared, *other], family=synthetic.family(declared)))
     assert found.headline[0] == (
-        "**made_up, batch size 8:** **do not carry state** at window 4 (4.16 [3.87, 4.46] times as many updates). Not "
-        "declared before the run: at batch size 32, fewer updates in 1 (of 1)."
+        "**made_up, batch size 8:** **do not carry state** at window 4 (4.16 [3.87, 4.46] times as many updates). "
+        "After Holm's correction 1 of 1 remains. Not declared before the run: at batch size 32, fewer updates in 1 "
+        "(of 1)."
     )
 
 
@@ -123,7 +187,10 @@ def test_a_longer_window_is_counted_from_the_stateless_side():
         *synthetic.pair([100] * 10, [100] * 10, window=8),
     ]
     (sentence,) = [one for one in analysed(*records).headline if "longer window" in one]
-    assert "of 1 pair, fewer updates in 1, less computing in 1;" in sentence
+    assert (
+        "against carried state at a shorter window: of 1 pair, the longer window needed fewer updates in 1, and less"
+        " computing in 1;" in sentence
+    )
 
 
 def test_seconds_that_grow_while_measuring_are_told(tmp_path):

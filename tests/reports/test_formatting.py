@@ -35,3 +35,10 @@ def test_size_percent_and_lists():
 def test_spaces_of_any_width_stay_and_commands_to_a_terminal_do_not():
     assert formatting.plain("48\u202fKiB\u00a0x") == "48\u202fKiB\u00a0x"
     assert "\x1b" not in formatting.plain("\x1b[31mred")
+
+
+def test_counts_keep_all_their_digits_and_set_thousands_off_as_numbers_do():
+    assert formatting.integer(31_077).replace(formatting.THIN, " ") == "31 077"
+    assert formatting.count(1_706, "training").replace(formatting.THIN, " ") == "1 706 trainings"
+    assert formatting.integer(1_706) == formatting.number(1706)
+    assert formatting.count(1, "case") == "1 case"

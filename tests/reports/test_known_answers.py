@@ -70,7 +70,9 @@ def test_it_turns_over_where_the_window_covers_the_target(tmp_path):
     assert beyond.endswith("fewer updates with carried state in 2.")
     assert within.startswith("- **Window holds all that the target needs: do not carry state.**")
     assert within.endswith("fewer updates with carried state in 0, more in 2.")
-    assert '(Holm), 2 of 2 "fewer" and 2 of 2 "more" hold.' in text
+    assert (
+        "**After Holm's correction 4 of 4 differences remain:** 2 of 2 with fewer updates and 2 of 2 with more" in text
+    )
     assert "**carry state** at windows 2 and 4" in text
     assert "**do not carry state** from window 8 on" in text
     assert "(D/L > 1) carried state took fewer updates in 2 and more in 0 of 2" in text

@@ -6,9 +6,11 @@ import lzma
 import pytest
 import synthetic
 
+from reports.analysis import analyse
 from reports.collect.read import RunNotReadableError, read
-from reports.publish import compact, publish
+from reports.publish import BEGIN, END, PUBLISHED, compact, publish, renew, weights
 from reports.render import write_report
+from reports.summary import write_summary
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +51,30 @@ def test_a_torn_file_is_named(folders, tmp_path):
     (torn / "records.jsonl.xz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(RunNotReadableError, match=r"records.jsonl.xz is torn"):
         read(torn)
+
+
+def test_two_runs_that_disagree_are_named_with_the_one_that_weighs_more(tmp_path):
+    def made(name, seeds, stateless):
+        records = synthetic.pair([200] * seeds, [stateless] * seeds, task="lagged_mean", dial=16)
+        records += synthetic.pair([200] * seeds, [400] * seeds, task="lagged_mean", dial=16, window=8)
+        folder = synthetic.write(tmp_path / name, records, family=synthetic.family(records))
+        write_summary(analyse(read(folder)), folder / "summary.json")
+
+    (tmp_path / "README.md").write_text(f"before\n{BEGIN}old\n{END}after\n")
+    made("large", 20, 400)
+    made("small", 8, 200)
+    renew(tmp_path)
+    text = (tmp_path / "README.md").read_text()
+    assert text.startswith(f"before\n{BEGIN}| run |")
+    assert text.endswith(f"{END}after\n")
+    assert "| `large` | 20 | 20 | 1 | 2 | 2 | 2 |" in text
+    assert "`large` and `small` both declared 2 comparisons; 1 came out differently, none is reversed." in text
+    assert "There `large` weighs more, with 20 seeds per arm instead of 8." in text
+    assert text.count("| lagged_mean@16, LSTM 8, window 4, batch 8 | fewer, 0.4") == 1
+    made("small", 20, 100)
+    assert "1 came out differently, 1 of them reversed. There neither weighs more" in weights(tmp_path)
+
+
+def test_what_is_published_says_how_much_its_runs_weigh():
+    _, _, told = (PUBLISHED / "README.md").read_text().partition(BEGIN)
+    assert told.partition(END)[0] == weights(PUBLISHED), "python -m reports.publish renews it"

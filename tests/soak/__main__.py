@@ -6,6 +6,7 @@ A seed tells moments, values and bytes; what the machine does meanwhile is its o
 import argparse
 import os
 import random
+import re
 import statistics
 import sys
 import tempfile
@@ -21,10 +22,10 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 sys.path[:0] = [str(ROOT), str(ROOT / "tests/bench"), str(Path(__file__).parent)]
 
 import fuzz_records  # noqa: E402
-from disturbed_runs import ENDED_S, FAULTS, KILLS, disturb, undisturbed  # noqa: E402
+from disturbed_runs import ENDED_S, FAULTS, KILLS, NAMES, disturb, undisturbed  # noqa: E402
 from fuzzed_inputs import INPUTS, fuzz  # noqa: E402
 
-AT_ONCE = 100
+AT_ONCE = 20
 """Inputs that are tried at a time."""
 
 REPORTED = {
@@ -55,23 +56,21 @@ class Table:
             print(f"LOST {name} (seed {seed}): {text}", flush=True)
 
     def markdown(self):
-        names = [name for name in (*FAULTS, *INPUTS, *REPORTED) if self.tried[name]]
+        names = [name for name in (*NAMES, *INPUTS, *REPORTED) if self.tried[name]]
         rows = [f"| {name} | {self.tried[name]:,} | {self.survived[name]:,} |" for name in names]
         return "\n".join(["| fault | tried | survived |", "|---|---:|---:|", *rows])
 
 
 def soak(minutes, seed, only, beside):
-    """Disturb runs, each kind as often as every other but for kills and signals, and try inputs meanwhile."""
+    """Disturb runs, each kind as often as every other, and try inputs meanwhile."""
     table, rng = Table(), random.Random(seed)
     end = time.monotonic() + 60 * minutes
-    faults, inputs = ([name for name in names if only in name] for names in (FAULTS, INPUTS))
-    # What a run meets most is tried most.
-    order = [one for number, name in enumerate(faults) for one in (name, faults[number % 2])] if not only else faults
+    faults, inputs = ([name for name in names if re.search(only, name)] for names in (FAULTS, INPUTS))
     with tempfile.TemporaryDirectory(prefix="soak-") as folder, ThreadPoolExecutor(beside) as pool:
         undisturbed(Path(folder))
-        running, turns, told = {}, cycle(order), time.monotonic()
+        running, turns, told = {}, cycle(faults), time.monotonic()
         while time.monotonic() < end or running:
-            while order and len(running) < beside and time.monotonic() < end:
+            while faults and len(running) < beside and time.monotonic() < end:
                 name, one = next(turns), rng.getrandbits(32)
                 running[pool.submit(disturb, name, one, folder)] = name, one
             for _ in range(AT_ONCE if inputs and time.monotonic() < end else 0):
@@ -81,11 +80,13 @@ def soak(minutes, seed, only, beside):
                 told = time.monotonic()
                 print(f"{sum(table.tried.values()):,} tried, {len(KILLS)} kills, {len(table.lost)} lost", flush=True)
                 for name, (try_many, count) in REPORTED.items():
-                    if only in name and time.monotonic() < end:
+                    if re.search(only, name) and time.monotonic() < end:
                         one = rng.getrandbits(32)
                         table.add(name, one, *try_many(one, count).bad, tried=count)
             for done in wait(running, timeout=1, return_when=FIRST_COMPLETED).done:
-                table.add(*running.pop(done), done.result())
+                _, one = running.pop(done)
+                for name, lost in done.result().items():
+                    table.add(name, one, lost)
     return table
 
 
@@ -94,7 +95,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=5, help="how long (5)")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().getrandbits(32), help="(drawn)")
     parser.add_argument("--beside", type=int, default=1, help="runs that are disturbed at the same time (1)")
-    parser.add_argument("--only", default="", help="only faults whose name has this in it")
+    parser.add_argument("--only", default="", help="only faults in whose name this is found, a regular expression")
     parser.add_argument("--write", type=Path, help="file whose table is replaced by this one")
     chosen = parser.parse_args()
     print(f"seed {chosen.seed}, {chosen.minutes:g} minutes", flush=True)

@@ -145,6 +145,11 @@ def slower():
     return max(1.0, os.getloadavg()[0] / len(os.sched_getaffinity(0)))
 
 
+def moment(rng):
+    """Seconds until some moment of a run, which takes some four on an idle machine, or just after it."""
+    return rng.uniform(0.2, 5) * slower()
+
+
 def whole(raw):
     """Records of whole lines, by key: how often each, and what it says but for times."""
     found = {}
@@ -203,7 +208,7 @@ def killed(rng, folder):
     run, before = Disturbed(folder / "run"), b""
     for _ in range(rng.randint(5, 8)):
         running = run.start()
-        time.sleep(rng.uniform(0.2, 5))
+        time.sleep(moment(rng))
         if running.poll() is None:
             KILLS.append(running.pid)
             (os.kill if rng.random() < 0.5 else os.killpg)(running.pid, signal.SIGKILL)
@@ -219,7 +224,7 @@ def told(rng, folder):
     """A signal to make alone, at a random moment."""
     run = Disturbed(folder / "run")
     running = run.start_make()
-    time.sleep(rng.uniform(0.3, 5))
+    time.sleep(moment(rng))
     number = rng.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
     alive, begin = running.poll() is None, time.monotonic()
     with contextlib.suppress(ProcessLookupError):
@@ -271,7 +276,7 @@ def read_only_disk(rng, folder):
     with small_disk(run.folder / "results", 65536) as disk:
         if rng.random() < 0.5:
             running = run.start()
-            time.sleep(rng.uniform(1, 4))
+            time.sleep(moment(rng))
             running.kill()
             running.communicate()
             run.alive()
@@ -320,39 +325,54 @@ ENDINGS = {
     fake.STOP: "timed-out",
     fake.HANG_UP: "timed-out",
 }
+WICKED = {
+    "case: Python error": fake.RAISE,
+    "case: SIGKILL": fake.KILL,
+    "case: segmentation fault": fake.SEGFAULT,
+    "case: `os._exit`": fake.EXIT,
+    "case: hangs": fake.SLEEP,
+    "case: SIGSTOP": fake.STOP,
+    "case: memory without end": fake.ALLOCATE,
+    "case: allocation refused": fake.MEMORY_ERROR,
+    "case: output without end": fake.SHOUT,
+    "case: children that outlive it": fake.CHILD,
+    "case: a child takes the memory": fake.CHILD_ALLOCATES,
+    "case: garbage in the pipe": fake.GARBAGE,
+    "case: closes the pipe": fake.HANG_UP,
+}
+"""Fault -> units of its case."""
+
+ALL_WICKED = "case: every kind in one run"
 SLOW = {"out-of-memory", "timed-out"}
 """On a machine that is busy, what should run out of memory may run out of time before."""
 
 
-def wicked_case(units):
-    """Make the fault in which one case of a run ends that way."""
-
-    def fault(rng, folder):
-        place = rng.randrange(len(UNITS))
-        run = Disturbed(folder / "run", (*UNITS[:place], units, *UNITS[place:]), seconds=8)
-        code, said = run.finish()
-        outcomes = {}
-        for line in run.raw().splitlines():
-            record = json.loads(line)
-            if record["case"]["units"] == units:
-                outcomes[record["key"]] = record["outcome"]
-        if code != 1 or len(outcomes) != 1:
-            return f"exit {code}, {outcomes}: {said[-300:]}"
-        (outcome,) = outcomes.values()
-        if outcome != ENDINGS[units] and not {outcome, ENDINGS[units]} <= SLOW:
-            return f"outcome {outcome}, not {ENDINGS[units]}"
-        return verdict(run, b"", folder.parent, final=False) or (
-            "" if undisturbed(folder.parent).keys() <= whole(run.raw()).keys() else "other cases are missing"
-        )
-
-    return fault
+def wicked_cases(rng, folder):
+    """A run with a case of every wicked kind among the good ones, in random order; what was lost, by fault."""
+    units = [*UNITS, *WICKED.values()]
+    rng.shuffle(units)
+    run = Disturbed(folder / "run", tuple(units), seconds=8)
+    code, said = run.finish()
+    outcomes = {}
+    for line in run.raw().splitlines():
+        record = json.loads(line)
+        outcomes.setdefault(record["case"]["units"], []).append(record["outcome"])
+    wrong = f"exit {code}: {said[-300:]}" if code != 1 else verdict(run, b"", folder.parent, final=False)
+    if not undisturbed(folder.parent).keys() <= whole(run.raw()).keys():
+        wrong = wrong or "other cases are missing"
+    lost = {}
+    for name, one in WICKED.items():
+        found, expected = outcomes.get(one, []), ENDINGS[one]
+        right = len(found) == 1 and (found[0] == expected or {found[0], expected} <= SLOW)
+        lost[name] = wrong or ("" if right else f"outcomes {found}, not {expected}")
+    return lost
 
 
 def stopped(rng, folder):
     """Ctrl-Z for longer than a case may take, and on again."""
     run = Disturbed(folder / "run", seconds=3)
     running = run.start()
-    time.sleep(rng.uniform(1, 3))
+    time.sleep(moment(rng))
     with contextlib.suppress(ProcessLookupError):
         os.killpg(running.pid, signal.SIGSTOP)
         time.sleep(run.seconds + 1)
@@ -367,7 +387,7 @@ def clock_set_back(rng, folder):
     """The clock goes back by days between two invocations: to the second, the first lies in the future."""
     run = Disturbed(folder / "run")
     running = run.start()
-    time.sleep(rng.uniform(1, 4))
+    time.sleep(moment(rng))
     running.kill()
     running.communicate()
     run.alive()
@@ -403,28 +423,19 @@ FAULTS = {
     "run stopped (Ctrl-Z) for longer than a case may take": stopped,
     "clock set back by days": clock_set_back,
     "two runs in one folder": two_runs,
-    "case: Python error": wicked_case(fake.RAISE),
-    "case: SIGKILL": wicked_case(fake.KILL),
-    "case: segmentation fault": wicked_case(fake.SEGFAULT),
-    "case: `os._exit`": wicked_case(fake.EXIT),
-    "case: hangs": wicked_case(fake.SLEEP),
-    "case: SIGSTOP": wicked_case(fake.STOP),
-    "case: memory without end": wicked_case(fake.ALLOCATE),
-    "case: allocation refused": wicked_case(fake.MEMORY_ERROR),
-    "case: output without end": wicked_case(fake.SHOUT),
-    "case: children that outlive it": wicked_case(fake.CHILD),
-    "case: a child takes the memory": wicked_case(fake.CHILD_ALLOCATES),
-    "case: garbage in the pipe": wicked_case(fake.GARBAGE),
-    "case: closes the pipe": wicked_case(fake.HANG_UP),
+    ALL_WICKED: wicked_cases,
 }
+NAMES = (*(name for name in FAULTS if name != ALL_WICKED), *WICKED)
+"""Of faults, as the table has them."""
 
 
 def disturb(name, seed, folder):
-    """Do it once; what was lost, "" for nothing."""
+    """Do it once; what was lost by the name of each fault in it, "" for nothing."""
     place = Path(folder) / uuid.uuid4().hex
     try:
-        return FAULTS[name](random.Random(seed), place)
+        lost = FAULTS[name](random.Random(seed), place)
     except Exception as error:
-        return f"{type(error).__name__}: {str(error)[:300]}"
+        lost = f"{type(error).__name__}: {str(error)[:300]}"
     finally:
         shutil.rmtree(place, ignore_errors=True)
+    return lost if isinstance(lost, dict) else dict.fromkeys(WICKED if name == ALL_WICKED else [name], lost)

@@ -1,6 +1,6 @@
 """``python tests/soak/scale.py CASES``: what the suite itself takes for each of many cases that take next to nothing.
 
-Prints how long it took until the first case began, what the process that watches computed a case, and the time that
+Prints how long it took until the first case had ended, what the process that watches computed a case, and the time that
 each core was without one. Absolute times of this machine, to look at and not to publish.
 """
 
@@ -11,6 +11,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+import psutil
 
 ROOT = Path(__file__).parents[2]
 CORES = len(os.sched_getaffinity(0))
@@ -43,20 +45,9 @@ def main():
         units = list(range(FIRST_UNITS, FIRST_UNITS + cases // 20))
         (folder / "many.toml").write_text(PRESET.format(cases=cases, cores=CORES, units=units))
         command = [
-            *(
-                sys.executable,
-                "-m",
-                "pytest",
-                "bench",
-                "-q",
-                "-p",
-                "fake_engine",
-                "-p",
-                "no:cacheprovider",
-                "-p",
-                "no:hypothesispytest",
-            ),
-            *("--engine=fake", f"--preset={folder}/many.toml", f"--results={folder}/results", "--run=many"),
+            *(sys.executable, "-m", "pytest", "bench", "-q", "-p", "fake_engine", "-p", "no:cacheprovider"),
+            *("-p", "no:hypothesispytest", "-p", "no:xdist", "--engine=fake", f"--preset={folder}/many.toml"),
+            *(f"--results={folder}/results", "--run=many"),
         ]
         environment = os.environ | {"PYTHONPATH": f"{ROOT / 'tests/bench'}:{ROOT}", "CUDA_VISIBLE_DEVICES": "-1"}
         begin = time.perf_counter()
@@ -65,13 +56,16 @@ def main():
         while not file.exists():
             assert running.poll() is None
             time.sleep(0.005)
-        first = time.perf_counter() - begin
+        first, at_start = time.perf_counter() - begin, sum(psutil.Process(running.pid).cpu_times()[:2])
         _, status, used = os.wait4(running.pid, 0)
         wall = time.perf_counter() - begin - first
         records = [json.loads(line) for line in file.read_bytes().splitlines()]
     own = sum(record["seconds"]["total"] for record in records)
+    computed = 1e3 * (used.ru_utime + used.ru_stime - at_start) / len(records)
     print(f"exit {os.waitstatus_to_exitcode(status)}, {len(records):,} records; the first after {first:.2f} s")
-    print(f"computed by the process that watches: {1e3 * (used.ru_utime + used.ru_stime) / len(records):.2f} ms a case")
+    print(
+        f"computed by the process that watches: {at_start:.2f} s until then, and {computed:.2f} ms a case from there on"
+    )
     print(f"without a case: {1e3 * (CORES * wall - own) / len(records):.2f} ms a case and core")
 
 

@@ -5,7 +5,7 @@ import pytest
 from fuzz_records import Fate
 
 
-@pytest.mark.parametrize(("fuzz", "count"), [("records", 30), ("run_json", 16), ("series", 100)])
+@pytest.mark.parametrize(("fuzz", "count"), [("records", 12), ("run_json", 8), ("series", 100)])
 def test_whatever_is_changed_is_read_as_before_or_named(fuzz, count):
     tally = getattr(fuzz_records, fuzz)(seed=7, count=count)
     assert tally.bad == []

@@ -58,6 +58,29 @@ def test_numbers_are_labels_where_that_is_said(save):
     assert prepared.series.inputs.shape == (N, 1)
 
 
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        ({}, ("'state' is text, such as 'w0' or 'w1' or 'w2', and a number in no row (300 such rows)", "here are 70")),
+        ({"labels": True}, ("holds 70 labels ('w0' or 'w1' or 'w10', ...); from 2 to 50 can be predicted",)),
+    ],
+)
+def test_text_that_is_no_labels_has_one_answer(save, options, parts):
+    path = save(FRAME.assign(state=[f"w{i % 70}" for i in range(N)]))
+    with pytest.raises(CsvSeriesError) as error:
+        prepare(Request(path, column="state", **options))
+    assert all(part in str(error.value) for part in parts)
+    assert "faults" not in str(error.value)
+
+
+def test_large_numbers_stay_different_labels_where_one_is_missing(tmp_path):
+    codes = pd.Series(np.resize([1000001.0, 1000002.0], N))
+    codes[7] = np.nan
+    codes.to_frame("code").to_parquet(tmp_path / "codes.parquet")
+    prepared = prepare(Request(tmp_path / "codes.parquet", column="code", labels=True, fill="last"))
+    assert sorted(prepared.about["labels"]) == ["1000001", "1000002"]
+
+
 def test_errors_are_cross_entropies_of_shares_and_of_a_logistic_regression(save):
     task = CsvSeries(prepare(Request(save(FRAME), column="state", inputs=("power",))))
     series, rows = task.series(), task.series().scored
@@ -89,7 +112,7 @@ def test_the_logistic_regression_is_at_its_minimum():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"column": "state", "labels": False}, "'state' is '"),
+        ({"column": "state", "labels": False}, "'state' is text"),
         ({"column": "power", "labels": True}, "'power' holds 300 labels .*from 2 to 50 can be predicted"),
         ({"column": "state,power", "labels": True}, "LABELS=yes predicts one column, not 2"),
     ],

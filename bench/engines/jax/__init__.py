@@ -40,6 +40,12 @@ class JaxEngine:
         except RuntimeError:
             return []
 
+    def flags(self) -> dict[str, bool]:
+        """On a GPU whether float32 is cut to TF32, 10 bits of fraction, which is JAX's default there."""
+        if jax.default_backend() == "cpu":
+            return {}
+        return {"TF32": jax.config.jax_default_matmul_precision in (None, "default", "tensorfloat32", "fastest")}
+
     def configure(self, *, threads: int | None, device: str, cache: Path | None, short_loops: bool) -> None:
         """Prepare this process; must come before the first computation."""
         if threads is not None:
@@ -62,7 +68,7 @@ class JaxEngine:
     def kernel_seen(self, trainer: Trainer) -> tuple[str, dict[str, int]]:
         """Read the kernel from the program that XLA compiled."""
         assert isinstance(trainer, JaxTrainer)
-        return kernel_seen(trainer.program().as_text())
+        return kernel_seen(trainer.program().as_text(), trainer.work.layout.replicates)
 
     def primitives(self) -> ModuleType:
         """The operations that ceilings are measured with."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.engines.base import Array, Network, Predicts, Progress, Weights, Work, adam
 from bench.engines.jax.native import ScanStack
-from bench.engines.stack import KerasStack, Stack, at_rows, errors_of
+from bench.engines.stack import KerasStack, Scoring, Series, Stack, at_rows, errors_of, mean_error
 
 Tensor = Any
 
@@ -31,9 +31,8 @@ class JaxTrainer:
         jax.config.update("jax_enable_x64", network.dtype == "float64")
         self.work = work
         self._stack, self._loop = _stacks(network, kernel)
-        self._series = jax.tree.map(
-            lambda array: jnp.asarray(array, network.dtype), (work.inputs, work.targets, work.injected)
-        )
+        self._series = Series.of(work, lambda array: jnp.asarray(array, network.dtype), jnp.asarray)
+        self._scoring = Scoring(work.held_out, work.sequences)
         self._rates = np.zeros(layout.replicates, network.dtype)
         self._first_rows = np.zeros(layout.replicates, np.int32)
         zeros = [np.zeros((layout.replicates, *shape), network.dtype) for shape in network.weight_shapes]
@@ -144,19 +143,17 @@ class JaxTrainer:
         return result
 
     def _update(
-        self, model: Any, rate: Tensor, starts: Tensor, step_weights: Tensor, carried: Tensor, series: Any
+        self, model: Any, rate: Tensor, starts: Tensor, step_weights: Tensor, carried: Tensor, series: Series
     ) -> tuple[Any, Tensor]:
         """One weight update of one model; starts (B,). Returns the model and the loss before it."""
         network = self.work.network
         weights, first, second, step, (oldest, *younger), seeds = model
-        rows = starts[:, None] + jnp.arange(self.work.layout.steps)
-        x, y = (values[rows] for values in series[:2])
+        x, y, counted = series.windows(starts, jnp.arange(self.work.layout.steps))
         before = _before(oldest, starts, carried, series)
 
         def loss_of(weights: list[Tensor]) -> tuple[Tensor, Any]:
             predictions, *rest = self._stack(weights, before, x, seeds or None)
-            errors = errors_of(network.loss, predictions, y)
-            return (errors.mean(0) * step_weights).sum(), rest
+            return mean_error(errors_of(network.loss, predictions, y), step_weights, counted), rest
 
         (loss, (after, drawn)), gradients = jax.value_and_grad(loss_of, has_aux=True)(weights)
         step = step + 1
@@ -177,11 +174,11 @@ class JaxTrainer:
         result: tuple[Any, Tensor] = jax.lax.fori_loop(0, calls, body, (states, sums))
         return result
 
-    def _pass(self, weights: Any, states: Any, starts: Tensor, carried: Tensor, series: Any) -> tuple[Any, Tensor]:
+    def _pass(self, weights: Any, states: Any, starts: Tensor, carried: Tensor, series: Series) -> tuple[Any, Tensor]:
         """One forward pass of one model; the sum of the predictions, so that nothing of it can be left out."""
-        rows = starts[:, None] + jnp.arange(self.work.layout.steps)
+        x = series.inputs[starts[:, None] + jnp.arange(self.work.layout.steps)]
         oldest, *younger = states
-        predictions, after, _ = self._stack(weights, _before(oldest, starts, carried, series), series[0][rows])
+        predictions, after, _ = self._stack(weights, _before(oldest, starts, carried, series), x)
         return [*younger, after], predictions.sum()
 
     def _nothing(self, starts: Tensor, times: Tensor) -> Tensor:
@@ -192,27 +189,28 @@ class JaxTrainer:
 
     def _evaluate(self, way: Predicts) -> list[Array]:
         found = self._score(self._weights, self._first_rows, way != "carried", self._series)
+        if way == "carried":
+            return [np.asarray(one)[..., 0] for one in found]
         # Windows come back with all their steps, so that two ways share a compilation.
-        return [one.mean(-1) if way == "positions" else one[..., -1] for one in map(np.asarray, found)]
+        return [self._scoring.of(np.asarray(one), way, self._first_rows) for one in found]
 
-    def _figures(self, weights: list[Tensor], first_row: Tensor, windows: Tensor, series: Any) -> list[Tensor]:
-        """What is found of one model, each (targets, steps); of a carried state the last step alone has a meaning."""
-        held_out = self.work.held_out
-        shape = (len(held_out.positions), held_out.steps)
+    def _figures(self, weights: list[Tensor], first_row: Tensor, windows: Tensor, series: Series) -> list[Tensor]:
+        """What is found of one model, each (targets, steps); of a carried state it is the same at every step."""
+        where = (series, self._scoring, first_row)
+        shape = self._scoring.rows.shape
         return jax.lax.cond(
             windows,
-            lambda: self._loop.windows(weights, series, held_out, first_row),
-            lambda: [
-                jnp.broadcast_to(one[:, None], shape) for one in self._loop.stream(weights, series, held_out, first_row)
-            ],
+            lambda: self._loop.windows(weights, *where),
+            lambda: [jnp.broadcast_to(one[:, None], shape) for one in self._loop.stream(weights, *where)],
         )
 
 
-def _before(states: Any, starts: Tensor, carried: Tensor, series: Any) -> Any:
+def _before(states: Any, starts: Tensor, carried: Tensor, series: Series) -> Any:
     """States that windows begin from."""
-    if series[2] is not None:
-        return at_rows(series[2], starts)
-    return jax.tree.map(lambda state: jnp.where(carried, state, 0), states)
+    if series.injected is not None:
+        return at_rows(series.injected, starts)
+    kept = jax.tree.map(lambda state: jnp.where(carried, state, 0), states)
+    return series.continued(kept, starts)
 
 
 def _stacks(network: Network, kernel: str) -> tuple[Stack, Stack]:

@@ -221,7 +221,7 @@ class Evaluation:
             """1 for rows of the scored row's own sequence that have a target."""
             if self._bounds is None:
                 return tf.constant(1, self._network.weight_dtype)
-            begin = tf.gather(self._bounds.first, ends)[None]
+            begin = tf.gather(self._bounds.first, ends + first_rows[:, None])
             return tf.cast((rows >= begin) & tf.gather(self._bounds.counted, rows), self._network.weight_dtype)
 
         def body(t: Tensor, states: Any, _last: Figures, total: Figures) -> tuple[Any, ...]:

@@ -43,6 +43,13 @@ class TorchEngine:
         """Names of the GPUs that PyTorch can use."""
         return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
 
+    def flags(self) -> dict[str, bool]:
+        """On a GPU whether float32 is cut to TF32, 10 bits of fraction: in products, and apart from them in cuDNN."""
+        if self._device == "cpu":
+            return {}
+        products, layers = torch.backends.cuda.matmul, torch.backends.cudnn
+        return {"TF32 in products": products.allow_tf32, "TF32 in cuDNN": layers.allow_tf32}
+
     def configure(self, *, threads: int | None, device: str, cache: Path | None, short_loops: bool) -> None:
         """Prepare this process; must come before the first computation."""
         del short_loops

@@ -88,15 +88,15 @@ class NativeTrainer(TorchTrainer):
         return loss
 
     def _gradient(self, starts: Tensor) -> tuple[Tensor, Any, Any]:
-        x, y = self._windows(starts[0])
+        x, y, counted = self._windows(starts[0])
         self._mode(training=True)
-        loss, after = self._whole(x, y, self._before(starts))
+        loss, after = self._whole(x, y, counted, self._before(starts))
         gradient = torch.autograd.grad(loss, self._layout.trained)
         return loss.detach()[None], gradient, tuple(state.detach() for state in after)
 
-    def _loss_and_states(self, x: Tensor, y: Tensor, states: Any) -> tuple[Tensor, Any]:
+    def _loss_and_states(self, x: Tensor, y: Tensor, counted: Tensor | None, states: Any) -> tuple[Tensor, Any]:
         predictions, after = self._predict(x, states)
-        return self._loss(predictions, y), after
+        return self._loss(predictions, y, counted), after
 
     def _predict(self, x: Tensor, states: Any) -> tuple[Tensor, Any]:
         """Predictions and states after a window; x (B, T, F), states of all layers or None for zeros."""
@@ -110,21 +110,24 @@ class NativeTrainer(TorchTrainer):
     @torch.no_grad()
     def _evaluate(self, way: Predicts) -> list[Array]:
         self._mode(training=False)
-        held_out = self.work.held_out
+        scoring = self._scoring
         if way == "carried":
-            return [one[:, held_out.in_stream] for one in self._judged(self._held_out(held_out.stream), None)]
-        rows = self._held_out(held_out.windows(held_out.positions))
+            found = [
+                [one[which, at] for one in self._judged(self._held_out(stream), None)]
+                for stream, (_, which, at) in zip(scoring.streams, scoring.in_streams, strict=True)
+            ]
+            return [scoring.in_order(parts)[None] for parts in zip(*found, strict=True)]
+        rows = self._held_out(scoring.rows)
         states = self._injected(rows[None, :, 0])
-        if held_out.foreign is not None:
-            before = self._held_out(held_out.windows(held_out.foreign))
-            _, states = self._predict(self._inputs[before], states)
-        every = self._judged(rows, states)
-        return [(one[:, -1] if way == "sliding" else one.mean(-1))[None] for one in every]
+        if scoring.foreign is not None:
+            before = self._held_out(scoring.foreign)
+            _, states = self._predict(self._series.inputs[before], states)
+        return [self._found(one[None], way) for one in self._judged(rows, states)]
 
     def _judged(self, rows: Tensor, states: Any) -> list[Array]:
         """What is found at each step of windows: rows (windows, steps)."""
-        predictions, _ = self._predict(self._inputs[rows], states)
-        return [one.cpu().numpy() for one in judged(self.work.network.loss, predictions, self._targets[rows])]
+        predictions, _ = self._predict(self._series.inputs[rows], states)
+        return [one.cpu().numpy() for one in judged(self.work.network.loss, predictions, self._series.targets[rows])]
 
     def _held_out(self, rows: Array) -> Tensor:
         """Rows in the model's own draw of the series."""

@@ -14,7 +14,7 @@ import torch
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from bench.engines.base import Array, Predicts, Progress, Weights, Work, adam
-from bench.engines.stack import KerasStack, at_rows, errors_of
+from bench.engines.stack import KerasStack, Scoring, Series, at_rows, errors_of, mean_error
 
 Tensor = Any
 
@@ -28,8 +28,8 @@ class TorchTrainer(ABC):
         self._device = device
         self._options = {"dtype": getattr(torch, network.dtype), "device": device}
         self._step_weights = self._tensor(work.feed.step_weights)
-        self._inputs = self._tensor(work.inputs)
-        self._targets = self._tensor(work.targets)
+        self._series = Series.of(work, self._tensor, lambda rows: torch.as_tensor(rows, device=device))
+        self._scoring = Scoring(work.held_out, work.sequences)
         self._first_rows = torch.zeros(replicates, dtype=torch.int64, device=device)
         self._states: list[Any] = []
 
@@ -61,7 +61,7 @@ class TorchTrainer(ABC):
         steps = torch.arange(self.work.layout.steps, device=self._device)
         with keras.device(self._device):
             for rows in self._rows(starts):
-                after = self._pass(self._inputs[rows[..., None] + steps], self._before(rows))
+                after = self._pass(self._series.inputs[rows[..., None] + steps], self._before(rows))
                 self._states = [*self._states[1:], after]
         self._wait()
 
@@ -90,7 +90,7 @@ class TorchTrainer(ABC):
         injected = self._injected(starts)
         if injected is not None:
             return injected
-        return self._states[0] if self.work.feed.carried else self._zeros
+        return self._series.continued(self._states[0], starts) if self.work.feed.carried else self._zeros
 
     def _reset(self) -> None:
         # The oldest first.
@@ -112,15 +112,17 @@ class TorchTrainer(ABC):
     def _evaluate(self, way: Predicts) -> list[Array]:
         """Errors and, of labels, hits, each (R, targets)."""
 
-    def _windows(self, starts: Tensor) -> tuple[Tensor, Tensor]:
-        """Inputs and targets of the windows that begin here."""
-        rows = starts[..., None] + torch.arange(self.work.layout.steps, device=starts.device)
-        return self._inputs[rows], self._targets[rows]
+    def _windows(self, starts: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Inputs and targets of the windows that begin here, and which of them count."""
+        return self._series.windows(starts, torch.arange(self.work.layout.steps, device=self._device))
 
-    def _loss(self, predictions: Tensor, targets: Tensor) -> Tensor:
+    def _loss(self, predictions: Tensor, targets: Tensor, counted: Tensor | None) -> Tensor:
         """Mean error over the batch, weighted over steps: (..., B, T, O) -> (...)."""
-        errors = errors_of(self.work.network.loss, predictions, targets)
-        return (errors.mean(-2) * self._step_weights).sum(-1)
+        return mean_error(errors_of(self.work.network.loss, predictions, targets), self._step_weights, counted)
+
+    def _found(self, every: Array, way: Predicts) -> Array:
+        """What is predicted in a way of what windows found at each step, (R, targets, steps)."""
+        return self._scoring.of(every, way, self._first_rows.cpu().numpy())
 
     def _wait(self) -> None:
         if self._device == "cuda":
@@ -153,8 +155,6 @@ class KerasTrainer(TorchTrainer):
         self._weights = torch.zeros(layout.replicates, network.parameters, **self._options)
         self._moments = (torch.zeros_like(self._weights), torch.zeros_like(self._weights))
         self._no_states = [[self._tensor(np.zeros((layout.replicates, *s.shape))) for s in layer] for layer in zeros]
-        injected = None if work.injected is None else [[self._tensor(s) for s in layer] for layer in work.injected]
-        self._series = self._inputs, self._targets, injected
         self._reset()
 
     @property
@@ -162,7 +162,7 @@ class KerasTrainer(TorchTrainer):
         return self._no_states
 
     def _injected(self, starts: Tensor) -> Any:
-        injected = self._series[2]
+        injected = self._series.injected
         return None if injected is None else at_rows(injected, starts)
 
     def place(self, slot: int, weights: Weights, learning_rate: float, seed: int, first_row: int = 0) -> None:
@@ -206,21 +206,14 @@ class KerasTrainer(TorchTrainer):
         return loss
 
     def _gradient(self, starts: Tensor) -> tuple[Tensor, Tensor, Any]:
-        x, y = self._windows(starts)
+        x, y, counted = self._windows(starts)
         weights = self._weights.requires_grad_()
         predictions, after = self._each(self._forward)(weights, self._before(starts), x)
-        loss = self._loss(predictions, y)
+        loss = self._loss(predictions, y, counted)
         # The replicates share no weight, so the gradient of a sum of losses is each replicate's own.
         (gradient,) = torch.autograd.grad(loss.sum(), weights)
         weights.requires_grad_(False)
         return loss.detach(), gradient, [[state.detach() for state in layer] for layer in after]
-
-    def _before(self, starts: Tensor) -> Any:
-        """States that windows begin from; starts (R, B)."""
-        injected = self._series[2]
-        if injected is not None:
-            return at_rows(injected, starts)
-        return self._states[0] if self.work.feed.carried else self._zeros
 
     def _forward(self, weights: Tensor, states: Any, x: Tensor) -> tuple[Tensor, Any]:
         seeds = self._stack.seeds if self.work.network.dropout else None
@@ -234,11 +227,9 @@ class KerasTrainer(TorchTrainer):
     @torch.no_grad()
     def _evaluate(self, way: Predicts) -> list[Array]:
         score = self._stack.stream if way == "carried" else self._stack.windows
-        each = self._each(
-            lambda weights, first: score(self._unpacked(weights), self._series, self.work.held_out, first)
-        )
+        each = self._each(lambda weights, first: score(self._unpacked(weights), self._series, self._scoring, first))
         every = [one.cpu().numpy() for one in each(self._weights, self._first_rows)]
-        return [{"carried": one, "sliding": one[..., -1], "positions": one.mean(-1)}[way] for one in every]
+        return every if way == "carried" else [self._found(one, way) for one in every]
 
     def _each(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Make a function of one model one of the block: mapped, or called on the only one."""
