@@ -252,8 +252,8 @@ class Evaluation:
 
     def _stream(self, weights: list[Tensor], first_rows: Tensor, kept: Tensor) -> Figures:
         """One pass over the held-out series with the state carried along it, as much of it as training carries."""
-        scored = self._held_out.in_stream
-        steps = self._held_out.stream.shape[1]
+        scored = self._held_out.positions - self._held_out.start
+        steps = int(np.max(scored)) + 1
         replicates, units = weights[0].shape[0], self._network.units
         rows = self._held_out.start + tf.range(steps)[:, None, None] + first_rows[:, None]
         inputs = tf.gather(self._inputs, rows)
