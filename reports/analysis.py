@@ -7,7 +7,6 @@ from reports.claim.arms import (
     Comparison,
     WidthComparison,
     comparisons,
-    first_by_interest,
     repeated_arms,
     self_comparisons,
     width_comparisons,
@@ -34,7 +33,7 @@ from reports.claim.robustness import (
     floor_checks,
     rates,
     same_arms,
-    sensitivity,
+    sensitivities,
     splits,
 )
 from reports.collect.grouping import engines_of
@@ -45,9 +44,6 @@ from reports.statistics.verdict import BY_INTERVAL
 from reports.tell.caveats import Noted, collect_warnings
 from reports.tell.headline import Sureness, Turn, headline, smaller_network, sureness, turning_point, turns
 from reports.tell.recommendation import Advice, SummaryLine, advice, summary_lines
-
-MOST_SENSITIVITIES = 100
-"""Settings whose verdict is sought at other targets too: each takes as long as a dozen comparisons."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +98,9 @@ class Analysis:
             longer_windows=self.longer_windows,
             otherwise=self.otherwise,
             same_arms=self.same_arms,
-            contrasts=self.costs.contrasts,
+            widths=self.widths,
+            sensitivity=self.sensitivity,
+            costs=self.costs,
         )
 
     @property
@@ -166,7 +164,7 @@ def analyse(run: Run) -> Analysis:
         longer_windows=longer,
         otherwise=otherwise,
         gains_by_carrying=gains_by_carrying(otherwise),
-        sensitivity=[sensitivity(one) for one in first_by_interest(compared, MOST_SENSITIVITIES)],
+        sensitivity=sensitivities(compared),
         rates=rates(run),
         splits=splits(run),
         same_arms=same_arms(run),

@@ -17,7 +17,6 @@ from reports.claim.robustness import learning_in_short, median_second_best
 from reports.collect.grouping import by_engine, case_name
 from reports.collect.read import Run
 from reports.figures import drawings
-from reports.figures.claim_figures import interval_text
 from reports.figures.style import Drawing
 from reports.frames import write_csv
 from reports.statistics.intervals import LEVEL, clopper_pearson
@@ -25,6 +24,8 @@ from reports.statistics.verdict import FEWER, MARGIN
 from reports.summary import write_summary
 from reports.tell import tables
 from reports.tell.cost_answers import cost_values, in_short
+from reports.tell.cost_tables import CostTables
+from reports.tell.headline import scope
 from reports.tell.recommendation import recommendations, recommended, sentence
 from reports.tell.what_to_do import what_to_do
 from reports.whole import together
@@ -108,7 +109,6 @@ def _environment() -> Environment:
         "mark": formatting.mark,
         "integer": formatting.integer,
         "listing": formatting.listing,
-        "interval_text": interval_text,
         "cell": formatting.table_cell,
         "plain": formatting.plain,
         "code_line": formatting.code_line,
@@ -136,7 +136,9 @@ def _values(found: Analysis) -> dict[str, Any]:
         "found": found,
         "costs_first": found.about_costs,
         "tables": tables.Tables(found.frames),
+        "cost_tables": CostTables(found.frames),
         "sure": found.sureness,
+        "scope": scope(found.run),
         "table": what_to_do(found.compared),
         "costs_in_short": in_short(found.costs, costs_first=found.about_costs),
         "machine_line": machine_line(found.run),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bench.case.record import Record
 from bench.case.regimes import CLAIM, regime_of
 from bench.case.trained import Convergence, Replicate, Scored
-from reports.claim.arms import Comparison, compare
+from reports.claim.arms import Comparison, compare, first_by_interest
 from reports.collect.grouping import Arms, Setting, arms_by_setting, in_order
 from reports.collect.read import Run
 from reports.collect.records import body, cost, costs_of, costs_of_all, fold_of, last_errors, lowest_error
@@ -20,7 +20,7 @@ from reports.costs.contrasts import Contrasts
 from reports.formatting import count, listing, low_to_high, percent
 from reports.statistics.components import Component, components, pooled
 from reports.statistics.intervals import FloatArray, ladder
-from reports.statistics.verdict import FEWER, MARGIN, MORE, Judgement, Verdict, judge
+from reports.statistics.verdict import FEWER, FLOOR_ERRORS, MARGIN, MORE, Judgement, Verdict, judge
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,6 @@ class Sensitivity:
         """Whether carrying state needs fewer updates at one target and more at another."""
         verdicts = {one.verdict for one in self.judgements}
         return bool(verdicts & FEWER and verdicts & MORE)
-
-    @property
-    def excerpt(self) -> list[tuple[float, Judgement]]:
-        """An easy, a middle and the hardest target with their judgements."""
-        steps = list(zip(self.targets, self.judgements, strict=True))
-        return [steps[len(steps) // 4 - 1], steps[len(steps) // 2], steps[-1]] if steps else []
 
 
 def sensitivity(comparison: Comparison) -> Sensitivity:
@@ -70,6 +64,15 @@ def sensitivity(comparison: Comparison) -> Sensitivity:
         for target in targets
     ]
     return Sensitivity(comparison.setting, tuple(float(t) for t in targets), tuple(judgements))
+
+
+MOST_SENSITIVITIES = 100
+"""Settings whose verdict is sought at other targets too: each takes as long as a dozen comparisons."""
+
+
+def sensitivities(compared: list[Comparison]) -> list[Sensitivity]:
+    """`sensitivity` of the comparisons of most interest, in their order."""
+    return [sensitivity(one) for one in first_by_interest(compared, MOST_SENSITIVITIES)]
 
 
 def _median_of_lowest(arm: Convergence, seeds: set[int]) -> float:
@@ -353,9 +356,6 @@ def splits(run: Run) -> list[Split]:
     ]
 
 
-STANDARD_ERRORS = 4.0
-
-
 @dataclass(frozen=True)
 class FloorCheck:
     """A record beside its floor; `margin` is the relative allowance below it."""
@@ -376,11 +376,10 @@ def floor_checks(run: Run) -> list[FloorCheck]:
 
     That is the stateless floor of an arm that predicts from its window, and the optimum of one that carries its state.
 
-    The floor is an expectation over all targets, the error a mean over the scored ones. So 4 of its relative standard
-    errors are allowed for: by the normal law a sound result falls below that in 3 of 100,000 checks, and squared
-    errors, skewed to the right, do so less often. 4 and not 3, since neighbouring targets share inputs, which the
-    standard error does not know, and a run makes dozens of checks. The last error is not chosen by its size, as the
-    lowest would be; the median is not moved by single replicates that diverged. Where the record states no standard
+    A floor may be an expectation over all targets, while the error is a mean over the scored ones. So 4 of its relative
+    standard errors are allowed for; how often a sound result falls below that is simulated (docs/simulations.md). The
+    last error is not chosen by its size, as the lowest would be; the median is not moved by single replicates that
+    diverged. Where the record states no standard
     error, that of normal errors is used, sqrt(2 / targets). No check where 4 of them leave nothing to see.
     """
     found = []
@@ -393,7 +392,7 @@ def floor_checks(run: Run) -> list[FloorCheck]:
         # What is injected tells of rows before the window.
         if regime.injected == "task" or not floor or not last.size:
             continue
-        margin = STANDARD_ERRORS * _relative_standard_error(convergence.scored)
+        margin = FLOOR_ERRORS * _relative_standard_error(convergence.scored)
         if margin < 1:
             found.append(FloorCheck(record.key, float(np.median(last)), floor, margin))
     return found

@@ -32,7 +32,7 @@ from reports.costs.payback import to_target
 from reports.costs.timings import timings
 from reports.formatting import NOTHING, THIN, count, listing, number, plain, table_cell
 from reports.frames import Frames, write_csv
-from reports.frames.tables import Source
+from reports.frames.columns import Source
 from reports.statistics.intervals import Ratio
 
 MOST_ROWS = 30

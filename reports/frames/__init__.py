@@ -7,9 +7,10 @@ for. ``run`` and ``key`` join them.
 import glob
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -17,8 +18,51 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv
 
+from reports.collect.grouping import Setting, dials_of
 from reports.collect.read import COMPRESSED, RECORDS, Run, RunNotReadableError, read
-from reports.frames.tables import TABLES, Column, Source, Table
+from reports.frames.columns import Column, Source, Table
+from reports.frames.of_findings import (
+    COMPARISONS,
+    ENERGY,
+    GROWTH,
+    MEMORY_PEAKS,
+    PAYBACKS,
+    ROOFLINE,
+    STATE_MEMORY,
+    TARGETS,
+    TO_TARGET,
+    WHOLE_TRAININGS,
+    WIDTHS,
+)
+from reports.frames.of_records import BASELINES, CASES, CURVES, MACHINES, MEMORY, REPLICATES, TIMINGS
+
+TABLES = {
+    table.name: table
+    for table in (
+        CASES,
+        REPLICATES,
+        CURVES,
+        TIMINGS,
+        MEMORY,
+        COMPARISONS,
+        WIDTHS,
+        TARGETS,
+        TO_TARGET,
+        PAYBACKS,
+        GROWTH,
+        ROOFLINE,
+        MEMORY_PEAKS,
+        STATE_MEMORY,
+        WHOLE_TRAININGS,
+        ENERGY,
+        BASELINES,
+        MACHINES,
+    )
+}
+"""Every frame by its name, those of records first."""
+
+SETTING = [field.name for field in fields(Setting)]
+"""Columns that make a setting."""
 
 
 class Frames:
@@ -68,6 +112,56 @@ class Frames:
     def comparisons(self) -> pd.DataFrame:
         """One row a ratio and measure."""
         return self._frame("comparisons")
+
+    @cached_property
+    def widths(self) -> pd.DataFrame:
+        """One row a width of an arm."""
+        return self._frame("widths")
+
+    @cached_property
+    def targets(self) -> pd.DataFrame:
+        """One row a setting and another target."""
+        return self._frame("targets")
+
+    @cached_property
+    def to_target(self) -> pd.DataFrame:
+        """One row a timed case that was trained to its target too."""
+        return self._frame("to_target")
+
+    @cached_property
+    def paybacks(self) -> pd.DataFrame:
+        """One row a kernel beside the plain loop."""
+        return self._frame("paybacks")
+
+    @cached_property
+    def growth(self) -> pd.DataFrame:
+        """One row a point of a cost along an axis."""
+        return self._frame("growth")
+
+    @cached_property
+    def roofline(self) -> pd.DataFrame:
+        """One row a timed case beside what the machine can do."""
+        return self._frame("roofline")
+
+    @cached_property
+    def memory_peaks(self) -> pd.DataFrame:
+        """One row a memory case over its processes."""
+        return self._frame("memory_peaks")
+
+    @cached_property
+    def state_memory(self) -> pd.DataFrame:
+        """One row a memory case with carried state beside the same without."""
+        return self._frame("state_memory")
+
+    @cached_property
+    def whole_trainings(self) -> pd.DataFrame:
+        """One row a training that was timed whole."""
+        return self._frame("whole_trainings")
+
+    @cached_property
+    def energy(self) -> pd.DataFrame:
+        """One row a timed case and what told its joules."""
+        return self._frame("energy")
 
     @cached_property
     def baselines(self) -> pd.DataFrame:
@@ -130,6 +224,23 @@ def load(*patterns: str | Path) -> Frames:
 
 def _holds_records(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (RECORDS, COMPRESSED))
+
+
+def plain(rows: pd.DataFrame) -> list[Any]:
+    """Rows of a frame with attributes by column; what is missing is None."""
+    columns = []
+    for name in rows:
+        column = rows[name]
+        missing = column.isna().to_numpy()
+        values = column.tolist()
+        columns.append([None if gone else value for value, gone in zip(values, missing, strict=True)])
+    return [SimpleNamespace(**dict(zip(rows.columns, values, strict=True))) for values in zip(*columns, strict=True)]
+
+
+def setting(row: Any) -> Setting:
+    """Setting of a row that has its columns."""
+    values: dict[str, Any] = {name: getattr(row, name) for name in SETTING}
+    return Setting(**values | {"dial": dials_of(row.dial)})
 
 
 def write_csv(frame: pd.DataFrame, file: Path) -> None:

@@ -2,16 +2,15 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bench.case.regimes import CLAIM
-from reports.collect.grouping import USUAL, Setting
+from reports.collect.grouping import USUAL, Setting, dials_of
 from reports.formatting import (
     ERRORS,
     NOTHING,
@@ -19,18 +18,22 @@ from reports.formatting import (
     count,
     integer,
     limited,
+    listing,
     mark,
     number,
     percent,
     ratio,
     seconds,
+    size,
     span,
     table_cell,
 )
-from reports.frames import Frames
-from reports.frames.tables import LONGER
+from reports.frames import SETTING, Frames, plain, setting
+from reports.frames.of_findings import LONGER
 from reports.statistics.intervals import Costs, Ratio, clopper_pearson, restart_after, running_time_interval
 from reports.statistics.verdict import DIFFERENT, FEWER, MORE
+from tasks import dials
+from tasks.dials import Dial
 
 MOST_ROWS = 8
 """Rows of a table in details.md."""
@@ -44,7 +47,6 @@ COMPARED, SUMMED, EXPORTED = "comparisons.csv", "summary.json", "what `make expo
 Columns = Iterable[tuple[str, Callable[[Any], object]]]
 """Headings, `>` before those of numbers, and the text of a row's cell."""
 
-_SETTING = [field.name for field in fields(Setting)]
 _DECIDED = {*map(str, DIFFERENT), "faster", "slower", "lower", "higher"}
 
 
@@ -60,17 +62,6 @@ def table(rows: pd.DataFrame | Sequence[Any], columns: Columns, rest: str, most:
         *(f"| {' | '.join(str(text(row)) for _, text in columns)} |" for row in shown),
     ]
     return "\n".join(lines) + left_out(len(rows) - len(shown), rest)
-
-
-def plain(rows: pd.DataFrame) -> list[Any]:
-    """Rows of a frame with attributes by column; what is missing is None."""
-    columns = []
-    for name in rows:
-        column = rows[name]
-        missing = column.isna().to_numpy()
-        values = column.tolist()
-        columns.append([None if gone else value for value, gone in zip(values, missing, strict=True)])
-    return [SimpleNamespace(**dict(zip(rows.columns, values, strict=True))) for values in zip(*columns, strict=True)]
 
 
 def left_out(rows: int, rest: str) -> str:
@@ -99,18 +90,13 @@ def first_by_interest(comparisons: pd.DataFrame, most: int | None = None) -> pd.
     return pd.concat([comparisons[first], comparisons[~first]])
 
 
-def setting(row: Any) -> Setting:
-    """Setting of a row that has its columns."""
-    values: dict[str, Any] = {name: getattr(row, name) for name in _SETTING}
-    return Setting(**values | {"dial": -1 if row.dial is None else row.dial})
-
-
-def _label(row: Any) -> str:
+def label(row: Any) -> str:
+    """Name of a row's setting."""
     return setting(row).label
 
 
 def _marked(row: Any) -> str:
-    return _label(row) if row.declared else f"*{_label(row)}*"
+    return label(row) if row.declared else f"*{label(row)}*"
 
 
 def _ratio(row: Any) -> str:
@@ -120,7 +106,29 @@ def _ratio(row: Any) -> str:
     return ratio(Ratio(value, row.low, row.high, math.nan, row.method, row.n))
 
 
-def _judged(row: Any, without: str = NOTHING) -> str:
+_GROUP = (
+    ("task", lambda row: setting(row).task_name),
+    ("cell", lambda row: setting(row).cell_name + setting(row).aside),
+    (">L", lambda row: row.window),
+    (">B", lambda row: row.batch_size),
+)
+
+
+def _of_first(text: Callable[[Any], object]) -> Callable[[Any], object]:
+    return lambda pair: text(pair[0][0])
+
+
+def width_text(above: int | None, up_to: int | None, grid: list[int]) -> str:
+    """Say an interval of widths in words."""
+    if up_to is None and above is None:
+        return f"undetermined on {listing(grid)}"
+    if up_to is None:
+        return f"> {above}"
+    return f"≤ {up_to}" if above is None else f"({above}, {up_to}]"
+
+
+def judged(row: Any, without: str = NOTHING) -> str:
+    """Ratio and verdict of a row of comparisons."""
     return without if row is None else f"{_ratio(row)} {row.verdict}"
 
 
@@ -164,8 +172,8 @@ def _costs(arm: pd.DataFrame) -> Costs:
     return Costs(arm.cost.to_numpy(float), arm.reached.to_numpy(bool), arm.cost_width.to_numpy(float), group)
 
 
-class Tables:
-    """Every table that is made from frames, as Markdown; "" where it has no row."""
+class FromFrames:
+    """What all tables of a run share."""
 
     def __init__(self, frames: Frames) -> None:
         self._frames = frames
@@ -174,7 +182,7 @@ class Tables:
     @cached_property
     def _cases(self) -> pd.DataFrame:
         """What takes no time to know of every record."""
-        known = ["key", "kind", "regime", *_SETTING, "outcome", "message", "compile_seconds", "kernel_seen"]
+        known = ["key", "kind", "regime", *SETTING, "outcome", "message", "compile_seconds", "kernel_seen"]
         more = ["steps_per_prediction", "stop", "budget", "chosen_rate", "rate_at_edge", "rates_tried", "majority"]
         return self._frames.part("cases", [*known, *more]).set_index("key", drop=False)
 
@@ -182,6 +190,27 @@ class Tables:
         if key not in self._known:
             self._known[key] = plain(self._cases.loc[[key]])[0]
         return self._known[key]
+
+    def _of(self, *compares: str, measure: str | None = None) -> pd.DataFrame:
+        every = self._frames.comparisons
+        kept = every.compares.isin(compares)
+        return every[kept if measure is None else kept & (every.measure == measure)]
+
+    def _beside(self, rows: pd.DataFrame) -> dict[tuple[str, str, str], Any]:
+        """Rows of all measures of those comparisons that a table shows, by keys and measure."""
+        shown = rows.head(MOST_ROWS)
+        every = self._of(*shown.compares.unique())
+        every = every[every.key_a.isin(shown.key_a) & every.key_b.isin(shown.key_b)]
+        return {(row.key_a, row.key_b, row.measure): row for row in plain(every)}
+
+
+class Tables(FromFrames):
+    """Every table on the claim, and of what went wrong, as Markdown; "" where it has no row."""
+
+    @cached_property
+    def _claim(self) -> pd.DataFrame:
+        """Stateful against stateless in updates."""
+        return self._of(" / ".join(CLAIM), measure="updates")
 
     def _pairs(self, rows: pd.DataFrame) -> dict[tuple[str, str], _Pair]:
         """Both arms of those comparisons that a table shows, by keys."""
@@ -199,23 +228,6 @@ class Tables:
             budgets = [self._case(key).budget or made[made.key == key].cost.max() for key in (row.key_a, row.key_b)]
             found[row.key_a, row.key_b] = _Pair(a.loc[seeds], b.loc[seeds], min(budgets))
         return found
-
-    def _of(self, *compares: str, measure: str | None = None) -> pd.DataFrame:
-        every = self._frames.comparisons
-        kept = every.compares.isin(compares)
-        return every[kept if measure is None else kept & (every.measure == measure)]
-
-    @cached_property
-    def _claim(self) -> pd.DataFrame:
-        """Stateful against stateless in updates."""
-        return self._of(" / ".join(CLAIM), measure="updates")
-
-    def _beside(self, rows: pd.DataFrame) -> dict[tuple[str, str, str], Any]:
-        """Rows of all measures of those comparisons that a table shows, by keys and measure."""
-        shown = rows.head(MOST_ROWS)
-        every = self._of(*shown.compares.unique())
-        every = every[every.key_a.isin(shown.key_a) & every.key_b.isin(shown.key_b)]
-        return {(row.key_a, row.key_b, row.measure): row for row in plain(every)}
 
     @cached_property
     def overview(self) -> str:
@@ -264,7 +276,7 @@ class Tables:
         beside = self._beside(rows)
 
         def in_measure(name: str, without: str = "") -> Callable[[Any], object]:
-            return lambda row: _judged(beside.get((row.key_a, row.key_b, name)), without)
+            return lambda row: judged(beside.get((row.key_a, row.key_b, name)), without)
 
         return table(
             rows,
@@ -352,7 +364,7 @@ class Tables:
         return table(
             rows,
             (
-                ("setting", _label),
+                ("setting", label),
                 (">target", lambda row: number(row.target)),
                 (">still there: stateful", still("a")),
                 (">stateless", still("b")),
@@ -378,7 +390,7 @@ class Tables:
         return table(
             rows,
             (
-                ("setting", _label),
+                ("setting", label),
                 (">stateful", lambda row: percent(pairs[row.key_a, row.key_b].a.last_accuracy.median())),
                 (">stateless", lambda row: percent(pairs[row.key_a, row.key_b].b.last_accuracy.median())),
                 (">always the most frequent label", lambda row: percent(self._case(row.key_a).majority)),
@@ -398,12 +410,12 @@ class Tables:
             over = beside.get((where, f"{regime} / {stateless}"))
             return _reached(over, "a") if over else _reached(beside[where, f"{stateful} / {regime}"], "b")
 
-        def judged(compares: str, arm: str, other: str) -> Callable[[Any], object]:
+        def against(compares: str, arm: str, other: str) -> Callable[[Any], object]:
             def text(where: Setting) -> str:
                 row = beside.get((where, compares))
                 if row is None:
                     return f"no {arm} arm"
-                return f"{_judged(row).replace(other, 'control')}{' (declared)' if row.declared else ''}"
+                return f"{judged(row).replace(other, 'control')}{' (declared)' if row.declared else ''}"
 
             return text
 
@@ -412,8 +424,8 @@ class Tables:
             (
                 ("setting", lambda where: where.label),
                 ("reached", reached),
-                (f"{regime} / {stateless}", judged(f"{regime} / {stateless}", stateless, stateful)),
-                (f"{stateful} / {regime}", judged(f"{stateful} / {regime}", stateful, stateless)),
+                (f"{regime} / {stateless}", against(f"{regime} / {stateless}", stateless, stateful)),
+                (f"{stateful} / {regime}", against(f"{stateful} / {regime}", stateful, stateless)),
             ),
             COMPARED,
         )
@@ -461,45 +473,12 @@ class Tables:
         return table(
             first_by_interest(every[every.measure == "error"]),
             (
-                ("setting", _label),
+                ("setting", label),
                 ("trained", lambda row: row.regime),
                 ("predicting", lambda row: row.compares.removeprefix("predicting ")),
                 ("ratio of errors", _ratio),
                 ("error", lambda row: row.verdict),
                 (">n", lambda row: row.n),
-            ),
-            COMPARED,
-        )
-
-    @cached_property
-    def cost_ratios(self) -> str:
-        """Timed cases that differ in one thing."""
-        every = self._frames.comparisons
-        every = every[every.measure == "seconds of an update"]
-        # Some of each kind, since a reader looks for a kind; of these the farthest from 1.
-        first = every.loc[interest(every)].groupby("compares", observed=True, sort=False).head(MOST_OF_A_KIND)
-        rows = pd.concat([every.loc[first.index.sort_values()], every.drop(first.index)])
-        beside = self._beside(rows)
-
-        def where(row: Any) -> str:
-            first, second = (self._case(key) for key in (row.key_a, row.key_b))
-            other = f"{setting(first).cell_name} {first.units} against " if first.units != second.units else ""
-            shown = setting(row) if first.engine == second.engine else replace(setting(row), engine=USUAL["engine"])
-            kernel = f" {second.kernel}" if first.kernel == second.kernel and first.engine == second.engine else ""
-            return f"{other}{shown.label}{f' {row.regime}' if row.regime else ''}{kernel}"
-
-        def passes(row: Any) -> str:
-            one = beside.get((row.key_a, row.key_b, "seconds of a forward pass"))
-            return _judged(one, NOTHING)
-
-        return table(
-            rows,
-            (
-                ("what", lambda row: row.compares),
-                ("setting", where),
-                ("training", _judged),
-                ("a forward pass", passes),
-                (">processes", lambda row: row.n),
             ),
             COMPARED,
         )
@@ -540,7 +519,7 @@ class Tables:
     def rates(self) -> str:
         """What each arm's tuning seeds needed at every rate, arms at the edge of their grid first."""
         arms = self._cases[self._cases.rates_tried > 1]
-        arms = arms.sort_values([*_SETTING, "regime"], na_position="first")
+        arms = arms.sort_values([*SETTING, "regime"], key=lambda one: one.map(dials_of) if one.name == "dial" else one)
         arms = arms.sort_values("rate_at_edge", ascending=False, kind="stable")
         names = ["key", "role", "learning_rate", "reached", "cost"]
         made = self._frames.part("replicates", names, set(arms.key.head(MOST_ROWS)))
@@ -556,7 +535,7 @@ class Tables:
         return table(
             arms,
             (
-                ("setting", _label),
+                ("setting", label),
                 ("arm", lambda row: row.regime),
                 (">chosen", lambda row: mark(row.chosen_rate) + (" (edge)" if row.rate_at_edge else "")),
                 ("rate: expected updates to target (reached)", grid),
@@ -565,52 +544,90 @@ class Tables:
         )
 
     @cached_property
-    def seconds(self) -> str:
-        """Seconds of an update and of a forward pass, a row a setting and regime over its processes."""
-        groups = self._processes("time")
-        blocks = self._frames.part(
-            "timings", ["key", "what", "seconds"], {key for keys in groups[:MOST_ROWS] for key in keys}
-        )
+    def _by_width(self) -> list[list[Any]]:
+        """Rows of the frame `widths`, those of each arm together, stateful and stateless in turn."""
+        names = [*(name for name in SETTING if name != "units"), "regime"]
+        groups = self._frames.widths.groupby(names, observed=True, dropna=False, sort=False)
+        return [plain(here) for _, here in groups]
 
-        def of(keys: list[str], what: str) -> pd.DataFrame:
-            return blocks[blocks.key.isin(keys) & (blocks.what == what)]
+    @cached_property
+    def widths(self) -> str:
+        """The narrowest width of both arms that reaches the target."""
+        arms = self._by_width
+        pairs = list(zip(arms[::2], arms[1::2], strict=True))
 
-        def middle(keys: list[str], what: str) -> float:
-            return float(of(keys, what).groupby("key", observed=True).seconds.median().median())
+        def of(side: int, text: Callable[[Any], str]) -> Callable[[Any], object]:
+            return lambda pair: text(pair[side][0])
 
-        def compiling(keys: list[str]) -> float:
-            return float(self._cases.loc[keys].compile_seconds.median())
+        def taken(row: Any) -> str:
+            return f"{size(row.counted_bytes)} ({size(row.memory_bytes)})"
 
-        def half(keys: list[str]) -> str:
-            return " to ".join(map(seconds, of(keys, "update").seconds.quantile([0.25, 0.75])))
+        def interval(side: int) -> Callable[[Any], object]:
+            return lambda pair: width_text(pair[side][0].above, pair[side][0].up_to, [row.units for row in pair[side]])
 
         return table(
-            groups,
+            pairs,
             (
-                ("setting", lambda keys: _label(self._case(keys[0]))),
-                ("kernel", lambda keys: self._case(keys[0]).kernel),
-                ("regime", lambda keys: self._case(keys[0]).regime),
-                (">seconds per update: median", lambda keys: seconds(middle(keys, "update"))),
-                ("middle half", half),
-                (">a forward pass", lambda keys: seconds(middle(keys, "forward pass"))),
-                (">samples", lambda keys: len(of(keys, "update"))),
-                (">processes", len),
-                (">compile", lambda keys: seconds(compiling(keys))),
+                *((heading, _of_first(text)) for heading, text in _GROUP),
+                ("stateful", interval(0)),
+                ("stateless", interval(1)),
+                ("verdict", of(0, lambda row: str(row.verdict))),
+                (">parameters there: stateful", of(0, lambda row: number(row.parameters))),
+                (">stateless", of(1, lambda row: number(row.parameters))),
+                (">seconds per update there: stateful", of(0, lambda row: seconds(row.seconds_per_update))),
+                (">stateless", of(1, lambda row: seconds(row.seconds_per_update))),
+                (">bytes there, counted (measured): stateful", of(0, taken)),
+                (">stateless", of(1, taken)),
             ),
             EXPORTED,
         )
 
-    def _processes(self, kind: str) -> list[list[str]]:
-        """Keys of the records of a setting and regime, in order, whose kernel was the one asked for."""
-        cases = self._cases
-        ran = cases[(cases.kind == kind) & (cases.kernel_seen.astype(str) == cases.kernel.astype(str))]
-        groups = ran.groupby([*_SETTING, "regime"], observed=True, dropna=False)
-        return [here.key.tolist() for _, here in groups]
+    @cached_property
+    def reached_by_width(self) -> str:
+        """How many reached the target at each width, a row an arm."""
+        return table(
+            self._by_width,
+            (
+                *((heading, lambda arm, text=text: text(arm[0])) for heading, text in _GROUP),
+                ("arm", lambda arm: arm[0].regime),
+                ("units: reached of n", lambda arm: ", ".join(f"{row.units}: {row.reached}/{row.of}" for row in arm)),
+            ),
+            EXPORTED,
+            2 * MOST_ROWS,
+        )
 
-    def baselines(self, task: str, dial: int | None) -> str:
+    @cached_property
+    def targets(self) -> str:
+        """The ratio at an easy, a middle and the hardest of other targets, a row a setting."""
+        groups = self._frames.targets.groupby(SETTING, observed=True, dropna=False, sort=False)
+        ladders = [plain(here) for _, here in groups]
+
+        def at(name: str, place: Callable[[int], int]) -> list[tuple[str, Callable[[Any], object]]]:
+            def row(ladder: list[Any]) -> Any:
+                return ladder[place(len(ladder))]
+
+            return [
+                (f">{name} target", lambda ladder: number(row(ladder).target)),
+                ("ratio", lambda ladder: _ratio(row(ladder))),
+                ("", lambda ladder: row(ladder).verdict),
+            ]
+
+        return table(
+            ladders,
+            (
+                ("setting", lambda ladder: label(ladder[0])),
+                *at("easy", lambda n: n // 4 - 1),
+                *at("middle", lambda n: n // 2),
+                *at("hardest", lambda n: n - 1),
+            ),
+            EXPORTED,
+        )
+
+    def baselines(self, task: str, dial: Dial | None) -> str:
         """Errors of predictions without a network on a task."""
         every = self._frames.baselines
-        of_task = [one for one in plain(every) if (one.task, one.dial) == (task, dial)]
+        at = None if dial is None else dials.write(dial)
+        of_task = [one for one in plain(every) if (one.task, one.dial) == (task, at)]
         here = [one for one in of_task if one.baseline not in ("trivial", "optimum")]
         error = ERRORS[here[0].loss] if here else ""
         return table(

@@ -11,8 +11,7 @@ from matplotlib import pyplot as plt
 from reports.claim.arms import comparisons
 from reports.collect.read import RunNotReadableError, read
 from reports.export import export, main
-from reports.frames import documentation, load
-from reports.frames.tables import TABLES
+from reports.frames import TABLES, documentation, load
 
 ROOT = Path(__file__).parents[2]
 

@@ -78,6 +78,12 @@ def test_of_labels_it_predicts_the_next_one_by_name_and_goes_on(left, capsys, re
     np.testing.assert_allclose([saved.next(row) for row in new], whole[-3:], rtol=1e-5)
     with pytest.raises(ValueError, match="'stop' is no label that was trained; one of"):
         saved.next(["stop", 1.0])
+    # What is no row leaves the state as it was.
+    kept = {name: np.copy(one) for name, one in saved.kept.items()}
+    for wrong in (["run"], ["run", 1.0, 2.0], ["run", np.nan]):
+        with pytest.raises(ValueError, match=r"a row is \[state, power\], after its label all finite numbers"):
+            saved.next(wrong)
+    np.testing.assert_array_equal(saved.kept[""], kept[""])
 
 
 @pytest.mark.parametrize("regime", [pytest.param("stateless-burnin", marks=pytest.mark.soak), "stateful"])
@@ -101,6 +107,7 @@ def test_what_is_missing_has_no_part_in_its_training(left, regime):
     np.testing.assert_array_equal(weights[0], weights[1])
     assert np.abs(weights[0] - weights[2]).max() > 1e-3
     assert "FILL" not in module.__doc__
+    assert '"... missing" is 1 where the value is missing' in module.__doc__
     assert "load missing" in module.__doc__
 
 
@@ -139,3 +146,23 @@ def test_many_series_train_one_network_and_each_goes_on_by_itself(left, capsys):
             saved.next(known[i], "north")
         np.testing.assert_allclose(one_by_one, whole[-5:], rtol=1e-6)
         assert abs(float(whole[-1, 0]) / known.mean() - 1) < 0.5
+
+
+def test_a_series_shorter_than_a_window_is_predicted_and_goes_on(left, capsys):
+    lengths = {"long": 150, "short": 3, "other": 100}
+    frames = [
+        pd.DataFrame({"store": name, "date": pd.date_range("2024", periods=n), "sales": n + np.sin(np.arange(n) / 2)})
+        for name, n in lengths.items()
+    ]
+    frame = pd.concat(frames)
+    module = left(frame, "stateless", column="sales", group="store")
+    assert module.STEPS > 3
+    module.EPOCHS = 1
+    module.main()
+    assert "short: line 154 of machine.csv 2024-01-03 was the last row" in capsys.readouterr().out
+    saved = module.Forecaster.load()
+    known = frame.loc[frame["store"] == "short", ["sales"]].to_numpy()
+    new = known[:1] + np.arange(6.0)[:, None]
+    at_once = module.Forecaster(saved.stepper, saved.scales).run(np.concatenate([known, new]), "short")
+    assert len(at_once) == 9
+    np.testing.assert_allclose([saved.next(row, "short") for row in new], at_once[-6:], rtol=1e-6)

@@ -12,9 +12,12 @@ Later, with each row that is new:
 import os
 from pathlib import Path
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ["KERAS_BACKEND"] = "tensorflow"
 import keras
 import numpy as np
+
+if keras.backend.backend() != "tensorflow":
+    raise ImportError(f"this is for Keras on tensorflow, and Keras runs on {keras.backend.backend()} already: import this first")
 
 from tasks import create  # run this from statebench's folder
 

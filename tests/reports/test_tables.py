@@ -1,0 +1,241 @@
+"""A table of the page has the numbers of its frame, which CSV and Parquet have: each is read back from the page."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from reports import formatting
+from reports.analysis import analyse
+from reports.collect.read import read
+from reports.costs.contrasts import SECONDS
+from reports.costs.roofline import ceilings
+from reports.figures.claim_figures import draw_widths
+from reports.figures.cost_figures import draw_growth, draw_memory, draw_roofline
+from reports.figures.learning_figures import EDGE, draw_targets
+from reports.formatting import THIN, number, seconds, size, span
+from reports.frames import SETTING, load
+from reports.tell import tables
+from reports.tell.cost_tables import CostTables
+from reports.tell.tables import Tables
+
+PUBLISHED = Path(__file__).parents[2] / "reports" / "published"
+
+
+@pytest.fixture(scope="module")
+def cost():
+    """The published run of costs: its analysis' tables, and frames that know nothing of that analysis."""
+    return CostTables(analyse(read(PUBLISHED / "cost")).frames), load(PUBLISHED / "cost")
+
+
+@pytest.fixture(scope="module")
+def quick():
+    """The same of the published run `quick`."""
+    return Tables(analyse(read(PUBLISHED / "quick")).frames), load(PUBLISHED / "quick")
+
+
+def rows(text):
+    """Rows of a table in Markdown by the name of their column; of columns of one name the last."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    head, _, *found = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+    return [dict(zip(head, row, strict=True)) for row in found]
+
+
+def left(text):
+    """How many rows a table says to leave out."""
+    told = re.search(r"\*(\S+) more rows? in ", text)
+    return int(told[1].replace(THIN, "")) if told else 0
+
+
+def check(text, frame, columns):
+    """Hold every row against the frame's, and the number of both against each other."""
+    shown = rows(text)
+    assert len(shown) == min(len(frame), tables.MOST_ROWS) > 0
+    assert left(text) == len(frame) - len(shown)
+    for row, known in zip(shown, frame.itertuples(), strict=False):
+        assert {name: row[name] for name in columns} == {name: of(known) for name, of in columns.items()}
+
+
+def test_time_to_target(cost):
+    check(
+        cost[0].to_target,
+        cost[1].to_target,
+        {
+            "kernel": lambda row: row.kernel,
+            "reached": lambda row: f"{row.reached}/{row.n}",
+            "updates": lambda row: number(row.updates),
+            "seconds per update": lambda row: seconds(row.seconds_per_update),
+            "compile": lambda row: seconds(row.compile_seconds),
+            "seconds to target": lambda row: f"{number(row.seconds)} {span(row.low, row.high)}",
+        },
+    )
+    frame = cost[1].to_target
+    product = frame.updates * frame.seconds_per_update + frame.compile_seconds
+    assert (product / frame.seconds - 1).abs().max() < 1e-9
+
+
+def test_paybacks(cost):
+    check(
+        cost[0].paybacks,
+        cost[1].paybacks,
+        {
+            "kernel": lambda row: row.compares,
+            "updates": lambda row: formatting.never(row.updates),
+            "interval": lambda row: f"[{formatting.never(row.low)}, {formatting.never(row.high)}]",
+        },
+    )
+
+
+def test_growth(cost):
+    points = cost[1].growth
+    line = [name for name in points if name not in ("at", "value")]
+    lines = points.groupby(line, observed=True, dropna=False, sort=False).size().rename("points").reset_index()
+    check(
+        cost[0].growth,
+        lines,
+        {
+            "cost": lambda row: row.quantity,
+            "points": lambda row: str(row.points),
+            "exponent": lambda row: f"{number(row.exponent)} {span(row.low, row.high)}",
+            "at its end": lambda row: number(row.last_exponent),
+        },
+    )
+    assert points.groupby(line, observed=True, dropna=False).at.apply(lambda at: at.is_monotonic_increasing).all()
+
+
+def test_roofline(cost):
+    check(
+        cost[0].roofline,
+        cost[1].roofline,
+        {
+            "GFLOP/s": lambda row: number(row.flops_per_second / 1e9),
+            "FLOP a byte": lambda row: number(row.flops_per_byte),
+            "arithmetic": lambda row: formatting.percent(row.arithmetic_share),
+            "memory": lambda row: formatting.percent(row.memory_share),
+            "dispatch": lambda row: formatting.percent(row.dispatch_share),
+            "bottleneck": lambda row: row.bottleneck,
+        },
+    )
+
+
+def test_memory(cost):
+    check(
+        cost[0].memory,
+        cost[1].memory_peaks,
+        {
+            "allocator, training": lambda row: size(row.allocator_peak_bytes),
+            "counted": lambda row: size(row.counted_bytes),
+            "measured / counted": lambda row: number(row.over_counted) + (" (doubtful)" if row.doubtful else ""),
+            "resident, whole process": lambda row: size(row.resident_peak_bytes),
+            "processes": lambda row: str(row.processes),
+        },
+    )
+    peaks = (
+        cost[1]
+        .with_case("memory")
+        .groupby(["cell", "units", "window", "batch_size", "kernel", "regime"], observed=True)
+    )
+    of_cases = sorted(peaks.allocator_peak_bytes.max())
+    assert of_cases == sorted(cost[1].memory_peaks.allocator_peak_bytes)
+    check(
+        cost[0].state_memory,
+        cost[1].state_memory,
+        {
+            "counted": lambda row: size(row.counted_bytes),
+            "allocator's peak: stateful": lambda row: size(row.bytes_a),
+            "stateless": lambda row: size(row.bytes_b),
+            "difference": lambda row: f"{size(row.bytes_a - row.bytes_b)} ({number(100 * (row.ratio - 1))} %)",
+        },
+    )
+
+
+def test_trainings_timed_whole(cost):
+    check(
+        cost[0].whole_trainings,
+        cost[1].whole_trainings,
+        {
+            "process": lambda row: str(row.repetition),
+            "updates": lambda row: formatting.integer(row.updates),
+            "whole": lambda row: seconds(row.seconds),
+            "product": lambda row: seconds(row.product),
+            "off": lambda row: f"{number(100 * (row.seconds / row.product - 1))} %",
+        },
+    )
+
+
+def test_widths(quick):
+    frame = quick[1].widths
+    arms = [here for _, here in frame.groupby([*(n for n in SETTING if n != "units"), "regime"],
+                                              observed=True, dropna=False, sort=False)]  # fmt: skip
+    shown = rows(quick[0].reached_by_width)
+    assert len(shown) == len(arms) > 0
+    for row, arm in zip(shown, arms, strict=True):
+        assert row["arm"] == arm.regime.iloc[0]
+        assert row["units: reached of n"] == ", ".join(
+            f"{units}: {reached}/{n}" for units, reached, n in zip(arm.units, arm.reached, arm.of, strict=True)
+        )
+    for row, (first, second) in zip(rows(quick[0].widths), zip(arms[::2], arms[1::2], strict=True), strict=True):
+        assert row["verdict"] == first.verdict.iloc[0] == second.verdict.iloc[0]
+        assert row["parameters there: stateful"] == number(first.parameters.astype(float).iloc[0])
+        assert row["seconds per update there: stateful"] == seconds(first.seconds_per_update.iloc[0])
+
+
+@pytest.mark.parametrize(
+    ("interval", "text"),
+    [((None, None), "undetermined on 2, 4 and 8"), ((4, None), "> 4"), ((None, 4), "≤ 4"), ((2, 4), "(2, 4]")],
+)
+def test_an_interval_of_widths_in_words(interval, text):
+    assert tables.width_text(*interval, [2, 4, 8]) == text
+
+
+def test_other_targets(quick):
+    frame = quick[1].targets
+    ladders = [here for _, here in frame.groupby(SETTING, observed=True, dropna=False, sort=False)]
+    text = quick[0].targets
+    shown = rows(text)
+    assert len(shown) + left(text) == len(ladders)
+    for row, ladder in zip(shown, ladders, strict=False):
+        assert ladder.target.is_monotonic_decreasing
+        assert row["easy target"] == number(ladder.target.iloc[len(ladder) // 4 - 1])
+        assert row["middle target"] == number(ladder.target.iloc[len(ladder) // 2])
+        hardest = ladder.iloc[-1]
+        assert row["hardest target"] == number(hardest.target)
+        assert row[""] == hardest.verdict
+        if hardest.method == "jackknife":
+            assert row["ratio"] == f"{number(hardest.ratio)} {span(hardest.low, hardest.high)}"
+
+
+def drawn(axes):
+    """Every point that is drawn as a line or a marker in some axes."""
+    return {(round(float(x), 9), float(y)) for line in axes.lines for x, y in line.get_xydata()}
+
+
+def test_figures_of_costs_show_what_the_frames_hold(cost):
+    frames = cost[1]
+    figure = draw_roofline(frames.roofline, ceilings(read(PUBLISHED / "cost"))).figure
+    expected = {(round(row.flops_per_byte, 9), row.flops_per_second / 1e9) for row in frames.roofline.itertuples()}
+    assert expected <= drawn(figure.axes[0])
+
+    points = frames.growth[(frames.growth.quantity == SECONDS) & (frames.growth.axis == "window")]
+    line = [name for name in points if name not in ("at", "value")]
+    lengths = points.groupby([*line], observed=True, dropna=False).at.transform("size")
+    loop = points[(points.kernel == "loop") & (points.dtype == "float32")]
+    longest = loop[lengths[loop.index] == lengths[loop.index].max()]
+    first = longest.groupby(line, observed=True, dropna=False, sort=False).head(len(longest)).head(int(lengths.max()))
+    assert {(row.at, row.value) for row in first.itertuples()} <= drawn(draw_growth(frames.growth).figure.axes[0])
+
+    panel = draw_memory(frames.memory_peaks).figure.axes[0]
+    peaks = {x for x, _ in drawn(panel)}
+    assert peaks <= {round(float(one), 9) for one in frames.memory_peaks.allocator_peak_bytes}
+    assert len(peaks) > 3
+
+
+def test_figures_of_the_claim_show_what_the_frames_hold(quick):
+    frames = quick[1]
+    shares = {y for axes in draw_widths(frames.widths).figure.axes for _, y in drawn(axes) if 0 <= y <= 1}
+    assert {row.reached / row.of for row in frames.widths.itertuples()} >= shares - {0.0, 0.5, 1.0}
+    assert shares - {0.0, 0.5, 1.0}
+    ratios = {y for axes in draw_targets(frames.targets, {}).figure.axes for _, y in drawn(axes)} - {0.0, 1.0}
+    edges = {1 / EDGE, EDGE}
+    assert ratios - edges <= set(frames.targets.ratio)
+    assert ratios - edges
