@@ -228,9 +228,9 @@ class TestDeliberateMistakesAreCaught:
         right = recurrence._columns
 
         class WrongReplay(recurrence.Replay):
-            def squash(self, z, scales):
+            def squash(self, z, scales, **options):
                 monkeypatch.setattr(recurrence, "_columns", tanh_for_all)
-                result = super().squash(z, scales)
+                result = super().squash(z, scales, **options)
                 monkeypatch.setattr(recurrence, "_columns", right)
                 return result
 
