@@ -1,10 +1,10 @@
 """How much training each case needs to reach its target."""
 
-from bench.case.record import Record
+from bench.run.store import Ended
 
 KIND = "convergence"
 
 
-def bench_convergence(record: Record) -> None:
+def bench_convergence(ended: Ended) -> None:
     """Train a case's replicates; not to reach the target is a result, not a failure."""
-    assert record.outcome == "ok", f"{record.outcome}: {record.message}"
+    assert ended.outcome == "ok", f"{ended.outcome}: {ended.message}"

@@ -1,10 +1,10 @@
 """What training takes in memory, by kernel."""
 
-from bench.case.record import Record
+from bench.run.store import Ended
 
 KIND = "memory"
 
 
-def bench_memory(record: Record) -> None:
+def bench_memory(ended: Ended) -> None:
     """Measure a case's memory; it has no row in benchmark.json, whose every row is a speed."""
-    assert record.outcome == "ok", f"{record.outcome}: {record.message}"
+    assert ended.outcome == "ok", f"{ended.outcome}: {ended.message}"

@@ -1,10 +1,10 @@
 """What an update costs in seconds, by kernel."""
 
-from bench.case.record import Record
+from bench.run.store import Ended
 
 KIND = "time"
 
 
-def bench_time(record: Record) -> None:
+def bench_time(ended: Ended) -> None:
     """Time a case in steady state."""
-    assert record.outcome == "ok", f"{record.outcome}: {record.message}"
+    assert ended.outcome == "ok", f"{ended.outcome}: {ended.message}"

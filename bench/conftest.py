@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 from bench import engines
-from bench.case.costs import Timing
-from bench.case.record import Record
 from bench.errors import MOST_SAID, ClusterLostError, PlanError, RunFolderError, printable
 from bench.plan import csv_series, planning, presets
 from bench.plan.csv_series import lines as own_lines
@@ -19,6 +17,7 @@ from bench.plan.shards import Shard
 from bench.run import names
 from bench.run.replay import nothing, replay_timer
 from bench.run.session import SESSION, Session
+from bench.run.store import Ended
 
 CANNOT_WRITE, CLUSTER_LOST = 3, 75
 """Exit statuses of a run that could not write, or whose cluster has gone; `bench.__main__` documents all."""
@@ -155,24 +154,24 @@ def _say(config: pytest.Config, text: str) -> None:
 
 
 @pytest.fixture
-def record(case_id: str, request: pytest.FixtureRequest) -> Record:
-    """Return the record of this test's case, from disk or from running it now.
+def ended(case_id: str, request: pytest.FixtureRequest) -> Ended:
+    """Return what the record of this test's case says, from disk or from running it now.
 
     Durations of a time case are put into pytest-benchmark's statistics.
     """
     kind = request.module.KIND
     try:
-        record = request.config.stash[SESSION].record(f"{kind}/{case_id}")
+        found = request.config.stash[SESSION].ended(f"{kind}/{case_id}")
     except ClusterLostError as error:
         raise pytest.exit.Exception(str(error), CLUSTER_LOST) from error
     except OSError as error:
         raise _cannot_write(error) from error
     # Of time cases alone: seconds of a convergence case are those of a trainer with many models, which rank nothing.
-    if isinstance(record.body, Timing):
-        case, durations = record.case, record.body.seconds_per_update
+    if durations := found.seconds_per_update:
+        case = found.case
         group = f"{kind} {case.task} L{case.window} b{case.batch_size} u{case.units} x{case.layers}"
         request.node.add_marker(pytest.mark.benchmark(timer=replay_timer(durations), group=group))
         benchmark = request.getfixturevalue("benchmark")
         benchmark.extra_info.update(case.to_dict())
         benchmark.pedantic(nothing, rounds=len(durations), iterations=1)
-    return record
+    return found

@@ -7,6 +7,7 @@ from reports.claim.arms import (
     Comparison,
     WidthComparison,
     comparisons,
+    repeated_arms,
     self_comparisons,
     width_comparisons,
 )
@@ -54,7 +55,9 @@ class Analysis:
     judged
         Every comparison of two arms with the same target; `compared`: those of stateful against stateless among them.
     a_a
-        Every arm against itself on other seeds.
+        Every arm against itself on other seeds, or many of the `a_a_of` that there are.
+    sensitivity
+        Of the comparisons of most interest, `MOST_SENSITIVITIES` at most.
     """
 
     run: Run
@@ -68,6 +71,7 @@ class Analysis:
     judged: list[Comparison]
     compared: list[Comparison]
     a_a: list[Comparison]
+    a_a_of: int
     widths: list[WidthComparison]
     advice: list[Advice]
     controls: list[Control]
@@ -152,6 +156,7 @@ def analyse(run: Run) -> Analysis:
         judged=judged,
         compared=compared,
         a_a=a_a,
+        a_a_of=len(repeated_arms(run)),
         widths=widths,
         advice=advice(compared),
         controls=beside,

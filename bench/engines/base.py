@@ -104,22 +104,6 @@ class HeldOut:
     steps: int
     foreign: Array | None = None
 
-    def windows(self, ends: Array) -> Array:
-        """Rows of the windows that end at some rows, shape (windows, steps)."""
-        rows: Array = ends[:, None] + np.arange(1 - self.steps, 1)
-        return rows
-
-    @property
-    def stream(self) -> Array:
-        """Rows that a carried state runs along, shape (1, rows)."""
-        return np.arange(self.start, int(self.positions.max()) + 1)[None]
-
-    @property
-    def in_stream(self) -> Array:
-        """Where the scored rows stand in the stream, shape (targets,)."""
-        places: Array = self.positions - self.start
-        return places
-
 
 @dataclass(frozen=True)
 class Feed:

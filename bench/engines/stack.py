@@ -95,9 +95,11 @@ class Scoring:
         positions = held_out.positions
         firsts = np.zeros_like(positions) if sequences is None else sequences.first[positions]
         first = np.maximum(firsts, positions - held_out.steps + 1)
-        self.rows = np.minimum(first[:, None] + np.arange(held_out.steps), positions[:, None])
+        steps = np.arange(held_out.steps)
+        self.rows = np.minimum(first[:, None] + steps, positions[:, None])
         self.at = positions - first
-        self.foreign = None if held_out.foreign is None else held_out.windows(held_out.foreign)
+        foreign = held_out.foreign
+        self.foreign = None if foreign is None else foreign[:, None] + steps + 1 - held_out.steps
         begins = np.maximum(firsts, held_out.start)
         self.streams, self.in_streams = [], []
         sizes = _sizes(begins, positions)
@@ -105,8 +107,8 @@ class Scoring:
             (here,) = np.nonzero(sizes == size)
             starts, which = np.unique(begins[here], return_inverse=True)
             ends = np.array([positions[here][which == i].max() for i in range(len(starts))])
-            steps = np.arange((ends - starts).max() + 1)
-            self.streams.append(np.minimum(starts[:, None] + steps, ends[:, None]))
+            along = np.arange((ends - starts).max() + 1)
+            self.streams.append(np.minimum(starts[:, None] + along, ends[:, None]))
             self.in_streams.append((here, which, positions[here] - begins[here]))
 
     def of(self, found: Array, way: Predicts, first_rows: Array) -> Array:

@@ -1,9 +1,9 @@
 """Puts durations that were measured in another process into pytest-benchmark's statistics, by its public means."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 
-def replay_timer(durations: list[float]) -> Callable[[], float]:
+def replay_timer(durations: Sequence[float]) -> Callable[[], float]:
     """Make a timer that hands out recorded durations: a round reads its clock before and after the call.
 
     Parameters

@@ -22,7 +22,7 @@ from bench.plan.shards import Shard, assigned
 from bench.run.interrupts import INTERRUPTS
 from bench.run.progress import RED, YELLOW, Bar, Progress
 from bench.run.scheduler import Scheduler
-from bench.run.store import RunFolder
+from bench.run.store import Ended, RunFolder
 from bench.run.worker import context_for, end_with_parent, prepare_forkserver, talk_to
 
 if TYPE_CHECKING:
@@ -169,8 +169,8 @@ class Session:
         engines = [job.case.engine for job in self.plan.jobs if job.case.device == "gpu"]
         return host.accelerators(engines[0]) if engines else []
 
-    def record(self, key: str) -> Record:
-        """Return a case's record, running it and what comes before it if need be."""
+    def ended(self, key: str) -> Ended:
+        """Return what a case's record says, running it and what comes before it if need be."""
         assert self._scheduler is not None
         if key in self._waiting:
             self._scheduler.run_until(key)

@@ -5,13 +5,14 @@ import os
 from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
+from bench.case.cases import Case
 from bench.case.checked import SCHEMA, FaultError, OtherSchemaError, decode, encode
-from bench.case.record import Git, Record, asked_of
+from bench.case.record import Git, Outcome, Record, asked_of
 from bench.case.run_record import (
     Ceiling,
     Invocation,
@@ -36,12 +37,41 @@ FRAMEWORKS = ("tensorflow", "jax", "jaxlib", "torch", "keras", "numpy")
 """Packages whose versions may not change within a run."""
 
 
+class Ended(NamedTuple):
+    """What a run needs of a record that is on disk; ten thousand whole ones, with their curves, take gigabytes.
+
+    Attributes
+    ----------
+    seconds_per_update
+        Of a time case that ended well; () of others.
+    """
+
+    case: Case
+    outcome: Outcome
+    message: str | None
+    seconds_per_update: tuple[float, ...]
+
+    @classmethod
+    def of(cls, record: Record) -> "Ended":
+        """What is needed of this one."""
+        times = tuple(record.time.seconds_per_update) if record.time else ()
+        return cls(record.case, record.outcome, record.message, times)
+
+
 class RunFolder:
-    """``results/<run>/``: opened for one plan on one machine, appended to a record at a time."""
+    """``results/<run>/``: opened for one plan on one machine, appended to a record at a time.
+
+    Attributes
+    ----------
+    records
+        What is on disk, by key.
+    torn
+        A line for each that cannot be read.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.records: dict[str, Record] = {}
+        self.records: dict[str, Ended] = {}
         self.torn: list[str] = []
         self.about: RunRecord
         self.series: Path | None = None
@@ -163,7 +193,7 @@ class RunFolder:
                 # What there is of this record would swallow the next.
                 file.truncate(whole)
                 raise OSError(error.errno, error.strerror, str(path)) from error
-        self.records[record.key] = record
+        self.records[record.key] = Ended.of(record)
         # Not in `about`, which looks at its whole plan whenever it is changed.
         self._cases_run += 1
 
@@ -300,7 +330,7 @@ class RunFolder:
                 # What a report could not use is not done.
                 self.torn.append(f"{file}:{number}: unreadable line skipped ({error}); its case runs again")
                 continue
-            self.records[record.key] = record
+            self.records[record.key] = Ended.of(record)
         if raw and not raw.endswith(b"\n"):
             # A torn last line would swallow the next record.
             with file.open("ab") as end:

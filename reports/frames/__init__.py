@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv
 
-from reports.collect.grouping import Setting
+from reports.collect.grouping import Setting, dials_of
 from reports.collect.read import COMPRESSED, RECORDS, Run, RunNotReadableError, read
 from reports.frames.columns import Column, Source, Table
 from reports.frames.of_findings import (
@@ -240,7 +240,7 @@ def plain(rows: pd.DataFrame) -> list[Any]:
 def setting(row: Any) -> Setting:
     """Setting of a row that has its columns."""
     values: dict[str, Any] = {name: getattr(row, name) for name in SETTING}
-    return Setting(**values | {"dial": -1 if row.dial is None else row.dial})
+    return Setting(**values | {"dial": dials_of(row.dial)})
 
 
 def write_csv(frame: pd.DataFrame, file: Path) -> None:

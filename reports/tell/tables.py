@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bench.case.regimes import CLAIM
-from reports.collect.grouping import USUAL, Setting
+from reports.collect.grouping import USUAL, Setting, dials_of
 from reports.formatting import (
     ERRORS,
     NOTHING,
@@ -33,6 +33,8 @@ from reports.frames import SETTING, Frames, plain, setting
 from reports.frames.of_findings import LONGER
 from reports.statistics.intervals import Costs, Ratio, clopper_pearson, restart_after, running_time_interval
 from reports.statistics.verdict import DIFFERENT, FEWER, MORE
+from tasks import dials
+from tasks.dials import Dial
 
 MOST_ROWS = 8
 """Rows of a table in details.md."""
@@ -528,7 +530,7 @@ class Tables(FromFrames):
     def rates(self) -> str:
         """What each arm's tuning seeds needed at every rate, arms at the edge of their grid first."""
         arms = self._cases[self._cases.rates_tried > 1]
-        arms = arms.sort_values([*SETTING, "regime"], na_position="first")
+        arms = arms.sort_values([*SETTING, "regime"], key=lambda one: one.map(dials_of) if one.name == "dial" else one)
         arms = arms.sort_values("rate_at_edge", ascending=False, kind="stable")
         names = ["key", "role", "learning_rate", "reached", "cost"]
         made = self._frames.part("replicates", names, set(arms.key.head(MOST_ROWS)))
@@ -635,10 +637,11 @@ class Tables(FromFrames):
             EXPORTED,
         )
 
-    def baselines(self, task: str, dial: int | None) -> str:
+    def baselines(self, task: str, dial: Dial | None) -> str:
         """Errors of predictions without a network on a task."""
         every = self._frames.baselines
-        of_task = [one for one in plain(every) if (one.task, one.dial) == (task, dial)]
+        at = None if dial is None else dials.write(dial)
+        of_task = [one for one in plain(every) if (one.task, one.dial) == (task, at)]
         here = [one for one in of_task if one.baseline not in ("trivial", "optimum")]
         error = ERRORS[here[0].loss] if here else ""
         return table(

@@ -18,6 +18,7 @@ TOLERANCE = 0.01
 
 UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 NO_TIME = "TIME=none takes the rows as even steps"
+POINTED = r"\d{1,2}\.\d{1,2}\.\d"
 DIGITS = r"(?:19|20)\d{4}(?:\d\d){0,4}"
 """A date in digits alone: 202001, 20200131, 2020013118 and so on."""
 
@@ -106,7 +107,8 @@ def read_stamps_of(table: Table, names: tuple[str, ...], dayfirst: bool | None =
         A column of times; or a column of dates and one with the time of day, the hour or the zone; or columns named
         like the parts of a time.
     dayfirst
-        Whether the day comes before the month where both readings fit; None to leave that open.
+        Whether the day comes before the month where both readings fit; None to leave that open, but for dates with
+        points: where they are written, the day comes first.
     """
     raw = table.column(names[0], "TIME")
     if len(names) == 1 and raw.dtype.kind in "iuf":
@@ -119,8 +121,8 @@ def read_stamps_of(table: Table, names: tuple[str, ...], dayfirst: bool | None =
     if len(names) == 1 and numbers[~empty].notna().all() and not texts[~empty].str.fullmatch(DIGITS).all():
         return _of_numbers(numbers.to_numpy(np.float64), texts, names[0])
     stamps, other = read_stamps(texts)
-    if other is not None and dayfirst is not None:
-        stamps, other = (stamps if dayfirst else other), None
+    if other is not None and (dayfirst is not None or texts[~empty].str.match(POINTED).all()):
+        stamps, other = (other if dayfirst is False else stamps), None
     return Stamps(stamps.to_numpy().astype("datetime64[us]"), texts, other)
 
 
@@ -162,6 +164,8 @@ def read_clock(table: Table, names: tuple[str, ...], stamps: Stamps, faults: Fau
         )
         keep = np.concatenate([[True], times[1:] != times[:-1]])
         times, order = times[keep], order[keep]
+    if len(times) < 2:
+        return Clock(order, np.arange(len(order)), "step", notes)
     gaps = np.diff(times).astype(np.float64)
     counts, step = _steps(times, gaps)
     if counts is None:

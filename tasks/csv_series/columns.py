@@ -17,11 +17,16 @@ from tasks.csv_series.written import is_missing, is_number
 from tasks.task import CsvSeriesError
 
 SAMPLE = 50
+NUMBERING = {"no", "nr", "id", "row"}
+LIKE_SERIES = 3
+"""Columns of numbers, named alike but for a number, that are rather series of their own."""
 MOST = 0.8
 """Share of a sample that reads as times in a column of times."""
 NO_TIME_COLUMN = "none"
 TIME_NAMES = (INDEX, "time", "timestamp", "datetime", "date", "year", "unix", "epoch", "ts", "t", "ds")
 """Names of columns whose numbers are times."""
+OF_AN_OBJECT = re.compile(r"\.(seconds|\$date|\$date\.\$numberlong)$")
+"""Endings of times that are objects in JSON, as protocol buffers and databases write them."""
 TIME_WORDS = {"time", "timestamp", "datetime", "date", "datum", "fecha", "zeit", "zeitstempel", "heure", "tid", "dato"}
 """Words in the names of columns that should hold times."""
 DAY_WORDS = TIME_WORDS | {"yyyymmdd", "yyyymm", "ymd", "yearmonth", "day", "month"}
@@ -75,7 +80,7 @@ def time_columns(table: Table, request: Request, notes: list[str]) -> tuple[tupl
             notes.append(f"The time was put together from {', '.join(parts)}.")
             return parts, stamps
     for name in free:  # numbers may be times too, where their name says so
-        if name.lower() in TIME_NAMES and is_numeric(table.columns[name]):
+        if OF_AN_OBJECT.sub("", name.lower()) in TIME_NAMES and is_numeric(table.columns[name]):
             return (name,), read_stamps_of(table, (name,), request.dayfirst)
     _refuse_unread(table, free)
     notes.append(
@@ -118,10 +123,15 @@ def target_columns(table: Table, request: Request, time: tuple[str, ...]) -> tup
     # What numbers the rows or the parts of a date is hardly what one wants to predict.
     likely = [name for name in candidates if not any(name.lower() in known for known in PARTS.values())] or candidates
     changing = [name for name in likely if len({str(value) for value in table.columns[name][:SAMPLE]}) > 1] or likely
-    example = next((name for name in changing if name.lower() not in {"no", "nr", "id", "row"}), changing[0])
+    example = next((name for name in changing if name.lower() not in NUMBERING), changing[0])
+    stems = {re.sub(r"\d+", "", name) for name in numeric if name.lower() not in NUMBERING}
+    stack = (
+        " If each is a series of its own, or a time, make one column of them, as pandas' melt does; GROUP=... then "
+        "names the series."
+    )
     raise CsvSeriesError(
         f"{table.path.name}: {told}; say which one to predict, as in COLUMN={_quoted(example)}. Columns: "
-        f"{', '.join(candidates)}."
+        f"{_some(candidates, 24)}.{stack if len(numeric) >= LIKE_SERIES and len(stems) == 1 else ''}"
     )
 
 
@@ -223,5 +233,5 @@ def _quoted(name: str) -> str:
     return name if re.fullmatch(r"[\w.,-]+", name) else f"'{name}'"
 
 
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+def _some(names: list[str], most: int = 8) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -212,20 +212,41 @@ def _as_text(value: Any) -> str:
 
 
 def _read_json(path: Path, open_binary: Callable[[], IO[bytes]]) -> Table:
-    """Read one object a line, or a list of them."""
+    """Read one object a line, or one value that holds the rows."""
     try:
         with open_binary() as file:
             text = file.read().decode("utf-8-sig").strip()
-        rows = (
-            json.loads(text) if text.startswith("[") else [json.loads(one) for one in text.splitlines() if one.strip()]
-        )
-        frame = pd.json_normalize(rows)
+        try:
+            frame = _frame_of(json.loads(text))
+        except json.JSONDecodeError:
+            if text.startswith("["):
+                raise
+            frame = pd.json_normalize([json.loads(one) for one in text.splitlines() if one.strip()])
     except (*UNPACKING, ValueError, NotImplementedError, AttributeError) as error:
         raise CsvSeriesError(
             f"{path.name} is no whole file of JSON lines ({str(error)[:80]}); each line must hold one object, as in "
             '{"time": "2024-01-31 18:30", "value": 1.5}'
         ) from error
     return _from_frame(path, frame)
+
+
+def _frame_of(value: Any) -> pd.DataFrame:
+    """Rows of a list of objects, or of an object that holds such a list, or columns as lists of one length.
+
+    Raises
+    ------
+    ValueError
+        If it holds neither.
+    """
+    parts = [value, *(value.values() if isinstance(value, dict) else ())]
+    for one in parts:
+        if isinstance(one, list) and one and all(isinstance(row, dict) for row in one):
+            return pd.json_normalize(one)
+    for one in parts:
+        lists = {name: each for name, each in one.items() if isinstance(each, list)} if isinstance(one, dict) else {}
+        if len({len(each) for each in lists.values()}) == 1:
+            return pd.DataFrame(lists)
+    raise ValueError("neither rows nor columns of one length are in it")
 
 
 def _read_parquet(path: Path) -> Table:

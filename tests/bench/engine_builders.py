@@ -10,7 +10,7 @@ from small_works import BATCH, EPOCHS, RATES, STEPS, UPDATES, difference, random
 
 from bench.engines.backend import SHORT_LOOPS
 from bench.engines.base import Feed
-from bench.engines.tensorflow import layers
+from bench.engines.tensorflow import NARROW_LOOPS, layers
 from bench.engines.tensorflow.network import kept_states
 
 __all__ = [
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 # As the suite's own workers compile; read when XLA compiles for the first time.
-os.environ["XLA_FLAGS"] = SHORT_LOOPS
+os.environ["XLA_FLAGS"] = f"{SHORT_LOOPS} {NARROW_LOOPS}"
 
 
 def with_feed(trainer, weights, *, carried, hidden_only=False):

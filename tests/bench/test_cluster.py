@@ -24,6 +24,7 @@ from bench.run import remote
 dask = pytest.importorskip("dask", reason="the extra `dask` is not installed")
 distributed = pytest.importorskip("distributed", reason="the extra `dask` is not installed")
 cluster_module = pytest.importorskip("bench.run.cluster")
+cluster_connection = pytest.importorskip("bench.run.cluster_connection")
 
 PRESET = """
 name = "own"
@@ -268,7 +269,7 @@ def test_a_case_keeps_its_machine_to_itself_while_it_is_timed(within):
     made = cluster_module.Cluster(address, jobs, Limits(), print, engines=("fake",), device="cpu")
     try:
         made.run(jobs, print)
-        timing, other = sorted(made._workers.values(), key=lambda one: one.threads)
+        timing, other = sorted(made._workers, key=lambda one: one.threads)
         assert made.slots == 3
         group = made._next(timing)
         assert [one.case.kernel for one in group.jobs] == ["loop", "xla"]  # alone there: nothing runs yet
@@ -310,7 +311,7 @@ def test_an_answer_that_is_lost_with_its_worker_is_not_waited_for(within):
         release=lambda: None,
         result=mock.Mock(side_effect=TimeoutError),
     )
-    (worker,) = made._workers.values()
+    (worker,) = made._workers
     try:
         made.run([job()], print)
         worker.running["k"] = made._shared.popleft()
@@ -331,7 +332,7 @@ def test_what_is_no_record_is_the_outcome_of_its_case_alone(within):
         within({"resources": {"timing": 1}}), jobs, Limits(), print, engines=("fake",), device="cpu"
     )
     made.stop()
-    (worker,) = made._workers.values()
+    (worker,) = made._workers
     sent = json.loads(encode(builders.timed(jobs[0].case)))
     for answer in ({"records": [sent, {"schema": 1}]}, {"records": [sent]}):
         good, bad = made._records(worker, cluster_module.Unit(jobs, {}), answer)
@@ -367,7 +368,7 @@ def test_a_preset_of_configurations_is_refused():
 
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch, tmp_path):
-    monkeypatch.setattr(cluster_module, "CONNECT_S", 1)
+    monkeypatch.setattr(cluster_connection, "CONNECT_S", 1)
     assert "no scheduler answers at SCHEDULER=tcp://127.0.0.1:1 " in refusal("tcp://127.0.0.1:1", job())
     assert "cannot be read" in refusal(str(tmp_path / "none.toml"), job())
     (tmp_path / "own.toml").write_text('cluster = "SLURMCluster"\njobs = "2"\n[options]\n[more]\n')
@@ -409,7 +410,7 @@ def test_a_client_without_the_certificate_is_refused(tls, monkeypatch):
     try:
         assert cluster.scheduler_address.startswith("tls://")
         with monkeypatch.context() as impatient:  # a stranger is refused however long it waits
-            impatient.setattr(cluster_module, "CONNECT_S", 2)
+            impatient.setattr(cluster_connection, "CONNECT_S", 2)
             for stranger in (None, "theirs"):
                 with dask.config.set(tls(stranger)):
                     assert "no scheduler answers at SCHEDULER=tls://" in refusal(cluster.scheduler_address, job())

@@ -298,6 +298,7 @@ def panel(tmp_path_factory):
     return folder / "results" / "panel"
 
 
+@pytest.mark.soak
 def test_errors_are_told_by_series(panel):
     write_report(read(panel))
     report = (panel / "details.md").read_text()
@@ -308,6 +309,7 @@ def test_errors_are_told_by_series(panel):
     assert [float(error) for *_, error in rows] == sorted((float(error) for *_, error in rows), reverse=True)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("regime", ["stateless", "stateless-burnin", "stateful"])
 def test_many_series_train_one_network_and_each_goes_on_by_itself(panel, tmp_path, capsys, regime):
     record = records(panel)[regime]
@@ -320,6 +322,8 @@ def test_many_series_train_one_network_and_each_goes_on_by_itself(panel, tmp_pat
     said = capsys.readouterr().out
     assert re.search(r"^west: line 377 of panel.csv 2024-04-05 was the last row; sales next: \d+", said, re.MULTILINE)
     saved = module.Forecaster.load()
+    with pytest.raises(ValueError, match="'mars' is no series of the file; one of east, north, south, west"):
+        saved.next([1.0], "mars")
     frame = pd.read_csv(panel.parent.parent / "panel.csv")
     for i, store in enumerate(("east", "west")):
         known = frame.loc[frame["store"] == store, ["sales"]].to_numpy()

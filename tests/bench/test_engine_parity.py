@@ -31,8 +31,8 @@ LAST_STEP = np.eye(STEPS)[-1]
 
 
 DEPTHS = [(cell, layers) for layers in (1, 2, 3) for cell in CELLS]
-USUAL = {*((cell, 2) for cell in CELLS), ("lstm", 1), ("lstm", 3)}
-"""Every cell, as first layer and above one, and every depth."""
+USUAL = {*((cell, 2) for cell in CELLS), ("lstm", 1)}
+"""Every cell, as first layer and above one."""
 
 pytestmark = pytest.mark.usefixtures("keras_float64")
 
@@ -228,9 +228,9 @@ class TestDeliberateMistakesAreCaught:
         right = recurrence._columns
 
         class WrongReplay(recurrence.Replay):
-            def squash(self, z, scales):
+            def squash(self, z, scales, **options):
                 monkeypatch.setattr(recurrence, "_columns", tanh_for_all)
-                result = super().squash(z, scales)
+                result = super().squash(z, scales, **options)
                 monkeypatch.setattr(recurrence, "_columns", right)
                 return result
 
@@ -239,20 +239,20 @@ class TestDeliberateMistakesAreCaught:
         assert gap((trainer, references), starts, feed, carried=True) > self.LOUD
 
 
-def test_float32_stays_within_1e_4_over_fifty_updates():
+@pytest.mark.parametrize("cell", ["lstm", pytest.param("gru", marks=pytest.mark.soak)])
+def test_float32_stays_within_1e_4_over_fifty_updates(cell):
     keras.config.set_floatx("float32")
-    for cell in ("lstm", "gru"):
-        trainer = ReplicatedTrainer(work(cell, 1, replicates=1, dtype="float32", max_updates=17))
-        reference = Reference(trainer.work, stateful=True)
-        initial = random_weights(trainer.work.network, 1)
-        trainer.place(0, initial, RATES[0], seed=0)
-        plan = Schedule("stateful", 150, STEPS, BATCH)
-        starts = np.stack([plan.epoch(1, epoch)[:17, None] for epoch in range(3)])
-        feed = trainer.work.feed.step_weights
-        losses = train(trainer, starts)[:, :, 0].mean(axis=1)
-        expected, weights = reference.fit(starts[:, :, 0], initial, RATES[0], feed)
-        assert difference([losses], [expected]) < 1e-4
-        assert difference(trainer.weights(0), weights) < 1e-4
+    trainer = ReplicatedTrainer(work(cell, 1, replicates=1, dtype="float32", max_updates=17))
+    reference = Reference(trainer.work, stateful=True)
+    initial = random_weights(trainer.work.network, 1)
+    trainer.place(0, initial, RATES[0], seed=0)
+    plan = Schedule("stateful", 150, STEPS, BATCH)
+    starts = np.stack([plan.epoch(1, epoch)[:17, None] for epoch in range(3)])
+    feed = trainer.work.feed.step_weights
+    losses = train(trainer, starts)[:, :, 0].mean(axis=1)
+    expected, weights = reference.fit(starts[:, :, 0], initial, RATES[0], feed)
+    assert difference([losses], [expected]) < 1e-4
+    assert difference(trainer.weights(0), weights) < 1e-4
 
 
 def test_every_cell_has_parity_tests():

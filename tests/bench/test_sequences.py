@@ -1,6 +1,7 @@
 """Series of several sequences: no window crosses a boundary, no state either, and what is trained equals Keras."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -129,6 +130,19 @@ def test_keras_own_fit_refuses_what_it_cannot_do_row_by_row(options, why):
     )  # fmt: skip
     with pytest.raises(PlanError, match=f"{why}, which kernel fit cannot train"):
         workload._schedule(case, Series(np.zeros((10, 1)), np.zeros((10, 1)), 6, 1, **options), 0)
+
+
+def test_each_draw_has_its_own_boundaries_and_missing_targets():
+    missing = (3, 8)
+    every = [
+        Series(np.zeros((10, 1)), np.zeros((10, 1)), 6, 1, (0, 2, 6), counted=np.arange(10) != row) for row in missing
+    ]
+    plan = SequenceSchedule("stateless", 6, 2, 1, 0, starts=(0, 2))
+    draws = tuple(SimpleNamespace(series=lambda one=one: one) for one in every)
+    found = workload.Workload(None, None, draws, plan, None, None).sequences
+    assert np.flatnonzero(found.begins).tolist() == [0, 2, 6, 10, 12, 16]
+    assert (found.first[[9, 11, 19]].tolist(), found.end[[9, 11, 19]].tolist()) == ([6, 10, 16], [10, 12, 20])
+    assert np.flatnonzero(~found.counted).tolist() == [3, 18]
 
 
 class ByHand:

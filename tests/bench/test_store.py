@@ -19,7 +19,7 @@ from bench.case.checked import SCHEMA, encode
 from bench.errors import RunFolderError
 from bench.machine import host as machines
 from bench.plan import planning, presets
-from bench.run.store import RunFolder
+from bench.run.store import Ended, RunFolder
 
 ROOT = Path(__file__).parents[2]
 PRESET = presets.load("smoke")
@@ -262,7 +262,7 @@ def check_torn(path, data):
     again.append(record(9))
     last_one = opened(path)
     assert keys(last_one) == [*(key(number) for number in range(kept)), key(9)]
-    assert last_one.records[key(9)] == record(9)
+    assert last_one.records[key(9)] == Ended.of(record(9))
 
 
 def test_what_a_report_would_not_read_runs_again(path):

@@ -7,7 +7,8 @@ import pytest
 
 from bench.case.checked import decode
 from bench.case.record import Record
-from reports import page, summary
+from reports import analysis, page, summary
+from reports.claim import arms
 from reports.collect.read import read
 from reports.render import write_report
 from reports.tell import tables
@@ -18,6 +19,8 @@ def test_tables_and_lists_end_and_the_csv_has_all(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "MOST_ROWS", 4)
     monkeypatch.setattr(page, "MOST_ROWS", 7)
     monkeypatch.setattr(summary, "MOST", 3)
+    monkeypatch.setattr(analysis, "MOST_SENSITIVITIES", 5)
+    monkeypatch.setattr(arms, "MOST_A_A", 20)
     write_report(read(folder))
 
     text = (folder / "details.md").read_text()
@@ -25,6 +28,12 @@ def test_tables_and_lists_end_and_the_csv_has_all(tmp_path, monkeypatch):
     rows = [line for line in after[2:] if line][: after[2:].index("")]
     assert len(rows) == 4
     assert "*14 more rows in comparisons.csv.*" in text
+    # What is not even sought in all of them says in how many.
+    assert "Tried were only the 5 comparisons of most interest of 18." in text
+    assert (
+        "of 18 networks compared with the same on other seeds (taken evenly from 36 networks)"
+        in (folder / "report.md").read_text()
+    )
 
     frame = pd.read_csv(folder / "comparisons.csv", low_memory=False)
     claim = frame[(frame.compares == "stateful / stateless") & (frame.measure == "updates")]

@@ -1,7 +1,8 @@
-"""The code that a report leaves for labels and for masked values: it trains, saves, and predicts what it should."""
+"""The code that a report leaves for labels, masked values and many series: it trains, saves, and predicts right."""
 
 import importlib.util
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,7 @@ def left(tmp_path, keras_float32):
     """Make the module that the report of a run on a file leaves, its arm being of this regime."""
     del keras_float32
 
-    def _left(frame, regime="stateful", target=0.5, **options):
+    def _left(frame, regime="stateful", target=0.5, errors=None, **options):
         frame.to_csv(tmp_path / "machine.csv", index=False)
         prepared = prepare(Request(tmp_path / "machine.csv", **options))
         task, series = CsvSeries(prepared), prepared.series
@@ -39,8 +40,11 @@ def left(tmp_path, keras_float32):
             optimum=None,
             target=target,
         )
+        if errors is not None:
+            record["convergence"]["scored"] |= {"squared_errors": errors, "simple": {"mean": [1.0] * len(errors)}}
         told = {"windows": [4], "batch_sizes": [8], "why": {"windows": "", "batch_sizes": ""}}
         run = synthetic.write(tmp_path / "run", [record], series=prepared.about | told | {"content": prepared.sha256})
+        prepared.save(run / "series.npz")
         write_report(read(run))
         (path,) = run.glob("recommended_*.py")
         spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -51,7 +55,7 @@ def left(tmp_path, keras_float32):
     return _left
 
 
-@pytest.mark.parametrize("regime", ["stateless", "stateful"])
+@pytest.mark.parametrize("regime", ["stateless", pytest.param("stateful", marks=pytest.mark.soak)])
 def test_of_labels_it_predicts_the_next_one_by_name_and_goes_on(left, capsys, regime):
     frame = pd.DataFrame({"time": HOURS, "state": STATES, "power": np.arange(ROWS) % 7})
     module = left(frame, regime, target=0.05, column="state", inputs=("power",))
@@ -74,9 +78,15 @@ def test_of_labels_it_predicts_the_next_one_by_name_and_goes_on(left, capsys, re
     np.testing.assert_allclose([saved.next(row) for row in new], whole[-3:], rtol=1e-5)
     with pytest.raises(ValueError, match="'stop' is no label that was trained; one of"):
         saved.next(["stop", 1.0])
+    # What is no row leaves the state as it was.
+    kept = {name: np.copy(one) for name, one in saved.kept.items()}
+    for wrong in (["run"], ["run", 1.0, 2.0], ["run", np.nan]):
+        with pytest.raises(ValueError, match=r"a row is \[state, power\], after its label all finite numbers"):
+            saved.next(wrong)
+    np.testing.assert_array_equal(saved.kept[""], kept[""])
 
 
-@pytest.mark.parametrize("regime", ["stateless-burnin", "stateful"])
+@pytest.mark.parametrize("regime", [pytest.param("stateless-burnin", marks=pytest.mark.soak), "stateful"])
 def test_what_is_missing_has_no_part_in_its_training(left, regime):
     values = np.sin(np.arange(ROWS) / 3)
     values[20:40] = np.nan
@@ -97,4 +107,62 @@ def test_what_is_missing_has_no_part_in_its_training(left, regime):
     np.testing.assert_array_equal(weights[0], weights[1])
     assert np.abs(weights[0] - weights[2]).max() > 1e-3
     assert "FILL" not in module.__doc__
+    assert '"... missing" is 1 where the value is missing' in module.__doc__
     assert "load missing" in module.__doc__
+
+
+STORES = {"north": 150, "south": 130, "west": 96, "east": 141}
+
+
+def test_many_series_train_one_network_and_each_goes_on_by_itself(left, capsys):
+    rng = np.random.default_rng(6)
+    frame = pd.concat(
+        pd.DataFrame({
+            "store": name,
+            "date": pd.date_range("2024-01-01", periods=days, freq="D"),
+            "sales": 100.0 * i + 20 * i * np.sin(2 * np.pi * np.arange(days) / 7) + rng.normal(size=days),
+        })
+        for i, (name, days) in enumerate(STORES.items(), 1)
+    )  # fmt: skip
+    # Errors rise along the scored targets, which are those of a store after the other, by name.
+    module = left(frame, column="sales", group="store", errors=list(np.linspace(0.1, 0.2, 256)))
+    table = Path(module.__file__).with_name("details.md").read_text()
+    rows = re.findall(r"^\| (north|south|west|east) \| (\d+) \| ([\d.e-]+) \|", table, re.MULTILINE)
+    assert [name for name, _, _ in rows] == sorted(STORES, reverse=True)
+    assert sum(int(count) for _, count, _ in rows) == 256
+    assert [float(error) for *_, error in rows] == sorted((float(error) for *_, error in rows), reverse=True)
+    module.main()
+    said = capsys.readouterr().out
+    assert re.search(r"^west: line 377 of machine.csv 2024-04-05 was the last row; sales next: \d+", said, re.MULTILINE)
+    saved = module.Forecaster.load()
+    for i, store in enumerate(("east", "west")):
+        known = frame.loc[frame["store"] == store, ["sales"]].to_numpy()
+        new = known[:5] + 1.0
+        whole = module.Forecaster(saved.stepper, saved.scales).run(np.concatenate([known, new]), store)
+        # Another series in between changes nothing.
+        one_by_one = []
+        for row in new:
+            one_by_one.append(saved.next(row, store))
+            saved.next(known[i], "north")
+        np.testing.assert_allclose(one_by_one, whole[-5:], rtol=1e-6)
+        assert abs(float(whole[-1, 0]) / known.mean() - 1) < 0.5
+
+
+def test_a_series_shorter_than_a_window_is_predicted_and_goes_on(left, capsys):
+    lengths = {"long": 150, "short": 3, "other": 100}
+    frames = [
+        pd.DataFrame({"store": name, "date": pd.date_range("2024", periods=n), "sales": n + np.sin(np.arange(n) / 2)})
+        for name, n in lengths.items()
+    ]
+    frame = pd.concat(frames)
+    module = left(frame, "stateless", column="sales", group="store")
+    assert module.STEPS > 3
+    module.EPOCHS = 1
+    module.main()
+    assert "short: line 154 of machine.csv 2024-01-03 was the last row" in capsys.readouterr().out
+    saved = module.Forecaster.load()
+    known = frame.loc[frame["store"] == "short", ["sales"]].to_numpy()
+    new = known[:1] + np.arange(6.0)[:, None]
+    at_once = module.Forecaster(saved.stepper, saved.scales).run(np.concatenate([known, new]), "short")
+    assert len(at_once) == 9
+    np.testing.assert_allclose([saved.next(row, "short") for row in new], at_once[-6:], rtol=1e-6)

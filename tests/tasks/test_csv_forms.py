@@ -247,6 +247,14 @@ PACKED = {
     "zip": zipped(BODY, "load.csv"),
     "JSON lines": as_json_lines(),
     "JSON lines, packed": gzip.compress(as_json_lines().encode()),
+    "a JSON object of columns": json.dumps(
+        {"at": "here", "hourly": {"time": [f"{t:%Y-%m-%dT%H:%M}" for t in HOURS], "load": list(VALUES)}}
+    ),
+    "a JSON object with the rows": json.dumps({"rows": [json.loads(one) for one in as_json_lines().splitlines()]}),
+    "times that are objects": "".join(
+        json.dumps({"ts": {"seconds": int(t.timestamp())}, "load": v}) + "\n"
+        for t, v in zip(HOURS, VALUES, strict=True)
+    ),
     "a JSON list": "[\n" + ",\n".join(as_json_lines().splitlines()) + "\n]",
 }
 
@@ -260,6 +268,28 @@ def test_archives_and_json_that_cannot_be_read_say_why(write):
     assert "holds 2 files (a.csv, b.csv); unpack it" in refusal(write(zipped(BODY, "a.csv", "b.csv")))
     assert "cannot be unpacked" in refusal(write(gzip.compress(BODY.encode())[:200]))
     assert "no whole file of JSON lines" in refusal(write(as_json_lines()[:-9]))
+
+
+def test_with_points_between_its_parts_a_date_has_its_day_first(write):
+    times = pd.date_range("2021-02-01", periods=N, freq="5min")
+
+    def dated(form):
+        return write("time,load\n" + "".join(f"{t:{form}},{v}\n" for t, v in zip(times, VALUES, strict=True)))
+
+    about = prepare(Request(dated("%d.%m.%Y %H:%M"))).about
+    assert (about["step"], about["last"][:10]) == ("5 minutes", "02.02.2021")
+    assert "say DAYFIRST=yes or DAYFIRST=no" in refusal(dated("%d/%m/%Y %H:%M"))
+    assert "missing before it" in refusal(dated("%d.%m.%Y %H:%M"), dayfirst=False)
+
+
+def test_columns_that_are_series_are_to_be_made_one(write):
+    def wide(*names):
+        return write("date," + ",".join(names) + "\n" + f"2021-01-01,{','.join('1' for _ in names)}\n" * 3)
+
+    many = refusal(wide(*(f"store_{i}" for i in range(40))))
+    assert "store_23 and 16 more. If each is a series of its own" in many
+    assert "make one column of them, as pandas' melt does" in many
+    assert "melt" not in refusal(wide("load", "wind", "rain"))
 
 
 SPREADSHEET = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"

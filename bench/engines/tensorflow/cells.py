@@ -33,8 +33,8 @@ class Cell:
         Number of state tensors; the first is the output.
     recurrent_bias
         The layer has a second bias, added to the recurrent product.
-    kept
-        Widths, in multiples of the units, of the values that `step` keeps for the backward pass, in order.
+    beside
+        Columns that `step` keeps for the backward pass beside its gates, in multiples of the units.
     step
         ``step(x, state, ops) -> state``: x (R, B, gates U) is the input's part with its bias, a state (R, B, U).
     """
@@ -43,7 +43,7 @@ class Cell:
     blocks: tuple[int, ...]
     states: int
     recurrent_bias: bool
-    kept: tuple[int, ...]
+    beside: int
     step: Callable[[Tensor, State, Any], State]
 
 
@@ -52,17 +52,17 @@ def _lstm(x: Tensor, state: State, ops: Any) -> State:
     gates = ops.squash(x + ops.product(0, h), (SIGMOID, SIGMOID, TANH, SIGMOID))
     i, f, g, o = tf.split(gates, 4, axis=-1)
     c = f * c + i * g
-    return o * ops.squash(c, (TANH,)), c
+    return o * ops.squash(c, (TANH,), gate=False), c
 
 
 def _gru(x: Tensor, state: State, ops: Any) -> State:
     """GRU(reset_after=True): the reset gate acts on the recurrent product; the form that cuDNN has."""
     (h,) = state
     units = h.shape[-1]
-    product = ops.product(0, h, keep=True)
+    product = ops.product(0, h)
     gates = ops.squash(x[..., : 2 * units] + product[..., : 2 * units], (SIGMOID, SIGMOID))
     z, r = tf.split(gates, 2, axis=-1)
-    candidate = ops.squash(x[..., 2 * units :] + r * product[..., 2 * units :], (TANH,))
+    candidate = ops.squash(x[..., 2 * units :] + r * ops.keep(product[..., 2 * units :]), (TANH,))
     return (z * h + (1 - z) * candidate,)
 
 
@@ -82,12 +82,10 @@ def _simple_rnn(x: Tensor, state: State, ops: Any) -> State:
 
 
 CELLS = {
-    "lstm": Cell(gates=4, blocks=(4,), states=2, recurrent_bias=False, kept=(4, 1), step=_lstm),
-    "gru": Cell(gates=3, blocks=(3,), states=1, recurrent_bias=True, kept=(3, 2, 1), step=_gru),
-    "gru_reset_before": Cell(
-        gates=3, blocks=(2, 1), states=1, recurrent_bias=False, kept=(2, 1), step=_gru_reset_before
-    ),
-    "simple_rnn": Cell(gates=1, blocks=(1,), states=1, recurrent_bias=False, kept=(1,), step=_simple_rnn),
+    "lstm": Cell(gates=4, blocks=(4,), states=2, recurrent_bias=False, beside=1, step=_lstm),
+    "gru": Cell(gates=3, blocks=(3,), states=1, recurrent_bias=True, beside=1, step=_gru),
+    "gru_reset_before": Cell(gates=3, blocks=(2, 1), states=1, recurrent_bias=False, beside=0, step=_gru_reset_before),
+    "simple_rnn": Cell(gates=1, blocks=(1,), states=1, recurrent_bias=False, beside=0, step=_simple_rnn),
 }
 
 

@@ -68,8 +68,8 @@ def forward(
     return _project(x, weights[-2]) + weights[-1][None, :, None], tuple(after)
 
 
-def advance(network: Network, weights: list[Tensor], x: Tensor, states: States) -> tuple[Tensor, States]:
-    """One step without dropout or gradient: x (R, B, F), or (1, B, F) for all alike -> predictions (R, B, O)."""
+def advance(network: Network, weights: list[Tensor], x: Tensor, states: States) -> States:
+    """States after one step, without dropout or gradient; x (R, B, F), or (1, B, F) for all alike."""
     cell = CELLS[network.cell]
     after = []
     h = x
@@ -78,7 +78,12 @@ def advance(network: Network, weights: list[Tensor], x: Tensor, states: States) 
         state = cell.step(part, states[layer], Forward(split_kernel(cell, recurrent), recurrent_bias))
         after.append(state)
         h = state[0]
-    return tf.matmul(h, weights[-2]) + weights[-1][:, None], tuple(after)
+    return tuple(after)
+
+
+def head(weights: list[Tensor], h: Tensor) -> Tensor:
+    """Predictions (R, B, O) from the states h (R, B, U) of the last layer."""
+    return tf.matmul(h, weights[-2]) + weights[-1][:, None]
 
 
 def errors_of(network: Network, predictions: Tensor, targets: Tensor) -> Tensor:
@@ -222,8 +227,8 @@ class Evaluation:
         def body(t: Tensor, states: Any, _last: Figures, total: Figures) -> tuple[Any, ...]:
             rows = first + t
             states = self._within(states, rows)
-            predictions, states = advance(self._network, weights, tf.gather(self._inputs, rows), states)
-            found = judged(self._network, predictions, tf.gather(self._targets, rows))
+            states = advance(self._network, weights, tf.gather(self._inputs, rows), states)
+            found = judged(self._network, head(weights, states[-1][0]), tf.gather(self._targets, rows))
             return t + 1, states, found, tuple(sum_ + one * seen(rows) for sum_, one in zip(total, found, strict=True))
 
         zeros = self._zeros(replicates, scored)
@@ -247,22 +252,27 @@ class Evaluation:
 
     def _stream(self, weights: list[Tensor], first_rows: Tensor, kept: Tensor) -> Figures:
         """One pass over the held-out series with the state carried along it, as much of it as training carries."""
-        hidden_only = kept[0] & ~kept[1]
-        start = self._held_out.start
-        steps = int(np.max(self._held_out.positions)) + 1 - start
-        first = start + first_rows[:, None]
-        replicates = weights[0].shape[0]
-        arrays = tuple(tf.TensorArray(zero.dtype, steps, element_shape=zero.shape) for zero in self._zeros(replicates))
+        scored = self._held_out.positions - self._held_out.start
+        steps = int(np.max(scored)) + 1
+        replicates, units = weights[0].shape[0], self._network.units
+        rows = self._held_out.start + tf.range(steps)[:, None, None] + first_rows[:, None]
+        inputs = tf.gather(self._inputs, rows)
+        # c begins anew with each window where training carries h alone.
+        fresh = (kept[0] & ~kept[1]) & (tf.range(steps) % self._held_out.steps == 0)
+        # A step does no more than what the next one needs: outputs of scored rows are kept and judged together, those
+        # of others fall into one more place after them.
+        place = np.full(steps, len(scored), np.int32)
+        place[scored] = np.arange(len(scored))
 
-        def body(t: Tensor, states: Any, along: Any) -> tuple[Any, ...]:
-            states = self._within(states, first + t)
-            keep = ~(hidden_only & (t % self._held_out.steps == 0))
-            states = tuple((h, *(tf.where(keep, c, tf.zeros_like(c)) for c in cell)) for h, *cell in states)
-            predictions, states = advance(self._network, weights, tf.gather(self._inputs, first + t), states)
-            found = judged(self._network, predictions, tf.gather(self._targets, first + t))
-            return t + 1, states, tuple(one.write(t, here[:, 0]) for one, here in zip(along, found, strict=True))
+        def body(t: Tensor, states: Any, outputs: Any) -> tuple[Any, ...]:
+            states = self._within(states, rows[t])
+            states = tuple((h, *(tf.where(fresh[t], tf.zeros_like(c), c) for c in cell)) for h, *cell in states)
+            states = advance(self._network, weights, inputs[t], states)
+            return t + 1, states, outputs.write(tf.constant(place)[t], states[-1][0][:, 0])
 
-        state = (tf.constant(0), zero_states(self._network, replicates, 1), arrays)
-        *_, along = tf.while_loop(lambda t, *_: t < steps, body, state, maximum_iterations=steps)
-        scored = self._held_out.positions - start
-        return tuple(tf.transpose(tf.gather(one.stack(), scored)) for one in along)
+        outputs = tf.TensorArray(self._network.weight_dtype, len(scored) + 1, element_shape=(replicates, units))
+        start = (tf.constant(0), zero_states(self._network, replicates, 1), outputs)
+        *_, outputs = tf.while_loop(lambda t, *_: t < steps, body, start, maximum_iterations=steps)
+        predictions = head(weights, tf.transpose(outputs.stack()[: len(scored)], (1, 0, 2)))
+        targets = tf.gather(self._targets, self._held_out.positions + first_rows[:, None])
+        return judged(self._network, predictions, targets)

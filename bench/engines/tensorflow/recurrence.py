@@ -21,39 +21,46 @@ class Forward:
     def __init__(self, kernels: list[Tensor], bias: Tensor | None) -> None:
         self._kernels = kernels
         self._bias = bias
-        self.kept: list[Tensor] = []
+        self._gates: list[Tensor] = []
+        self._beside: list[Tensor] = []
 
-    def product(self, block: int, v: Tensor, *, keep: bool = False) -> Tensor:
+    @property
+    def kept(self) -> list[Tensor]:
+        """All gates, (R, B, G U), and where a cell keeps more than those, that beside them."""
+        return [tf.concat(self._gates, axis=-1), *self._beside]
+
+    def product(self, block: int, v: Tensor) -> Tensor:
         """Recurrent product of v (R, B, U) with one block of the recurrent kernel (R, U, J)."""
         product = tf.matmul(v, self._kernels[block])
-        if self._bias is not None:
-            product += self._bias[:, None]
-        if keep:
-            self.kept.append(product)
-        return product
+        return product if self._bias is None else product + self._bias[:, None]
 
-    def squash(self, z: Tensor, scales: tuple[float, ...]) -> Tensor:
+    def squash(self, z: Tensor, scales: tuple[float, ...], *, gate: bool = True) -> Tensor:
         """Squash z (R, B, len(scales) U), each U columns with their own function, in one pass."""
         scale = _columns(scales, z)
         squashed = scale * tf.tanh(scale * z) + (1 - scale)
-        self.kept.append(squashed)
+        (self._gates if gate else self._beside).append(squashed)
         return squashed
+
+    def keep(self, value: Tensor) -> Tensor:
+        """Keep a value as it is."""
+        self._beside.append(value)
+        return value
 
 
 class Replay:
     """The same operations in the backward pass, with the kept values and hand-derived gradients."""
 
-    def __init__(self, kernels: list[Tensor], kept: list[Tensor]) -> None:
+    def __init__(self, kernels: list[Tensor], gates: Tensor, beside: list[Tensor]) -> None:
         self._kernels = kernels
-        self._kept = iter(kept)
+        self._gates = gates
+        self._beside = iter(beside)
+        self._column = 0
         self.factors: list[Tensor] = [None] * len(kernels)
         self.gradients: list[Tensor] = [None] * len(kernels)
 
-    def product(self, block: int, v: Tensor, *, keep: bool = False) -> Tensor:
-        """Hand out the product; its gradient goes back through the kernel and is noted for the kernel's own."""
+    def product(self, block: int, v: Tensor) -> Tensor:
+        """Only the product's gradient matters: it goes back through the kernel and is noted for the kernel's own."""
         kernel = self._kernels[block]
-        # Where the forward pass kept nothing, only the gradient of the product matters, not its value.
-        value = next(self._kept) if keep else tf.zeros([*v.shape[:-1], kernel.shape[-1]], v.dtype)
 
         @tf.custom_gradient
         def product(v: Tensor) -> tuple[Tensor, Any]:
@@ -61,14 +68,14 @@ class Replay:
                 self.factors[block], self.gradients[block] = v, upstream
                 return tf.matmul(upstream, kernel, transpose_b=True)
 
-            return value, back
+            return tf.zeros([*v.shape[:-1], kernel.shape[-1]], v.dtype), back
 
         self.factors[block] = v
         return product(v)
 
-    def squash(self, z: Tensor, scales: tuple[float, ...]) -> Tensor:
+    def squash(self, z: Tensor, scales: tuple[float, ...], *, gate: bool = True) -> Tensor:
         """Hand out the squashed value y; dy/dz = s^2 - (y - (1 - s))^2, which needs y alone."""
-        value = next(self._kept)
+        value = self._next_gates(z.shape[-1]) if gate else next(self._beside)
         scale = _columns(scales, z)
 
         @tf.custom_gradient
@@ -76,6 +83,15 @@ class Replay:
             return value, lambda upstream: upstream * (scale * scale - (value - (1 - scale)) ** 2)
 
         return squash(z)
+
+    def keep(self, value: Tensor) -> Tensor:
+        """Hand out the kept value; its gradient is that of `value`."""
+        kept = next(self._beside)
+        return tf.custom_gradient(lambda _: (kept, lambda upstream: upstream))(value)
+
+    def _next_gates(self, width: int) -> Tensor:
+        self._column += width
+        return self._gates[..., self._column - width : self._column]
 
 
 def _columns(scales: tuple[float, ...], like: Tensor) -> Tensor:
@@ -139,10 +155,12 @@ def _forward(cell: Cell, x: Tensor, blocks: list[Tensor], bias: Tensor | None, s
 
     def body(t: Tensor, state: State, before: Any, kept: Any) -> Any:
         ops = Forward(blocks, bias)
-        after = cell.step(x[t], state, ops)
+        after = cell.step(kept[0].read(t), state, ops)
         return t + 1, after, _write(before, t, state), _write(kept, t, ops.kept)
 
-    arrays = (_arrays(x, [width] * cell.states), _arrays(x, [width * units for units in cell.kept]))
+    # The gates of a step take its inputs' place, so that there is one large array less to fill and to hold in a cache.
+    gates, *beside = _arrays(x, [x.shape[-1], *[width] * cell.beside])
+    arrays = (_arrays(x, [width] * cell.states), [gates.unstack(x), *beside])
     _, last, before, kept = _loop(steps, body, (tf.constant(0), state, *arrays))
     return _stack(before), _stack(kept), last
 
@@ -161,7 +179,7 @@ def _backward(
         t = steps - 1 - k
         state = tuple(s[t] for s in before)
         x_t = x[t]
-        replay = Replay(blocks, [value[t] for value in kept])
+        replay = Replay(blocks, kept[0][t], [value[t] for value in kept[1:]])
         with tf.GradientTape() as tape:
             tape.watch([x_t, *state])
             after = cell.step(x_t, state, replay)

@@ -5,6 +5,7 @@ keys, the order of windows, the loss of each step, whether the state is carried,
 compiled once for a network and a layout, and cases that agree in both share it.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -40,11 +41,12 @@ class ReplicatedTrainer:
         self._evaluation = Evaluation(network, work.held_out, *series, self._injected, self._bounds)
         self._step_weights = tf.constant(work.feed.step_weights, network.dtype)
         self._kept = kept_states(work.feed)
-        weights = [np.zeros(shape) for shape in network.weight_shapes]
         state = tf.nest.map_structure(lambda values: values[0].numpy(), zero_states(network, 1, layout.batch_size))
         states = (state,) * work.feed.updates_old
-        # A rate, and a model without its axis of replicates; of its states the oldest first. An empty slot has zeros.
-        self._one = (np.zeros(()), (weights, weights, weights, np.zeros(()), states))
+        # A model without its axis of replicates: weights and two moments in a row each, so that Adam is one operation;
+        # updates made; states, the oldest first. An empty slot has zeros.
+        row = np.zeros(network.parameters)
+        self._one = (np.zeros(()), (row, row, row, np.zeros(()), states))
         sizes = [values.size for values in tf.nest.flatten(self._one)]
         self._first_state = sum(sizes) - sum(values.size for values in tf.nest.flatten(states))
         # All of it in one row: a call costs what handing over its arguments costs, and that grows with their number.
@@ -56,16 +58,16 @@ class ReplicatedTrainer:
 
     def place(self, slot: int, weights: Weights, learning_rate: float, seed: int, first_row: int = 0) -> None:
         """Put a fresh model into a slot."""
-        _, (_, *zeros) = self._one
-        row = np.concatenate([np.ravel(values) for values in tf.nest.flatten((learning_rate, (weights, *zeros)))])
+        row = np.zeros(self._rows.shape[1])
+        row[: 1 + self.work.network.parameters] = np.concatenate([[learning_rate], *map(np.ravel, weights)])
         self._rows = _with_slot(self._rows, slot, row)
         self._keys = _with_slot(self._keys, slot, seed)
         self._first_rows = _with_slot(self._first_rows, slot, first_row)
 
     def weights(self, slot: int) -> Weights:
         """Copy the weights of the model in a slot."""
-        _, (weights, *_) = self._out_of_rows(tf.constant(self._rows))
-        return [weight[slot].numpy() for weight in weights]
+        weights = tf.constant(self._rows)[slot : slot + 1, 1 : 1 + self.work.network.parameters]
+        return [weight[0].numpy() for weight in self._shaped(weights)]
 
     @property
     def models(self) -> list[Any]:
@@ -123,7 +125,7 @@ class ReplicatedTrainer:
             return i + 1, model, losses.write(i, loss)
 
         _, model, losses = tf.while_loop(lambda i, *_: i < updates, body, (tf.constant(0), model, losses))
-        figures = self._evaluation.figures(model[0], mode, first_rows, kept)
+        figures = self._evaluation.figures(self._shaped(model[0]), mode, first_rows, kept)
         return self._in_rows((rates, model)), losses.stack(), figures
 
     def _out_of_rows(self, rows: Tensor) -> Any:
@@ -139,11 +141,18 @@ class ReplicatedTrainer:
             [tf.reshape(values, (self.work.layout.replicates, -1)) for values in tf.nest.flatten(models)], 1
         )
 
+    def _shaped(self, weights: Tensor) -> list[Tensor]:
+        """Weights in Keras' order, each (R, ...), from rows (R, parameters)."""
+        shapes = self.work.network.weight_shapes
+        parts = tf.split(weights, [math.prod(shape) for shape in shapes], axis=1)
+        return [tf.reshape(part, (-1, *shape)) for part, shape in zip(parts, shapes, strict=True)]
+
     def _update(
         self, model: Any, rates: Tensor, keys: Tensor, starts: Tensor, step_weights: Tensor, kept: Tensor
     ) -> tuple[Any, Tensor]:
         """One weight update of every replicate; starts (R, B). Returns the model and the loss before it, (R,)."""
-        weights, first, second, step, (oldest, *younger) = model
+        row, first, second, step, (oldest, *younger) = model
+        weights = self._shaped(row)
         rows = starts[None] + tf.range(self.work.layout.steps)[:, None, None]
         there = rows if self._bounds is None else self._bounds.within(rows)
         x, y = tf.gather(self._inputs, there), tf.gather(self._targets, there)
@@ -172,10 +181,10 @@ class ReplicatedTrainer:
                     tf.reduce_sum(errors * weighing, axis=(0, 2)), tf.reduce_sum(weighing, axis=(0, 2))
                 )
         # The replicates share no weight, so the gradient of a tensor of losses is each replicate's own.
-        gradients = tape.gradient(loss, weights)
+        gradient = tf.concat([tf.reshape(one, (one.shape[0], -1)) for one in tape.gradient(loss, weights)], 1)
         step += 1
-        weights, (first, second) = adam(weights, gradients, (first, second), step, rates)
-        return (weights, first, second, step, (*younger, after)), loss
+        (row,), ((first,), (second,)) = adam([row], [gradient], ([first], [second]), step, rates)
+        return (row, first, second, step, (*younger, after)), loss
 
 
 def _with_slot(values: Any, slot: int, value: Any) -> Array:
