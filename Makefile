@@ -9,7 +9,7 @@ ENGINE  ?= tensorflow
 ARGS    ?=
 CSV     ?=
 # What of the file: each is an option of its own, in small letters.
-OF_FILE := COLUMN LABELS TIME DAYFIRST GROUP SERIES SPLIT SCALE INPUTS KNOWN PAST AHEAD PERIOD WINDOWS BATCHES UNITS CELLS SEEDS EPOCHS FILL MISSING ROWS DECIMAL
+OF_FILE := COLUMN LABELS TIME DAYFIRST GROUP SERIES SPLIT SCALE INPUTS KNOWN PAST AHEAD PERIOD WINDOWS BATCHES UNITS CELLS SEEDS EPOCHS FILL MISSING ROWS DECIMAL ORIGINS
 # A run continues where it stopped if it is called again by the same name: the preset's or the file's if it has none.
 RUN     ?=
 # Which of the posts' experiments (all), and files that are not shipped: the book's LD2011_2014.txt, Silverbox as CSV.
@@ -133,7 +133,7 @@ format: $(STAMP) ## put the code into the project's format
 	@$(PY) -m ruff check --fix --quiet .
 
 check-task: export TASK := $(TASK)
-check-task: $(STAMP) ## whether a task that you wrote is what it says: TASK=name or TASK=name@dial
+check-task: $(STAMP) ## whether a task that you wrote is what it says: TASK=name, TASK=name@dial or TASK=name@dial,dial
 	@$(PY) -m tasks.task_check "$$TASK"
 
 speed: $(STAMP) ## what an update costs: this trainer beside model.fit, PyTorch and JAX

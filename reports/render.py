@@ -25,6 +25,7 @@ from reports.summary import write_summary
 from reports.tell import tables
 from reports.tell.cost_answers import cost_values, in_short
 from reports.tell.cost_tables import CostTables
+from reports.tell.headline import scope
 from reports.tell.recommendation import recommendations, recommended, sentence
 from reports.tell.what_to_do import what_to_do
 from reports.whole import together
@@ -137,6 +138,7 @@ def _values(found: Analysis) -> dict[str, Any]:
         "tables": tables.Tables(found.frames),
         "cost_tables": CostTables(found.frames),
         "sure": found.sureness,
+        "scope": scope(found.run),
         "table": what_to_do(found.compared),
         "costs_in_short": in_short(found.costs, costs_first=found.about_costs),
         "machine_line": machine_line(found.run),

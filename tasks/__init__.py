@@ -1,6 +1,6 @@
 """What is learnt: tasks that make series and state their own floors."""
 
-from tasks.registry import add, create, names
+from tasks.registry import add, create, create_at, names
 from tasks.task import Series, Task
 
-__all__ = ["Series", "Task", "add", "create", "names"]
+__all__ = ["Series", "Task", "add", "create", "create_at", "names"]

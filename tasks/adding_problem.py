@@ -7,6 +7,7 @@ import numpy as np
 
 from tasks import noise
 from tasks.baselines import linear_error, mean_squared_error
+from tasks.dials import Dial
 from tasks.task import FloatArray, Series, Task, check_window
 
 # Another seed than that of the values: where a mark stands says nothing of the value it marks.
@@ -94,8 +95,8 @@ class AddingProblem(Task):
     """
 
     name: ClassVar[str] = "adding_problem"
-    dial_name: ClassVar[str | None] = "G"
-    default_dial: ClassVar[int | None] = 8
+    dial_name: ClassVar[str | tuple[str, ...] | None] = "G"
+    default_dial: ClassVar[Dial | None] = 8
     can_be_redrawn: ClassVar[bool] = True
     unit: ClassVar[str] = "share of the target's variance"
     trivial = 1.0  # always predict the mean, 0: the error is the variance
@@ -103,8 +104,7 @@ class AddingProblem(Task):
 
     @property
     def _longest_gap(self) -> int:
-        assert self.dial is not None
-        return self.dial
+        return self.whole_dial
 
     @property
     def reach(self) -> int:

@@ -7,6 +7,7 @@ import numpy as np
 
 from tasks import noise
 from tasks.baselines import simple_baselines
+from tasks.dials import Dial
 from tasks.task import FloatArray, Loss, Series, Task, check_window
 
 SYMBOLS = 4
@@ -38,8 +39,8 @@ class DelayedRecall(Task):
     """
 
     name: ClassVar[str] = "delayed_recall"
-    dial_name: ClassVar[str | None] = "k"
-    default_dial: ClassVar[int | None] = 8
+    dial_name: ClassVar[str | tuple[str, ...] | None] = "k"
+    default_dial: ClassVar[Dial | None] = 8
     can_be_redrawn: ClassVar[bool] = True
     unit: ClassVar[str] = "share of the target's variance"
     trivial = 1.0  # always predict the mean, 0: the error is the variance
@@ -47,8 +48,7 @@ class DelayedRecall(Task):
 
     @property
     def _delay(self) -> int:
-        assert self.dial is not None
-        return self.dial
+        return self.whole_dial
 
     @property
     def reach(self) -> int:

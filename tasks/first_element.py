@@ -9,6 +9,7 @@ import numpy as np
 
 from tasks import noise
 from tasks.baselines import mean_squared_error
+from tasks.dials import Dial
 from tasks.task import FloatArray, Series, Task, check_window
 
 
@@ -26,8 +27,8 @@ class FirstElement(Task):
     """
 
     name: ClassVar[str] = "first_element"
-    dial_name: ClassVar[str | None] = "length"
-    default_dial: ClassVar[int | None] = 16
+    dial_name: ClassVar[str | tuple[str, ...] | None] = "length"
+    default_dial: ClassVar[Dial | None] = 16
     unit: ClassVar[str] = "share of the target's variance"
     trivial = 1.0  # always predict the mean, 0
     optimum = 0.0
@@ -35,8 +36,7 @@ class FirstElement(Task):
 
     @property
     def _length(self) -> int:
-        assert self.dial is not None
-        return self.dial
+        return self.whole_dial
 
     @property
     def reach(self) -> int:

@@ -6,6 +6,7 @@ import numpy as np
 
 from tasks import noise
 from tasks.baselines import simple_baselines
+from tasks.dials import Dial
 from tasks.task import FloatArray, Series, Task, check_window
 
 
@@ -40,8 +41,8 @@ class LaggedMean(Task):
     """
 
     name: ClassVar[str] = "lagged_mean"
-    dial_name: ClassVar[str | None] = "N"
-    default_dial: ClassVar[int | None] = 16
+    dial_name: ClassVar[str | tuple[str, ...] | None] = "N"
+    default_dial: ClassVar[Dial | None] = 16
     can_be_redrawn: ClassVar[bool] = True
     unit: ClassVar[str] = "share of the target's variance"
     trivial = 1.0  # always predict the mean, 0: the error is the variance
@@ -50,8 +51,7 @@ class LaggedMean(Task):
     @property
     def reach(self) -> int:
         """N steps: the window that shows every term of the mean."""
-        assert self.dial is not None
-        return self.dial
+        return self.whole_dial
 
     @property
     def title(self) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from tasks import noise
 from tasks.baselines import simple_baselines
+from tasks.dials import Dial
 from tasks.task import FloatArray, Loss, Series, Task, check_window
 
 
@@ -50,9 +51,9 @@ class Parity(Task):
     """
 
     name: ClassVar[str] = "parity"
-    dial_name: ClassVar[str | None] = "n"
+    dial_name: ClassVar[str | tuple[str, ...] | None] = "n"
     # Gradient descent finds parities hardly at all once n is large: no subset of the factors tells anything.
-    default_dial: ClassVar[int | None] = 3
+    default_dial: ClassVar[Dial | None] = 3
     can_be_redrawn: ClassVar[bool] = True
     unit: ClassVar[str] = "share of the target's variance"
     trivial = 1.0  # always predict the mean, 0: the error is the variance
@@ -61,8 +62,7 @@ class Parity(Task):
     @property
     def reach(self) -> int:
         """The n steps that show every factor."""
-        assert self.dial is not None
-        return self.dial
+        return self.whole_dial
 
     @property
     def title(self) -> str:

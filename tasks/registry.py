@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TypeGuard
 
 import tasks
+from tasks.dials import Dial
 from tasks.task import DuplicateTaskError, InvalidTaskError, Task, UnknownTaskError
 
 ENTRY_POINT_GROUP = "statebench.tasks"
@@ -32,7 +33,7 @@ def add(task: Task) -> None:
     _ADDED[_name_of(task)] = task
 
 
-def create(name: str, dial: int | None = None) -> Task:
+def create(name: str, dial: Dial | None = None) -> Task:
     """Return the task of this name at this dial (default: the task's own default).
 
     Raises
@@ -44,6 +45,24 @@ def create(name: str, dial: int | None = None) -> Task:
     """
     if name in _ADDED and dial is None:
         return _ADDED[name]
+    return _class_of(name)(dial)
+
+
+def create_at(text: str) -> Task:
+    """Return the task that a text names, as ``lagged_mean``, ``lagged_mean@16``, or with several dials or real ones.
+
+    Raises
+    ------
+    UnknownTaskError
+        If there is no such task.
+    DialError
+        If what follows the @ is no dial, or does not fit the task.
+    """
+    name, at, dial = text.partition("@")
+    return create(name, _class_of(name).read_dial(dial) if at else None)
+
+
+def _class_of(name: str) -> type[Task]:
     found, broken = _usable()
     here = found.get(name, [])
     if len(here) > 1:
@@ -53,7 +72,7 @@ def create(name: str, dial: int | None = None) -> Task:
         hint = f" Did you mean {near[0]!r}?" if near else ""
         unusable = f" Not usable: {'; '.join(broken)}" if broken else ""
         raise UnknownTaskError(f"there is no task {name!r}.{hint} Valid tasks: {', '.join(sorted(found))}.{unusable}")
-    return here[0](dial)
+    return here[0]
 
 
 def _usable() -> tuple[dict[str, list[type[Task]]], list[str]]:

@@ -4,11 +4,14 @@ import inspect
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
-from numbers import Integral
+from numbers import Integral, Real
 from typing import ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tasks import dials
+from tasks.dials import Dial
 
 
 class TaskError(ValueError):
@@ -60,6 +63,7 @@ LEAST_PROBABILITY = 1e-12
 """Of a label in a stated prediction: what was thought impossible and came costs 28 nats, and not without end."""
 # A longer reach would leave fewer than four stretches of independent data in the 4096 training rows.
 MAX_DIAL = 1024
+LEAST_REAL_DIAL = 1e-6
 
 
 @dataclass(frozen=True)
@@ -241,7 +245,7 @@ def target_from_floor(floor: float, optimum: float, trivial: float) -> float:
 
 
 class Task(ABC):
-    """Something to learn, at one setting of its dial.
+    """Something to learn, at one setting of its dial or dials.
 
     A subclass names itself, builds its series and states its errors; it is found by itself when its module
     lies in this package, or when an installed package lists it under the entry-point group
@@ -249,19 +253,22 @@ class Task(ABC):
 
     Parameters
     ----------
-    dial : int, optional
-        How far back the target reaches, in the task's own count (``dial_name``). Default: ``default_dial``.
+    dial : int, float or tuple of them, optional
+        How hard it is, usually how far back the target reaches, in the task's own count (``dial_name``); of several
+        dials a tuple in the order of their names. Default: ``default_dial``.
 
     Raises
     ------
     DialError
-        If the task has no dial, or the dial is not a whole number from 1 to `MAX_DIAL`.
+        If the task has no dial, or the dial is not a whole number from 1 to `MAX_DIAL`; or, where the default is a real
+        number, a real one from `LEAST_REAL_DIAL` on; or not as many as the task has.
     """
 
     name: ClassVar[str]
     """Lower case letters, digits and underscores: it becomes part of case ids."""
-    dial_name: ClassVar[str | None] = None
-    default_dial: ClassVar[int | None] = None
+    dial_name: ClassVar[str | tuple[str, ...] | None] = None
+    default_dial: ClassVar[Dial | None] = None
+    """A whole number allows whole numbers only, a real one (``0.5``) real ones; of several dials each has its own."""
     unit: ClassVar[str]
     """What the errors are counted in."""
     loss: Loss = "mse"
@@ -277,26 +284,91 @@ class Task(ABC):
     )
     """One sentence that states how `target` follows from the known errors."""
 
-    def __init__(self, dial: int | None = None, draw: int = 0) -> None:
+    def __init__(self, dial: Dial | None = None, draw: int = 0) -> None:
         self.dial = self._check_dial(dial)
         self.draw = draw
         self.origins = 1
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({'' if self.dial is None else self.dial})"
+        return f"{type(self).__name__}({'' if self.dial is None else dials.write(self.dial)})"
+
+    @property
+    def whole_dial(self) -> int:
+        """The dial of a task whose only one is a whole number."""
+        assert isinstance(self.dial, int)
+        return self.dial
 
     @classmethod
-    def _check_dial(cls, dial: int | None) -> int | None:
+    def read_dial(cls, text: str) -> Dial:
+        """Read a dial from text: a number, or several with commas between, in their order or by name (``p=0.5``).
+
+        What is not named keeps its default.
+
+        Raises
+        ------
+        DialError
+            Naming the part that is no number, or no name of a dial.
+        """
+        parts = [part.rpartition("=") for part in text.split(",")]
+        given: dict[str, dials.Number] = {}
+        for place, (name, equals, value) in enumerate(parts):
+            if equals and name not in dict(cls._defaults()):
+                raise DialError(f"task {cls.name!r} has no dial {name!r}; {cls._valid_dials()}.")
+            if name in given:
+                raise DialError(f"dials {text!r} of task {cls.name!r}: dial {name!r} is named twice.")
+            try:
+                given[name or str(place)] = dials.number(value)
+            except ValueError as error:
+                raise DialError(f"dial of task {cls.name!r}: {error}; {cls._valid_dials()}.") from error
+        named = [bool(equals) for _, equals, _ in parts]
+        if any(named) and not all(named):
+            raise DialError(f"dials {text!r} of task {cls.name!r}: name all that you give, or none.")
+        found = tuple((dict(cls._defaults()) | given if any(named) else given).values())
+        return found if len(found) > 1 else found[0]
+
+    @classmethod
+    def _defaults(cls) -> list[tuple[str, dials.Number]]:
+        """Each dial by name, with its default."""
+        if cls.dial_name is None or cls.default_dial is None:
+            return []
+        names = cls.dial_name if isinstance(cls.dial_name, tuple) else (cls.dial_name,)
+        return list(zip(names, dials.each(cls.default_dial), strict=True))
+
+    @classmethod
+    def _valid_dials(cls) -> str:
+        """What is valid, for a message."""
+        if cls.default_dial is None:
+            return "leave the dial out"
+        parts = [
+            f"{name} is a whole number from 1 to {MAX_DIAL} (default {value})"
+            if isinstance(value, int)
+            else f"{name} is a number from {LEAST_REAL_DIAL:g} to {MAX_DIAL} (default {value})"
+            for name, value in cls._defaults()
+        ]
+        return f"write {cls.name}@{dials.write(cls.default_dial)}: {', '.join(parts)}"
+
+    @classmethod
+    def _check_dial(cls, dial: Dial | None) -> Dial | None:
         if dial is None:
             return cls.default_dial
-        if cls.dial_name is None:
-            raise DialError(f"task {cls.name!r} has no dial but was given {dial!r}; leave the dial out.")
-        if isinstance(dial, bool) or not isinstance(dial, Integral) or not 1 <= dial <= MAX_DIAL:
+        defaults = cls._defaults()
+        if not defaults:
+            raise DialError(f"task {cls.name!r} has no dial but was given {dial!r}; {cls._valid_dials()}.")
+        given = dials.each(dial)
+        if len(given) != len(defaults):
             raise DialError(
-                f"dial {cls.dial_name}={dial!r} of task {cls.name!r} is not valid; "
-                f"give a whole number from 1 to {MAX_DIAL} (default {cls.default_dial})."
+                f"dial {dial!r} of task {cls.name!r} is {len(given)} of {len(defaults)}; {cls._valid_dials()}."
             )
-        return int(dial)
+        found = tuple(cls._checked(*one, value) for one, value in zip(defaults, given, strict=True))
+        return found if len(found) > 1 else found[0]
+
+    @classmethod
+    def _checked(cls, name: str, default: dials.Number, value: dials.Number) -> dials.Number:
+        whole = isinstance(default, int)
+        fits = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
+        if not fits or not (1 if whole else LEAST_REAL_DIAL) <= value <= MAX_DIAL:
+            raise DialError(f"dial {name}={value!r} of task {cls.name!r} is not valid; {cls._valid_dials()}.")
+        return int(value) if whole else float(value)
 
     def redrawn(self, draw: int) -> Self:
         """Return the same task at the same dial with another draw of its data."""

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_args
 import numpy as np
 
 from tasks.baselines import linear_error
-from tasks.registry import create
+from tasks.registry import create_at
 from tasks.task import InvalidTaskError, Loss, Series, Task, TaskError
 
 T = TypeVar("T")
@@ -172,12 +172,11 @@ def _said(value: float | None) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Check a task by name, as name or name@dial; 0 where nothing is wrong."""
+    """Check a task by name, as name, name@dial or name@dial,dial; 0 where nothing is wrong."""
     parser = argparse.ArgumentParser(prog="python -m tasks.task_check", description="Check a task that you wrote.")
     parser.add_argument("task", help="name, or name@dial")
-    name, _, dial = parser.parse_args(arguments).task.partition("@")
     try:
-        task = create(name, int(dial) if dial else None)
+        task = create_at(parser.parse_args(arguments).task)
         check(task, (1, 2, 4, 8, 16))
     except TaskError as error:
         print(error, file=sys.stderr)  # noqa: T201

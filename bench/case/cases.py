@@ -14,6 +14,7 @@ from msgspec import Meta
 from bench.case.checked import MOST_SIZE
 from bench.case.configurations import NAME, Configuration
 from bench.case.regimes import PATTERN, regime_of
+from tasks import dials
 
 Kind = Literal["convergence", "time", "memory"]
 
@@ -48,6 +49,8 @@ else:
 Name = Annotated[str, Meta(pattern=r"^\w{1,200}$")]
 Size = Annotated[int, Meta(ge=1, le=MOST_SIZE)]
 Number = Annotated[int, Meta(ge=0, le=MOST_SIZE)]
+Real = Annotated[float, Meta(ge=0, le=MOST_SIZE)]
+SomeDial: TypeAlias = Number | Real | Annotated[tuple[Number | Real, ...], Meta(min_length=2, max_length=20)]
 
 _DEFAULTS = {"kernel": "replicated", "engine": "tensorflow", "device": "cpu", "dtype": "float32"}
 
@@ -58,7 +61,7 @@ def _any_of(names: tuple[str, ...]) -> str:
 
 
 _ID = re.compile(
-    rf"(?P<task>\w+?)(?:@(?P<dial>\d+))?-(?P<cell>{_any_of(CELLS)})-(?P<regime>{PATTERN})"
+    rf"(?P<task>\w+?)(?:@(?P<dial>\d[\d.,]*))?-(?P<cell>{_any_of(CELLS)})-(?P<regime>{PATTERN})"
     rf"(?:-l(?P<layers>\d+))?-u(?P<units>\d+)-L(?P<window>\d+)-b(?P<batch_size>\d+)"
     rf"(?:-(?P<kernel>{_any_of(KERNELS)}))?(?:-on_(?P<engine>\w+))?"
     rf"(?:-(?P<device>{_any_of(DEVICES)}))?(?:-(?P<dtype>{_any_of(DTYPES)}))?(?:~(?P<configuration>[^#]+))?"
@@ -139,8 +142,10 @@ class Case:
     ----------
     kind
         What is measured.
-    task, dial
-        The task and its difficulty; null where it has none to set.
+    task
+        The task.
+    dial
+        Its difficulty, a list where it is set by several numbers; null where it has none to set.
     cell, layers, units
         The network: cell, recurrent layers, units of each.
     regime
@@ -159,7 +164,7 @@ class Case:
 
     kind: Kind
     task: Name
-    dial: Number | None
+    dial: SomeDial | None
     cell: Cell
     regime: Regime
     layers: Size
@@ -176,7 +181,7 @@ class Case:
     @property
     def id(self) -> str:
         """Readable name, unique within a kind: what equals its default is left out."""
-        dial = "" if self.dial is None else f"@{self.dial}"
+        dial = "" if self.dial is None else f"@{dials.write(self.dial)}"
         layers = "" if self.layers == 1 else f"-l{self.layers}"
         rest = "".join(
             f"-{'on_' if name == 'engine' else ''}{value}"
@@ -208,8 +213,10 @@ class Case:
         if match is None:
             raise ValueError(f"{text!r} is no case id; one looks like electricity-lstm-stateful-u16-L48-b1")
         found = {name: value for name, value in match.groupdict().items() if value is not None}
-        numbers = {"dial", "layers", "units", "window", "batch_size", "repetition"}
+        numbers = {"layers", "units", "window", "batch_size", "repetition"}
         values: dict[str, Any] = {name: int(value) if name in numbers else value for name, value in found.items()}
+        if "dial" in values:
+            values["dial"] = dials.read(values["dial"])
         if "configuration" in values:
             values["configuration"] = values["configuration"].replace("_", " ")
         return cls(**({"kind": kind, "dial": None, "layers": 1} | values))

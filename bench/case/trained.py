@@ -160,8 +160,8 @@ class Scored(Definition, frozen=True, kw_only=True, omit_defaults=True):
         of targets matters.
     squared_errors
         Of a real series: the arm's error at each scored target (of labels the cross-entropy), mean over evaluation
-        replicates, each half of the targets at the evaluation that is best on the other half; null elsewhere, or where
-        no replicate has one.
+        replicates, each half of the targets at the evaluation that is best on the other half; of several draws one
+        after another; null elsewhere, or where no replicate of a draw has one.
     simple
         There, by name: the same of simple predictions at the same targets.
     """
@@ -175,9 +175,12 @@ class Scored(Definition, frozen=True, kw_only=True, omit_defaults=True):
     def __post_init__(self) -> None:
         check(self.count <= self.of, "count", self.count, f"at most {self.of}, all that there are")
         told = {"squared_errors": self.squared_errors} | {f"simple.{name}": one for name, one in self.simple.items()}
-        for name, errors in told.items():
-            if errors is not None:
-                check(len(errors) == self.count, name, f"{len(errors)} errors", f"{self.count}, one a scored target")
+        known = {name: len(errors) for name, errors in told.items() if errors is not None}
+        for name, length in known.items():
+            whole = length > 0 and length % self.count == 0
+            check(whole, name, f"{length} errors", f"{self.count}, one a scored target, for each draw")
+            first = next(iter(known.values()))
+            check(length == first, name, f"{length} errors", f"{first}, as many as {next(iter(known))}")
         if self.squared_errors is not None:
             trivial = any(not name.startswith("linear") for name in self.simple)
             check(trivial, "simple", sorted(self.simple), "at least one prediction that is not linear")

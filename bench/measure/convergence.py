@@ -16,6 +16,7 @@ import numpy as np
 
 from bench.case import trained
 from bench.case.regimes import regime_of
+from bench.case.stretches import relative_standard_error
 from bench.engines.base import Array, Engine, Predicts
 from bench.measure.batching import check_continuation
 from bench.measure.initial_weights import initial_weights
@@ -40,9 +41,6 @@ missing went to other work."""
 
 LEAST_TIMED_S = 0.02
 """Blocks shorter than this say nothing of who had the core."""
-
-STRETCHES = 16
-"""Parts of the scored targets whose means give the sampling error of the whole."""
 
 PACK = 4
 """What a pack of replicates costs beside its slots, in slots: the part of an update that a larger block shares."""
@@ -271,7 +269,7 @@ def measure(workload: Workload, engine: Engine) -> tuple[trained.Convergence, di
     samples = block.timed()
     kernel, evidence = engine.kernel_seen(block.trainer)
 
-    simple = task.simple_errors(workload.positions)
+    simple = _simple_errors(workload)
     at_edge = any(one.at_edge for one in tunings)
     checks = {
         Warn.RATE_AT_EDGE: at_edge,
@@ -292,18 +290,18 @@ def measure(workload: Workload, engine: Engine) -> tuple[trained.Convergence, di
         hold=training.hold,
         loss=task.loss,
         majority=task.majority(workload.positions),
-        trivial=task.trivial,
+        trivial=workload.trivial,
         optimum=task.optimum,
         stateless_floor=workload.stateless_floor,
-        baselines=task.baselines(),
+        baselines=workload.baselines,
         draws=len(workload.draws),
         data_sha256=workload.data_sha256,
         scored=trained.Scored(
             count=len(workload.positions),
             of=len(task.series().scored),
             relative_standard_error=_median_of_numbers([r.relative_standard_error for r in evaluation]),
-            squared_errors=mean_errors(one.scores for one in evaluation) if simple else None,
-            simple={name: six_digits(errors) for name, errors in simple.items()},
+            squared_errors=_scored_errors(workload, evaluation) if simple else None,
+            simple=simple,
         ),
         updates_per_epoch=schedule.updates_per_epoch,
         targets_per_update=schedule.batch_size * schedule.targets_per_window,
@@ -360,17 +358,17 @@ def disturbed(wall: float, cpu: float) -> bool:
     return wall >= LEAST_TIMED_S and cpu < LEAST_CPU_SHARE * wall
 
 
-def relative_standard_error(errors: Array) -> float:
-    """Standard error of the mean over the mean, for targets that depend on their neighbours, as they usually do.
+def _simple_errors(workload: Workload) -> dict[str, list[float]]:
+    """Errors of simple predictions at each scored target, by name, of one draw after another."""
+    each = [task.simple_errors(workload.positions) for task in workload.draws]
+    return {name: six_digits(np.concatenate([one[name] for one in each])) for name in each[0]}
 
-    From the means of 16 stretches that follow one another. (Treated as independent, the targets of a slowly changing
-    series give an error several times too small.) Not a number where the mean is none.
-    """
-    mean = float(errors.mean())
-    if mean == 0:
-        return 0.0
-    stretches = np.array([part.mean() for part in np.array_split(errors, min(STRETCHES, len(errors)))])
-    return float(stretches.std(ddof=1) / math.sqrt(len(stretches)) / mean)
+
+def _scored_errors(workload: Workload, evaluation: Sequence[Replicate]) -> list[float] | None:
+    """An arm's errors at the same targets; None where no replicate of a draw has any."""
+    each = [mean_errors(one.scores for one in evaluation if one.draw == draw) for draw in range(len(workload.draws))]
+    known = [one for one in each if one is not None]
+    return [error for one in known for error in one] if len(known) == len(each) else None
 
 
 def _median_of_numbers(values: list[float]) -> float | None:

@@ -16,6 +16,7 @@ from bench.errors import PlanError
 from bench.measure import initial_weights
 from bench.measure.batching import Schedule, look_times
 from bench.measure.sequences import SequenceSchedule
+from tasks.dials import Dial
 
 BLOCK_BYTES = 256 * 2**20
 """Most memory that the replicates of a block may take together."""
@@ -69,6 +70,22 @@ class Workload:
     def data_sha256(self) -> str:
         """Fingerprint of all data that the case trains and is scored on."""
         return fingerprint(self.draws)
+
+    @property
+    def trivial(self) -> float:
+        """Error of the trivial prediction; of a real series cut at several origins the mean over them."""
+        return float(np.mean([one.trivial for one in self._of_baselines]))
+
+    @property
+    def baselines(self) -> dict[str, float]:
+        """Errors of simple predictions by name, as `trivial`."""
+        each = [one.baselines() for one in self._of_baselines]
+        return {name: float(np.mean([one[name] for one in each])) for name in each[0]}
+
+    @property
+    def _of_baselines(self) -> tuple[tasks.Task, ...]:
+        # What a synthetic task states holds for all its draws.
+        return self.draws if self.draws[0].origins > 1 else self.draws[:1]
 
     @property
     def target(self) -> float:
@@ -232,7 +249,7 @@ def draws_of(case: Case, count: int, *, asked: int) -> tuple[tasks.Task, ...]:
     return tuple(task_of(case.task, case.dial, draw, count) for draw in range(count))
 
 
-def task_of(name: str, dial: int | None, draw: int = 0, origins: int = 1) -> tasks.Task:
+def task_of(name: str, dial: Dial | None, draw: int = 0, origins: int = 1) -> tasks.Task:
     """One instance for all cases, since it keeps its series."""
     return _task_of(name, dial, draw, origins)
 
@@ -251,7 +268,7 @@ def _schedule(case: Case, series: tasks.Series, burn_in: int) -> Schedule:
 
 
 @cache
-def _task_of(name: str, dial: int | None, draw: int, origins: int) -> tasks.Task:
+def _task_of(name: str, dial: Dial | None, draw: int, origins: int) -> tasks.Task:
     if origins > 1:
         return task_of(name, dial).at_origin(draw, origins)
     return task_of(name, dial).redrawn(draw) if draw else tasks.create(name, dial)

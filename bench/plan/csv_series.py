@@ -29,6 +29,11 @@ WINDOWS_IN_TRAINING = 16
 BATCH_SIZE = 8
 LARGER = 4
 """A second batch size is this many times the first: the batch size turns the answer round."""
+FOLDS = 6
+ORIGINS = (3, 12)
+"""Fewest and most origins: fewer say nothing of others, and more leave too little to train on."""
+LEAST_ROLLED = 200
+"""Training rows of an origin."""
 LEAST_SEEDS = 5
 """Successes that show at 5 % that more than half of all trainings succeed, where none fails."""
 MOST_DIGITS = 12
@@ -44,6 +49,8 @@ class Grid:
     ----------
     seeds, epochs
         Evaluation seeds of each arm, and its budget; None for a budget by the length of the series.
+    origins
+        Places at which the series is cut into training and scored rows; 1 for the one split.
     """
 
     windows: tuple[int, ...] = ()
@@ -52,6 +59,7 @@ class Grid:
     cells: tuple[str, ...] = ()
     seeds: int = 12
     epochs: int | None = None
+    origins: int = 1
 
 
 @dataclass(frozen=True)
@@ -109,7 +117,7 @@ def load(request: Request, grid: Grid, *, engines: tuple[str, ...] = ("tensorflo
         prepared = prepare(request)
     except TaskError as error:
         raise PlanError(str(error)) from error
-    rows = prepared.series.train_rows
+    rows = _training_rows(CsvSeries(prepared), grid.origins)
     # A longer window than a series is filled up with rows that have no loss.
     longest = _usual_length(prepared) * WINDOWS_IN_TRAINING if prepared.series.starts else rows
     windows = (
@@ -119,11 +127,13 @@ def load(request: Request, grid: Grid, *, engines: tuple[str, ...] = ("tensorflo
     )
     if max(windows.to_try) > rows:
         raise PlanError(
-            f"window {max(windows.to_try)} is longer than the {rows:,} training rows of {request.path.name}."
+            f"window {max(windows.to_try)} is longer than the {rows:,} training rows of {request.path.name}"
+            f"{f' at each of {grid.origins} origins' if grid.origins > 1 else ''}."
         )
     batches = Proposal(grid.batch_sizes, "as asked") if grid.batch_sizes else propose_batch_sizes(rows, windows.to_try)
     why = {"windows": windows.why, "batch_sizes": batches.why}
     about = prepared.about | {"windows": list(windows.to_try), "batch_sizes": list(batches.to_try), "why": why}
+    about |= {"notes": [*about["notes"], *_of_origins(prepared, grid.origins)]}
     series = CsvSeries(replace(prepared, about=about | {"notes": [*about["notes"], *_nothing_to_learn(prepared)]}))
     tasks.add(series)
     settings = _settings(series, grid, windows, batches, asked=bool(grid.batch_sizes))
@@ -131,6 +141,42 @@ def load(request: Request, grid: Grid, *, engines: tuple[str, ...] = ("tensorflo
     return presets.check(
         settings, request.path, hashlib.sha256(text).hexdigest(), engines=engines, device=device, series=series
     )
+
+
+def _training_rows(series: CsvSeries, origins: int) -> int:
+    """Training rows at each origin.
+
+    Raises
+    ------
+    PlanError
+        If the series cannot be cut at several origins, or is too short for so many.
+    """
+    if origins == 1:
+        return series.series().train_rows
+    if not series.can_be_rolled:
+        raise PlanError(
+            f"ORIGINS={origins} is for one series of numbers without missing values; leave ORIGINS out, or GROUP=, "
+            "FILL=mask and labels"
+        )
+    whole = series.prepared.series
+    _, rows = series.at_origin(0, origins).rolled(len(whole.targets), whole.train_rows, whole.warm_up)
+    if rows < LEAST_ROLLED:
+        raise PlanError(
+            f"ORIGINS={origins} leaves {rows:,} rows to train at each of them; at least {LEAST_ROLLED} are needed. "
+            "Give fewer origins, or a longer series"
+        )
+    return rows
+
+
+def _of_origins(prepared: Prepared, origins: int) -> list[str]:
+    if origins == 1:
+        return []
+    part = CsvSeries(prepared).at_origin(0, origins).series()
+    told = (
+        f"Cut at {origins} origins, of {part.train_rows:,} training rows and {len(part.scored):,} scored ones each, "
+        "one stretch after another to the end of the series: verdicts are about any stretch of it."
+    )
+    return [told]
 
 
 def _usual_length(prepared: Prepared) -> int:
@@ -204,7 +250,7 @@ def _nothing_to_learn(prepared: Prepared) -> list[str]:
 
 def _settings(series: CsvSeries, grid: Grid, windows: Proposal, batches: Proposal, *, asked: bool) -> dict[str, Any]:
     """The grid, in the words of a preset file: all combinations, so that no value is only tried in bad company."""
-    rows = series.series().train_rows
+    rows = _training_rows(series, grid.origins)
     units = grid.units or DEFAULT_UNITS
     common = {"task": series.name, "cell": list(grid.cells or DEFAULT_CELLS)}
     pair = ["stateless", "stateful"]
@@ -226,7 +272,7 @@ def _settings(series: CsvSeries, grid: Grid, windows: Proposal, batches: Proposa
         "description": f"{series.title}: does carrying state pay?",
         "training": {
             "learning_rates": [0.003, 0.01, 0.03, 0.1],
-            "folds": 6,
+            **({"folds": FOLDS} if grid.origins == 1 else {"folds": _folds(grid.origins), "draws": grid.origins}),
             "evaluation_seeds": grid.seeds,
             "epochs": grid.epochs or min(200, max(20, round(TARGETS / rows))),
             "scored_targets": min(1024, max(128, 16 * len(series.prepared.about.get("members", ())))),
@@ -247,6 +293,11 @@ def _settings(series: CsvSeries, grid: Grid, windows: Proposal, batches: Proposa
             }
         ],
     }
+
+
+def _folds(origins: int) -> int:
+    """As many folds as origins, so that each has as many; twice as many of a few, since each has its own tuning."""
+    return origins if origins >= FOLDS - 1 else 2 * origins
 
 
 def _updates(train_rows: int, window: int, batch: int) -> int:
@@ -277,6 +328,7 @@ OPTIONS = {
     "cells": "cells to try: lstm, gru, simple_rnn (lstm,gru)",
     "seeds": "evaluation seeds of each arm, at least 5 (12)",
     "epochs": "budget of each training (by the length, 20 to 200)",
+    "origins": "cut the series at so many places, 3 to 12, so that verdicts are about any stretch of it (one split)",
     "fill": "where a value is missing: last repeats the last one; mask shows it with a flag, predicts nothing (refuse)",
     "labels": "yes or no: whether COLUMN holds labels, to be classified (text of few words does)",
     "rows": f"how many of the most recent values to use ({USED_ROWS})",
@@ -337,6 +389,7 @@ def read_options(config: pytest.Config) -> tuple[Request, Grid] | None:
         tuple(_split(given.get("cells", ""))),
         seeds=_seeds(given.get("seeds", "12")),
         epochs=_number("epochs", given["epochs"], 1) if "epochs" in given else None,
+        origins=_origins(given["origins"]) if "origins" in given else 1,
     )
 
 
@@ -348,6 +401,13 @@ def _seeds(text: str) -> int:
             f"trainings (5 %) an arm needs {LEAST_SEEDS} of {LEAST_SEEDS}; give at least {LEAST_SEEDS}, better 12"
         )
     return seeds
+
+
+def _origins(text: str) -> int:
+    origins = _number("origins", text, 1)
+    if origins > 1 and not ORIGINS[0] <= origins <= ORIGINS[1]:
+        raise PlanError(f"ORIGINS={origins} is not valid: give {ORIGINS[0]} to {ORIGINS[1]}, or 1 for one split")
+    return origins
 
 
 def _yes_or_no(name: str, text: str) -> bool:

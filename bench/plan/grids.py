@@ -9,6 +9,7 @@ import tasks
 from bench.case.cases import CELLS, DTYPES, KERNELS, Case, Training
 from bench.case.regimes import CLAIM, NUMBERED, REGIMES, is_regime, pairs
 from bench.errors import MOST_SHOWN, PlanError, shown, unknown
+from tasks.dials import Dial
 
 GRID_DEFAULTS: dict[str, Any] = {
     "layers": 1,
@@ -163,19 +164,16 @@ def _check_pair(first: str, second: str, present: set[str], where: str) -> None:
         raise PlanError(f"{where}: the grid has no regime {first!r}; add it to 'regime'")
 
 
-def _task(text: Any, where: str) -> tuple[str, int | None]:
-    """Split ``name@dial``; the task's own default dial where none is given."""
+def _task(text: Any, where: str) -> tuple[str, Dial | None]:
+    """Split ``name@dial``, or several dials with commas between; the task's own default dial where none is given."""
     given = text if isinstance(text, str) else shown(text)
     if len(given) > MOST_SHOWN:
         raise PlanError(f"task {shown(text)} in {where} must be the name of a task, as in lagged_mean@16")
-    name, at, dial = given.partition("@")
-    if at and not (dial.isdecimal() and dial.isascii()):
-        raise PlanError(f"task {shown(text)} in {where}: write a dial as a whole number, as in lagged_mean@16")
     try:
-        task = tasks.create(name, int(dial) if at else None)
+        task = tasks.create_at(given)
     except ValueError as error:
         raise PlanError(f"{where}: {error}") from error
-    return name, task.dial
+    return task.name, task.dial
 
 
 LEAST = {

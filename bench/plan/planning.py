@@ -16,7 +16,8 @@ from bench.case.regimes import regime_of
 from bench.errors import PlanError
 from bench.measure import interleave, workload
 from bench.plan.presets import Preset
-from tasks import task_check
+from tasks import dials, task_check
+from tasks.dials import Dial
 
 LONGEST_UNROLL = 256
 """Unrolled steps beyond which a graph takes minutes and gigabytes to compile; Keras' own advice is short sequences."""
@@ -109,9 +110,9 @@ def make(preset: Preset) -> Plan:
     return Plan(ordered, list(left_out.values()), family, _fingerprints(ordered), preset.configured.found, grids)
 
 
-def _broken_tasks(grids: list[tuple[Case, Training]]) -> dict[tuple[str, int | None], str]:
+def _broken_tasks(grids: list[tuple[Case, Training]]) -> dict[tuple[str, Dial | None], str]:
     """What is wrong with each task, by name and dial, at the windows that it is asked for."""
-    windows: defaultdict[tuple[str, int | None], set[int]] = defaultdict(set)
+    windows: defaultdict[tuple[str, Dial | None], set[int]] = defaultdict(set)
     for case, _ in grids:
         windows[case.task, case.dial].add(case.window)
     broken = {}
@@ -126,7 +127,7 @@ def _broken_tasks(grids: list[tuple[Case, Training]]) -> dict[tuple[str, int | N
 def _fingerprints(jobs: list[Job]) -> dict[str, str]:
     found: dict[str, str] = {}
     for case in (job.case for job in jobs):
-        name = case.task if case.dial is None else f"{case.task}@{case.dial}"
+        name = case.task if case.dial is None else f"{case.task}@{dials.write(case.dial)}"
         if name not in found:
             found[name] = workload.fingerprint([workload.task_of(case.task, case.dial)])
     return found

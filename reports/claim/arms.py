@@ -181,7 +181,8 @@ class Comparison:
     """Arm `a` against arm `b`; every ratio is a / b.
 
     `declared`: named before the run as one that it is to decide; all others are exploratory, and their `p_holm` is nan.
-    `process_variance`: of the logarithm of seconds per update between processes that do equal work.
+    `p_holm_one_more`: the same of `Judgement.p_one_more`, had in each comparison one more training failed.
+    `processes`: what processes that do equal work differ by; None where no two in the run do.
     """
 
     setting: Setting
@@ -190,7 +191,8 @@ class Comparison:
     unpaired: int
     declared: bool = False
     p_holm: float = float("nan")
-    process_variance: float = 0.0
+    p_holm_one_more: float = float("nan")
+    processes: "BetweenProcesses | None" = None
 
     @property
     def regimes(self) -> tuple[str, str]:
@@ -212,6 +214,11 @@ class Comparison:
         """Whether a difference that was found also stands as one claim among the declared family."""
         return self.declared and self.updates.verdict in DIFFERENT and self.p_holm <= 1 - LEVEL
 
+    @property
+    def hangs_on_one_training(self) -> bool:
+        """Whether it stands after Holm's correction, and would not had one more training of the cheaper arm failed."""
+        return self.survives_holm and self.p_holm_one_more > 1 - LEVEL
+
     @cached_property
     def updates(self) -> Judgement:
         """Verdict in weight updates."""
@@ -232,14 +239,15 @@ class Comparison:
     def seconds(self) -> Judgement | None:
         """Verdict in seconds: updates x the arm's own median seconds per update.
 
-        None where not measured, or where that was on another machine, or on a core that had other work meanwhile.
+        None where not measured, or where that was on another machine, or on a core that had other work meanwhile, or
+        where nothing in the run shows by what processes differ.
         """
-        if any(UNTIMED & set(arm.record.warnings) for arm in (self.a, self.b)):
+        if self.processes is None or any(UNTIMED & set(arm.record.warnings) for arm in (self.a, self.b)):
             return None
         arms = self.a.convergence, self.b.convergence
         a, b = map(median_seconds_per_update, arms)
         variances = [relative_variance_of_median(np.array(arm.seconds_per_update)) for arm in arms]
-        return self._judge(a, b, sum(variances) + 2 * self.process_variance)
+        return self._judge(a, b, sum(variances) + 2 * self.processes.variance, self.processes.degrees)
 
     @property
     def p(self) -> float:
@@ -255,21 +263,24 @@ class Comparison:
     def _in_updates(self) -> Ratio:
         return running_time_ratio(self.a.costs, self.b.costs)
 
-    def _judge(self, unit_a: float = 1.0, unit_b: float = 1.0, variance_of_units: float = 0.0) -> Judgement:
+    def _judge(
+        self, unit_a: float = 1.0, unit_b: float = 1.0, variance: float = 0.0, degrees: float = math.inf
+    ) -> Judgement:
         judged = judge(
             self.a.costs,
             self.b.costs,
             unit=unit_a / unit_b,
-            extra_variance=variance_of_units,
+            extra_variance=variance,
+            extra_degrees=degrees,
             of_updates=self._in_updates,
         )
         if judged.verdict is not Verdict.NEITHER and not (self.a.rate_found and self.b.rate_found):
             return Judgement(Verdict.RATE_NOT_FOUND, judged.ratio, 1.0)
         return judged
 
-    def as_declared(self, p_holm: float) -> Self:
+    def as_declared(self, p_holm: float, p_holm_one_more: float) -> Self:
         """Return the same as one that was declared before the run."""
-        other = replace(self, declared=True, p_holm=p_holm)
+        other = replace(self, declared=True, p_holm=p_holm, p_holm_one_more=p_holm_one_more)
         # Has been judged, since the correction is made of it.
         vars(other).update({name: getattr(self, name) for name in ("_in_updates", "updates")})
         return other
@@ -347,16 +358,19 @@ def compare(
     )
 
 
-LEAST_PROCESSES = 8
-"""Pairs of processes from which the variance between them is estimated."""
+@dataclass(frozen=True)
+class BetweenProcesses:
+    """Variance of log seconds per update between processes that do equal work, and the degrees it is estimated with."""
+
+    variance: float
+    degrees: int
 
 
-def process_variance(run: Run) -> float:
-    """Variance of log seconds per update between processes that do equal work; 0 where no two do.
+def between_processes(run: Run) -> BetweenProcesses | None:
+    """What processes that do equal work differ by; None where no two do.
 
-    None is known of fewer than `LEAST_PROCESSES`. Equal work are the arms of one setting that process as many cell
-    steps; what their medians differ by is due to the process that each was timed in, which no number of blocks within
-    it shows.
+    Equal work are the arms of one setting that process as many cell steps; what their medians differ by is due to the
+    process that each was timed in, which no number of blocks within it shows.
     """
     squares, degrees = 0.0, 0
     for arms in arms_by_setting(run).values():
@@ -368,7 +382,7 @@ def process_variance(run: Run) -> float:
         for logs in equal.values():
             squares += float(np.sum((np.array(logs) - np.mean(logs)) ** 2)) if logs else 0.0
             degrees += max(len(logs) - 1, 0)
-    return squares / degrees if degrees >= LEAST_PROCESSES else 0.0
+    return BetweenProcesses(squares / degrees, degrees) if degrees else None
 
 
 def comparisons(run: Run) -> list[Comparison]:
@@ -381,20 +395,21 @@ def comparisons(run: Run) -> list[Comparison]:
     against control. A declared comparison that has no usable records counts with p = 1: the family was fixed before
     the run, and what failed may not make the others' correction milder.
     """
-    family, between = set(run.family), process_variance(run)
+    family, between = set(run.family), between_processes(run)
     found = [
-        replace(compare(setting, arms[first], arms[second]), process_variance=between)
+        replace(compare(setting, arms[first], arms[second]), processes=between)
         for setting, arms in arms_by_setting(run).items()
         for first, second in pairs(arms.keys())
     ]
     sizes = families(run)
-    adjusted: dict[tuple[str, str], float] = {}
+    adjusted: dict[tuple[str, str], tuple[float, float]] = {}
     for engine, here in by_engine(found, lambda one: one.setting).items():
         declared = [one for one in here if one.keys in family]
-        p = [one.p if one.same_target else 1.0 for one in declared]
-        p += [1.0] * (sizes.get(engine, 0) - len(p))
-        adjusted |= zip((one.keys for one in declared), holm(np.array(p)).tolist(), strict=False)
-    return [one.as_declared(adjusted[one.keys]) if one.keys in adjusted else one for one in found]
+        p = [(one.p, one.updates.p_one_more) if one.same_target else (1.0, 1.0) for one in declared]
+        p += [(1.0, 1.0)] * (sizes.get(engine, 0) - len(p))
+        both = zip(*(holm(column) for column in np.array(p).reshape(-1, 2).T), strict=True)
+        adjusted |= zip((one.keys for one in declared), ((float(a), float(b)) for a, b in both), strict=False)
+    return [one.as_declared(*adjusted[one.keys]) if one.keys in adjusted else one for one in found]
 
 
 def families(run: Run) -> dict[str, int]:

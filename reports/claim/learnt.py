@@ -7,13 +7,12 @@ import numpy as np
 from scipy import special
 
 from bench.case.record import Record
+from bench.case.stretches import stretch_means
 from reports.collect.records import body
 from reports.formatting import count
 from reports.statistics.intervals import FloatArray
 from reports.statistics.verdict import ALPHA
 
-STRETCHES = 16
-"""Neighbouring targets are alike, so what is compared are means of stretches of them, as if those were independent."""
 LINEAR = "linear"
 """How names of linear autoregressions begin."""
 
@@ -79,8 +78,7 @@ def learnt(records: Sequence[Record]) -> Learnt | None:
 
 def p_of_less(errors: FloatArray, others: FloatArray) -> float:
     """Probability of so much less error by chance: one-sided paired t test on means of stretches."""
-    parts = np.array_split(errors - others, min(STRETCHES, len(errors)))
-    means = np.array([part.mean() for part in parts])
+    means = stretch_means(errors - others)
     spread = means.std(ddof=1)
     if not spread > 0:
         return 0.0 if means.mean() < 0 else 1.0

@@ -20,7 +20,7 @@ from reports.costs.contrasts import Contrasts
 from reports.formatting import count, listing, low_to_high, percent
 from reports.statistics.components import Component, components, pooled
 from reports.statistics.intervals import FloatArray, ladder
-from reports.statistics.verdict import FEWER, MARGIN, MORE, Judgement, Verdict, judge
+from reports.statistics.verdict import FEWER, FLOOR_ERRORS, MARGIN, MORE, Judgement, Verdict, judge
 
 
 @dataclass(frozen=True)
@@ -356,9 +356,6 @@ def splits(run: Run) -> list[Split]:
     ]
 
 
-STANDARD_ERRORS = 4.0
-
-
 @dataclass(frozen=True)
 class FloorCheck:
     """A record beside its floor; `margin` is the relative allowance below it."""
@@ -379,11 +376,10 @@ def floor_checks(run: Run) -> list[FloorCheck]:
 
     That is the stateless floor of an arm that predicts from its window, and the optimum of one that carries its state.
 
-    The floor is an expectation over all targets, the error a mean over the scored ones. So 4 of its relative standard
-    errors are allowed for: by the normal law a sound result falls below that in 3 of 100,000 checks, and squared
-    errors, skewed to the right, do so less often. 4 and not 3, since neighbouring targets share inputs, which the
-    standard error does not know, and a run makes dozens of checks. The last error is not chosen by its size, as the
-    lowest would be; the median is not moved by single replicates that diverged. Where the record states no standard
+    A floor may be an expectation over all targets, while the error is a mean over the scored ones. So 4 of its relative
+    standard errors are allowed for; how often a sound result falls below that is simulated (docs/simulations.md). The
+    last error is not chosen by its size, as the lowest would be; the median is not moved by single replicates that
+    diverged. Where the record states no standard
     error, that of normal errors is used, sqrt(2 / targets). No check where 4 of them leave nothing to see.
     """
     found = []
@@ -396,7 +392,7 @@ def floor_checks(run: Run) -> list[FloorCheck]:
         # What is injected tells of rows before the window.
         if regime.injected == "task" or not floor or not last.size:
             continue
-        margin = STANDARD_ERRORS * _relative_standard_error(convergence.scored)
+        margin = FLOOR_ERRORS * _relative_standard_error(convergence.scored)
         if margin < 1:
             found.append(FloorCheck(record.key, float(np.median(last)), floor, margin))
     return found

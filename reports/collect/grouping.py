@@ -11,6 +11,7 @@ from bench.case.cases import Case
 from bench.case.record import Record
 from bench.engines import ENGINES
 from reports.collect.read import Run
+from tasks import dials
 
 CELL_NAMES = {
     "lstm": "LSTM",
@@ -34,7 +35,7 @@ class Setting:
     """
 
     task: str
-    dial: int
+    dial: tuple[float, ...]
     cell: str
     layers: int
     units: int
@@ -47,10 +48,10 @@ class Setting:
 
     @classmethod
     def of(cls, case: Case) -> Self:
-        """Build the setting of a case; no dial is -1, so that settings can be sorted."""
+        """Build the setting of a case; its dials are a tuple, empty for none, so that settings can be sorted."""
         return cls(
             case.task,
-            -1 if case.dial is None else case.dial,
+            () if case.dial is None else dials.each(case.dial),
             case.cell,
             case.layers,
             case.units,
@@ -88,7 +89,12 @@ class Setting:
     def task_name(self) -> str:
         """Task with its dial; a user's own series by its column, without the fingerprint that keeps cases apart."""
         own = about_task(self.task, self.dial).get("prepared")
-        return own.about["slug"] if own else self.task if self.dial < 0 else f"{self.task}@{self.dial}"
+        return own.about["slug"] if own else f"{self.task}@{self.dial_text}" if self.dial else self.task
+
+    @property
+    def dial_text(self) -> str | None:
+        """Its dials as they are written; None where it has none."""
+        return dials.write(self.dial) if self.dial else None
 
     @property
     def cell_name(self) -> str:
@@ -135,18 +141,26 @@ class Setting:
 
 
 @cache
-def about_task(name: str, dial: int) -> dict[str, Any]:
-    """Title, description, unit and reach of a task, and a user's own series; {} where this machine does not know it.
+def about_task(name: str, dial: tuple[float, ...]) -> dict[str, Any]:
+    """What a task says of itself, and a user's own series; {} where this machine does not know it.
 
     Any failure of a task is no reason to go without a report: it then speaks of windows instead of D / L.
     """
     try:
         import tasks  # noqa: PLC0415  (costs an import of pandas; only where there is a task to ask about)
 
-        task = tasks.create(name, None if dial < 0 else dial)
-        return {field: getattr(task, field, None) for field in ("title", "description", "unit", "reach", "prepared")}
+        task = tasks.create(name, (dial if len(dial) > 1 else dial[0]) if dial else None)
+        said = ("title", "description", "unit", "reach", "prepared", "can_be_redrawn")
+        return {field: getattr(task, field, None) for field in said}
     except Exception:  # noqa: BLE001
         return {}
+
+
+def dials_of(text: str | None) -> tuple[float, ...]:
+    """A setting's dials from a frame's text; empty where that is missing."""
+    if not isinstance(text, str) or not text:
+        return ()
+    return dials.each(dials.read(text))
 
 
 def case_name(case: Case) -> str:

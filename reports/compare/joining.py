@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from bench.case.cases import Training
-from reports.collect.grouping import USUAL, Setting
+from reports.collect.grouping import USUAL, Setting, dials_of
 from reports.collect.read import Run
 from reports.costs.timings import Blocks, log_ratios
 from reports.formatting import listing
@@ -207,7 +207,7 @@ def join(runs: Sequence[Named], by: str = "machine", base: str | None = None) ->
             cells.append(about | {"column": column} | beside | cell)
     _judge_times(cells, order)
     frame = pd.DataFrame(cells, columns=[*FIELDS, "row", "label", "differ"])
-    frame["dial"] = frame["dial"].where(frame["dial"] >= 0).astype("Int64")
+    frame["dial"] = frame["dial"].where(frame["dial"] != "", None)
     compared = frame[(frame["column"] != order[0]) & ~frame["verdict"].isin((Verdict.MISSING, Verdict.NO_BASE))]
     if compared.empty:
         raise CompareError(
@@ -232,7 +232,7 @@ def _processes(runs: Sequence[Named], by: str) -> pd.DataFrame:
     )
     cases = frames.cases.astype(dict.fromkeys((*CASE, "run", "outcome", "message"), object))
     cases = pd.concat([cases, skipped.reindex(columns=cases.columns)]) if len(skipped) else cases
-    cases = cases.fillna({"dial": -1, "configuration": ""}).reset_index(drop=True)
+    cases = cases.fillna({"dial": "", "configuration": ""}).reset_index(drop=True)
     cases["column"] = _columns(cases, by, {one.name: one.run for one in runs})
     peaks = frames.memory.set_index(["run", "key"])["allocator_peak_bytes"].astype(float)
     which = pd.MultiIndex.from_frame(cases[["run", "key"]])
@@ -243,7 +243,7 @@ def _processes(runs: Sequence[Named], by: str) -> pd.DataFrame:
         cases.loc[cases["kind"] == kind, "value"] = values
     found = _blocks(frames.timings) | dict(iter(frames.replicates.groupby(["run", "key"], observed=True)))
     cases["found"] = pd.Series([found.get(one) for one in which], dtype=object)
-    known = frames.baselines.astype({"task": object, "dial": object}).fillna({"dial": -1}).dropna(subset="error")
+    known = frames.baselines.astype({"task": object, "dial": object}).fillna({"dial": ""}).dropna(subset="error")
     errors = {
         one: dict(zip(part["baseline"], part["error"], strict=True))
         for one, part in known.groupby(["run", "task", "dial"], observed=True)
@@ -276,7 +276,7 @@ def _blocks(timings: pd.DataFrame) -> dict[tuple[str, str], Any]:
 
 def setting_of(case: Any) -> Setting:
     """The setting of a row of a frame; what its columns differ in counts as the usual."""
-    dial = -1 if pd.isna(case["dial"]) else int(case["dial"])
+    dial = dials_of(case["dial"])
     usual = {name: case[name] or value for name, value in USUAL.items()}
     others = {one.name: case[one.name] for one in fields(Setting) if one.name not in usual}
     return Setting(**others | usual | {"dial": dial})

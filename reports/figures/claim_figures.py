@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from reports.claim.arms import Arm, Comparison, WidthArm, WidthComparison
+from reports.claim.arms import Arm, Comparison
 from reports.collect.grouping import Setting
 from reports.figures.style import (
     FONT,
@@ -25,6 +26,7 @@ from reports.figures.style import (
     tidy,
 )
 from reports.formatting import number
+from reports.frames import SETTING, plain, setting
 from reports.statistics.intervals import clopper_pearson
 from reports.statistics.verdict import MARGIN, Verdict
 from reports.tell.headline import by_kind, deciding
@@ -301,8 +303,13 @@ def _between(value: float, below: float, above: float) -> bool:
 MOST_PANELS = 6
 
 
-def draw_widths(found: list[WidthComparison]) -> Drawing | None:
-    """Draw a panel a group: success rate with exact interval over units, (above, up to] as a bar beneath."""
+def draw_widths(widths: pd.DataFrame) -> Drawing | None:
+    """Draw a panel a group: success rate with exact interval over units, (above, up to] as a bar beneath.
+
+    Of the frame `widths`, whose groups are two arms.
+    """
+    group = [name for name in SETTING if name != "units"]
+    found = [plain(here) for _, here in widths.groupby(group, observed=True, dropna=False, sort=False)]
     if not found:
         return None
     shown = found[:MOST_PANELS]
@@ -325,38 +332,37 @@ def draw_widths(found: list[WidthComparison]) -> Drawing | None:
     return Drawing("widths", figure, caption)
 
 
-def _widths_panel(axes: Axes, one: WidthComparison) -> None:
-    widths = sorted(set(one.stateful.counts) | set(one.stateless.counts))
+def _widths_panel(axes: Axes, rows: list[Any]) -> None:
+    widths = sorted({row.units for row in rows})
     at = {width: place for place, width in enumerate(widths)}
     axes.axhline(0.5, color="#BBBBBB", lw=0.8, ls=":")
     axes.axhline(0, color="#BBBBBB", lw=0.6)
     for shift, beneath, name in ((-0.08, -0.13, "stateful"), (0.08, -0.27, "stateless")):
-        arm = one.stateful if name == "stateful" else one.stateless
+        arm = [row for row in rows if row.regime == name]
         colour, marker = regime_style(name)
-        places = [at[width] + shift for width in arm.counts]
-        shares = [hits / n if n else float("nan") for hits, n in arm.counts.values()]
-        limits = [clopper_pearson(hits, n) for hits, n in arm.counts.values()]
+        places = [at[row.units] + shift for row in arm]
+        shares = [row.reached / row.of if row.of else float("nan") for row in arm]
+        limits = [clopper_pearson(row.reached, row.of) for row in arm]
         axes.plot(places, shares, marker, ls="-", lw=0.8, color=colour, ms=5, label=name)
         axes.vlines(places, [low for low, _ in limits], [high for _, high in limits], color=colour, lw=1.2)
-        _bar(axes, arm, at, beneath, colour)
+        _bar(axes, arm[0].above, arm[0].up_to, at, beneath, colour)
     axes.set_xlim(-0.6, len(widths) - 0.4)
     axes.set_ylim(-0.36, 1.05)
     axes.set_yticks([0, 0.5, 1], ["0", "½", "1"])
     axes.set_xticks(range(len(widths)), [str(width) for width in widths])
     axes.set_xlabel("units", fontsize=FONT - 1)
-    setting = one.setting
-    network = f"{setting.task_name} {setting.cell_name}{setting.aside}"
-    title = f"{network}\nL {setting.window}, B {setting.batch_size}: {one.verdict}"
+    where = setting(rows[0])
+    network = f"{where.task_name} {where.cell_name}{where.aside}"
+    title = f"{network}\nL {where.window}, B {where.batch_size}: {rows[0].verdict}"
     axes.set_title(title, fontsize=FONT - 1)
     tidy(axes)
 
 
-def _bar(axes: Axes, arm: WidthArm, at: dict[int, int], height: float, colour: str) -> None:
-    interval = arm.interval
-    low = -0.5 if interval.above is None else at[interval.above]
-    high = len(at) - 0.5 if interval.up_to is None else at[interval.up_to]
+def _bar(axes: Axes, above: int | None, up_to: int | None, at: dict[int, int], height: float, colour: str) -> None:
+    low = -0.5 if above is None else at[above]
+    high = len(at) - 0.5 if up_to is None else at[up_to]
     axes.plot([low, high], [height, height], color=colour, lw=4, solid_capstyle="butt")
-    if interval.above is None:
+    if above is None:
         axes.plot([low], [height], "<", color=colour, ms=6, clip_on=False)
-    if interval.up_to is None:
+    if up_to is None:
         axes.plot([high], [height], ">", color=colour, ms=6, clip_on=False)

@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from matplotlib.ticker import FixedLocator
 
 from bench.case.regimes import in_order
 from reports.collect.grouping import Setting
 from reports.costs.contrasts import ALLOCATED, AXES, RESIDENT, SECONDS, Growth, longest
-from reports.costs.memory_peaks import MEMORY_FIELDS, Memory
-from reports.costs.roofline import NARROW, Ceilings, Point
+from reports.costs.memory_peaks import MEMORY_FIELDS
+from reports.costs.roofline import NARROW, Ceilings
 from reports.costs.timings import Timing
 from reports.figures.style import (
     FONT,
@@ -29,6 +30,7 @@ from reports.figures.style import (
     tidy,
 )
 from reports.formatting import number, seconds, size
+from reports.frames import plain, setting
 
 if TYPE_CHECKING:
     from matplotlib.lines import Line2D
@@ -114,18 +116,42 @@ MEMORY_TITLE = (
 )
 
 
-def draw_growth(growths: list[Growth]) -> Drawing | None:
+def lines(points: pd.DataFrame) -> list[Growth]:
+    """Lines of the frame `growth`, in its order."""
+    line = [name for name in points.columns if name not in ("at", "value")]
+    found = []
+    for _, here in points.groupby(line, observed=True, dropna=False, sort=False):
+        (row,) = plain(here.head(1))
+        x, y = (here[name].to_numpy(float) for name in ("at", "value"))
+        found.append(
+            Growth(
+                row.quantity,
+                row.axis,
+                setting(row),
+                row.regime,
+                x,
+                y,
+                row.exponent,
+                row.low,
+                row.high,
+                row.last_exponent,
+            )
+        )
+    return found
+
+
+def draw_growth(points: pd.DataFrame) -> Drawing | None:
     """Draw seconds of one update, a panel an axis, a line a kernel."""
-    return _draw_growth("cost-growth", growths, (SECONDS,), "Seconds of one update along each axis, all else equal")
+    return _draw_growth("cost-growth", points, (SECONDS,), "Seconds of one update along each axis, all else equal")
 
 
-def draw_memory_growth(growths: list[Growth]) -> Drawing | None:
+def draw_memory_growth(points: pd.DataFrame) -> Drawing | None:
     """Draw the allocator's peak, unrolled against loop in one figure."""
-    return _draw_growth("memory-growth", growths, (ALLOCATED, RESIDENT), MEMORY_TITLE)
+    return _draw_growth("memory-growth", points, (ALLOCATED, RESIDENT), MEMORY_TITLE)
 
 
-def _draw_growth(name: str, growths: list[Growth], quantities: tuple[str, ...], title: str) -> Drawing | None:
-    here = [one for one in growths if one.quantity in quantities and one.setting.dtype == "float32"]
+def _draw_growth(name: str, points: pd.DataFrame, quantities: tuple[str, ...], title: str) -> Drawing | None:
+    here = lines(points[points.quantity.isin(quantities) & (points.dtype == "float32")])
     axes_found = [axis for axis in AXES if any(one.axis == axis for one in here)]
     if not axes_found:
         return None
@@ -165,12 +191,13 @@ def _draw_growth(name: str, growths: list[Growth], quantities: tuple[str, ...], 
     return Drawing(name, figure, f"{title}. Power: exponent of the power law through all points of a line.")
 
 
-def draw_memory(measured: list[Memory]) -> Drawing | None:
-    """Draw a panel a figure, a row a setting."""
-    if not measured:
+def draw_memory(peaks: pd.DataFrame) -> Drawing | None:
+    """Draw a panel a figure, a row a setting, from the frame `memory_peaks`."""
+    if peaks.empty:
         return None
+    measured = [(setting(row), row) for row in plain(peaks)]
     settings = sorted(
-        {one.setting for one in measured}, key=lambda s: (s.cell, s.units, s.window, s.batch_size, s.kernel)
+        {where for where, _ in measured}, key=lambda s: (s.cell, s.units, s.window, s.batch_size, s.kernel)
     )
     shown = settings[:MOST_ROWS]
     height = 1.25 + 0.3 * len(shown)
@@ -179,16 +206,19 @@ def draw_memory(measured: list[Memory]) -> Drawing | None:
     figure.subplots_adjust(
         left=label_margin(_labels(shown), 9.0), right=0.98, wspace=0.08, bottom=0.5 / height, top=1 - 0.5 / height
     )
-    regimes = in_order({one.regime for one in measured})
+    regimes = in_order({row.regime for _, row in measured})
     for axes, (name, title) in zip(panels, MEMORY_FIELDS.items(), strict=True):
         values = []
         for place, regime in enumerate(regimes):
             colour, marker = regime_style(regime)
-            here = [one for one in measured if one.regime == regime and one.setting in shown and one.peak.get(name)]
-            rows = [shown.index(one.setting) + _offset(place, len(regimes)) for one in here]
-            peaks = [float(one.peak[name] or 0) for one in here]
-            axes.plot(peaks, rows, marker, color=colour, ms=5, ls="none", label=regime)
-            values += peaks
+            here = [
+                (shown.index(where) + _offset(place, len(regimes)), float(getattr(row, name)))
+                for where, row in measured
+                if row.regime == regime and where in shown and getattr(row, name)
+            ]
+            found = [peak for _, peak in here]
+            axes.plot(found, [at for at, _ in here], marker, color=colour, ms=5, ls="none", label=regime)
+            values += found
         tidy(axes)
         axes.grid(axis="x", color="#E5E5E5", lw=0.6)
         axes.set_xlabel(title, fontsize=FONT - 1)
@@ -206,16 +236,17 @@ def draw_memory(measured: list[Memory]) -> Drawing | None:
     return Drawing("memory", figure, f"Peak memory, largest over the processes; the three do not add up.{more}")
 
 
-def draw_roofline(points: list[Point], limits: Ceilings | None) -> Drawing | None:
-    """Draw the roof of each dtype that was used, and a marker a case."""
-    if not points or limits is None:
+def draw_roofline(roofline: pd.DataFrame, limits: Ceilings | None) -> Drawing | None:
+    """Draw the roof of each dtype that was used, and a marker a case of the frame `roofline`."""
+    if roofline.empty or limits is None:
         return None
+    points = plain(roofline)
     figure = new_figure(9.0, 4.2)
     axes = figure.subplots()
     figure.subplots_adjust(left=0.09, right=0.98, bottom=0.13, top=0.88)
-    intensities = [one.intensity for one in points]
+    intensities = [one.flops_per_byte for one in points]
     rates = [one.flops_per_second / 1e9 for one in points]
-    dtypes = sorted({NARROW.get(one.timing.setting.dtype, one.timing.setting.dtype) for one in points})
+    dtypes = sorted({NARROW.get(one.dtype, one.dtype) for one in points})
     low, high = min(intensities) / 2, max(max(intensities) * 2, 1.5 * max(limits.products.values()) / limits.bandwidth)
     x = np.geomspace(low, high, 200)
     for dtype in dtypes:
@@ -228,12 +259,12 @@ def draw_roofline(points: list[Point], limits: Ceilings | None) -> Drawing | Non
     axes.annotate(
         "memory", (low, low * limits.bandwidth / 1e9), xytext=(4, 18), textcoords="offset points", fontsize=FONT - 1,
     )  # fmt: skip
-    ran = {(one.timing.setting.kernel, one.timing.setting.engine): ran_style(one.timing.setting) for one in points}
+    ran = {(one.kernel, one.engine): ran_style(setting(one)) for one in points}
     order = {name: place for place, name in enumerate(KERNEL_STYLES)}
     for kernel, engine in sorted(ran, key=lambda one: (order.get(one[0], len(order)), one[1])):
-        here = [one for one in points if (one.timing.setting.kernel, one.timing.setting.engine) == (kernel, engine)]
+        here = [one for one in points if (one.kernel, one.engine) == (kernel, engine)]
         axes.plot(
-            [one.intensity for one in here], [one.flops_per_second / 1e9 for one in here], ms=5.5,
+            [one.flops_per_byte for one in here], [one.flops_per_second / 1e9 for one in here], ms=5.5,
             **ran[kernel, engine] | {"linestyle": "none"},
         )  # fmt: skip
     tidy(axes)

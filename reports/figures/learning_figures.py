@@ -3,9 +3,10 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
@@ -14,11 +15,11 @@ from matplotlib.lines import Line2D
 from bench.case.regimes import in_order
 from bench.case.trained import Convergence
 from reports.claim.arms import Arm, Comparison
-from reports.claim.robustness import Sensitivity
 from reports.collect.grouping import Setting
 from reports.collect.records import curve
 from reports.figures.style import BLUE, FONT, VERMILLION, Drawing, log_ticks, regime_style, small_multiples, tidy
 from reports.formatting import ERRORS
+from reports.frames import SETTING, plain, setting
 from reports.statistics.intervals import FloatArray, ecdf
 from reports.statistics.verdict import MARGIN
 from reports.tell.headline import claimed, deciding
@@ -253,18 +254,18 @@ def steps(arm: Arm) -> tuple[FloatArray, FloatArray]:
 EDGE = 16.0
 
 
-def draw_targets(found: list[Sensitivity], targets: dict[object, float]) -> Drawing | None:
-    """Draw a panel a setting; `targets` holds each setting's declared target."""
-    usable = [one for one in found if one.judgements]
+def draw_targets(targets: pd.DataFrame, declared: dict[object, float]) -> Drawing | None:
+    """Draw a panel a setting of the frame `targets`; `declared` holds each setting's declared target."""
+    usable = [here for _, here in targets.groupby(SETTING, observed=True, dropna=False, sort=False)]
     if not usable:
         return None
-    shown = sorted(usable, key=_range, reverse=True)[:MOST_PANELS]
-    shown.sort(key=lambda one: one.setting)
+    shown = [plain(here) for here in sorted(usable, key=_range, reverse=True)[:MOST_PANELS]]
+    shown.sort(key=lambda ladder: setting(ladder[0]))
     figure, grid = small_multiples(
         len(shown), row=2.1, head=0.35, legend=0.3, left=(0.15, 0.085), hspace=0.6, wspace=0.1, sharey=True
     )
     for axes, one in zip(grid.flat, shown, strict=False):
-        _targets_panel(axes, one, targets.get(one.setting))
+        _targets_panel(axes, one, declared.get(setting(one[0])))
     for axes in grid[:, 0]:
         axes.set_ylabel("stateful / stateless", fontsize=FONT - 1)
     for axes in grid[-1]:
@@ -281,26 +282,26 @@ def draw_targets(found: list[Sensitivity], targets: dict[object, float]) -> Draw
     return Drawing("targets", figure, caption.strip())
 
 
-def _range(one: Sensitivity) -> float:
-    logs = [math.log(min(max(j.ratio.value, 1 / EDGE), EDGE)) for j in one.judgements if j.ratio.value > 0]
+def _range(ladder: pd.DataFrame) -> float:
+    logs = [math.log(min(max(ratio, 1 / EDGE), EDGE)) for ratio in ladder.ratio if ratio > 0]
     return max(logs) - min(logs) if logs else 0.0
 
 
-def _targets_panel(axes: Axes, one: Sensitivity, declared: float | None) -> None:
+def _targets_panel(axes: Axes, ladder: list[Any], declared: float | None) -> None:
     axes.axhspan(1 - MARGIN, 1 + MARGIN, color="#E8E8E8", lw=0)
     axes.axhline(1, color="#777777", lw=0.8)
-    ratios = [(target, one_.ratio) for target, one_ in zip(one.targets, one.judgements, strict=True)]
-    bounded = [(target, r) for target, r in ratios if r.method == "jackknife"]
-    lows, highs = [max(r.low, 1 / EDGE) for _, r in bounded], [min(r.high, EDGE) for _, r in bounded]
-    axes.vlines([target for target, _ in bounded], lows, highs, color="black", lw=1)
-    formed = [(target, min(max(r.value, 1 / EDGE), EDGE)) for target, r in ratios if 0 < r.value < math.inf]
+    bounded = [row for row in ladder if row.method == "jackknife"]
+    lows, highs = [max(row.low, 1 / EDGE) for row in bounded], [min(row.high, EDGE) for row in bounded]
+    axes.vlines([row.target for row in bounded], lows, highs, color="black", lw=1)
+    formed = [(row.target, min(max(row.ratio, 1 / EDGE), EDGE)) for row in ladder if row.ratio and row.ratio < math.inf]
     axes.plot([target for target, _ in formed], [value for _, value in formed], "d-", color="black", ms=4, lw=0.8)
     for never, edge, marker, colour in ((0.0, 1 / EDGE, "v", BLUE), (math.inf, EDGE, "^", VERMILLION)):
-        at = [target for target, r in ratios if r.value == never]
+        at = [row.target for row in ladder if row.ratio == never]
         axes.plot(at, [edge] * len(at), marker, color=colour, ms=6, ls="none", clip_on=False)
     if declared is not None:
         axes.axvline(declared, color="black", ls="--", lw=0.8)
+    targets = [row.target for row in ladder]
     log_ticks(axes, "y", 1 / EDGE, EDGE)
-    log_ticks(axes, "x", min(one.targets) / 1.1, max(one.targets) * 1.1)
-    axes.set_title(one.setting.label, fontsize=FONT - 1)
+    log_ticks(axes, "x", min(targets) / 1.1, max(targets) * 1.1)
+    axes.set_title(setting(ladder[0]).label, fontsize=FONT - 1)
     tidy(axes)

@@ -7,9 +7,10 @@ for. ``run`` and ``key`` join them.
 import glob
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -17,6 +18,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv
 
+from reports.collect.grouping import Setting, dials_of
 from reports.collect.read import COMPRESSED, RECORDS, Run, RunNotReadableError, read
 from reports.frames.columns import Column, Source, Table
 from reports.frames.of_findings import (
@@ -58,6 +60,9 @@ TABLES = {
     )
 }
 """Every frame by its name, those of records first."""
+
+SETTING = [field.name for field in fields(Setting)]
+"""Columns that make a setting."""
 
 
 class Frames:
@@ -219,6 +224,23 @@ def load(*patterns: str | Path) -> Frames:
 
 def _holds_records(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (RECORDS, COMPRESSED))
+
+
+def plain(rows: pd.DataFrame) -> list[Any]:
+    """Rows of a frame with attributes by column; what is missing is None."""
+    columns = []
+    for name in rows:
+        column = rows[name]
+        missing = column.isna().to_numpy()
+        values = column.tolist()
+        columns.append([None if gone else value for value, gone in zip(values, missing, strict=True)])
+    return [SimpleNamespace(**dict(zip(rows.columns, values, strict=True))) for values in zip(*columns, strict=True)]
+
+
+def setting(row: Any) -> Setting:
+    """Setting of a row that has its columns."""
+    values: dict[str, Any] = {name: getattr(row, name) for name in SETTING}
+    return Setting(**values | {"dial": dials_of(row.dial)})
 
 
 def write_csv(frame: pd.DataFrame, file: Path) -> None:

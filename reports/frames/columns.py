@@ -13,6 +13,8 @@ from reports.collect.read import Run
 from reports.costs import Costs, costs
 from reports.costs.contrasts import Contrasts, contrasts
 from reports.costs.timings import timings
+from tasks import dials
+from tasks.dials import Dial
 
 T = TypeVar("T")
 
@@ -152,7 +154,18 @@ def renamed(form: str, columns: tuple[Column, ...]) -> tuple[Column, ...]:
 
 
 TASK = {"task": ("category", "task")}
-DIAL = {"dial": ("Int64", "its dial; missing where it has none")}
+
+
+def dial_of(of: Callable[[Any], Dial | None]) -> Column:
+    """Column of a task's dial."""
+    return Column(
+        "dial",
+        "category",
+        "its dial as text, several with commas between; missing where it has none",
+        lambda row: None if (dial := of(row)) is None else dials.write(dial),
+    )
+
+
 NETWORK = {
     "cell": ("category", "recurrent cell"),
     "layers": ("int64", "recurrent layers"),

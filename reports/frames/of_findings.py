@@ -9,7 +9,7 @@ import numpy as np
 from reports.claim.arms import Arm, Comparison, WidthArm
 from reports.collect.grouping import Setting
 from reports.costs.contrasts import judged
-from reports.frames.columns import DIAL, NETWORK, RUN, TASK, Column, Source, Table, attributes
+from reports.frames.columns import NETWORK, RUN, TASK, Column, Source, Table, attributes, dial_of
 from reports.statistics.intervals import Ratio
 from reports.statistics.verdict import Judgement
 
@@ -121,7 +121,7 @@ COMPARISONS = Table(
         ),
         Column("key_b", "category", "record of b", lambda row: row.keys[1]),
         *attributes(lambda row: row.setting, TASK),
-        Column("dial", *DIAL["dial"], lambda row: None if row.setting.dial < 0 else row.setting.dial),
+        dial_of(lambda row: row.setting.dial or None),
         *attributes(lambda row: row.setting, NETWORK),
         Column("regime", "category", "regime of both; missing where they differ in it", lambda row: row.regime),
         Column(
@@ -249,8 +249,7 @@ class Found(NamedTuple):
 def _setting(of: Callable[[Found], Setting], *, without: tuple[str, ...] = ()) -> tuple[Column, ...]:
     """Columns of a setting."""
     network = {name: about for name, about in NETWORK.items() if name not in without}
-    dial = Column("dial", *DIAL["dial"], lambda row: None if of(row).dial < 0 else of(row).dial)
-    return (*attributes(of, TASK), dial, *attributes(of, network))
+    return (*attributes(of, TASK), dial_of(lambda row: of(row).dial or None), *attributes(of, network))
 
 
 def _of_timing(row: Found) -> Setting:

@@ -21,8 +21,21 @@ from reports.collect.records import (
 )
 from reports.costs.roofline import MEMORY as BANDWIDTH
 from reports.costs.roofline import OPERATION, PRODUCT, count
-from reports.frames.columns import DIAL, KEY, NETWORK, RUN, TASK, Column, OfRecord, Source, Table, attributes, renamed
+from reports.frames.columns import (
+    KEY,
+    NETWORK,
+    RUN,
+    TASK,
+    Column,
+    OfRecord,
+    Source,
+    Table,
+    attributes,
+    dial_of,
+    renamed,
+)
 from reports.statistics.intervals import Costs, median, running_time_interval
+from tasks.dials import Dial
 
 
 def _records(kinds: tuple[str, ...]) -> Callable[[Source], Iterator[OfRecord]]:
@@ -70,9 +83,12 @@ CASES = Table(
             lambda row: row.record.case,
             {"kind": ("category", "`convergence`, `time` or `memory`")}
             | {"regime": ("category", "how windows follow each other, and whether the state is carried")}
-            | TASK
-            | DIAL
-            | NETWORK
+            | TASK,
+        ),
+        dial_of(lambda row: row.record.case.dial),
+        *attributes(
+            lambda row: row.record.case,
+            NETWORK
             | {
                 "repetition": ("int64", "process of several with the same case, from 0"),
                 "configuration": ("category", "way of running it; empty for the usual one"),
@@ -424,7 +440,7 @@ MEMORY = Table(
 class _Baseline(NamedTuple):
     source: Source
     task: str
-    dial: int | None
+    dial: Dial | None
     name: str
     error: float | None
     loss: str
@@ -448,7 +464,8 @@ BASELINES = Table(
     _baselines,
     (
         RUN,
-        *attributes(lambda row: row, TASK | DIAL),
+        *attributes(lambda row: row, TASK),
+        dial_of(lambda row: row.dial),
         Column(
             "baseline",
             "category",

@@ -27,6 +27,11 @@ class Says(StrEnum):
 
 
 RULES = paragraphs(f"""\
+    The posts claim which arm ends with the lower error, not which reaches a target sooner. So the errors after the
+    epochs that an experiment states are compared, seed by seed; the benchmark's rule for updates (a target that is
+    held, folds with a tuning and a draw of the data each) has no part in it, and an answer is about these data at
+    these rates.
+
     A published figure is one run. It is **reproduced** if it lies, give or take half a unit of its last digit, where
     one more seed would fall with 95 % probability: the t prediction interval of the seeds, on the log scale for errors
     and losses, plainly for accuracies.

@@ -215,6 +215,8 @@ class Ratio:
         Degrees of freedom of the t quantile behind the limits; nan where there is none.
     fixed_variance
         The part of the squared standard error that more replicates would not lessen.
+    fixed_degrees
+        Degrees of freedom that part of it is estimated with; t has no more.
     restart
         Cost after which a training counts as restarted; inf for never.
     """
@@ -227,24 +229,29 @@ class Ratio:
     n: int
     degrees: float = math.nan
     fixed_variance: float = 0.0
+    fixed_degrees: float = math.inf
     restart: float = math.inf
 
     def times(self, factor: float) -> Self:
         """The same ratio in another unit, of which the two arms spend so many times as many."""
         return replace(self, value=self.value * factor, low=self.low * factor, high=self.high * factor)
 
-    def widened(self, variance: float, level: float = LEVEL) -> Self:
-        """The ratio with a variance of its logarithm beside those that it knows."""
+    def widened(self, variance: float, degrees: float = math.inf, level: float = LEVEL) -> Self:
+        """The ratio with a variance of its logarithm beside those that it knows, estimated with so many degrees.
+
+        Of two estimated variances t has the fewer degrees, which is on the safe side.
+        """
         if self.method != "jackknife" or not variance:
             return self
         error = math.sqrt(self.standard_error**2 + variance)
-        factor = math.exp(min(t_quantile(self.degrees, level) * error, 700.0))
+        factor = math.exp(min(t_quantile(min(self.degrees, degrees), level) * error, 700.0))
         return replace(
             self,
             low=self.value / factor,
             high=self.value * factor,
             standard_error=error,
             fixed_variance=self.fixed_variance + variance,
+            fixed_degrees=degrees,
         )
 
     @classmethod
@@ -308,15 +315,14 @@ def t_quantile(degrees: float, level: float = LEVEL) -> float:
     return float(special.stdtrit(degrees, 1 - (1 - level) / 2))
 
 
-def running_time_ratio(a: Costs, b: Costs, *, level: float = LEVEL, extra_variance: float = 0.0) -> Ratio:
+def running_time_ratio(a: Costs, b: Costs, *, level: float = LEVEL) -> Ratio:
     """Ratio of two arms' expected running times, pairs in the same order; a training is restarted (`restart_after`).
 
     On the log scale: estimate +- t x the standard error, which is the jackknife's (deleting one group at a time, of
-    both arms together, the restart found anew each time), both arms' `rounding_variance` and `extra_variance`, what of
-    the log ratio the pairs cannot show; t has the number of groups less one as its degrees. Where all successes of an
-    arm lie in one group, the limits come from the arms' exact success rates instead (each at the level that makes both
-    hold together); these take the mean cost of a replicate as known, which is close where most replicates used the
-    whole budget.
+    both arms together, the restart found anew each time) and both arms' `rounding_variance`; t has the number of groups
+    less one as its degrees. Where all successes of an arm lie in one group, the limits come from the arms' exact
+    success rates instead (each at the level that makes both hold together); these take the mean cost of a replicate as
+    known, which is close where most replicates used the whole budget.
 
     Without the restart a failure costs the whole budget, often many times what a success costs, and a dozen trainings
     say little of how often that happens: where one in ten to one in fifty fails, intervals covered 50 to 85 % instead
@@ -327,7 +333,7 @@ def running_time_ratio(a: Costs, b: Costs, *, level: float = LEVEL, extra_varian
     B. Efron, "The Jackknife, the Bootstrap and Other Resampling Plans", SIAM (1982), chapter 3.
     """
     restart = restart_after(a, b)
-    ratio = _jackknife(a.up_to(restart), b.up_to(restart), _without_each_group(a, b), level, extra_variance)
+    ratio = _jackknife(a.up_to(restart), b.up_to(restart), _without_each_group(a, b), level)
     return replace(ratio, restart=restart)
 
 
@@ -360,7 +366,7 @@ def _medians(values: FloatArray, use: BoolArray) -> FloatArray:
     return np.where(count > 0, middle, math.nan)
 
 
-def _jackknife(a: Costs, b: Costs, without_one: FloatArray, level: float, extra_variance: float) -> Ratio:
+def _jackknife(a: Costs, b: Costs, without_one: FloatArray, level: float) -> Ratio:
     """Ratio of two arms from the log ratios without each group, shape (groups,)."""
     n = a.n
     value = _quotient(a.expected, b.expected)
@@ -371,7 +377,7 @@ def _jackknife(a: Costs, b: Costs, without_one: FloatArray, level: float, extra_
     if not np.isfinite(without_one).all():
         return Ratio(value, *success_bound(a, b, level), math.nan, "bound", n)
     degrees = without_one.size - 1
-    fixed = a.rounding_variance + b.rounding_variance + extra_variance
+    fixed = a.rounding_variance + b.rounding_variance
     error = math.sqrt(degrees * float(without_one.var()) + fixed)
     # exp overflows past 709; an interval that wide bounds nothing.
     factor = math.exp(min(t_quantile(degrees, level) * error, 700.0))
@@ -402,7 +408,7 @@ def running_time_interval(costs: Costs, level: float = LEVEL) -> tuple[float, fl
     certain = replace(costs, cost=np.ones(costs.n), reached=np.ones(costs.n, dtype=bool), width=np.zeros(costs.n))
     kept = costs.group != np.unique(costs.group)[:, None]
     without_one = np.log(np.sum(costs.cost * kept, axis=1) / np.sum(costs.reached & kept, axis=1))
-    ratio = _jackknife(costs, certain, without_one, level, 0.0)
+    ratio = _jackknife(costs, certain, without_one, level)
     return ratio.low, ratio.high
 
 

@@ -6,7 +6,8 @@ every run gives the same numbers (about two minutes each on one core).
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -18,11 +19,14 @@ from reports.statistics.verdict import MARGIN, bound_p, holm
 
 VERDICT_SEED = 20_240_502
 FAMILY = 30
-REPETITIONS = 400 * FAMILY
-TRUTH = 1_000_000
+REPETITIONS = 100 * FAMILY
+TRUTH = 200_000
 CORRELATION = 0.6
-BUDGET = 20.0
-"""Budget in medians of the time to target: a failure costs many times what a success does."""
+BUDGET = 21.0
+"""Budget in medians of the time to target, as in published runs: a failure costs many times what a success does."""
+
+RATES = np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
+"""Learning rates of a tuned arm in steps of its grid from the best; the time to target grows by exp(steps² / 4)."""
 
 
 class Law(NamedTuple):
@@ -36,11 +40,17 @@ class Law(NamedTuple):
         Evaluations of either arm: by so much later than the last each (`"growing"`), or so far apart (`"even"`).
     between
         Standard deviation between draws of the data of the log ratio of the arms.
+    tuned
+        Whether each arm trains at the rate that was the best of `RATES` on one tuning seed of the fold.
+    budgets
+        Most that a training of either arm may spend.
     """
 
     time: Callable[[FloatArray], FloatArray]
     looks: tuple[str, float, float] = ("growing", 0.05, 0.05)
     between: float = 0.0
+    tuned: bool = False
+    budgets: tuple[float, float] = (BUDGET, BUDGET)
 
 
 def _mild(score: FloatArray) -> FloatArray:
@@ -54,13 +64,15 @@ LAWS: dict[str, Law] = {
     "Weibull, shape 0.7": Law(lambda z: (-special.log_ndtr(-z)) ** (1 / 0.7)),
     "heavy: lognormal, σ 1.5": Law(lambda z: np.exp(1.5 * z)),
     "heavy: Pareto, α 1.5": Law(lambda z: np.exp(-special.log_ndtr(-z) / 1.5)),
-    "evaluated every 0.25 and 0.5 medians": Law(_mild, looks=("even", 0.25, 0.5)),
+    "evaluated every 0.1 and 1 medians": Law(_mild, looks=("even", 0.1, 1.0)),
     "all arrive at the first evaluation": Law(lambda z: np.exp(0.2 * z), looks=("even", 8.0, 8.0)),
+    "rate chosen in each fold by one seed": Law(_mild, tuned=True),
+    "budgets of 4 and 21 medians": Law(_mild, budgets=(4.0, BUDGET)),
 }
 
 SUCCESS: tuple[tuple[float, float], ...] = (
     *((rate, rate) for rate in (1.0, 0.98, 0.95, 0.9, 0.6)),
-    *((1.0, 0.95), (0.98, 0.9), (1.0, 0.4), (0.9, 0.2)),
+    *((1.0, 0.95), (0.98, 0.9), (0.9, 0.6), (1.0, 0.4), (0.9, 0.2)),
 )
 FOLDS = ((5, 2), (6, 2), (10, 3))
 
@@ -76,52 +88,57 @@ class Arms(NamedTuple):
         """Some of the folds alone."""
         return Arms(self.cost[:, folds], self.reached[:, folds], self.width[:, folds])
 
+    def up_to(self, budget: float) -> "Arms":
+        """The same replicates had they stopped at this cost at the latest."""
+        reached = self.reached & (self.cost <= budget)
+        return Arms(np.minimum(self.cost, budget), reached, np.where(reached, self.width, 0.0))
+
     def of_run(self, run: int) -> Costs:
         """One run as a report has it."""
         folds = np.repeat(np.arange(self.cost.shape[1]), self.cost.shape[2])
         return Costs(self.cost[run].ravel(), self.reached[run].ravel(), self.width[run].ravel(), folds)
 
 
-def log_ratio(a: Arms, b: Arms) -> tuple[FloatArray, FloatArray]:
+def log_ratio(a: Arms, b: Arms, restarts: float = RESTART) -> tuple[FloatArray, FloatArray]:
     """Logarithm of the ratio and its standard error, shape (runs,) each; tested to equal `running_time_ratio`.
 
-    nan where the jackknife over folds cannot be formed.
+    nan where the jackknife over folds cannot be formed. A training is restarted after so many medians.
     """
     folds = a.cost.shape[1]
     rest = [[one for one in range(folds) if one != left] for left in range(folds)]
-    without_one = np.stack([_restarted(a.of_folds(some), b.of_folds(some)) for some in rest], axis=1)
-    value, rounding = _restarted(a, b), _rounding(a, b)
+    without_one = np.stack([_restarted(a.of_folds(some), b.of_folds(some), restarts) for some in rest], axis=1)
+    value, apart = _restarted(a, b, restarts), rounding(a, b, restarts)
     with np.errstate(invalid="ignore"):
-        error = np.sqrt((folds - 1) * without_one.var(axis=1) + rounding)
+        error = np.sqrt((folds - 1) * without_one.var(axis=1) + apart)
     formed = np.isfinite(error)
     return np.where(formed, value, np.nan), np.where(formed, error, np.nan)
 
 
-def _restarted(a: Arms, b: Arms) -> FloatArray:
+def _restarted(a: Arms, b: Arms, restarts: float) -> FloatArray:
     """Logarithm of the ratio, shape (runs,)."""
-    restart = _restart(a, b)
+    after = restart(a, b, restarts)
     log_ert = []
     with np.errstate(divide="ignore", invalid="ignore"):
         for arms in (a, b):
-            hits = (arms.reached & (arms.cost <= restart)).sum(axis=(1, 2))
-            log_ert.append(np.log(np.minimum(arms.cost, restart).sum(axis=(1, 2)) / hits))
+            hits = (arms.reached & (arms.cost <= after)).sum(axis=(1, 2))
+            log_ert.append(np.log(np.minimum(arms.cost, after).sum(axis=(1, 2)) / hits))
         return np.asarray(log_ert[0] - log_ert[1])
 
 
-def _rounding(a: Arms, b: Arms) -> FloatArray:
+def rounding(a: Arms, b: Arms, restarts: float) -> FloatArray:
     """Variance of the logarithm of the ratio due to the distance of evaluations, shape (runs,)."""
-    restart = _restart(a, b)
+    after = restart(a, b, restarts)
     variance = np.zeros(len(a.cost))
     with np.errstate(divide="ignore", invalid="ignore"):
         for arms in (a, b):
-            cost = np.minimum(arms.cost, restart)
-            width = np.where(arms.reached & (arms.cost <= restart), arms.width, 0.0)
+            cost = np.minimum(arms.cost, after)
+            width = np.where(arms.reached & (arms.cost <= after), arms.width, 0.0)
             variance += _squared_widths(cost, width) / 12 / cost.sum(axis=(1, 2)) ** 2
     return variance
 
 
-def _restart(a: Arms, b: Arms) -> FloatArray:
-    """As `restart_after`, shape (runs, 1, 1); 0 where neither arm has a success."""
+def restart(a: Arms, b: Arms, restarts: float) -> FloatArray:
+    """As `restart_after`, after so many medians, shape (runs, 1, 1); 0 where neither arm has a success."""
     medians = []
     runs = np.arange(len(a.cost))
     for arms in (a, b):
@@ -129,7 +146,7 @@ def _restart(a: Arms, b: Arms) -> FloatArray:
         hits = arms.reached.sum(axis=(1, 2))
         middle = (costs[runs, np.maximum(hits - 1, 0) // 2] + costs[runs, np.minimum(hits // 2, hits - (hits > 0))]) / 2
         medians.append(np.where(hits, middle, 0.0))
-    slower: FloatArray = RESTART * np.maximum(medians[0], medians[1])
+    slower: FloatArray = restarts * np.maximum(medians[0], medians[1])
     return slower[:, None, None]
 
 
@@ -172,21 +189,47 @@ class VerdictCell(NamedTuple):
 
 
 def draw(
-    rng: np.random.Generator, law: Law, success: tuple[float, float], shape: tuple[int, int, int], ratio: float
+    rng: np.random.Generator,
+    law: Law,
+    success: tuple[float, float],
+    shape: tuple[int, int, int],
+    ratio: float | FloatArray,
+) -> tuple[Arms, Arms]:
+    """Draw both arms as a report counts them: where their budgets differ, up to the smaller."""
+    arms = draw_apart(rng, law, success, shape, ratio)
+    first, second = (one.up_to(min(law.budgets)) for one in arms)
+    return first, second
+
+
+def draw_apart(
+    rng: np.random.Generator,
+    law: Law,
+    success: tuple[float, float],
+    shape: tuple[int, int, int],
+    ratio: float | FloatArray,
 ) -> tuple[Arms, Arms]:
     """Draw both arms, the first `ratio` times as slow. Pairs share normal scores with correlation 0.6."""
     shared = rng.standard_normal(shape)
     kind, *steps = law.looks
     arms = []
-    for scale, rate, step in zip((ratio, 1.0), success, steps, strict=True):
+    for scale, rate, step, budget in zip((ratio, 1.0), success, steps, law.budgets, strict=True):
         score = math.sqrt(CORRELATION) * shared + math.sqrt(1 - CORRELATION) * rng.standard_normal(shape)
         of_draw = law.between / math.sqrt(2) * rng.standard_normal((*shape[:2], 1))
         time = scale * law.time(score) * np.exp(of_draw)
-        reached = (rng.random(shape) < rate) & (time <= BUDGET)
+        if law.tuned:
+            time *= _of_chosen_rate(rng, law, shape[:2])
+        reached = (rng.random(shape) < rate) & (time <= budget)
         after, before = _looked_at(time, kind, step)
-        cost = np.where(reached, (after + before) / 2, BUDGET)
+        cost = np.where(reached, (after + before) / 2, budget)
         arms.append(Arms(cost, reached, np.where(reached, after - before, 0.0)))
     return arms[0], arms[1]
+
+
+def _of_chosen_rate(rng: np.random.Generator, law: Law, folds: tuple[int, int]) -> FloatArray:
+    """By what the time to target grows at the rate that each fold chose, shape (runs, folds, 1)."""
+    growth = np.exp(RATES**2 / 4)
+    chosen = np.argmin(growth * law.time(rng.standard_normal((*folds, RATES.size))), axis=2)
+    return np.asarray(growth[chosen])[:, :, None]
 
 
 def _looked_at(time: FloatArray, kind: str, step: float) -> tuple[FloatArray, FloatArray]:
@@ -198,35 +241,54 @@ def _looked_at(time: FloatArray, kind: str, step: float) -> tuple[FloatArray, Fl
     return (1 + step) ** last, (1 + step) ** (last - 1)
 
 
-def true_log_ratio(law: Law, success: tuple[float, float], ratio: float) -> float:
+@cache
+def true_log_ratio(law: Law, success: tuple[float, float], ratio: float, restarts: float = RESTART) -> float:
     """Logarithm of the ratio of expected running times, restarted by the true medians, of a large sample."""
     rng = np.random.default_rng(VERDICT_SEED)
     exactly = law._replace(looks=("growing", 1e-6, 1e-6))
-    return float(_restarted(*draw(rng, exactly, success, (1, TRUTH // 10, 10), ratio))[0])
+    return float(_restarted(*draw(rng, exactly, success, (1, TRUTH // 10, 10), ratio), restarts)[0])
 
 
-def simulate_verdicts(name: str, success: tuple[float, float], folds: int, seeds: int) -> VerdictCell:
+def simulate_verdicts(
+    name: str, success: tuple[float, float], folds: int, seeds: int, repetitions: int | None = None
+) -> VerdictCell:
     """Draw one cell of the table."""
     law = LAWS[name]
     # A generator of its own, so that a cell does not depend on which were drawn before it.
     rng = np.random.default_rng([VERDICT_SEED, folds, seeds, *(round(100 * rate) for rate in success), *name.encode()])
-    shape = (REPETITIONS, folds, seeds)
+    shape = (repetitions or REPETITIONS, folds, seeds)
     a, b = draw(rng, law, success, shape, 0.5)
     low, high, bounded = _limits(a, b)
     truth = true_log_ratio(law, success, 0.5)
     covered = float(np.mean((low <= truth) & (truth <= high)))
-    false_calls = false_families = math.nan
+    false_calls = math.nan
     if success[0] == success[1]:
-        false_calls = float(np.mean(_claims(*draw(rng, law, success, shape, 1.0)) <= 1 - LEVEL))
-        p = _claims(*draw(rng, law, success, shape, _at_margin(law, success)))
-        false_families = float(np.mean([(holm(family) <= 1 - LEVEL).any() for family in p.reshape(-1, FAMILY)]))
+        false_calls = float(np.mean(claims(*draw(rng, law, success, shape, 1.0)) <= 1 - LEVEL))
+    times = at_margin(law, success)
+    false_families = share_of_families(claims(*draw(rng, law, success, shape, times))) if times else math.nan
     return VerdictCell(name, success, folds, seeds, covered, float(bounded.mean()), false_calls, false_families)
 
 
-def _at_margin(law: Law, success: tuple[float, float]) -> float:
-    """How many times as slow the first arm must be for the true ratio to lie at the lower limit of the margin."""
-    limit = math.log(1 - MARGIN)
-    return float(optimize.brentq(lambda ratio: true_log_ratio(law, success, ratio) - limit, 0.5, 1.0, xtol=1e-3))
+def share_of_families(p: FloatArray) -> float:
+    """Share of the families of 30 in which a claim survives Holm, from their p, shape (runs,)."""
+    return float(np.mean([(holm(family) <= 1 - LEVEL).any() for family in p.reshape(-1, FAMILY)]))
+
+
+MOST_TIMES = 5.0
+"""An arm that had to be slower than so many times would spend its budget before it arrives."""
+
+
+@cache
+def at_margin(law: Law, success: tuple[float, float], restarts: float = RESTART) -> float | None:
+    """How many times as slow the first arm must be for the true ratio to lie at the lower limit of the margin.
+
+    None where that is more than `MOST_TIMES`.
+    """
+
+    def above(times: float) -> float:
+        return true_log_ratio(law, success, times, restarts) - math.log(1 - MARGIN)
+
+    return float(optimize.brentq(above, 0.1, MOST_TIMES, xtol=1e-3)) if above(MOST_TIMES) > 0 else None
 
 
 def _limits(a: Arms, b: Arms) -> tuple[FloatArray, FloatArray, BoolArray]:
@@ -246,7 +308,7 @@ def _ends(bound: tuple[float, float]) -> tuple[tuple[float, float], tuple[float,
     return (bound[0], -math.inf), (bound[1], math.inf)
 
 
-def _claims(a: Arms, b: Arms) -> FloatArray:
+def claims(a: Arms, b: Arms) -> FloatArray:
     """P of the claim that each run makes, shape (runs,), 1 where it makes none; as `verdict.claim_p`."""
     value, error = log_ratio(a, b)
     beyond = np.maximum(math.log(1 - MARGIN) - value, value - math.log(1 + MARGIN))
@@ -264,13 +326,13 @@ def verdict_table(cells: list[VerdictCell]) -> str:
     for (law, success), group in itertools.groupby(cells, key=lambda one: one[:2]):
         here = list(group)
         rates = " and ".join(f"{rate:g}" for rate in dict.fromkeys(success))
-        numbers = _percent([one[4:] for one in here])
+        numbers = in_percent([one[4:] for one in here])
         sizes = " ".join(f"{one.folds}x{one.seeds}" for one in here)
         lines.append(f"| {law} | {rates} | {sizes} | {numbers} |")
     return "\n".join(lines)
 
 
-def _percent(rows: list[tuple[float, ...]]) -> str:
+def in_percent(rows: Sequence[tuple[float, ...]]) -> str:
     """Columns of a table's line, each with the values of all its rows; empty where a column's are unknown."""
     columns = zip(*rows, strict=True)
     return " | ".join("" if math.isnan(one[0]) else " ".join(f"{100 * v:.1f}" for v in one) for one in columns)
@@ -413,7 +475,7 @@ def ratio_table(cells: list[RatioCell]) -> str:
     ordered = sorted(cells, key=lambda one: (list(SPREADS).index(one.spread), one.processes, order.index(one.method)))
     for (spread, processes, method), group in itertools.groupby(ordered, key=lambda one: one[:3]):
         here = list(group)
-        numbers = _percent([(one.covered, one.noisy, one.quiet, one.width) for one in here])
+        numbers = in_percent([(one.covered, one.noisy, one.quiet, one.width) for one in here])
         sizes = " ".join(str(one.pairs) for one in here)
         lines.append(f"| {spread} | {processes} | {method} | {sizes} | {numbers} |")
     return "\n".join(lines)

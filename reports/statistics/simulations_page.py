@@ -1,8 +1,18 @@
-"""``python -m reports.statistics.simulations_page``: writes docs/simulations.md anew, in some minutes on one core."""
+"""``python -m reports.statistics.simulations_page``: writes docs/simulations.md anew, in half an hour on one core."""
 
 from pathlib import Path
 
 from reports.statistics.simulation import every_ratio, every_verdict, ratio_table, verdict_table
+from reports.statistics.weak_points import (
+    alarm_table,
+    every_alarm,
+    every_foreseen,
+    every_hanging,
+    foreseen_table,
+    hanging_table,
+    weak_point_table,
+    weak_points,
+)
 
 FILE = Path(__file__).parents[2] / "docs" / "simulations.md"
 
@@ -10,6 +20,22 @@ TEXT = """# Simulations of the intervals and verdicts
 
 Written by `python -m reports.statistics.simulations_page`; seeds are fixed. What the columns mean, and what the tables
 show, is in [statistics.md](statistics.md#how-well-it-works). All in percent.
+
+## What was found wrong
+
+{weak_points}
+
+## The number of seeds that would decide
+
+{foreseen}
+
+## Claims that hang on one training
+
+{hanging}
+
+## Alarms of the floor
+
+{alarms}
 
 ## Verdicts
 
@@ -21,11 +47,27 @@ show, is in [statistics.md](statistics.md#how-well-it-works). All in percent.
 """
 
 
-def page(verdicts: str, ratios: str) -> str:
-    """Put both tables into the page."""
-    return TEXT.format(verdicts=verdicts, ratios=ratios)
+def page(weak: str, foreseen: str, hanging: str, alarms: str, verdicts: str, ratios: str) -> str:
+    """Put the tables into the page."""
+    return TEXT.format(
+        weak_points=weak, foreseen=foreseen, hanging=hanging, alarms=alarms, verdicts=verdicts, ratios=ratios
+    )
+
+
+def main() -> None:
+    """Draw everything and write the page."""
+    verdicts = every_verdict()
+    tables = (
+        weak_point_table(weak_points(verdicts)),
+        foreseen_table(every_foreseen()),
+        hanging_table(every_hanging()),
+        alarm_table(every_alarm()),
+        verdict_table(verdicts),
+        ratio_table(every_ratio()),
+    )
+    FILE.write_text(page(*tables), encoding="utf-8")
+    print(FILE)  # noqa: T201
 
 
 if __name__ == "__main__":
-    FILE.write_text(page(verdict_table(every_verdict()), ratio_table(every_ratio())), encoding="utf-8")
-    print(FILE)  # noqa: T201
+    main()

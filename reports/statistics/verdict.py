@@ -27,6 +27,10 @@ LIKELY = 0.8
 """Chance with which a run of the stated number of seeds is to decide."""
 
 
+FLOOR_ERRORS = 4.0
+"""Relative standard errors by which a sound error may lie below its floor."""
+
+
 class Verdict(StrEnum):
     """What stateful needs beside stateless; a closed list."""
 
@@ -65,6 +69,9 @@ class Judgement:
         Seeds per arm at which a new run would decide with a chance of 80 %; None where decided or not foreseeable.
     look_oftener
         Whether the distance of the evaluations alone keeps it open: no number of seeds would decide it.
+    p_one_more
+        The same p had one more training of the cheaper arm failed; p itself where success rates alone bound the ratio,
+        which allow for it.
     """
 
     verdict: Verdict
@@ -72,6 +79,7 @@ class Judgement:
     p: float
     seeds_needed: int | None = None
     look_oftener: bool = False
+    p_one_more: float = 1.0
 
 
 def judge(
@@ -80,6 +88,7 @@ def judge(
     *,
     unit: float = 1.0,
     extra_variance: float = 0.0,
+    extra_degrees: float = math.inf,
     level: float = LEVEL,
     of_updates: Ratio | None = None,
 ) -> Judgement:
@@ -94,39 +103,49 @@ def judge(
     Parameters
     ----------
     unit
-        Cost of an update of a over that of b; `extra_variance` is that of its logarithm.
+        Cost of an update of a over that of b.
+    extra_variance, extra_degrees
+        Variance of the unit's logarithm, and the degrees of freedom that it is estimated with.
     of_updates
         The ratio in updates, where it is known: forming it takes the most time.
     """
-    ratio = (of_updates or running_time_ratio(a, b, level=level)).widened(extra_variance, level).times(unit)
+    ratio = (of_updates or running_time_ratio(a, b, level=level)).widened(extra_variance, extra_degrees, level)
+    ratio = ratio.times(unit)
     if a.hits == b.hits == 0:
         return Judgement(Verdict.NEITHER, ratio, 1.0)
-    if min(a.hits, b.hits) == 0:
-        p = bound_p(a, b, unit)
-        if p <= 1 - level:
-            return Judgement(Verdict.ONLY_STATEFUL if a.hits else Verdict.ONLY_STATELESS, ratio, p)
-        return Judgement(Verdict.INCONCLUSIVE, ratio, 1.0)
     verdict = by_margin(ratio)
-    if verdict in BY_INTERVAL and ratio.method == "bound":
-        p = bound_p(a, b, unit)
-        return Judgement(verdict, ratio, p) if p <= 1 - level else Judgement(Verdict.INCONCLUSIVE, ratio, 1.0)
-    if verdict is not Verdict.INCONCLUSIVE:
-        return Judgement(verdict, ratio, claim_p(ratio) if verdict in BY_INTERVAL else 1.0)
+    if min(a.hits, b.hits) == 0:
+        verdict = Verdict.ONLY_STATEFUL if a.hits else Verdict.ONLY_STATELESS
+    if verdict in DIFFERENT:
+        return _different(verdict, ratio, a, b, unit, level)
+    if verdict is Verdict.SAME:
+        return Judgement(verdict, ratio, 1.0)
     return Judgement(verdict, ratio, 1.0, seeds_to_decide(ratio), _blocked_by_cadence(ratio))
 
 
-def claim_p(ratio: Ratio) -> float:
+def _different(verdict: Verdict, ratio: Ratio, a: Costs, b: Costs, unit: float, level: float) -> Judgement:
+    """A difference with its p: of the interval, or of the success rates where these alone bound the ratio."""
+    if ratio.method != "jackknife":
+        p = bound_p(a, b, unit)
+        shown = p <= 1 - level
+        return Judgement(verdict, ratio, p, p_one_more=p) if shown else Judgement(Verdict.INCONCLUSIVE, ratio, 1.0)
+    spent = float((a if verdict is Verdict.FEWER else b).up_to(ratio.restart).cost.sum())
+    return Judgement(verdict, ratio, claim_p(ratio), p_one_more=claim_p(ratio, math.log1p(ratio.restart / spent)))
+
+
+def claim_p(ratio: Ratio, nearer: float = 0.0) -> float:
     """Two-sided p of "the ratio lies within the margin or on the other side of it", by the t that forms the interval.
 
-    At most 5 % exactly where the interval of 95 % lies beyond the margin.
+    At most 5 % exactly where the interval of 95 % lies beyond the margin. `nearer` moves the log ratio towards 0.
     """
     if ratio.method != "jackknife":
         return 1.0
     at = math.log(ratio.value)
-    beyond = max(math.log(1 - MARGIN) - at, at - math.log(1 + MARGIN))
+    beyond = max(math.log(1 - MARGIN) - at, at - math.log(1 + MARGIN)) - nearer
     if beyond <= 0:
         return 1.0
-    return 2 * float(special.stdtr(ratio.degrees, -beyond / ratio.standard_error)) if ratio.standard_error else 0.0
+    degrees = min(ratio.degrees, ratio.fixed_degrees)
+    return 2 * float(special.stdtr(degrees, -beyond / ratio.standard_error)) if ratio.standard_error else 0.0
 
 
 def bound_p(a: Costs, b: Costs, unit: float = 1.0) -> float:
@@ -187,7 +206,7 @@ def _chance_to_decide(ratio: Ratio, groups: int) -> float:
     fixed = min(ratio.fixed_variance, now)
     each = (now - fixed) * (ratio.degrees + 1)
     new = each / groups + fixed
-    half = t_quantile(groups - 1) * math.sqrt(new)
+    half = t_quantile(min(groups - 1, ratio.fixed_degrees)) * math.sqrt(new)
     # What a new run would see: it may be off by its own error, and what it estimates by the error of this run.
     spread = math.sqrt(now + new)
     low, high = math.log(1 - MARGIN), math.log(1 + MARGIN)

@@ -20,17 +20,16 @@ from reports.formatting import (
     span,
     table_cell,
 )
+from reports.frames import SETTING, setting
 from reports.tell.tables import (
     COMPARED,
     EXPORTED,
     MOST_OF_A_KIND,
     MOST_ROWS,
-    SETTING,
     FromFrames,
     interest,
     judged,
     label,
-    setting,
     table,
 )
 

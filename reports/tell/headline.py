@@ -10,7 +10,7 @@ import numpy as np
 from reports.claim.arms import Comparison, WidthComparison
 from reports.claim.controls import Finding, LongerWindow
 from reports.claim.learnt import learnt
-from reports.collect.grouping import Setting, by_engine, engine_by_engine
+from reports.collect.grouping import Setting, about_task, by_engine, engine_by_engine
 from reports.collect.read import Run
 from reports.collect.records import body, fold_of, lowest_error
 from reports.costs import Costs
@@ -101,7 +101,8 @@ def _holm(here: list[Comparison]) -> str:
     parts = [f"{' of '.join(map(integer, _remain(found)))} with {word} updates" for word, found in by_sign.items()]
     rest = "" if remain == of else "; take the others as hints"
     kept = f"{integer(remain)} of {count(of, 'difference')} {'remains' if remain == 1 else 'remain'}"
-    return f"**After Holm's correction {kept}:** {listing(parts)}{rest}."
+    every = [one for found in by_sign.values() for one in found]
+    return f"**After Holm's correction {kept}:** {listing(parts)}{_hanging(every)}{rest}."
 
 
 def _remain(found: Iterable[Comparison]) -> tuple[int, int]:
@@ -113,7 +114,16 @@ def _remain(found: Iterable[Comparison]) -> tuple[int, int]:
 def _remaining(some: list[Comparison]) -> str:
     """The same of one series, in a sentence that follows its verdicts."""
     remain, of = _remain(one for one in some if one.declared and one.updates.verdict in DIFFERENT)
-    return f" After Holm's correction {remain} of {of} {'remains' if remain == 1 else 'remain'}." if of else ""
+    kept = f"{remain} of {of} {'remains' if remain == 1 else 'remain'}"
+    return f" After Holm's correction {kept}{_hanging(some)}." if of else ""
+
+
+def _hanging(some: Iterable[Comparison]) -> str:
+    """How many of those that remain would not, had one more training failed."""
+    hanging = sum(one.hangs_on_one_training for one in some)
+    return (
+        f" ({integer(hanging)} of them would not, had one more training of the cheaper arm failed)" if hanging else ""
+    )
 
 
 def answer(fewer: int, more: int, of: int) -> str:
@@ -419,6 +429,25 @@ def turns(compared: list[Comparison]) -> list[Turn]:
 def turning_point(compared: list[Comparison]) -> str:
     """Say what reach over window and the window itself decide, engine by engine; "" without any comparison."""
     return engine_by_engine(compared, lambda one: one.setting, _turning_point)
+
+
+def scope(run: Run) -> str:
+    """Say what verdicts are about: other data of a task's law, other stretches of a series, or one series as it is."""
+    drawn: dict[str, int] = {}
+    alone: dict[str, None] = {}
+    synthetic = False
+    for record in run.of_kind("convergence"):
+        setting, draws = Setting.of(record.case), body(record).draws
+        if about_task(setting.task, setting.dial).get("can_be_redrawn", True):
+            synthetic = synthetic or draws > 1
+        elif draws > 1:
+            drawn[setting.task_name] = draws
+        else:
+            alone[setting.task_name] = None
+    parts = ["of a synthetic task whatever the draw of its data"] if synthetic else []
+    parts += [f"of {name} any stretch, as far as {draws} of them tell" for name, draws in drawn.items()]
+    parts += [f"of {listing(list(alone))} this series alone, at the rates tried"] if alone else []
+    return f"What a verdict holds for: {'; '.join(parts)}." if parts else ""
 
 
 def _turning_point(compared: list[Comparison]) -> str:

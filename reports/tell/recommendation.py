@@ -153,7 +153,7 @@ class Advice:
 
 def advice(compared: list[Comparison]) -> list[Advice]:
     """Advice for every task that has a comparison."""
-    by_task: defaultdict[tuple[str, int], list[Comparison]] = defaultdict(list)
+    by_task: defaultdict[tuple[str, tuple[float, ...]], list[Comparison]] = defaultdict(list)
     for one in compared:
         by_task[one.setting.task, one.setting.dial].append(one)
     return [
@@ -162,7 +162,7 @@ def advice(compared: list[Comparison]) -> list[Advice]:
     ]
 
 
-def _about(name: str, dial: int) -> str:
+def _about(name: str, dial: tuple[float, ...]) -> str:
     known = about_task(name, dial)
     if not known:
         return "This machine does not know the task; its windows are given as they are."

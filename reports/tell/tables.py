@@ -2,16 +2,15 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bench.case.regimes import CLAIM
-from reports.collect.grouping import USUAL, Setting
+from reports.collect.grouping import USUAL, Setting, dials_of
 from reports.formatting import (
     ERRORS,
     NOTHING,
@@ -29,10 +28,12 @@ from reports.formatting import (
     span,
     table_cell,
 )
-from reports.frames import Frames
+from reports.frames import SETTING, Frames, plain, setting
 from reports.frames.of_findings import LONGER
 from reports.statistics.intervals import Costs, Ratio, clopper_pearson, restart_after, running_time_interval
 from reports.statistics.verdict import DIFFERENT, FEWER, MORE
+from tasks import dials
+from tasks.dials import Dial
 
 MOST_ROWS = 8
 """Rows of a table in details.md."""
@@ -46,7 +47,6 @@ COMPARED, SUMMED, EXPORTED = "comparisons.csv", "summary.json", "what `make expo
 Columns = Iterable[tuple[str, Callable[[Any], object]]]
 """Headings, `>` before those of numbers, and the text of a row's cell."""
 
-SETTING = [field.name for field in fields(Setting)]
 _DECIDED = {*map(str, DIFFERENT), "faster", "slower", "lower", "higher"}
 
 
@@ -62,17 +62,6 @@ def table(rows: pd.DataFrame | Sequence[Any], columns: Columns, rest: str, most:
         *(f"| {' | '.join(str(text(row)) for _, text in columns)} |" for row in shown),
     ]
     return "\n".join(lines) + left_out(len(rows) - len(shown), rest)
-
-
-def plain(rows: pd.DataFrame) -> list[Any]:
-    """Rows of a frame with attributes by column; what is missing is None."""
-    columns = []
-    for name in rows:
-        column = rows[name]
-        missing = column.isna().to_numpy()
-        values = column.tolist()
-        columns.append([None if gone else value for value, gone in zip(values, missing, strict=True)])
-    return [SimpleNamespace(**dict(zip(rows.columns, values, strict=True))) for values in zip(*columns, strict=True)]
 
 
 def left_out(rows: int, rest: str) -> str:
@@ -99,12 +88,6 @@ def first_by_interest(comparisons: pd.DataFrame, most: int | None = None) -> pd.
     """Move the rows of most interest, as many as a table shows, before the others; both keep their order."""
     first = comparisons.index.isin(interest(comparisons)[: most or MOST_ROWS])
     return pd.concat([comparisons[first], comparisons[~first]])
-
-
-def setting(row: Any) -> Setting:
-    """Setting of a row that has its columns."""
-    values: dict[str, Any] = {name: getattr(row, name) for name in SETTING}
-    return Setting(**values | {"dial": -1 if row.dial is None else row.dial})
 
 
 def label(row: Any) -> str:
@@ -536,7 +519,7 @@ class Tables(FromFrames):
     def rates(self) -> str:
         """What each arm's tuning seeds needed at every rate, arms at the edge of their grid first."""
         arms = self._cases[self._cases.rates_tried > 1]
-        arms = arms.sort_values([*SETTING, "regime"], na_position="first")
+        arms = arms.sort_values([*SETTING, "regime"], key=lambda one: one.map(dials_of) if one.name == "dial" else one)
         arms = arms.sort_values("rate_at_edge", ascending=False, kind="stable")
         names = ["key", "role", "learning_rate", "reached", "cost"]
         made = self._frames.part("replicates", names, set(arms.key.head(MOST_ROWS)))
@@ -640,10 +623,11 @@ class Tables(FromFrames):
             EXPORTED,
         )
 
-    def baselines(self, task: str, dial: int | None) -> str:
+    def baselines(self, task: str, dial: Dial | None) -> str:
         """Errors of predictions without a network on a task."""
         every = self._frames.baselines
-        of_task = [one for one in plain(every) if (one.task, one.dial) == (task, dial)]
+        at = None if dial is None else dials.write(dial)
+        of_task = [one for one in plain(every) if (one.task, one.dial) == (task, at)]
         here = [one for one in of_task if one.baseline not in ("trivial", "optimum")]
         error = ERRORS[here[0].loss] if here else ""
         return table(

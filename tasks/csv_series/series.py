@@ -111,6 +111,9 @@ class CsvSeries(Task):
         about = prepared.about
         # Each series is a task of its own, so what other tasks say once for their class, this one says for itself.
         self.name = f"{about['slug']}_{prepared.sha256[:6]}"  # type: ignore[misc]
+        # Labels and flags are not scaled, and series of several sequences have no common origin in time.
+        plain = not (prepared.series.starts or about.get("labels") or prepared.series.counted is not None)
+        self.can_be_rolled = plain  # type: ignore[misc]
         labels = bool(about.get("labels"))
         self.loss = "crossentropy" if labels else "mse"
         self.unit = "nats" if labels else f"squared standard deviations of {about['column']} in training"  # type: ignore[misc]
@@ -128,9 +131,24 @@ class CsvSeries(Task):
         seen = self.prepared.about.get("past", True)
         return "the last value or the training mean, the better one" if seen else "the training mean"
 
+    def redrawn(self, draw: int) -> Self:
+        """Return the same series, to be cut at another origin."""
+        other = type(self)(self.prepared)
+        other.draw = draw
+        return other
+
     def build(self) -> Series:
-        """Return the prepared series."""
-        return self.prepared.series
+        """Return the prepared series; at one of several origins what is cut there, scaled by what trains there."""
+        whole = self.prepared.series
+        if self.origins == 1:
+            return whole
+        cut, train_rows = self.rolled(len(whole.targets), whole.train_rows, whole.warm_up)
+        inputs, targets = (_standardised(values[cut], train_rows) for values in (whole.inputs, whole.targets))
+        if self.prepared.about.get("past", True):
+            # What is to be predicted and its own past are one column: one scale for both.
+            own = whole.targets.shape[1]
+            inputs[:, :own] = _standardised(whole.inputs[cut, :own], train_rows, whole.targets[cut])
+        return Series(inputs, targets, train_rows, whole.warm_up)
 
     @property
     def title(self) -> str:
@@ -245,6 +263,14 @@ class CsvSeries(Task):
 
     def _linear(self, lags: int) -> str:
         return f"linear {self.line} ({lags} lag{'s' if lags > 1 else ''})"
+
+
+def _standardised(values: FloatArray, train_rows: int, by: FloatArray | None = None) -> FloatArray:
+    """Scale by mean and deviation of the training rows, of these values or of others; a constant column stays."""
+    training = (values if by is None else by)[:train_rows]
+    deviation = training.std(axis=0)
+    constant = deviation == 0
+    return np.asarray((values - np.where(constant, 0, training.mean(axis=0))) / np.where(constant, 1, deviation))
 
 
 def _when(ahead: int, step: str) -> str:

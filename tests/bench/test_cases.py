@@ -14,13 +14,14 @@ from bench.case.regimes import REGIMES
 COUNTS = st.integers(1, 10**6)
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,12}", fullmatch=True)
 # Names that could be read as another part of an id.
+DIALS = st.integers(0, 1024) | st.floats(1e-6, 1024)
 TRICKY = st.sampled_from([*CELLS, *KERNELS, *DEVICES, *DTYPES, "on_cpu", "u4", "l2", "stateful"])
 
 cases = st.builds(
     Case,
     kind=st.sampled_from(KINDS),
     task=NAMES | TRICKY,
-    dial=st.none() | st.integers(0, 1024),
+    dial=st.none() | DIALS | st.lists(DIALS, min_size=2, max_size=4).map(tuple),
     cell=st.sampled_from(CELLS),
     regime=st.sampled_from(list(REGIMES)),
     layers=st.integers(1, 12),

@@ -11,12 +11,14 @@ import msgspec
 import numpy as np
 import pytest
 
+from bench.case.checked import FaultError
 from bench.case.regimes import REGIMES
+from bench.case.stretches import relative_standard_error
 from bench.case.trained import Convergence
 from bench.errors import PlanError
 from bench.measure import convergence, workload
 from bench.measure.batching import look_times
-from bench.measure.convergence import FIRST_TUNING_SEED, WAYS, relative_standard_error
+from bench.measure.convergence import FIRST_TUNING_SEED, WAYS
 from bench.measure.initial_weights import initial_weights
 from bench.measure.replicate import Replicate
 from bench.warnings import Warn
@@ -409,6 +411,24 @@ def test_how_much_the_choice_of_targets_matters_is_the_standard_error_of_the_mea
     expected = squared.std(ddof=1) / 4 / squared.mean()
     assert result.scored.relative_standard_error == pytest.approx(expected)
     assert (result.scored.count, result.scored.of) == (16, 1000)
+
+
+def test_errors_of_a_series_cut_at_several_origins_stand_one_origin_after_another(case, steps):
+    settings = replace(steps, folds=3, draws=3, scored_targets=32)
+    cut = case.replace(task="electricity")
+    result, *_ = measure(cut, settings)
+    load = workload.build(cut, settings)
+    count, last = result.scored.count, load.draws[2]
+    assert len(result.scored.squared_errors) == 3 * count
+    for name, errors in result.scored.simple.items():
+        np.testing.assert_allclose(errors[2 * count :], last.simple_errors(load.positions)[name], rtol=1e-5)
+    assert result.baselines["persistence"] == np.mean([one.baselines()["persistence"] for one in load.draws])
+    with pytest.raises(
+        FaultError, match=r'squared_errors is "33 errors"; valid: 32, one a scored target, for each draw'
+    ):
+        msgspec.structs.replace(result.scored, squared_errors=[0.0] * 33)
+    with pytest.raises(FaultError, match=r'simple\.persistence is "96 errors"; valid: 32, as many as squared_errors'):
+        msgspec.structs.replace(result.scored, squared_errors=[0.0] * 32)
 
 
 @pytest.mark.parametrize("memory", [0.0, 0.9, 0.97])

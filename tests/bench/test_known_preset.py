@@ -40,10 +40,14 @@ def found(tmp_path_factory):
 
 def provable(comparison):
     """What follows from the task's own statements alone."""
-    arm = comparison.b.convergence
+    arm, training = comparison.b.convergence, comparison.b.record.training
+    if comparison.regimes[1] == "stateful-h-only":
+        return {"same"}  # a GRU's state is h alone
+    if training.cadence > 1:
+        return {"inconclusive"}  # the evaluations lie further apart than the margin
     if max(arm.learning_rates) < 0.001:
         return {"rate not found"}  # the largest of rates far too small, and no further one may be tried
-    if arm.target < arm.optimum:
+    if arm.target < arm.optimum or training.hold > len(arm.evaluation[0].updates):
         return {"neither"}
     if arm.target < arm.stateless_floor:
         return {"only stateful", "neither"}
@@ -53,14 +57,14 @@ def provable(comparison):
 
 
 def test_every_verdict_is_the_provable_one(found):
-    assert len(found.declared) == 12
+    assert len(found.declared) == 16
     for one in found.declared:
         assert str(one.updates.verdict) in provable(one), (one.setting.label, one.regimes, one.updates)
 
 
 def test_all_kinds_of_answers_occur(found):
     verdicts = {str(one.updates.verdict) for one in found.declared}
-    assert verdicts == {"only stateful", "neither", "same", "rate not found"}
+    assert verdicts == {"only stateful", "neither", "same", "rate not found", "inconclusive"}
 
 
 def test_only_carried_state_reaches_the_mean_beyond_the_window(found):
@@ -71,6 +75,23 @@ def test_only_carried_state_reaches_the_mean_beyond_the_window(found):
 def test_only_a_state_that_is_zeroed_where_a_sequence_begins_knows_its_first_element(found):
     firsts = [one for one in found.compared if one.setting.task.startswith("first_element")]
     assert [(one.a.hits, one.b.hits) for one in firsts] == [(12, 0)] * 2
+
+
+def test_what_carries_h_alone_trains_a_gru_as_carried_state_does(found):
+    (one,) = [one for one in found.declared if one.regimes[1] == "stateful-h-only"]
+    assert one.a.cost.tolist() == one.b.cost.tolist()
+
+
+def test_evaluations_that_are_too_few_are_what_blocks_and_not_seeds(found):
+    (one,) = [one for one in found.compared if one.a.record.training.cadence > 1]
+    assert (one.a.hits, one.b.hits) == (12, 12)
+    assert one.updates.look_oftener
+
+
+def test_a_target_that_is_touched_and_never_held_is_not_reached(found):
+    (one,) = [one for one in found.compared if one.a.record.training.hold > 2]
+    assert (one.a.hits, one.b.hits) == (0, 0)
+    assert one.a.best_error < 1
 
 
 def test_no_width_lifts_a_stateless_net_over_its_floor(found):

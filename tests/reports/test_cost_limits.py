@@ -182,7 +182,8 @@ def test_energy_is_told_only_where_the_machine_told(tmp_path):
     }  # fmt: skip
     told = synthetic.timed(1e-3, body={"machine": machine})
     text = synthetic.whole(write_report(read(synthetic.write(tmp_path / "told", told))))
-    assert "package-0 0.0200, GPU 0 0.0500" in text
+    assert "| package-0 | 0.0200 |" in text
+    assert "| GPU 0 | 0.0500 |" in text
     text = synthetic.whole(write_report(read(synthetic.write(tmp_path / "not", synthetic.timed(1e-3)))))
     assert "This machine told none" in text
 

@@ -4,7 +4,7 @@ import pytest
 import synthetic
 
 from reports.claim.arms import comparisons
-from reports.tell.headline import turning_point, turns
+from reports.tell.headline import scope, turning_point, turns
 
 SLOW, QUICK = synthetic.hits(400, seed=1), synthetic.hits(200, seed=2)
 PAYS, COSTS, OPEN = (QUICK, SLOW), (SLOW, QUICK), (synthetic.hits(300, seed=3), synthetic.hits(300, seed=4))
@@ -32,6 +32,25 @@ def test_the_two_windows_between_which_it_turns(by_window, between, words):
     assert (one.between, one.in_words) == (between, words)
     text = turning_point(compared(*by_window))
     assert ("It changed with the window on" in text) is (between is not None)
+
+
+def test_what_a_verdict_holds_for_is_said_by_what_was_drawn():
+    def run_of(*tasks):
+        records = [
+            one | {"convergence": one["convergence"] | {"draws": draws}}
+            for task, draws in tasks
+            for one in synthetic.pair(*PAYS, task=task)
+        ]
+        return synthetic.run_of(records)
+
+    assert scope(run_of(("lagged_mean", 5))) == (
+        "What a verdict holds for: of a synthetic task whatever the draw of its data."
+    )
+    assert scope(run_of(("co2", 1), ("electricity", 1))) == (
+        "What a verdict holds for: of co2 and electricity this series alone, at the rates tried."
+    )
+    assert scope(run_of(("co2", 5))) == "What a verdict holds for: of co2 any stretch, as far as 5 of them tell."
+    assert scope(synthetic.run_of([])) == ""
 
 
 def test_one_window_turns_nowhere_and_none_says_nothing():

@@ -17,7 +17,7 @@ def test_many_at_once_is_one_by_one(name, shape):
     rng = np.random.default_rng(5)
     a, b = simulation.draw(rng, LAWS[name], (0.9, 0.5), (40, *shape), 0.6)
     value, error = log_ratio(a, b)
-    p = simulation._claims(a, b)
+    p = simulation.claims(a, b)
     for run in range(40):
         ratio = running_time_ratio(a.of_run(run), b.of_run(run))
         if ratio.method == "jackknife":

@@ -8,8 +8,13 @@ import pytest
 from reports import formatting
 from reports.analysis import analyse
 from reports.collect.read import read
+from reports.costs.contrasts import SECONDS
+from reports.costs.roofline import ceilings
+from reports.figures.claim_figures import draw_widths
+from reports.figures.cost_figures import draw_growth, draw_memory, draw_roofline
+from reports.figures.learning_figures import EDGE, draw_targets
 from reports.formatting import THIN, number, seconds, size, span
-from reports.frames import load
+from reports.frames import SETTING, load
 from reports.tell import tables
 from reports.tell.cost_tables import CostTables
 from reports.tell.tables import Tables
@@ -160,7 +165,7 @@ def test_trainings_timed_whole(cost):
 
 def test_widths(quick):
     frame = quick[1].widths
-    arms = [here for _, here in frame.groupby([*(n for n in tables.SETTING if n != "units"), "regime"],
+    arms = [here for _, here in frame.groupby([*(n for n in SETTING if n != "units"), "regime"],
                                               observed=True, dropna=False, sort=False)]  # fmt: skip
     shown = rows(quick[0].reached_by_width)
     assert len(shown) == len(arms) > 0
@@ -185,7 +190,7 @@ def test_an_interval_of_widths_in_words(interval, text):
 
 def test_other_targets(quick):
     frame = quick[1].targets
-    ladders = [here for _, here in frame.groupby(tables.SETTING, observed=True, dropna=False, sort=False)]
+    ladders = [here for _, here in frame.groupby(SETTING, observed=True, dropna=False, sort=False)]
     text = quick[0].targets
     shown = rows(text)
     assert len(shown) + left(text) == len(ladders)
@@ -198,3 +203,39 @@ def test_other_targets(quick):
         assert row[""] == hardest.verdict
         if hardest.method == "jackknife":
             assert row["ratio"] == f"{number(hardest.ratio)} {span(hardest.low, hardest.high)}"
+
+
+def drawn(axes):
+    """Every point that is drawn as a line or a marker in some axes."""
+    return {(round(float(x), 9), float(y)) for line in axes.lines for x, y in line.get_xydata()}
+
+
+def test_figures_of_costs_show_what_the_frames_hold(cost):
+    frames = cost[1]
+    figure = draw_roofline(frames.roofline, ceilings(read(PUBLISHED / "cost"))).figure
+    expected = {(round(row.flops_per_byte, 9), row.flops_per_second / 1e9) for row in frames.roofline.itertuples()}
+    assert expected <= drawn(figure.axes[0])
+
+    points = frames.growth[(frames.growth.quantity == SECONDS) & (frames.growth.axis == "window")]
+    line = [name for name in points if name not in ("at", "value")]
+    lengths = points.groupby([*line], observed=True, dropna=False).at.transform("size")
+    loop = points[(points.kernel == "loop") & (points.dtype == "float32")]
+    longest = loop[lengths[loop.index] == lengths[loop.index].max()]
+    first = longest.groupby(line, observed=True, dropna=False, sort=False).head(len(longest)).head(int(lengths.max()))
+    assert {(row.at, row.value) for row in first.itertuples()} <= drawn(draw_growth(frames.growth).figure.axes[0])
+
+    panel = draw_memory(frames.memory_peaks).figure.axes[0]
+    peaks = {x for x, _ in drawn(panel)}
+    assert peaks <= {round(float(one), 9) for one in frames.memory_peaks.allocator_peak_bytes}
+    assert len(peaks) > 3
+
+
+def test_figures_of_the_claim_show_what_the_frames_hold(quick):
+    frames = quick[1]
+    shares = {y for axes in draw_widths(frames.widths).figure.axes for _, y in drawn(axes) if 0 <= y <= 1}
+    assert {row.reached / row.of for row in frames.widths.itertuples()} >= shares - {0.0, 0.5, 1.0}
+    assert shares - {0.0, 0.5, 1.0}
+    ratios = {y for axes in draw_targets(frames.targets, {}).figure.axes for _, y in drawn(axes)} - {0.0, 1.0}
+    edges = {1 / EDGE, EDGE}
+    assert ratios - edges <= set(frames.targets.ratio)
+    assert ratios - edges

@@ -146,3 +146,23 @@ def test_many_series_train_one_network_and_each_goes_on_by_itself(left, capsys):
             saved.next(known[i], "north")
         np.testing.assert_allclose(one_by_one, whole[-5:], rtol=1e-6)
         assert abs(float(whole[-1, 0]) / known.mean() - 1) < 0.5
+
+
+def test_a_series_shorter_than_a_window_is_predicted_and_goes_on(left, capsys):
+    lengths = {"long": 150, "short": 3, "other": 100}
+    frames = [
+        pd.DataFrame({"store": name, "date": pd.date_range("2024", periods=n), "sales": n + np.sin(np.arange(n) / 2)})
+        for name, n in lengths.items()
+    ]
+    frame = pd.concat(frames)
+    module = left(frame, "stateless", column="sales", group="store")
+    assert module.STEPS > 3
+    module.EPOCHS = 1
+    module.main()
+    assert "short: line 154 of machine.csv 2024-01-03 was the last row" in capsys.readouterr().out
+    saved = module.Forecaster.load()
+    known = frame.loc[frame["store"] == "short", ["sales"]].to_numpy()
+    new = known[:1] + np.arange(6.0)[:, None]
+    at_once = module.Forecaster(saved.stepper, saved.scales).run(np.concatenate([known, new]), "short")
+    assert len(at_once) == 9
+    np.testing.assert_allclose([saved.next(row, "short") for row in new], at_once[-6:], rtol=1e-6)

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reports.analysis import analyse
+from reports.claim.arms import comparisons
 from reports.collect.read import read
 from reports.statistics.verdict import Verdict
 
@@ -57,12 +58,35 @@ def test_tuning_replicates_never_decide():
 
 
 def test_seconds_and_cell_steps_can_disagree_and_are_then_said_to():
-    records = synthetic.pair(synthetic.hits(200, seed=1), synthetic.hits(400, seed=2))
-    records[0]["convergence"]["seconds_per_update"] = [1e-3] * 3
-    (one,) = analyse(run_of(records)).compared
+    # A burn-in doubles the work of an update. Arms of equal work, at three windows, show by what processes differ.
+    records = [
+        one for window in (2, 4, 8) for one in synthetic.pair([300] * 10, synthetic.hits(400, seed=2), window=window)
+    ]
+    warm = synthetic.convergence(synthetic.hits(250, seed=2), case_=synthetic.case(regime="stateless-burnin", window=4))
+    for one, seconds in zip([*records, warm], [1e-4] * 6 + [2e-4], strict=True):
+        one["convergence"]["seconds_per_update"] = [seconds] * 5
+    (one,) = [one for one in comparisons(run_of([*records, warm])) if one.regimes == ("stateless-burnin", "stateless")]
     assert one.updates.verdict is Verdict.FEWER
-    assert one.seconds.verdict is Verdict.MORE
+    assert (one.cell_steps.verdict, one.seconds.verdict) == (Verdict.MORE, Verdict.MORE)
     assert one.disagree
+
+
+def test_a_claim_that_one_more_failure_would_undo_is_said_to_hang_on_it():
+    made = [synthetic.pair(synthetic.hits(200, seed=1), synthetic.hits(300, spread=0.15, seed=2), window=2)]
+    made += [synthetic.pair(synthetic.hits(50, seed=3), synthetic.hits(900, seed=4), window=4)]
+    records = [one for pair in made for one in pair]
+    found = analyse(run_of(records))
+    close, far = found.compared
+    assert (close.survives_holm, close.hangs_on_one_training) == (True, True)
+    assert (far.survives_holm, far.hangs_on_one_training) == (True, False)
+    assert "1 of them would not, had one more training of the cheaper arm failed" in " ".join(found.headline)
+
+
+def test_seconds_without_two_processes_of_equal_work_are_compared_with_nothing():
+    arms = ("stateful", "stateless-burnin")
+    records = [synthetic.convergence([200] * 10, case_=synthetic.case(regime=regime)) for regime in arms]
+    (one,) = comparisons(run_of(records))
+    assert one.seconds is None
 
 
 def test_evaluations_that_lie_too_far_apart_decide_nothing():
@@ -81,7 +105,8 @@ def test_processes_that_do_equal_work_widen_the_seconds():
             one["convergence"]["seconds_per_update"] = [1e-3 * float(np.exp(0.1 * rng.standard_normal()))] * 5
         records += pair
     found = analyse(run_of(records)).compared
-    assert found[0].process_variance == pytest.approx(0.1**2, rel=0.6)
+    assert found[0].processes.variance == pytest.approx(0.1**2, rel=0.6)
+    assert found[0].processes.degrees == 12
     for one in found:
         assert one.seconds.ratio.standard_error > one.updates.ratio.standard_error
 
