@@ -5,6 +5,7 @@ import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import pandas as pd
@@ -309,10 +310,10 @@ def draw_widths(widths: pd.DataFrame) -> Drawing | None:
     Of the frame `widths`, whose groups are two arms.
     """
     group = [name for name in SETTING if name != "units"]
-    found = [plain(here) for _, here in widths.groupby(group, observed=True, dropna=False, sort=False)]
-    if not found:
+    found = widths.groupby(group, observed=True, dropna=False, sort=False)
+    shown = [plain(here) for _, here in islice(found, MOST_PANELS)]
+    if not shown:
         return None
-    shown = found[:MOST_PANELS]
     figure, grid = small_multiples(
         len(shown), row=2.45, head=0.7, legend=0.75, panel=3.0, left=(0.13, 0.08), foot=0.48,
         hspace=0.62, wspace=0.12, sharey=True,
@@ -323,7 +324,9 @@ def draw_widths(widths: pd.DataFrame) -> Drawing | None:
         axes.set_ylabel("share that reached", fontsize=FONT - 1)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="upper center", ncol=2, fontsize=FONT, frameon=False)
-    more = "" if len(shown) == len(found) else f" The first {MOST_PANELS} of {len(found)} groups; the table has all."
+    more = (
+        "" if len(shown) == found.ngroups else f" The first {MOST_PANELS} of {found.ngroups} groups; the table has all."
+    )
     caption = (
         "Narrowest network that reaches the target. Points: share of replicates that reached it, with exact "
         "95 % intervals. The bars beneath: the interval in which the narrowest sufficient width lies (an "

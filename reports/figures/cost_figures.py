@@ -117,26 +117,18 @@ MEMORY_TITLE = (
 
 
 def lines(points: pd.DataFrame) -> list[Growth]:
-    """Lines of the frame `growth`, in its order."""
+    """Lines of the frame `growth`: of each axis, engine, kernel and quantity the longest, the first of equals."""
     line = [name for name in points.columns if name not in ("at", "value")]
+    number_of = points.groupby(line, observed=True, dropna=False, sort=False).ngroup()
+    heads = points.assign(line=number_of, length=number_of.map(number_of.value_counts()))[~number_of.duplicated()]
+    heads = heads.sort_values("length", ascending=False, kind="stable")
+    kept = heads.groupby(["axis", "engine", "kernel", "quantity"], observed=True, sort=False).head(1)
     found = []
-    for _, here in points.groupby(line, observed=True, dropna=False, sort=False):
-        (row,) = plain(here.head(1))
+    for row in plain(kept.sort_values("line")):
+        here = points[number_of == row.line]
         x, y = (here[name].to_numpy(float) for name in ("at", "value"))
-        found.append(
-            Growth(
-                row.quantity,
-                row.axis,
-                setting(row),
-                row.regime,
-                x,
-                y,
-                row.exponent,
-                row.low,
-                row.high,
-                row.last_exponent,
-            )
-        )
+        limits = row.exponent, row.low, row.high, row.last_exponent
+        found.append(Growth(row.quantity, row.axis, setting(row), row.regime, x, y, *limits))
     return found
 
 

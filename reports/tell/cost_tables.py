@@ -260,4 +260,4 @@ class CostTables(FromFrames):
         cases = self._cases
         ran = cases[(cases.kind == kind) & (cases.kernel_seen.astype(str) == cases.kernel.astype(str))]
         groups = ran.groupby([*SETTING, "regime"], observed=True, dropna=False)
-        return [here.key.tolist() for _, here in groups]
+        return list(groups.key.agg(list)) if len(ran) else []

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -50,8 +51,16 @@ Columns = Iterable[tuple[str, Callable[[Any], object]]]
 _DECIDED = {*map(str, DIFFERENT), "faster", "slower", "lower", "higher"}
 
 
-def table(rows: pd.DataFrame | Sequence[Any], columns: Columns, rest: str, most: int | None = None) -> str:
-    """Write the first rows as Markdown, and how many more there are; "" without any."""
+def table(
+    rows: pd.DataFrame | Sequence[Any], columns: Columns, rest: str, most: int | None = None, of: int | None = None
+) -> str:
+    """Write the first rows as Markdown, and how many more there are; "" without any.
+
+    Parameters
+    ----------
+    of
+        How many rows there are, where not all are given.
+    """
     if not len(rows):
         return ""
     shown = plain(rows.head(most or MOST_ROWS)) if isinstance(rows, pd.DataFrame) else rows[: most or MOST_ROWS]
@@ -61,7 +70,7 @@ def table(rows: pd.DataFrame | Sequence[Any], columns: Columns, rest: str, most:
         f"|{'|'.join('--:' if heading.startswith('>') else '---' for heading, _ in columns)}|",
         *(f"| {' | '.join(str(text(row)) for _, text in columns)} |" for row in shown),
     ]
-    return "\n".join(lines) + left_out(len(rows) - len(shown), rest)
+    return "\n".join(lines) + left_out((of or len(rows)) - len(shown), rest)
 
 
 def left_out(rows: int, rest: str) -> str:
@@ -184,7 +193,9 @@ class FromFrames:
         """What takes no time to know of every record."""
         known = ["key", "kind", "regime", *SETTING, "outcome", "message", "compile_seconds", "kernel_seen"]
         more = ["steps_per_prediction", "stop", "budget", "chosen_rate", "rate_at_edge", "rates_tried", "majority"]
-        return self._frames.part("cases", [*known, *more]).set_index("key", drop=False)
+        cases = self._frames.part("cases", [*known, *more])
+        # Not by the category, in which a key is sought for as long as among all of them.
+        return cases.set_index(cases.key.astype(object))
 
     def _case(self, key: str) -> Any:
         if key not in self._known:
@@ -544,16 +555,16 @@ class Tables(FromFrames):
         )
 
     @cached_property
-    def _by_width(self) -> list[list[Any]]:
-        """Rows of the frame `widths`, those of each arm together, stateful and stateless in turn."""
+    def _by_width(self) -> tuple[list[list[Any]], int]:
+        """Rows of the frame `widths` of the arms that a table shows, stateful and stateless in turn, and all arms."""
         names = [*(name for name in SETTING if name != "units"), "regime"]
         groups = self._frames.widths.groupby(names, observed=True, dropna=False, sort=False)
-        return [plain(here) for _, here in groups]
+        return [plain(here) for _, here in islice(groups, 2 * MOST_ROWS)], groups.ngroups
 
     @cached_property
     def widths(self) -> str:
         """The narrowest width of both arms that reaches the target."""
-        arms = self._by_width
+        arms, of_all = self._by_width
         pairs = list(zip(arms[::2], arms[1::2], strict=True))
 
         def of(side: int, text: Callable[[Any], str]) -> Callable[[Any], object]:
@@ -580,13 +591,15 @@ class Tables(FromFrames):
                 (">stateless", of(1, taken)),
             ),
             EXPORTED,
+            of=of_all // 2,
         )
 
     @cached_property
     def reached_by_width(self) -> str:
         """How many reached the target at each width, a row an arm."""
+        arms, of_all = self._by_width
         return table(
-            self._by_width,
+            arms,
             (
                 *((heading, lambda arm, text=text: text(arm[0])) for heading, text in _GROUP),
                 ("arm", lambda arm: arm[0].regime),
@@ -594,6 +607,7 @@ class Tables(FromFrames):
             ),
             EXPORTED,
             2 * MOST_ROWS,
+            of_all,
         )
 
     @cached_property

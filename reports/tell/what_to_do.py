@@ -60,8 +60,8 @@ def what_to_do(compared: list[Comparison]) -> Table:
         for name in ("units", "batch_size")
         if here and name not in varies
     ]
-    rows = [_row(group, varies) for group in groups]
-    return Table(rows[:MOST_ROWS], ", ".join(constant), max(0, len(rows) - MOST_ROWS))
+    rows = [_row(group, varies) for group in groups[:MOST_ROWS]]
+    return Table(rows, ", ".join(constant), len(groups) - len(rows))
 
 
 def _place(one: Comparison) -> tuple[str, int]:

@@ -17,6 +17,7 @@ TOLERANCE = 0.01
 """Share of a step by which a time may be off: clocks jitter, and decimal fractions of numbers are not exact."""
 
 UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+STEPS_OF_AN_HOUR = {"hour": 1, "30 minutes": 2, "20 minutes": 3, "15 minutes": 4, "10 minutes": 6, "5 minutes": 12}
 NO_TIME = "TIME=none takes the rows as even steps"
 POINTED = r"\d{1,2}\.\d{1,2}\.\d"
 DIGITS = r"(?:19|20)\d{4}(?:\d\d){0,4}"
@@ -188,11 +189,13 @@ def gap_at(table: Table, clock: Clock) -> str:
     jump = np.diff(clock.places)
     at = int(np.argmax(jump > 1))
     lost = int((jump - 1).sum())
+    of_an_hour = STEPS_OF_AN_HOUR.get(clock.step) == jump[at] - 1
+    spring = " (local time loses an hour each spring: write it in UTC)" if of_an_hour else ""
     return (
         f"{table.place(int(clock.order[at + 1]))}: {int(jump[at]) - 1:,} step{'s' if jump[at] > 2 else ''} of one "
         f"{clock.step} missing before it"
-        f"{f' ({lost:,} in all)' if lost > jump[at] - 1 else ''}. FILL=last repeats the last value there (local time "
-        f"loses an hour each spring: write it in UTC), or {NO_TIME}."
+        f"{f' ({lost:,} in all)' if lost > jump[at] - 1 else ''}. FILL=last repeats the last value there, "
+        f"FILL=mask predicts nothing there{spring}, or {NO_TIME}."
     )
 
 

@@ -13,7 +13,7 @@ from tasks.csv_series.layout import INDEX
 from tasks.csv_series.request import Request
 from tasks.csv_series.table import Table
 from tasks.csv_series.times import ZONES
-from tasks.csv_series.written import is_missing, is_number
+from tasks.csv_series.written import is_missing, is_number, missing, texts_of
 from tasks.task import CsvSeriesError
 
 SAMPLE = 50
@@ -38,7 +38,14 @@ def members(table: Table, request: Request) -> dict[str, NDArray[np.int64]]:
     """Rows of each series that is asked for, by its name in the file; one named "" without a group."""
     if request.group is None:
         return {"": np.arange(len(table))}
-    labels = np.array([str(value).strip() for value in table.column(request.group, "GROUP")], dtype=object)
+    texts = texts_of(table.column(request.group, "GROUP"))
+    if request.member is None and (without := np.flatnonzero(missing(texts))).size:
+        count = f" ({len(without):,} such rows)" if len(without) > 1 else ""
+        raise CsvSeriesError(
+            f"{table.place(int(without[0]))}: {request.group!r} is empty{count}, so that the row belongs to no series; "
+            "mend or remove it, or choose series with SERIES=a,b."
+        )
+    labels = texts.to_numpy()
     names, which = np.unique(labels, return_inverse=True)
     known = [str(name) for name in names]
     asked = known if request.member is None else _listed(request.member, known)

@@ -1,6 +1,6 @@
 """From a file to values in its own units: columns chosen, time checked, gaps handled as asked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -36,11 +36,15 @@ class Block:
         Line of each row, of the row before for a filled one, shape (rows,).
     present
         Whether a value was there, or is to count as such, shape (rows, columns).
+    cut, filled
+        Rows without a value at both ends that were left out, and rows within that were filled.
     """
 
     values: FloatArray
     lines: NDArray[np.int64]
     present: NDArray[np.bool_]
+    cut: int = 0
+    filled: int = 0
 
 
 @dataclass(frozen=True)
@@ -152,17 +156,20 @@ def read_values(request: Request) -> Values:
         clock = no_clock(len(here))
         if stamps is not None:
             clock = read_clock(here, time, stamps.part(rows), faults, grouped=request.group is not None)
-        notes += [note for note in clock.notes if note not in notes]
+        # What holds of hundreds of series is said of the first.
+        told = {note.partition(" (")[0] for note in notes}
+        notes += [note for note in clock.notes if note.partition(" (")[0] not in told]
         steps.append(clock.step)
         if targets:
             own = np.column_stack([one[rows] for one in values])[clock.order]
-            blocks.append(_evenly(here, clock, own, names, request, notes, faults))
+            blocks.append(_evenly(here, clock, own, names, request, faults))
     if len(set(steps)) > 1:
         faults.add(
             f"{request.path.name}: the series of {request.group!r} have different steps "
             f"({', '.join(sorted(set(steps)))}); choose those of one step with SERIES=a,b."
         )
     faults.check()
+    notes += _of_blocks(blocks, request)
     most = max(LEAST_OF_EACH, request.rows // len(blocks))
     if any(len(one.values) > most for one in blocks):
         of = f" of each of {len(blocks)} series" if len(blocks) > 1 else ""
@@ -258,7 +265,6 @@ def _evenly(
     values: FloatArray,
     names: tuple[str, ...],
     request: Request,
-    notes: list[str],
     faults: Faults,
 ) -> Block:
     """Values on the even grid of time, filled as asked."""
@@ -270,14 +276,13 @@ def _evenly(
             faults.add(f"{table.path.name}: {' or '.join(map(repr, names))} has no value in any row.")
         return Block(values, table.lines[clock.order], ~np.isnan(values))
     inside = slice(known[0], known[-1] + 1)
-    if cut := len(values) - (inside.stop - inside.start):
-        notes.append(f"{cut:,} rows without a value at the beginning and the end are left out.")
+    cut = len(values) - (inside.stop - inside.start)
     values, missing, places, order = values[inside], missing[inside], clock.places[inside], clock.order[inside]
     lost = int(places[-1] - places[0]) + 1 - len(places)
-    as_it_is = Block(values, table.lines[order], ~np.isnan(values))
+    as_it_is = Block(values, table.lines[order], ~np.isnan(values), cut)
     if request.fill is None:
         if not faults:  # values that could not be read are no missing ones
-            _refuse_missing(table, clock, values, names, inside, faults)
+            _refuse_missing(table, clock, values, names, inside, faults, grouped=request.group is not None)
         return as_it_is
     filled = lost + int(missing.sum())
     if filled > MOST_FILLED[request.fill] * (len(values) + lost):
@@ -288,20 +293,43 @@ def _evenly(
         return as_it_is
     if not filled:
         return as_it_is
-    told = "no later value is used" if request.fill == "last" else "flagged, and not predicted"
-    notes.append(f"{filled:,} missing values repeat the last one before them (FILL={request.fill}); {told}.")
     filled_values, source, present = _repeat_last(values, places)
-    return Block(filled_values, table.lines[order][source], present | (request.fill == "last"))
+    return Block(filled_values, table.lines[order][source], present | (request.fill == "last"), cut, filled)
+
+
+def _of_blocks(blocks: list[Block], request: Request) -> Iterator[str]:
+    """Say what was left out and filled, of all series together."""
+    several = f" of {len(blocks)} series" if len(blocks) > 1 else ""
+    cut, filled = sum(one.cut for one in blocks), sum(one.filled for one in blocks)
+    if cut:
+        yield f"Left out: {_counted(cut, 'row')} without a value at the beginning and the end{several}."
+    if filled:
+        told = "no later value is used" if request.fill == "last" else "flagged, and not predicted"
+        repeat = "repeats" if filled == 1 else "repeat"
+        what = f"{_counted(filled, 'missing value')}{several}"
+        yield f"{what} {repeat} the last one before (FILL={request.fill}); {told}."
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _refuse_missing(
-    table: Table, clock: Clock, values: FloatArray, names: tuple[str, ...], inside: slice, faults: Faults
+    table: Table,
+    clock: Clock,
+    values: FloatArray,
+    names: tuple[str, ...],
+    inside: slice,
+    faults: Faults,
+    *,
+    grouped: bool,
 ) -> None:
     rows = np.flatnonzero(np.isnan(values).any(axis=1))
     if rows.size:
         name = names[int(np.argmax(np.isnan(values[rows[0]])))]
+        place, count = table.place(int(clock.order[inside][rows[0]])), _counted(len(rows), "such row")
         faults.add(
-            f"{table.place(int(clock.order[inside][rows[0]]))}: {name!r} has no value ({len(rows):,} such rows). "
+            f"{place}: {name!r} has no value ({count}{' in this series' if grouped else ''}). "
             "FILL=last repeats the last value there, FILL=mask predicts nothing there; or fill or remove them yourself."
         )
     if (np.diff(clock.places[inside]) > 1).any():

@@ -7,8 +7,8 @@ import pytest
 
 from bench.case.checked import decode
 from bench.case.record import Record
-from reports import analysis, page, summary
-from reports.claim import arms
+from reports import page, summary
+from reports.claim import arms, robustness
 from reports.collect.read import read
 from reports.render import write_report
 from reports.tell import tables
@@ -19,7 +19,7 @@ def test_tables_and_lists_end_and_the_csv_has_all(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "MOST_ROWS", 4)
     monkeypatch.setattr(page, "MOST_ROWS", 7)
     monkeypatch.setattr(summary, "MOST", 3)
-    monkeypatch.setattr(analysis, "MOST_SENSITIVITIES", 5)
+    monkeypatch.setattr(robustness, "MOST_SENSITIVITIES", 5)
     monkeypatch.setattr(arms, "MOST_A_A", 20)
     write_report(read(folder))
 

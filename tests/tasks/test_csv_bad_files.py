@@ -57,7 +57,7 @@ BAD = {
         "line 12: 'load' is 'x', or",
         "such rows); mend",
     ),
-    "missing": (changed(10, f"{TIMES[10]},"), "line 12: 'load' has no value (1 such rows)", "FILL=last"),
+    "missing": (changed(10, f"{TIMES[10]},"), "line 12: 'load' has no value (1 such row)", "FILL=last"),
     "named missing": (changed(10, f"{TIMES[10]},N/A"), "line 12: 'load' has no value", "FILL=last"),
     "infinite": (changed(10, f"{TIMES[10]},inf"), "line 12: 'load' is infinite", "leave such a value empty"),
     "minus infinite": (changed(10, f"{TIMES[10]},-Infinity"), "line 12: 'load' is infinite", "FILL=last"),

@@ -567,3 +567,18 @@ def test_a_file_without_names_in_which_a_word_recurs_is_told_so(write):
     days = pd.date_range("2022-01-01", periods=N)
     rows = [f"ASN00015643,{day:%Y%m%d},TMAX,{10 * v:.0f},,,a," for day, v in zip(days, VALUES, strict=True)]
     assert "line 1 holds values (ASN00015643, 20220101, TMAX) where the names" in refusal(write("\n".join(rows)))
+
+
+@pytest.mark.parametrize(("freq", "rows"), [("h", 1), ("30min", 2), ("5min", 12)])
+def test_an_hour_that_is_missing_may_be_that_of_spring(write, freq, rows):
+    times = pd.date_range("2024-03-31", periods=N + rows, freq=freq)
+
+    def without(rows):
+        there = [*times[:20], *times[20 + rows :]]
+        pairs = zip(there, np.resize(VALUES, len(there)), strict=True)
+        return refusal(write("time,load\n" + "".join(f"{t:%Y-%m-%d %H:%M},{v}\n" for t, v in pairs)))
+
+    assert "local time loses an hour each spring" in without(rows)
+    longer = without(rows + 1)
+    assert "FILL=mask predicts nothing there, or TIME=none" in longer
+    assert "spring" not in longer

@@ -139,3 +139,27 @@ def test_the_task_of_many_series_is_the_same_when_rebuilt(path, tmp_path):
     assert errors["persistence"].mean() == pytest.approx(one.baselines()["persistence"])
     # A week back lies within each held-out part, whose first days warm up.
     assert ("seasonal naive (7)" in errors) is (one.series().warm_up >= 6)
+
+
+def test_what_holds_of_many_series_is_said_once(tmp_path):
+    frame = FRAME.assign(sales=FRAME["sales"].where(FRAME["date"].dt.day % 10 != 5))
+    frame.to_csv(tmp_path / "gaps.csv", index=False)
+    notes = prepare(asked(tmp_path / "gaps.csv", fill="mask")).about["notes"]
+    gaps = int(frame["sales"].isna().sum())
+    told = "\n".join(notes)
+    assert "Left out: 2 rows without a value at the beginning and the end of 20 series." in told
+    assert f"{gaps - 2} missing values of 20 series repeat the last one before (FILL=mask); flagged" in told
+    assert sum("were sorted" in note for note in notes) == 1
+    assert len(notes) <= 3
+    with pytest.raises(CsvSeriesError, match=r"'sales' has no value \(\d+ such rows in this series\)"):
+        prepare(asked(tmp_path / "gaps.csv"))
+
+
+def test_a_row_without_a_group_belongs_to_no_series(tmp_path):
+    frame = FRAME.assign(store=FRAME["store"].where(FRAME["store"] != "s03"))
+    frame.to_csv(tmp_path / "some.csv", index=False)
+    with pytest.raises(
+        CsvSeriesError, match=rf"'store' is empty \({DAYS - 3} such rows\), so that the row belongs to no"
+    ):
+        prepare(asked(tmp_path / "some.csv"))
+    assert prepare(asked(tmp_path / "some.csv", member="s00,s01,s02")).about["members"] == ["s00", "s01", "s02"]

@@ -119,6 +119,8 @@ class Forecaster:
     def run(self, rows, series="", name=""):
         """Take rows of shape (rows, columns) at once; returns what is predicted after each."""
         mean, deviation, target_mean, target_deviation = self.scales[series]
+        if rows.shape[1:] != mean.shape or not np.isfinite(rows).all():
+            raise ValueError("a row is [...], all finite numbers")
         rows = ((rows - mean) / deviation).astype("float32")
         before = self.kept.get(series) or zero_state(1)
         predicted, *self.kept[series] = self.stepper.predict_on_batch([rows[None], *before])
