@@ -21,6 +21,7 @@ from reports.compare.joining import (
     MEMORY_SHARE,
     NOT_COMPARED,
     TIMED,
+    TOO_FEW,
     Comparison,
     Named,
     Verdict,
@@ -113,10 +114,12 @@ def summary(found: Comparison) -> list[str]:
         else:
             parts = [f"{verdict} in {judged[verdict]}" for verdict in TIMED if judged[verdict]]
             among = "" if in_mean == len(timed) else " that all columns have"
+            alone = (timed["reason"] == TOO_FEW).all()
+            why = ", as each was measured in one process and has no interval" if alone else ""
             lines.append(
                 f"**{name}** takes {number(means[name])} times the seconds per update of {found.columns[0]} "
                 f"(geometric mean of {count(in_mean, 'case')}{among}; single cases "
-                f"{formatting.low_to_high(timed['ratio'])}): {listing(parts)} of {count(len(timed), 'case')}."
+                f"{formatting.low_to_high(timed['ratio'])}): {listing(parts)} of {count(len(timed), 'case')}{why}."
             )
         lines += _incomparable(found, name)
     return [*lines, *_every_seed(found)]

@@ -390,9 +390,13 @@ def ratio_of(cell: Any) -> Ratio | None:
     return Ratio(cell.ratio, cell.low, cell.high, math.nan, cell.method, 0)
 
 
+TOO_FEW = "too few processes for an interval"
+"""Why seconds have no verdict though both sides were timed."""
+
+
 def _time_verdict(ratio: Ratio) -> tuple[Verdict, str]:
     if ratio.method == "none" or not math.isfinite(ratio.high) or ratio.low <= 0:
-        return Verdict.INCONCLUSIVE, "too few processes for an interval"
+        return Verdict.INCONCLUSIVE, TOO_FEW
     if ratio.high < 1 / (1 + MARGIN):
         return Verdict.FASTER, f"interval beyond {MARGIN:.0%}"
     if ratio.low > 1 + MARGIN:

@@ -189,7 +189,7 @@ def draw_memory(peaks: pd.DataFrame) -> Drawing | None:
         return None
     measured = [(setting(row), row) for row in plain(peaks)]
     settings = sorted(
-        {where for where, _ in measured}, key=lambda s: (s.cell, s.units, s.window, s.batch_size, s.kernel)
+        {where for where, _ in measured}, key=lambda s: (s.cell, s.units, s.window, s.batch_size, s.kernel, s)
     )
     shown = settings[:MOST_ROWS]
     height = 1.25 + 0.3 * len(shown)

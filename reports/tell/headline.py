@@ -68,7 +68,7 @@ def headline(
     longer = [one for one in longer if one.setting.engine == engine]
     kinds = by_kind(deciding(here))
     said = [_linear(run), *(_kind(kind, of_kind) for kind, of_kind in kinds.items() if kind != REAL)]
-    said += _real(kinds.get(REAL, []), here)
+    said += _real(kinds.get(REAL, []), here, _told_already(run))
     said += [_holm(deciding(here))]
     said += [one.in_short for one in found if one.declared and one.settings[0].engine == engine]
     said += [_longer(longer), _cost(costs)]
@@ -115,15 +115,14 @@ def _remaining(some: list[Comparison]) -> str:
     """The same of one series, in a sentence that follows its verdicts."""
     remain, of = _remain(one for one in some if one.declared and one.updates.verdict in DIFFERENT)
     kept = f"{remain} of {of} {'remains' if remain == 1 else 'remain'}"
-    return f" After Holm's correction {kept}{_hanging(some)}." if of else ""
+    after = "Mostly hints: after" if 2 * remain < of else "After"
+    return f" {after} Holm's correction {kept}{_hanging(some)}." if of else ""
 
 
 def _hanging(some: Iterable[Comparison]) -> str:
     """How many of those that remain would not, had one more training failed."""
     hanging = sum(one.hangs_on_one_training for one in some)
-    return (
-        f" ({integer(hanging)} of them would not, had one more training of the cheaper arm failed)" if hanging else ""
-    )
+    return f" (one more failed training of the cheaper arm would undo {integer(hanging)})" if hanging else ""
 
 
 def answer(fewer: int, more: int, of: int) -> str:
@@ -137,8 +136,8 @@ def answer(fewer: int, more: int, of: int) -> str:
     return "carry state" if fewer else "do not carry state"
 
 
-def _real(here: list[Comparison], every: list[Comparison]) -> list[str]:
-    """One sentence for each series."""
+def _real(here: list[Comparison], every: list[Comparison], linear: set[str]) -> list[str]:
+    """One sentence for each series; `linear`: those of which it was said that no network is needed."""
     by_task: defaultdict[str, list[Comparison]] = defaultdict(list)
     for one in here:
         by_task[one.setting.task_name].append(one)
@@ -151,6 +150,7 @@ def _real(here: list[Comparison], every: list[Comparison]) -> list[str]:
             if one.setting.task_name == task and not one.declared and one.setting.batch_size not in sizes
         ]
         at = f", {_batches(sizes)}" if others else ""
+        at += ", if you train a network all the same" if task in linear else ""
         found.append(f"**{task}{at}:** {line(some)}.{_remaining(some)}{_other_batches(others)}")
     return found
 
@@ -219,6 +219,15 @@ def smaller_network(widths: list[WidthComparison]) -> str:
     return f"**Smaller network: {words.get(given, given)}.** {', '.join(parts)}."
 
 
+def _told_already(run: Run) -> set[str]:
+    """Series of which `reports.claim.learnt` says, above all else, that no network is needed."""
+    records = defaultdict(list)
+    for record in run.of_kind("convergence"):
+        records[Setting.of(record.case).task_name].append(record)
+    told = {task: learnt(of_task) for task, of_task in records.items()}
+    return {task for task, one in told.items() if one is not None and one.sentence is not None}
+
+
 STANDARD_ERRORS = 2.0
 
 
@@ -244,13 +253,10 @@ def _linear(run: Run) -> str:
         linear[task] = {
             name: error for name, error in found.baselines.items() if name.startswith("linear autoregression")
         }
-    records = defaultdict(list)
-    for record in run.of_kind("convergence"):
-        records[Setting.of(record.case).task_name].append(record)
+    told = _told_already(run)
     parts = []
     for task, (error, doubt) in networks.items():
-        told = learnt(records[task])
-        if told is not None and told.sentence is not None:
+        if task in told:
             continue
         name = min(linear[task], key=lambda one: linear[task][one], default=None)
         if name is not None and error * (1 - STANDARD_ERRORS * doubt) > linear[task][name]:

@@ -288,6 +288,23 @@ def test_the_crossing_lies_between_two_points_with_its_interval():
     assert 16 < found.earliest < 64 < found.latest < 256
 
 
+def test_where_each_case_was_one_process_the_page_says_that_no_ratio_has_an_interval(tmp_path):
+    for processes in (1, 3):
+        records = [
+            record
+            for name, factor in (("CPU", 1.0), ("GPU", 0.5))
+            for record in configured(
+                synthetic.timed(1e-3 * factor, processes=processes, noise=NOISE, seed=3, configuration=name), name
+            )
+        ]
+        folder = synthetic.write(
+            tmp_path / str(processes), records, configurations=[{"name": "CPU"}, {"name": "GPU", "device": "gpu"}]
+        )
+        text = hardware_page.write(read(folder)).read_text()
+        said = "inconclusive in 1 of 1 case, as each was measured in one process and has no interval." in text
+        assert said == (processes == 1), text
+
+
 def test_a_page_tells_what_one_configuration_alone_has_and_what_really_ran(tmp_path):
     def way(name, kernels, seed, **more):
         return configured([

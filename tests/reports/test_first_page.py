@@ -148,7 +148,7 @@ def test_how_many_differences_remain_after_holm_is_said_where_they_are_counted()
     assert [one.survives_holm for one in found.compared] == [True, False, False]
     text = " ".join(found.headline)
     assert "**After Holm's correction 1 of 3 differences remains:** 1 of 3 with fewer updates; take the others" in text
-    assert "After Holm's correction 1 of 3 remains." in text
+    assert "Mostly hints: after Holm's correction 1 of 3 remains." in text
     assert "Holm" not in " ".join(analysed(*arms, declared=False).headline)
 
 
