@@ -58,7 +58,8 @@ def run(request, tmp_path_factory):
             "no:hypothesispytest",
             "--benchmark-quiet",
         ),
-        *("--preset", str(folder / "two.toml"), "--results", str(folder), "--engine", f"{other},tensorflow"),
+        *("--preset", str(folder / "two.toml"), "--results", str(folder), "--run", "two"),
+        *("--engine", f"{other},tensorflow"),
         *("--benchmark-storage", f"file://{folder}/storage"),
     ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -117,7 +118,7 @@ def test_ceilings_name_their_engine_and_caches_stay_apart(run):
 
 def test_the_report_sets_them_side_by_side(run):
     other, folder = run
-    text = (folder / "two" / "report.md").read_text()
+    text = "".join((folder / "two" / page).read_text() for page in ("report.md", "details.md"))
     assert f"This run has the engines tensorflow and {other}." in text
     assert f"{other} loop against tensorflow loop" in text
     told = json.loads((folder / "two" / "summary.json").read_text())
