@@ -49,10 +49,6 @@ def shown(value: object) -> str:
     return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 1]}…"
 
 
-SPACES = "Zs"
-"""Unicode's category of spaces: Python counts all but one of them as not printable."""
-
-
 def printable(text: str, most: int | None = None) -> str:
     """Text for a terminal: control characters are written out, since some of them are commands to it.
 
@@ -65,6 +61,7 @@ def printable(text: str, most: int | None = None) -> str:
         text = f"{text[:most]}… ({len(text) - most:,} more characters)"
     if text.isprintable():
         return text
+    # Python counts all spaces but one (category Zs) as not printable.
     return "".join(
         one if one.isprintable() or one in "\n\t" or category(one) == "Zs" else repr(one)[1:-1] for one in text
     )

@@ -211,7 +211,7 @@ def _ratio(cell: Any) -> str:
     return NOTHING if ratio is None else formatting.ratio(ratio)
 
 
-SAID_ONCE = ("interval ", "limit ")
+SAID_ONCE = ("interval ", "limit ", TOO_FEW)
 """How reasons begin that a page gives once for all verdicts."""
 
 

@@ -278,22 +278,22 @@ def _of_one_alone(parts: Sequence[Named]) -> Section | None:
     """Ratios that not every configuration formed, as cuDNN over loop, which a GPU alone has."""
     formed = {part.name: contrasts(timings(of_one_way(part.run))).found for part in parts}
     known = Counter(key for found in formed.values() for key in {(one.what, one.where) for one in found})
+    alone = [(name, one) for name, found in formed.items() for one in found if known[one.what, one.where] < len(parts)]
+    if not alone:
+        return None
+    common, labels = comparison_page.constant([one.where for _, one in alone])
     rows = tuple(
         (
             name,
-            one.where,
+            label,
             one.what,
             *(formatting.seconds(side.median) for side in (one.a, one.b)),
             formatting.ratio(one.training),
-            judged(one.training),
+            "" if one.training.method == "none" else judged(one.training),
         )
-        for name, found in formed.items()
-        for one in found
-        if known[one.what, one.where] < len(parts)
+        for (name, one), label in zip(alone, labels, strict=True)
     )
-    if not rows:
-        return None
-    text = "Seconds per update of the first over those of the second, of what not every configuration has."
+    text = f"Seconds per update of the first over those of the second, of what not every configuration has.{common}"
     header = ("configuration", "case", "what", "first", "second", "ratio", "")
     return Section("What one configuration alone can tell", (text,), header, rows)
 

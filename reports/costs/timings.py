@@ -146,11 +146,6 @@ class Timing:
         return middle(self.compiling)
 
     @property
-    def inference_seconds(self) -> float:
-        """Median over the processes; nan where not measured."""
-        return middle(self.inference)
-
-    @property
     def label(self) -> str:
         """Setting, regime and what ran."""
         return f"{self.setting.label} {self.regime} {self.setting.kernel}"
@@ -159,11 +154,6 @@ class Timing:
     def body(self) -> recorded.Timing:
         """What the first process recorded, for what is the same in all."""
         return timed(self.records[0])
-
-    @property
-    def kernels_seen(self) -> tuple[str, ...]:
-        """Kernels that ran."""
-        return tuple(sorted({timed(one).kernel_seen for one in self.records}))
 
 
 def middle(values: ByProcess) -> float:

@@ -67,8 +67,9 @@ def headline(
         return ["**Whether to carry state cannot be said from this run:** no setting has both arms.", _cost(costs)]
     longer = [one for one in longer if one.setting.engine == engine]
     kinds = by_kind(deciding(here))
-    said = [_linear(run), *(_kind(kind, of_kind) for kind, of_kind in kinds.items() if kind != REAL)]
-    said += _real(kinds.get(REAL, []), here, _told_already(run))
+    linear = _told_already(run)
+    said = [_linear(run, linear), *(_kind(kind, of_kind) for kind, of_kind in kinds.items() if kind != REAL)]
+    said += _real(kinds.get(REAL, []), here, linear)
     said += [_holm(deciding(here))]
     said += [one.in_short for one in found if one.declared and one.settings[0].engine == engine]
     said += [_longer(longer), _cost(costs)]
@@ -231,10 +232,10 @@ def _told_already(run: Run) -> set[str]:
 STANDARD_ERRORS = 2.0
 
 
-def _linear(run: Run) -> str:
+def _linear(run: Run, told: set[str]) -> str:
     """Name the real series on which no network beats a linear autoregression; "" where there is none.
 
-    A series of which `reports.claim.learnt` says so already is left out: it stands before this sentence.
+    Those `told` already are left out: that stands before this sentence.
 
     A network's error is the median over trainings of each one's lowest, of the best arm. It is that of the scored
     targets, the linear model's that of all held-out ones: so the network must be worse by more than 2 relative standard
@@ -253,7 +254,6 @@ def _linear(run: Run) -> str:
         linear[task] = {
             name: error for name, error in found.baselines.items() if name.startswith("linear autoregression")
         }
-    told = _told_already(run)
     parts = []
     for task, (error, doubt) in networks.items():
         if task in told:

@@ -16,8 +16,6 @@ DELIMITERS = (",", ";", "\t", "|")
 BLANKS = " "
 """Columns set apart by any number of blanks; tried where no delimiter fits."""
 SAMPLE_LINES = 300
-MOST_ABOVE = 100
-"""Lines above the header that are looked through for it."""
 USUAL = 0.6
 """Share of a column's values that are of a kind in a column of that kind."""
 

@@ -1,4 +1,4 @@
-"""The code that a report leaves: loaded, and held against the suite's own training and against itself.
+"""The code that a report leaves: loaded, and compared with the suite's own training and with itself.
 
 ``taken_home.py MODULE REGIME CELL ENGINE`` prints the backend and both differences, in a process whose backend it is.
 """
