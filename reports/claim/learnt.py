@@ -9,12 +9,14 @@ from scipy import special
 from bench.case.record import Record
 from bench.case.stretches import stretch_means
 from reports.collect.records import body
-from reports.formatting import count
+from reports.formatting import count, listing
 from reports.statistics.intervals import FloatArray
 from reports.statistics.verdict import ALPHA
 
 LINEAR = "linear"
 """How names of linear autoregressions begin."""
+
+LINEAR_IS_ENOUGH = "a linear model is enough"
 
 
 @dataclass(frozen=True)
@@ -40,19 +42,30 @@ class Learnt:
     linear_beats_trivial: bool
 
     @property
+    def claim(self) -> str:
+        """What follows where no arm learnt more than simple predictions know."""
+        return LINEAR_IS_ENOUGH if self.linear_beats_trivial else "nothing was shown to be learnt"
+
+    @property
+    def simple(self) -> list[str]:
+        """The simple predictions that no arm beats."""
+        return (
+            [self.linear] if self.linear_beats_trivial and self.linear else [self.trivial, *filter(None, [self.linear])]
+        )
+
+    @property
     def sentence(self) -> str | None:
         """What stands first in the report where no arm learnt more; None where one did."""
         if self.beaten_by:
             return None
-        if self.linear_beats_trivial:
-            return (
-                f"A linear model is enough: of {count(self.arms, 'network')} none predicts better than {self.linear} "
-                "by more than chance (held-out rows, 5 %)"
-            )
-        return (
-            f"Nothing was shown to be learnt: of {count(self.arms, 'network')} none predicts better than {self.trivial}"
-            f"{f' and {self.linear}' if self.linear else ''} by more than chance (held-out rows, 5 %)"
-        )
+        claim = f"{self.claim[0].upper()}{self.claim[1:]}"
+        return f"{claim}: {none_better(self.arms, self.simple)} by more than chance (held-out rows, 5 %)"
+
+
+def none_better(networks: int, simple: Sequence[str]) -> str:
+    """That none of so many networks is shown to beat simple predictions, where these are not clear already."""
+    than = f" than {listing(simple)}" if simple else ""
+    return f"of {count(networks, 'network')} none is shown to predict better{than}"
 
 
 def learnt(records: Sequence[Record]) -> Learnt | None:

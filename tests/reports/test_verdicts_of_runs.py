@@ -79,7 +79,7 @@ def test_a_claim_that_one_more_failure_would_undo_is_said_to_hang_on_it():
     close, far = found.compared
     assert (close.survives_holm, close.hangs_on_one_training) == (True, True)
     assert (far.survives_holm, far.hangs_on_one_training) == (True, False)
-    assert "one more failed training of the cheaper arm would undo 1" in " ".join(found.headline)
+    assert "one more failed training of the cheaper arm would undo 1" in " ".join(found.in_full)
 
 
 def test_seconds_without_two_processes_of_equal_work_are_compared_with_nothing():
