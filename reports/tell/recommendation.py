@@ -396,7 +396,7 @@ class Recommendation:
 
         Empty for one series, and where no record holds errors target by target.
         """
-        if self.series is None or not self.series.parts or self.fullest is None:
+        if self.series is None or not self.series.members or self.fullest is None:
             return []
         scored = body(self.fullest).scored
         series = tasks.create(self.fullest.case.task).series()
@@ -443,7 +443,7 @@ class Recommendation:
         return {
             "title": _harmless(f"{about.column} of {about.file}"),
             "columns": [_harmless(one) for one in [*own, *about.inputs]],
-            "sequences": len(about.members) > 1,
+            "sequences": bool(about.parts),
             "member": _harmless(next(iter(about.members), "")),
             "outputs": about.targets,
             "labels": bool(about.labels),

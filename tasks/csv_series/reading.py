@@ -12,6 +12,7 @@ from tasks.csv_series.columns import members, part, target_columns, time_columns
 from tasks.csv_series.faults import Faults
 from tasks.csv_series.labels import holds_labels, to_labels
 from tasks.csv_series.request import Request, check_request
+from tasks.csv_series.split import roles_of, says_what_trains
 from tasks.csv_series.table import Table, read_table
 from tasks.csv_series.values import to_numbers
 from tasks.task import CsvSeriesError, FloatArray
@@ -66,6 +67,8 @@ class Values:
         Names of those of `known` and `inputs` that are flags.
     lines
         Where each row stands in the file, that of the row before for a filled one, shape (rows,).
+    roles
+        What each row is for, as the column of SPLIT says (`tasks.csv_series.split`), shape (rows,); None without one.
     starts, members
         First row of each series, and their names: (0,) and ("",) without a group.
     time
@@ -82,6 +85,7 @@ class Values:
     labels: tuple[str, ...]
     flags: tuple[str, ...]
     lines: NDArray[np.int64]
+    roles: NDArray[np.int8] | None
     starts: tuple[int, ...]
     members: tuple[str, ...]
     time: tuple[str, ...]
@@ -144,6 +148,7 @@ def read_values(request: Request) -> Values:
     stamps = read_stamps_of(table, time, request.dayfirst) if time else None
     # What is wrong with the times is said together with what is wrong with the values.
     targets = _or_fault(faults, lambda: target_columns(table, request, time))
+    roles = _or_fault(faults, lambda: _roles(table, request, {*(targets or ()), *time}, notes))
     names = (*targets, *request.known, *request.inputs) if targets else ()
     labels = _or_fault(faults, lambda: _labels(table, targets or (), request, notes, faults))
     numbers = names[1:] if labels else names
@@ -170,17 +175,19 @@ def read_values(request: Request) -> Values:
         )
     faults.check()
     notes += _of_blocks(blocks, request)
-    most = max(LEAST_OF_EACH, request.rows // len(blocks))
+    most = max(LEAST_OF_EACH, request.most_rows // len(blocks))
     if any(len(one.values) > most for one in blocks):
         of = f" of each of {len(blocks)} series" if len(blocks) > 1 else ""
         longest = max(len(one.values) for one in blocks)
         notes.append(f"Of {longest:,} values the most recent {most:,}{of} are used (ROWS).")
     blocks = [Block(one.values[-most:], one.lines[-most:], one.present[-most:]) for one in blocks]
+    lines = np.concatenate([one.lines for one in blocks])
     laid = _spread(blocks, targets or (), labels[1] if labels else (), request)
     return Values(
         **laid,
         targets=targets or (),
-        lines=np.concatenate([one.lines for one in blocks]),
+        lines=lines,
+        roles=None if roles is None else roles[np.searchsorted(table.lines, lines)],
         starts=tuple(int(one) for one in np.cumsum([0, *(len(one.values) for one in blocks[:-1])])),
         members=tuple(rows_of),
         time=time,
@@ -197,6 +204,16 @@ def _or_fault(faults: Faults, find: Callable[[], Found]) -> Found | None:
     except CsvSeriesError as error:
         faults.add(str(error))
         return None
+
+
+def _roles(table: Table, request: Request, taken: set[str], notes: list[str]) -> NDArray[np.int8] | None:
+    """What each row is for, as a column says; a note where one seems to say that and was not asked for."""
+    if request.split_column:
+        return roles_of(table, request.split_column, notes)
+    taken |= {*request.inputs, *request.known, *([request.group] if request.group else [])}
+    if found := next((name for name in table.columns if name not in taken and says_what_trains(table, name)), None):
+        notes.append(f"{found!r} seems to say which rows train: SPLIT={found} splits the series as it says.")
+    return None
 
 
 def _labels(

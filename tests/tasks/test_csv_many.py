@@ -106,7 +106,7 @@ def test_series_of_different_steps_are_told(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"split": "store"}, "SPLIT=store is not valid; give SPLIT=time or SPLIT=series"),
+        ({"split": "shop"}, "SPLIT=shop is not valid; give SPLIT=time, SPLIT=series or the column that says"),
         ({"scale": "each"}, "SCALE=each is not valid; give SCALE=series or SCALE=shared"),
         ({"split": "series", "scale": "series"}, "only SCALE=shared can scale them"),
         ({"group": None, "split": "series"}, "SPLIT=... needs GROUP="),
