@@ -233,8 +233,12 @@ def _of_several(series: CsvSeries) -> list[str]:
             f"{n:,} {'stretch of rows' if n == 1 else 'stretches of rows'} {verb if n == 1 else verbs}"
             for n, verb, verbs in ((len(starts), "trains", "train"), (held, "is held out", "are held out"))
         )
-    lost_of = f"{min(lost):.0%} to {max(lost):.0%} of the windows, others in each epoch"
-    return [f"{told}. No window and no state passes from one to another. Streams of whole ones leave out {lost_of}"]
+    told += ". No window and no state passes from one to another."
+    few, many = f"{min(lost):.0%}", f"{max(lost):.0%}"
+    share = few if few == many else f"{few} to {many}"
+    return [
+        told + (f" Streams of whole ones leave out {share} of the windows, others in each epoch" if max(lost) else "")
+    ]
 
 
 def _nothing_to_learn(prepared: Prepared) -> list[str]:

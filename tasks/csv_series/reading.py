@@ -19,6 +19,9 @@ from tasks.task import CsvSeriesError, FloatArray
 
 Found = TypeVar("Found")
 
+MOST_NAMED = 6
+"""Series that are named where many have missing values."""
+
 LEAST_OF_EACH = 50
 """Values of each series that are used, however many series there are."""
 MOST_FILLED = {"last": 0.2, "mask": 0.8}
@@ -156,8 +159,9 @@ def read_values(request: Request) -> Values:
     values += [_column(table, name, request, faults, list(rows_of.values())) for name in numbers]
     blocks: list[Block] = []
     steps = []
-    for rows in rows_of.values():
+    for name, rows in rows_of.items():
         here = part(table, rows)
+        of = f" of {request.group} {name!r}" if request.group else ""
         clock = no_clock(len(here))
         if stamps is not None:
             clock = read_clock(here, time, stamps.part(rows), faults, grouped=request.group is not None)
@@ -167,14 +171,14 @@ def read_values(request: Request) -> Values:
         steps.append(clock.step)
         if targets:
             own = np.column_stack([one[rows] for one in values])[clock.order]
-            blocks.append(_evenly(here, clock, own, names, request, faults))
+            blocks.append(_evenly(here, clock, own, names, request, faults, of))
     if len(set(steps)) > 1:
         faults.add(
             f"{request.path.name}: the series of {request.group!r} have different steps "
             f"({', '.join(sorted(set(steps)))}); choose those of one step with SERIES=a,b."
         )
     faults.check()
-    notes += _of_blocks(blocks, request)
+    notes += _of_blocks(dict(zip(rows_of, blocks, strict=True)), request)
     most = max(LEAST_OF_EACH, request.most_rows // len(blocks))
     if any(len(one.values) > most for one in blocks):
         of = f" of each of {len(blocks)} series" if len(blocks) > 1 else ""
@@ -283,14 +287,15 @@ def _evenly(
     names: tuple[str, ...],
     request: Request,
     faults: Faults,
+    of: str,
 ) -> Block:
-    """Values on the even grid of time, filled as asked."""
+    """Values on the even grid of time, filled as asked; `of` names the series of several in messages."""
     missing = np.asarray(np.isnan(values).any(axis=1))
     # Nothing comes before leading blanks, and nothing is known after trailing ones.
     known = np.flatnonzero(~missing)
     if not known.size:
         if not faults:
-            faults.add(f"{table.path.name}: {' or '.join(map(repr, names))} has no value in any row.")
+            faults.add(f"{table.path.name}: {' or '.join(map(repr, names))} has no value in any row{of}.")
         return Block(values, table.lines[clock.order], ~np.isnan(values))
     inside = slice(known[0], known[-1] + 1)
     cut = len(values) - (inside.stop - inside.start)
@@ -299,13 +304,14 @@ def _evenly(
     as_it_is = Block(values, table.lines[order], ~np.isnan(values), cut)
     if request.fill is None:
         if not faults:  # values that could not be read are no missing ones
-            _refuse_missing(table, clock, values, names, inside, faults, grouped=request.group is not None)
+            _refuse_missing(table, clock, values, names, inside, faults, of)
         return as_it_is
     filled = lost + int(missing.sum())
     if filled > MOST_FILLED[request.fill] * (len(values) + lost):
         faults.add(
-            f"{table.path.name}: {filled:,} of {len(values) + lost:,} values are missing, more than "
-            f"{MOST_FILLED[request.fill]:.0%}; resample the series to a longer step, or cut the part with the gaps."
+            f"{table.path.name}: {filled:,} of {len(values) + lost:,} values{of} are missing, more than "
+            f"{MOST_FILLED[request.fill]:.0%}; resample the series to a longer step, or cut the part with the gaps"
+            f"{', or choose others with SERIES=a,b' if of else ''}."
         )
         return as_it_is
     if not filled:
@@ -314,17 +320,34 @@ def _evenly(
     return Block(filled_values, table.lines[order][source], present | (request.fill == "last"), cut, filled)
 
 
-def _of_blocks(blocks: list[Block], request: Request) -> Iterator[str]:
-    """Say what was left out and filled, of all series together."""
-    several = f" of {len(blocks)} series" if len(blocks) > 1 else ""
-    cut, filled = sum(one.cut for one in blocks), sum(one.filled for one in blocks)
+def _of_blocks(blocks: dict[str, Block], request: Request) -> Iterator[str]:
+    """Say what was left out and filled, of all series together, and which ones have most of it."""
+    cut, filled = sum(one.cut for one in blocks.values()), sum(one.filled for one in blocks.values())
     if cut:
-        yield f"Left out: {_counted(cut, 'row')} without a value at the beginning and the end{several}."
+        most = _most({name: (one.cut, one.cut + len(one.values)) for name, one in blocks.items()})
+        yield f"Left out: {_counted(cut, 'row')} without a value at the beginning and the end{most}."
     if filled:
         told = "no later value is used" if request.fill == "last" else "flagged, and not predicted"
         repeat = "repeats" if filled == 1 else "repeat"
-        what = f"{_counted(filled, 'missing value')}{several}"
-        yield f"{what} {repeat} the last one before (FILL={request.fill}); {told}."
+        most = _most({name: (one.filled, len(one.values)) for name, one in blocks.items()})
+        what = _counted(filled, "missing value")
+        yield f"{what} {repeat} the last one before (FILL={request.fill}); {told}{most}."
+
+
+def _most(of_each: dict[str, tuple[int, int]]) -> str:
+    """Of several series those with the largest share of rows, given how many of how many; "" of one."""
+    having = sorted(
+        (name for name, (n, _) in of_each.items() if n), key=lambda name: -of_each[name][0] / of_each[name][1]
+    )
+    if len(of_each) < 2:
+        return ""
+    listed = ", ".join(f"{name!r} {of_each[name][0]:,} ({_share(*of_each[name])})" for name in having[:MOST_NAMED])
+    rest = f", {len(having) - MOST_NAMED} others less" if len(having) > MOST_NAMED else ""
+    return f", in {len(having)} of {len(of_each)} series: {listed}{rest}"
+
+
+def _share(number: int, of: int) -> str:
+    return f"{number / of:.0%}" if number / of >= 0.01 else "below 1%"
 
 
 def _counted(number: int, what: str) -> str:
@@ -338,15 +361,14 @@ def _refuse_missing(
     names: tuple[str, ...],
     inside: slice,
     faults: Faults,
-    *,
-    grouped: bool,
+    of: str,
 ) -> None:
     rows = np.flatnonzero(np.isnan(values).any(axis=1))
     if rows.size:
         name = names[int(np.argmax(np.isnan(values[rows[0]])))]
         place, count = table.place(int(clock.order[inside][rows[0]])), _counted(len(rows), "such row")
         faults.add(
-            f"{place}: {name!r} has no value ({count}{' in this series' if grouped else ''}). "
+            f"{place}: {name!r} has no value ({count}{of}). "
             "FILL=last repeats the last value there, FILL=mask predicts nothing there; or fill or remove them yourself."
         )
     if (np.diff(clock.places[inside]) > 1).any():
