@@ -7,9 +7,7 @@ from reports.statistics.weak_points import (
     alarm_table,
     every_alarm,
     every_foreseen,
-    every_hanging,
     foreseen_table,
-    hanging_table,
     weak_point_table,
     weak_points,
 )
@@ -29,10 +27,6 @@ show, is in [statistics.md](statistics.md#how-well-it-works). All in percent.
 
 {foreseen}
 
-## Claims that hang on one training
-
-{hanging}
-
 ## Alarms of the floor
 
 {alarms}
@@ -47,11 +41,9 @@ show, is in [statistics.md](statistics.md#how-well-it-works). All in percent.
 """
 
 
-def page(weak: str, foreseen: str, hanging: str, alarms: str, verdicts: str, ratios: str) -> str:
+def page(weak: str, foreseen: str, alarms: str, verdicts: str, ratios: str) -> str:
     """Put the tables into the page."""
-    return TEXT.format(
-        weak_points=weak, foreseen=foreseen, hanging=hanging, alarms=alarms, verdicts=verdicts, ratios=ratios
-    )
+    return TEXT.format(weak_points=weak, foreseen=foreseen, alarms=alarms, verdicts=verdicts, ratios=ratios)
 
 
 def main() -> None:
@@ -60,7 +52,6 @@ def main() -> None:
     tables = (
         weak_point_table(weak_points(verdicts)),
         foreseen_table(every_foreseen()),
-        hanging_table(every_hanging()),
         alarm_table(every_alarm()),
         verdict_table(verdicts),
         ratio_table(every_ratio()),

@@ -8,7 +8,7 @@ import pytest
 from reports.statistics import simulation, weak_points
 from reports.statistics.intervals import running_time_ratio
 from reports.statistics.simulation import FOLDS, LAWS, draw
-from reports.statistics.verdict import Verdict, judge, seeds_to_decide
+from reports.statistics.verdict import seeds_to_decide
 from reports.statistics.weak_points import FOUND, Shares, WeakPoint
 
 
@@ -70,21 +70,3 @@ def test_the_table_has_the_method_before_above_that_of_today():
         "| | | now | 50.0 50.0 50.0 | 10.0 10.0 10.0 |  |",
         "| another | a law | now | 50.0 50.0 50.0 | 10.0 10.0 10.0 |  |",
     ]
-
-
-def test_one_more_failure_is_what_a_report_computes():
-    a, b = draw(np.random.default_rng(5), LAWS[weak_points.MILD], (0.9, 0.9), (40, 10, 2), 0.35)
-    p = simulation.claims(a, b)
-    one_more = weak_points._one_more(a, b, p)
-    judged = [judge(a.of_run(run), b.of_run(run)) for run in range(40)]
-    assert sum(one.verdict is Verdict.FEWER for one in judged) > 5
-    shown = [number for number, one in enumerate(judged) if one.verdict is Verdict.FEWER]
-    assert one_more[shown] == pytest.approx([judged[number].p_one_more for number in shown])
-    assert (one_more[shown] > p[shown]).all()
-
-
-def test_what_hangs_on_no_training_is_rarely_false_where_the_cheaper_arm_often_fails(monkeypatch):
-    monkeypatch.setattr(weak_points, "HANGING_REPETITIONS", 100 * simulation.FAMILY)
-    found = weak_points.hanging((0.9, 0.6), 10, 1)
-    assert found.claimed > 0.06
-    assert found.left < 0.05
