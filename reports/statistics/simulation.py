@@ -19,7 +19,8 @@ from reports.statistics.verdict import MARGIN, bound_p, holm
 
 VERDICT_SEED = 20_240_502
 FAMILY = 30
-REPETITIONS = 100 * FAMILY
+REPETITIONS = 500 * FAMILY
+POWER_REPETITIONS = 100 * FAMILY
 TRUTH = 200_000
 CORRELATION = 0.6
 BUDGET = 21.0
@@ -321,6 +322,41 @@ def verdict_table(cells: list[VerdictCell]) -> str:
         numbers = in_percent([one[4:] for one in here])
         sizes = " ".join(f"{one.folds}x{one.seeds}" for one in here)
         lines.append(f"| {law} | {rates} | {sizes} | {numbers} |")
+    return "\n".join(lines)
+
+
+class Power(NamedTuple):
+    """Of comparisons with a difference, how many are called so: by themselves, and among 30 alike after Holm."""
+
+    success: tuple[float, float]
+    ratio: float
+    folds: int
+    seeds: int
+    alone: float
+    after_holm: float
+
+
+def power(success: tuple[float, float], ratio: float, folds: int, seeds: int) -> Power:
+    """Draw comparisons whose first arm is that many times as slow, and count the claims."""
+    rng = np.random.default_rng([VERDICT_SEED, 7, folds, seeds, *(round(100 * one) for one in (*success, ratio))])
+    p = claims(*draw(rng, LAWS["lognormal, σ 0.6"], success, (POWER_REPETITIONS, folds, seeds), ratio))
+    adjusted = np.array([holm(family) for family in p.reshape(-1, FAMILY)])
+    return Power(success, ratio, folds, seeds, *(float(np.mean(one <= 1 - LEVEL)) for one in (p, adjusted)))
+
+
+def every_power() -> list[Power]:
+    """Draw the whole table of differences found."""
+    rates = ((rate, rate) for rate in (1.0, 0.95, 0.9, 0.6))
+    return [power(*one, *size) for one in itertools.product(rates, (0.35, 0.5, 0.7)) for size in FOLDS]
+
+
+def power_table(cells: list[Power]) -> str:
+    """Write the cells as Markdown in percent."""
+    lines = ["| success | ratio | folds x seeds | found | found after Holm |", "|---|---|---|---|---|"]
+    for (success, ratio), group in itertools.groupby(cells, key=lambda one: one[:2]):
+        here = list(group)
+        sizes = " ".join(f"{one.folds}x{one.seeds}" for one in here)
+        lines.append(f"| {success[0]:g} | {ratio:g} | {sizes} | {in_percent([one[4:] for one in here])} |")
     return "\n".join(lines)
 
 

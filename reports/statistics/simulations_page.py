@@ -2,7 +2,14 @@
 
 from pathlib import Path
 
-from reports.statistics.simulation import every_ratio, every_verdict, ratio_table, verdict_table
+from reports.statistics.simulation import (
+    every_power,
+    every_ratio,
+    every_verdict,
+    power_table,
+    ratio_table,
+    verdict_table,
+)
 from reports.statistics.weak_points import (
     alarm_table,
     every_alarm,
@@ -27,6 +34,10 @@ show, is in [statistics.md](statistics.md#how-well-it-works). All in percent.
 
 {foreseen}
 
+## Differences that are found
+
+{power}
+
 ## Alarms of the floor
 
 {alarms}
@@ -41,9 +52,11 @@ show, is in [statistics.md](statistics.md#how-well-it-works). All in percent.
 """
 
 
-def page(weak: str, foreseen: str, alarms: str, verdicts: str, ratios: str) -> str:
+def page(weak: str, foreseen: str, power: str, alarms: str, verdicts: str, ratios: str) -> str:
     """Put the tables into the page."""
-    return TEXT.format(weak_points=weak, foreseen=foreseen, alarms=alarms, verdicts=verdicts, ratios=ratios)
+    return TEXT.format(
+        weak_points=weak, foreseen=foreseen, power=power, alarms=alarms, verdicts=verdicts, ratios=ratios
+    )
 
 
 def main() -> None:
@@ -52,6 +65,7 @@ def main() -> None:
     tables = (
         weak_point_table(weak_points(verdicts)),
         foreseen_table(every_foreseen()),
+        power_table(every_power()),
         alarm_table(every_alarm()),
         verdict_table(verdicts),
         ratio_table(every_ratio()),

@@ -63,7 +63,7 @@ FOUND = (
 SCARCE = (0.2, 0.2)
 """Success rates with which one arm often has no success: "only stateful" is at stake."""
 
-SCARCE_REPETITIONS = 40 * FAMILY
+SCARCE_REPETITIONS = 200 * FAMILY
 """Fewer, since their bounds are formed run by run."""
 
 
@@ -192,7 +192,7 @@ def weak_point_table(rows: list[WeakPoint]) -> str:
     return "\n".join(lines)
 
 
-RUNS = 600
+RUNS = 3000
 MOST_FORESEEN = 300
 """A new run of more seeds is not drawn."""
 
