@@ -34,8 +34,11 @@ from reports.frames.columns import Source
 from reports.statistics.intervals import Ratio
 from reports.statistics.verdict import MEMORY_BYTES, MEMORY_SHARE, SECONDS_MARGIN, Pace, pace
 
-MOST_ROWS = 20
+MOST_ROWS = 12
 """Rows of a table that a page in Markdown shows; the HTML has all."""
+
+MOST_OF_RATIOS = 6
+"""Fewer of ratios within runs."""
 
 SCHEMA = 1
 
@@ -53,6 +56,8 @@ class Section:
     rows: tuple[tuple[str, ...], ...] = ()
     table_in_html: bool = False
     """Whether the table is left to the HTML page."""
+    most: int = MOST_ROWS
+    """Rows that the page in Markdown shows."""
     note: str = ""
     """How far to trust it, in one line."""
 
@@ -327,7 +332,10 @@ def within_section(runs: Sequence[Named], title: str = "Ratios within each machi
     for one, label in zip(found, labels, strict=True):
         ratios = (f"{number(value)} {formatting.span(low, high)}" for value, low, high in one["ratios"])
         rows.append((one["what"], label, *ratios, one["agreement"]))
-    return Section(title, (text,), ("ratio", "case", *(o.name for o in runs), ""), tuple(rows))
+    # What differs is what a reader looks for; of what agrees an example or two will do.
+    rows.sort(key=lambda row: -list(AGREEMENTS).index(row[-1]))
+    most = min(MOST_ROWS, len(found) - counts["agree"] + 2)
+    return Section(title, (text,), ("ratio", "case", *(o.name for o in runs), ""), tuple(rows), most=most)
 
 
 AGREEMENTS = {
@@ -493,7 +501,7 @@ def markdown(title: str, parts: Iterable[Section], whole: str = "") -> str:
         lines += [f"## {part.title}", ""] if part.title else []
         texts = map(plain, part.text)
         lines += [text for one in texts for text in (one, "")] if part.title else [*(f"- {one}" for one in texts), ""]
-        shown = part.rows[: 0 if part.table_in_html else MOST_ROWS] if whole else part.rows
+        shown = part.rows[: 0 if part.table_in_html else part.most] if whole else part.rows
         left = len(part.rows) - len(shown)
         lines += [f"*{plain(part.note)}*", ""] if part.note else []
         if shown:

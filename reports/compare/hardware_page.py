@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from reports import formatting
+from reports.collect.grouping import USUAL
 from reports.collect.read import Run
 from reports.compare import comparison_page, machines
 from reports.compare.comparison_page import READING, Section
@@ -34,8 +35,11 @@ PACKAGES = ("python", "tensorflow", "jax", "torch", "keras")
 
 
 def has_configurations(run: Run) -> bool:
-    """Whether a run is one of configurations, and its page therefore this one."""
-    return bool(run.configurations)
+    """Whether several configurations of a run have records to set beside each other, so that its page is this one.
+
+    One alone, as where a machine lacks the GPU of the others, is told as a run without configurations.
+    """
+    return len({record.case.configuration for record in run.records}) > 1
 
 
 def write(run: Run, folder: Path | None = None) -> Path:
@@ -62,7 +66,11 @@ def sections(run: Run, found: Comparison) -> list[Section]:
     """All parts, in order; those that say nothing are left out."""
     by_configuration = [Named(name, of_configuration(run, name)) for name in found.columns]
     parts = [
-        Section("", tuple(comparison_page.summary(found)), note=comparison_page.caveat(found, by_configuration)),
+        Section(
+            "",
+            (*comparison_page.summary(found), *_begins(crossings(found))),
+            note=comparison_page.caveat(found, by_configuration),
+        ),
         comparison_page.times_section(found),
         _crossings(found),
         comparison_page.within_section(by_configuration, "Does a verdict depend on the configuration?"),
@@ -240,7 +248,21 @@ def crossings(found: Comparison) -> list[Crossing]:
 
 def _where(case: Mapping[str, Any], axis: str) -> str:
     other = f"batch {case['batch_size']}" if axis == "units" else f"{case['units']} units"
-    return f"{case['cell'].upper()}, {case['regime']}, window {case['window']}, {other}, {case['kernel']}"
+    engine = "" if case["engine"] == USUAL["engine"] else f" ({case['engine']})"
+    return f"{case['cell'].upper()}{engine}, {case['regime']}, window {case['window']}, {other}, {case['kernel']}"
+
+
+def _begins(every: list[Crossing]) -> list[str]:
+    """Where each configuration begins to be faster, as far as limits on both sides tell; the surest place of each."""
+    found: dict[tuple[str, str], Crossing] = {}
+    for one in sorted(every, key=lambda one: one.latest / one.earliest if one.earliest else math.inf):
+        if one.earliest > 0 and math.isfinite(one.latest):
+            found.setdefault((one.column, one.axis), one)
+    return [
+        f"**{one.column} begins to be faster** at {ALONG[one.axis]} {number(one.at)} "
+        f"{formatting.span(one.earliest, one.latest)} ({one.where})."
+        for one in found.values()
+    ]
 
 
 def _crossings(found: Comparison) -> Section | None:
@@ -304,7 +326,9 @@ def _of_one_alone(parts: Sequence[Named]) -> Section | None:
         "ratio",
         *([""] if judged else []),
     )
-    return Section("Ratios that not every configuration has", (text,), header, rows)
+    return Section(
+        "Ratios that not every configuration has", (text,), header, rows, most=comparison_page.MOST_OF_RATIOS
+    )
 
 
 def _ran(parts: Sequence[Named]) -> Section | None:

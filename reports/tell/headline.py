@@ -1,20 +1,17 @@
 """The answer in a few sentences: by kind of setting, what carrying costs, how sure that is, and where it changes."""
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from reports.claim.arms import Comparison, WidthComparison
 from reports.claim.controls import Finding, LongerWindow
-from reports.claim.learnt import learnt
+from reports.claim.learnt import learnt_by_task
 from reports.collect.grouping import Setting, about_task, by_engine, engine_by_engine
 from reports.collect.read import Run
-from reports.collect.records import body, fold_of, lowest_error
+from reports.collect.records import body, fold_of
 from reports.costs import Costs
-from reports.formatting import count, integer, listing, low_to_high, number, percent, ratio
+from reports.formatting import count, integer, listing, low_to_high, percent, ratio
 from reports.statistics.intervals import LEVEL
 from reports.statistics.verdict import (
     BY_INTERVAL,
@@ -65,16 +62,16 @@ def by_kind(compared: Iterable[Comparison]) -> dict[str, list[Comparison]]:
 def headline(run: Run, compared: list[Comparison], longer: list[LongerWindow], costs: Costs) -> list[str]:
     """The answer in a sentence each; of several engines the first speaks: the others train the same seeds.
 
-    In order: a linear model that no network beats, each kind of setting, real series, what carrying costs, the longer
-    window. What they leave out is in `in_full`.
+    In order: each kind of setting, real series, what carrying costs, the longer window. What they leave out is in
+    `in_full`; series on which no network learns more than a line stand before them (`recommendation.opening`).
     """
     engine, here = _first_engine(compared)
     if not here:
         return ["**Whether to carry state cannot be said from this run:** no setting has both arms.", _cost(costs)]
     kinds = by_kind(deciding(here))
-    linear = _told_already(run)
-    said = [_linear(run, linear), *(_kind(kind, of_kind) for kind, of_kind in kinds.items() if kind != REAL)]
-    said += _real(kinds.get(REAL, []), here, linear)
+    needless = {task for task, one in learnt_by_task(run).items() if one.sentence}
+    said = [_kind(kind, of_kind) for kind, of_kind in kinds.items() if kind != REAL]
+    said += _real(kinds.get(REAL, []), here, needless)
     said += [_cost(costs), _longer([one for one in longer if one.setting.engine == engine])]
     return [sentence for sentence in said if sentence]
 
@@ -120,9 +117,7 @@ def _holm(here: list[Comparison]) -> str:
     parts = [f"{' of '.join(map(integer, held(found)))} with {word} updates" for word, found in by_sign.items()]
     rest = "" if remain == of else "; take the others as hints"
     kept = f"{integer(remain)} of {count(of, 'difference')} {'holds' if remain == 1 else 'hold'}"
-    hanging = sum(one.hangs_on_one_training for found in by_sign.values() for one in found)
-    undone = f" (one more failed training of the cheaper arm would undo {integer(hanging)})" if hanging else ""
-    return f"**Corrected for the number of comparisons (by Holm), {kept}:** {listing(parts)}{undone}{rest}."
+    return f"**Corrected for the number of comparisons (by Holm), {kept}:** {listing(parts)}{rest}."
 
 
 def answer(fewer: int, more: int, of: int) -> str:
@@ -136,8 +131,8 @@ def answer(fewer: int, more: int, of: int) -> str:
     return "carry state" if fewer else "do not carry state"
 
 
-def _real(here: list[Comparison], every: list[Comparison], linear: set[str]) -> list[str]:
-    """A sentence for each series, or one for all; `linear`: those of which it was said that no network is needed."""
+def _real(here: list[Comparison], every: list[Comparison], needless: set[str]) -> list[str]:
+    """A sentence for each series, or one for all; `needless`: those of which it was said that no network is needed."""
     by_task: defaultdict[str, list[Comparison]] = defaultdict(list)
     for one in here:
         by_task[one.setting.task_name].append(one)
@@ -145,10 +140,10 @@ def _real(here: list[Comparison], every: list[Comparison], linear: set[str]) -> 
         task: f"{task}, {_batches({one.setting.batch_size for one in some})}" if _others(some, every) else task
         for task, some in by_task.items()
     }
-    if len(by_task) > 1 and set(by_task) <= linear:
+    if len(by_task) > 1 and set(by_task) <= needless:
         told = "; ".join(f"{where[task]}: {line(some)}" for task, some in by_task.items())
         return [f"**If you train a network all the same:** {told}."]
-    aside = {task: ", if you train one all the same" if task in linear else "" for task in by_task}
+    aside = {task: ", if you train one all the same" if task in needless else "" for task in by_task}
     return [f"**{where[task]}{aside[task]}:** {line(some)}." for task, some in by_task.items()]
 
 
@@ -237,50 +232,6 @@ def _smaller_network(widths: list[WidthComparison]) -> str:
     parts += [f"a wider one was needed in {more}"] if more else []
     parts += [f"{words} in {n}" for verdict, words in OTHER_VERDICTS.items() if (n := verdicts.count(verdict))]
     return f"**Smaller network: {words.get(given, given)}.** {', '.join(parts)}."
-
-
-def _told_already(run: Run) -> set[str]:
-    """Series of which `reports.claim.learnt` says, above all else, that no network is needed."""
-    records = defaultdict(list)
-    for record in run.of_kind("convergence"):
-        records[Setting.of(record.case).task_name].append(record)
-    told = {task: learnt(of_task) for task, of_task in records.items()}
-    return {task for task, one in told.items() if one is not None and one.sentence is not None}
-
-
-STANDARD_ERRORS = 2.0
-
-
-def _linear(run: Run, told: set[str]) -> str:
-    """Name the real series on which no network beats a linear autoregression; "" where there is none.
-
-    Those `told` already are left out: that stands before this sentence.
-
-    A network's error is the median over trainings of each one's lowest, of the best arm. It is that of the scored
-    targets, the linear model's that of all held-out ones: so the network must be worse by more than 2 relative standard
-    errors of the scored targets.
-    """
-    networks: dict[str, tuple[float, float]] = {}
-    linear: dict[str, dict[str, float]] = {}
-    for record in run.of_kind("convergence"):
-        found = body(record)
-        lowest = [low for one in found.evaluation if (low := lowest_error(one)) is not None]
-        if found.optimum is not None or not lowest:
-            continue
-        task = Setting.of(record.case).task_name
-        doubt = found.scored.relative_standard_error or 0.0
-        networks[task] = min(networks.get(task, (math.inf, 0.0)), (float(np.median(lowest)), doubt))
-        linear[task] = {
-            name: error for name, error in found.baselines.items() if name.startswith("linear autoregression")
-        }
-    parts = []
-    for task, (error, doubt) in networks.items():
-        if task in told:
-            continue
-        name = min(linear[task], key=lambda one: linear[task][one], default=None)
-        if name is not None and error * (1 - STANDARD_ERRORS * doubt) > linear[task][name]:
-            parts.append(f"{task}** (error {number(linear[task][name])}, best network {number(error)})")
-    return f"**A linear autoregression beats every network here on {', and **on '.join(parts)}." if parts else ""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import tasks
 from bench.case.record import Record
 from bench.case.run_record import OwnSeries
 from reports.claim.arms import Arm, Comparison, compare
-from reports.claim.learnt import LINEAR_IS_ENOUGH, Learnt, learnt, none_better
+from reports.claim.learnt import LINEAR_IS_ENOUGH, Learnt, learnt
 from reports.collect.grouping import Setting, about_task, arms_by_setting, engines_of
 from reports.collect.read import Run
 from reports.collect.records import body, median_seconds_per_update
@@ -398,16 +398,20 @@ class Recommendation:
         } | self._of_series
 
     @property
-    def by_series(self) -> list[tuple[str, int, float, dict[str, float]]]:
-        """Of several series, worst first: name, scored targets, error of the arm and of simple predictions there.
+    def fullest(self) -> Record | None:
+        """The arm of the least error of those that trained to the end of the budget; None where there is none."""
+        return next(iter(self.learnt.tested), None) if self.learnt else None
 
-        Empty for one series, and where a record does not hold errors target by target.
+    @property
+    def by_series(self) -> list[tuple[str, int, float, dict[str, float]]]:
+        """Of several series, worst first: name, scored targets, error of `fullest` and of simple predictions there.
+
+        Empty for one series, and where no record holds errors target by target.
         """
-        arm = self.best.arm if self.given else self.nearest
-        scored = body(arm.record).scored
-        if self.series is None or not self.series.parts or not scored.squared_errors:
+        if self.series is None or not self.series.members or self.fullest is None:
             return []
-        series = tasks.create(arm.record.case.task).series()
+        scored = body(self.fullest).scored
+        series = tasks.create(self.fullest.case.task).series()
         rows = series.scored[np.linspace(0, len(series.scored) - 1, scored.count).round().astype(int)]
         names = np.array(self.series.parts)[np.searchsorted(series.starts, rows, side="right") - 1]
         errors = {name: np.array(one) for name, one in scored.simple.items()}
@@ -433,6 +437,7 @@ class Recommendation:
             return {
                 "title": f"the series of {self.task}",
                 "columns": ["..."],
+                "member": "",
                 "request": "",
                 "sequences": False,
                 "labels": False,
@@ -451,7 +456,7 @@ class Recommendation:
         return {
             "title": _harmless(f"{about.column} of {about.file}"),
             "columns": [_harmless(one) for one in [*own, *about.inputs]],
-            "sequences": len(about.members) > 1,
+            "sequences": bool(about.parts),
             "member": _harmless(next(iter(about.members), "")),
             "outputs": about.targets,
             "labels": bool(about.labels),
@@ -562,13 +567,17 @@ def opening(run: Run) -> list[str]:
         if one.learnt is not None and one.nothing_learnt:
             # How many lags a line has differs from series to series.
             simple = tuple(name.partition(" (")[0] for name in one.learnt.simple)
-            alike[one.learnt.claim, simple].append((one.task, one.learnt.arms))
+            alike[one.learnt.claim, simple].append((one.task, len(one.learnt.tested)))
         elif run.series:
             said.append(f"{recommended(one)}{f' (by {one.engine})' if several_engines else ''}")
     for (claim, simple), found in alike.items():
         names = listing([plain(task) for task in dict.fromkeys(task for task, _ in found)])
-        why = none_better(sum(arms for _, arms in found), [] if claim == LINEAR_IS_ENOUGH else simple)
-        said.append(f"**{names}: {claim}** ({plain(why)}).")
+        # That it is no better than a line is said by the claim itself.
+        than = "" if claim == LINEAR_IS_ENOUGH else f" than {listing(simple)}"
+        networks = count(sum(n for _, n in found), "network")
+        said.append(
+            f"**{names}: {claim}** (of {networks} trained to the end none is shown to predict better{plain(than)})."
+        )
     return said
 
 
