@@ -521,7 +521,7 @@ def every_ratio() -> list[RatioCell]:
 
 
 PACES = (Pace.FASTER, Pace.SAME, Pace.INCONCLUSIVE, Pace.SLOWER)
-PACE_SEED, PACE_PAIRS = 9, 10
+PACE_SEED, PACE_PAIRS, PACE_DRAWS = 9, 10, 2_000
 
 
 class PaceCell(NamedTuple):
@@ -548,7 +548,7 @@ def simulate_paces(ratio: float, deviation: float, processes: int) -> PaceCell:
     """Draw runs of ten pairs, all with the same truth, and judge each."""
     rng = np.random.default_rng([PACE_SEED, round(1000 * ratio), round(1000 * deviation), processes])
     found: list[Ratio] = []
-    for _ in range(math.ceil(DRAWS / PACE_PAIRS)):
+    for _ in range(math.ceil(PACE_DRAWS / PACE_PAIRS)):
         logs = math.log(ratio) + deviation * rng.standard_normal((PACE_PAIRS, processes))
         known = common(logs)
         found += [moderated_ratio(one, known) for one in logs]
