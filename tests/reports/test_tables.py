@@ -9,7 +9,6 @@ from reports import formatting
 from reports.analysis import analyse
 from reports.collect.read import read
 from reports.costs.contrasts import SECONDS
-from reports.costs.roofline import ceilings
 from reports.figures.claim_figures import draw_widths
 from reports.figures.cost_figures import draw_growth, draw_memory, draw_roofline
 from reports.figures.learning_figures import EDGE, draw_targets
@@ -212,7 +211,7 @@ def drawn(axes):
 
 def test_figures_of_costs_show_what_the_frames_hold(cost):
     frames = cost[1]
-    figure = draw_roofline(frames.roofline, ceilings(read(PUBLISHED / "cost"))).figure
+    figure = draw_roofline(frames).figure
     expected = {(round(row.flops_per_byte, 9), row.flops_per_second / 1e9) for row in frames.roofline.itertuples()}
     assert expected <= drawn(figure.axes[0])
 
@@ -222,9 +221,9 @@ def test_figures_of_costs_show_what_the_frames_hold(cost):
     loop = points[(points.kernel == "loop") & (points.dtype == "float32")]
     longest = loop[lengths[loop.index] == lengths[loop.index].max()]
     first = longest.groupby(line, observed=True, dropna=False, sort=False).head(len(longest)).head(int(lengths.max()))
-    assert {(row.at, row.value) for row in first.itertuples()} <= drawn(draw_growth(frames.growth).figure.axes[0])
+    assert {(row.at, row.value) for row in first.itertuples()} <= drawn(draw_growth(frames).figure.axes[0])
 
-    panel = draw_memory(frames.memory_peaks).figure.axes[0]
+    panel = draw_memory(frames).figure.axes[0]
     peaks = {x for x, _ in drawn(panel)}
     assert peaks <= {round(float(one), 9) for one in frames.memory_peaks.allocator_peak_bytes}
     assert len(peaks) > 3
@@ -232,10 +231,10 @@ def test_figures_of_costs_show_what_the_frames_hold(cost):
 
 def test_figures_of_the_claim_show_what_the_frames_hold(quick):
     frames = quick[1]
-    shares = {y for axes in draw_widths(frames.widths).figure.axes for _, y in drawn(axes) if 0 <= y <= 1}
+    shares = {y for axes in draw_widths(frames).figure.axes for _, y in drawn(axes) if 0 <= y <= 1}
     assert {row.reached / row.of for row in frames.widths.itertuples()} >= shares - {0.0, 0.5, 1.0}
     assert shares - {0.0, 0.5, 1.0}
-    ratios = {y for axes in draw_targets(frames.targets, {}).figure.axes for _, y in drawn(axes)} - {0.0, 1.0}
+    ratios = {y for axes in draw_targets(frames).figure.axes for _, y in drawn(axes)} - {0.0, 1.0}
     edges = {1 / EDGE, EDGE}
     assert ratios - edges <= set(frames.targets.ratio)
     assert ratios - edges
