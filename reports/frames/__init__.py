@@ -331,7 +331,7 @@ frames.with_case("timings")  # the blocks, with task, cell, window and all else 
 
 `make export RUN=name[,name] FORMAT=parquet|csv` writes the same as files into `results/export/`.
 [examples/results.ipynb](../examples/results.ipynb) reads a published run, draws a figure and answers a question of its
-own. The tables of a run's details and its `comparisons.csv` are made from these frames too.
+own. The tables of a run's details, its figures and its `comparisons.csv` are made from these frames too.
 
 One row is one thing. `run` and `key` join the frames. Seconds are seconds and bytes are bytes, never a multiple. What
 is not known is missing (NaN, NA), never 0. Types are those of pandas: `category` is text that repeats; `Int64`,

@@ -191,7 +191,7 @@ class FromFrames:
     @cached_property
     def _cases(self) -> pd.DataFrame:
         """What takes no time to know of every record."""
-        known = ["key", "kind", "regime", *SETTING, "outcome", "message", "compile_seconds", "kernel_seen"]
+        known = ["key", "kind", "regime", *SETTING, "outcome", "message"]
         more = ["steps_per_prediction", "stop", "budget", "chosen_rate", "rate_at_edge", "rates_tried", "majority"]
         cases = self._frames.part("cases", [*known, *more])
         # Not by the category, in which a key is sought for as long as among all of them.

@@ -73,6 +73,43 @@ def test_time_to_target(cost):
     assert (product / frame.seconds - 1).abs().max() < 1e-9
 
 
+def test_seconds(cost):
+    """The frame is what the timed blocks say, setting by setting over its processes; the first call is told by one."""
+    frames = cost[1]
+    check(
+        cost[0].seconds,
+        frames.seconds,
+        {
+            "seconds per update: median": lambda row: seconds(row.seconds),
+            "middle half": lambda row: f"{seconds(row.low)} to {seconds(row.high)}",
+            "a forward pass": lambda row: seconds(row.forward_pass_seconds),
+            "samples": lambda row: str(row.samples),
+            "processes": lambda row: str(row.processes),
+            "compile": lambda row: seconds(row.compile_seconds),
+        },
+    )
+    blocks = frames.with_case("timings")
+    assert blocks.dial.isna().all()
+    names = [*(name for name in SETTING if name != "dial"), "regime"]
+    updates = blocks[blocks.what == "update"].groupby(names, observed=True).seconds
+    known = frames.seconds.set_index(names)
+    for name, expected in (
+        ("low", updates.quantile(0.25)),
+        ("high", updates.quantile(0.75)),
+        ("samples", updates.size()),
+    ):
+        assert (known[name] - expected).abs().max() < 1e-12
+    compiling = dict(zip(frames.seconds.key, frames.seconds.compile_seconds, strict=True))
+    assert [compiling[key] for key in frames.to_target.key] == frames.to_target.compile_seconds.tolist()
+
+
+def test_ceilings(cost):
+    check(cost[0].ceilings, cost[1].ceilings, {"ceiling": lambda row: row.ceiling})
+    best = {row.dtype: row.best for row in cost[1].ceilings.itertuples()}
+    machine = cost[1].machines.iloc[0]
+    assert best["float32"] == machine.float32_flops_per_second
+
+
 def test_paybacks(cost):
     check(
         cost[0].paybacks,
