@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import synthetic
 
 from reports import formatting
 from reports.analysis import analyse
@@ -12,7 +13,7 @@ from reports.costs.contrasts import SECONDS
 from reports.figures.claim_figures import draw_widths
 from reports.figures.cost_figures import draw_growth, draw_memory, draw_roofline
 from reports.figures.learning_figures import EDGE, draw_targets
-from reports.formatting import THIN, number, seconds, size, span
+from reports.formatting import THIN, limited, number, seconds, size, span
 from reports.frames import SETTING, load
 from reports.tell import tables
 from reports.tell.cost_tables import CostTables
@@ -214,6 +215,28 @@ def test_widths(quick):
         assert row["verdict"] == first.verdict.iloc[0] == second.verdict.iloc[0]
         assert row["parameters there: stateful"] == number(first.parameters.astype(float).iloc[0])
         assert row["seconds per update there: stateful"] == seconds(first.seconds_per_update.iloc[0])
+
+
+def test_the_table_of_settings_has_the_intervals_of_the_comparison():
+    """Two draws of the data with three folds each: what was made on one draw is left out together."""
+    records = synthetic.pair([100, 140, 180, 300, 340, 380], [400, 420, 500, 640, 700, 900])
+    for record in records:
+        for fold, one in enumerate(r for r in record["convergence"]["replicates"] if r["role"] == "evaluation"):
+            one |= {"fold": fold, "draw": fold // 3}
+    found = analyse(synthetic.run_of(records))
+    (one,) = found.compared
+    (row,) = rows(Tables(found.frames).settings)
+    assert row["updates to target: stateful"] == limited(one.a.ert, one.a.ert_interval)
+    assert row["stateless"] == limited(one.b.ert, one.b.ert_interval)
+    (by_fold,) = analyse(synthetic.run_of([*map(without_draws, records)])).compared
+    assert by_fold.a.ert_interval != one.a.ert_interval
+
+
+def without_draws(record):
+    """The same record, its folds on one draw."""
+    for one in record["convergence"]["replicates"]:
+        one["draw"] = 0
+    return record
 
 
 @pytest.mark.parametrize(
