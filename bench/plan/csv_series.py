@@ -12,7 +12,7 @@ import pytest
 
 import tasks
 from bench.errors import PlanError, shown
-from bench.measure.sequences import SequenceSchedule
+from bench.measure.batching import SequenceSchedule
 from bench.plan import presets
 from bench.plan.presets import Preset
 from tasks.csv_series.request import SPLITS, USED_ROWS, Request
