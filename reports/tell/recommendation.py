@@ -123,7 +123,7 @@ def _how_sure(do: Do, used: list[Comparison], *, some_declared: bool) -> str:
     # A line without any declared comparison is marked as a whole.
     if declared:
         hold, of = held(declared)
-        some = f"{hold} of {of} {'holds' if hold == 1 else 'hold'}"
+        some = f"{hold} of {of} {'holds' if hold == 1 else 'hold'}" if hold else "all hints"
         parts.append(some if of > 1 else "holds" if hold else "a hint")
     elif some_declared:
         parts.append("exploratory")
@@ -572,12 +572,9 @@ def opening(run: Run) -> list[str]:
             said.append(f"{recommended(one)}{f' (by {one.engine})' if several_engines else ''}")
     for (claim, simple), found in alike.items():
         names = listing([plain(task) for task in dict.fromkeys(task for task, _ in found)])
-        # That it is no better than a line is said by the claim itself.
-        than = "" if claim == LINEAR_IS_ENOUGH else f" than {listing(simple)}"
-        networks = count(sum(n for _, n in found), "network")
-        said.append(
-            f"**{names}: {claim}** (of {networks} trained to the end none is shown to predict better{plain(than)})."
-        )
+        better = "beat it" if claim == LINEAR_IS_ENOUGH else f"predict better than {listing(simple)}"
+        networks = count(sum(n for _, n in found), "fully trained network")
+        said.append(f"**{names}: {claim}** (of {networks} none is shown to {plain(better)}).")
     return said
 
 
