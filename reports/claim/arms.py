@@ -39,10 +39,9 @@ from reports.statistics.intervals import (
     chance_of_less,
     clopper_pearson,
     relative_variance_of_median,
-    restart_after,
     restricted_mean,
     running_time_interval,
-    running_time_ratio,
+    running_time_ratios,
 )
 from reports.statistics.verdict import (
     DIFFERENT,
@@ -189,6 +188,7 @@ class Comparison:
     a: Arm
     b: Arm
     unpaired: int
+    in_updates: Ratio
     declared: bool = False
     p_holm: float = float("nan")
     p_holm_one_more: float = float("nan")
@@ -259,10 +259,6 @@ class Comparison:
         """Chance that on a fresh draw of the data a fresh training of `a` takes fewer updates than one of `b`."""
         return chance_of_less(self.a.costs, self.b.costs)
 
-    @cached_property
-    def _in_updates(self) -> Ratio:
-        return running_time_ratio(self.a.costs, self.b.costs)
-
     def _judge(
         self, unit_a: float = 1.0, unit_b: float = 1.0, variance: float = 0.0, degrees: float = math.inf
     ) -> Judgement:
@@ -272,7 +268,7 @@ class Comparison:
             unit=unit_a / unit_b,
             extra_variance=variance,
             extra_degrees=degrees,
-            of_updates=self._in_updates,
+            of_updates=self.in_updates,
         )
         if judged.verdict is not Verdict.NEITHER and not (self.a.rate_found and self.b.rate_found):
             return Judgement(Verdict.RATE_NOT_FOUND, judged.ratio, 1.0)
@@ -282,7 +278,7 @@ class Comparison:
         """Return the same as one that was declared before the run."""
         other = replace(self, declared=True, p_holm=p_holm, p_holm_one_more=p_holm_one_more)
         # Has been judged, since the correction is made of it.
-        vars(other).update({name: getattr(self, name) for name in ("_in_updates", "updates")})
+        vars(other)["updates"] = self.updates
         return other
 
     @property
@@ -312,12 +308,11 @@ def first_by_interest(found: Sequence[Comparison], most: int) -> list[Comparison
     return [found[place] for place in sorted(places)]
 
 
-def compare(
-    setting: Setting, first: Record, second: Record, *, by_position: bool = False, target: float | None = None
-) -> Comparison:
-    """Compare two convergence records.
+@dataclass(frozen=True)
+class Asked:
+    """Two convergence records to compare.
 
-    Parameters
+    Attributes
     ----------
     by_position
         Pair the k-th replicates instead of equal seeds: for an arm against itself on other seeds. Of one record
@@ -325,37 +320,66 @@ def compare(
     target
         Count up to this error, from the curves, instead of each arm's declared one.
     """
-    ours, theirs = body(first).evaluation, body(second).evaluation
-    if first is second and by_position:
+
+    setting: Setting
+    first: Record
+    second: Record
+    by_position: bool = False
+    target: float | None = None
+
+    @property
+    def sides(self) -> tuple[list[Replicate], list[Replicate]]:
+        """Evaluation replicates of both that are to be paired."""
+        ours, theirs = (body(record).evaluation for record in (self.first, self.second))
+        if self.first is not self.second or not self.by_position:
+            return ours, theirs
         folds = sorted({fold_of(one) for one in ours})
         half = len(folds) // 2 * 2
-        ours, theirs = (
+        first, second = (
             [one for fold in some for one in theirs if fold_of(one) == fold]
             for some in (folds[0:half:2], folds[1:half:2])
         )
-    if by_position:
-        pairs = list(zip(ours, theirs, strict=False))
-    else:
-        by_seed = {one.seed: one for one in theirs}
-        pairs = [(one, by_seed[one.seed]) for one in ours if one.seed in by_seed]
-    budget = min(budget_of(body(record)) for record in (first, second))
-    sides = [tuple(pair[side] for pair in pairs) for side in (0, 1)]
-    # Where every replicate has its partner, what is known of the arm by itself is what is compared.
-    whole = target is None and not by_position and len(pairs) == len(ours) == len(theirs)
-    a, b = (
-        (costs_of_all(body(record)) if whole else costs_of(side, body(record).hold, target)).up_to(budget)
-        for side, record in zip(sides, (first, second), strict=True)
-    )
-    if by_position:
-        # Folds of two runs of one arm have nothing in common but their order.
-        b = replace(b, group=a.group)
-    restart = restart_after(a, b)
-    return Comparison(
-        setting=setting,
-        a=Arm(first, a, restart, sides[0]),
-        b=Arm(second, b, restart, sides[1]),
-        unpaired=len(ours) + len(theirs) - 2 * len(pairs),
-    )
+        return first, second
+
+    @property
+    def paired(self) -> tuple[Arm, Arm, int]:
+        """Both arms over their pairs, never started anew yet, and how many replicates have no partner."""
+        ours, theirs = self.sides
+        if self.by_position:
+            pairs = list(zip(ours, theirs, strict=False))
+        else:
+            by_seed = {one.seed: one for one in theirs}
+            pairs = [(one, by_seed[one.seed]) for one in ours if one.seed in by_seed]
+        records = self.first, self.second
+        budget = min(budget_of(body(record)) for record in records)
+        # Where every replicate has its partner, what is known of the arm by itself is what is compared.
+        whole = self.target is None and not self.by_position and len(pairs) == len(ours) == len(theirs)
+        a, b = (
+            Arm(record, costs.up_to(budget), math.inf, side)
+            for record, side in zip(records, (tuple(pair[side] for pair in pairs) for side in (0, 1)), strict=True)
+            for costs in [costs_of_all(body(record)) if whole else costs_of(side, body(record).hold, self.target)]
+        )
+        if self.by_position:
+            # Folds of two runs of one arm have nothing in common but their order.
+            b = replace(b, costs=replace(b.costs, group=a.costs.group))
+        return a, b, len(ours) + len(theirs) - 2 * len(pairs)
+
+
+def compare(asked: Sequence[Asked], processes: "BetweenProcesses | None" = None) -> list[Comparison]:
+    """Compare records two by two, all at once: one pair by itself takes ten times as long."""
+    arms = [one.paired for one in asked]
+    ratios = running_time_ratios([(a.costs, b.costs) for a, b, _ in arms])
+    return [
+        Comparison(
+            setting=one.setting,
+            a=replace(a, restart=ratio.restart),
+            b=replace(b, restart=ratio.restart),
+            unpaired=unpaired,
+            in_updates=ratio,
+            processes=processes,
+        )
+        for one, (a, b, unpaired), ratio in zip(asked, arms, ratios, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -395,12 +419,13 @@ def comparisons(run: Run) -> list[Comparison]:
     against control. A declared comparison that has no usable records counts with p = 1: the family was fixed before
     the run, and what failed may not make the others' correction milder.
     """
-    family, between = set(run.family), between_processes(run)
-    found = [
-        replace(compare(setting, arms[first], arms[second]), processes=between)
+    family = set(run.family)
+    asked = [
+        Asked(setting, arms[first], arms[second])
         for setting, arms in arms_by_setting(run).items()
         for first, second in pairs(arms.keys())
     ]
+    found = compare(asked, between_processes(run))
     sizes = families(run)
     adjusted: dict[tuple[str, str], tuple[float, float]] = {}
     for engine, here in by_engine(found, lambda one: one.setting).items():
@@ -448,7 +473,7 @@ def self_comparisons(run: Run) -> list[Comparison]:
     """
     found = repeated_arms(run)
     chosen = found[:: -(-len(found) // MOST_A_A) or 1]
-    return [compare(*one, by_position=True) for one in chosen]
+    return compare([Asked(*one, by_position=True) for one in chosen])
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bench.case import regimes
-from reports.claim.arms import Arm, Comparison, between_processes, compare
+from reports.claim.arms import Arm, Asked, Comparison, between_processes, compare
 from reports.collect.grouping import Arms, Setting, arms_by_setting, by_engine, engine_by_engine
 from reports.collect.read import Run
 from reports.collect.records import body, floats, last_errors, lowest_error
@@ -347,7 +347,7 @@ def longer_windows(run: Run) -> list[LongerWindow]:
     networks: defaultdict[Setting, dict[int, Arms]] = defaultdict(dict)
     for setting, arms in arms_by_setting(run).items():
         networks[replace(setting, window=0)][setting.window] = arms
-    found, between = [], between_processes(run)
+    asked, about = [], []
     for network, by_window in networks.items():
         stateless = [window for window, arms in by_window.items() if "stateless" in arms]
         covering = [window for window in stateless if network.reach is None or window >= network.reach]
@@ -359,10 +359,10 @@ def longer_windows(run: Run) -> list[LongerWindow]:
                 first, second = arms["stateful"], by_window[long]["stateless"]
                 target = max(body(first).target, body(second).target)
                 setting = replace(network, window=window)
-                comparison = replace(compare(setting, first, second, target=target), processes=between)
-                if comparison.a.n:
-                    found.append(LongerWindow(setting, long, network.reach is not None, target, comparison))
-    return found
+                asked.append(Asked(setting, first, second, target=target))
+                about.append((setting, long, network.reach is not None, target))
+    found = zip(about, compare(asked, between_processes(run)), strict=True)
+    return [LongerWindow(*one, comparison) for one, comparison in found if comparison.a.n]
 
 
 def longer_windows_in_short(found: list[LongerWindow]) -> str:

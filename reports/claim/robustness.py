@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from bench.case.record import Record
 from bench.case.regimes import CLAIM, regime_of
 from bench.case.trained import Convergence, Replicate, Scored
-from reports.claim.arms import Comparison, compare, first_by_interest
+from reports.claim.arms import Asked, Comparison, compare, first_by_interest
 from reports.collect.grouping import Arms, Setting, arms_by_setting, in_order
 from reports.collect.read import Run
-from reports.collect.records import body, cost, costs_of, costs_of_all, fold_of, last_errors, lowest_error
+from reports.collect.records import body, cost, costs_at, costs_of_all, fold_of, last_errors, lowest_error
 from reports.costs.contrasts import Contrasts
 from reports.formatting import count, listing, low_to_high, percent
 from reports.statistics.components import Component, components, pooled
-from reports.statistics.intervals import FloatArray, ladder
+from reports.statistics.intervals import FloatArray, ladder, running_time_ratios
 from reports.statistics.verdict import FEWER, FLOOR_ERRORS, MARGIN, MORE, Judgement, Verdict, judge
 
 
@@ -57,13 +57,11 @@ def sensitivity(comparison: Comparison) -> Sensitivity:
     best = min((value for value in lowest if np.isfinite(value)), default=np.nan)
     if not 0 < best < trivial:
         return Sensitivity(comparison.setting, why_not="no arm got below the trivial error")
-    targets = ladder(best, trivial)
+    targets = ladder(best, trivial).tolist()
     paired = [[one for one in arm.evaluation if one.seed in shared] for arm in arms]
-    judgements = [
-        judge(*(costs_of(some, arm.hold, float(target)) for some, arm in zip(paired, arms, strict=True)))
-        for target in targets
-    ]
-    return Sensitivity(comparison.setting, tuple(float(t) for t in targets), tuple(judgements))
+    costs = list(zip(*(costs_at(some, arm.hold, targets) for some, arm in zip(paired, arms, strict=True)), strict=True))
+    judgements = [judge(*both, of_updates=ratio) for both, ratio in zip(costs, running_time_ratios(costs), strict=True)]
+    return Sensitivity(comparison.setting, tuple(targets), tuple(judgements))
 
 
 MOST_SENSITIVITIES = 100
@@ -129,18 +127,22 @@ def same_arms(run: Run) -> list[SameArm]:
     for setting, arms in arms_by_setting(run).items():
         for regime, record in arms.items():
             found[replace(setting, engine="tensorflow"), regime][setting.engine] = record
-    rows = []
+    asked, regimes = [], []
     for (setting, regime), by_name in found.items():
         first, *others = in_order(by_name)
-        for other in others:
-            one = compare(setting, by_name[other], by_name[first])
-            if one.same_target and one.a.n:
-                alike = (one.a.cost == one.b.cost) & one.a.reached & one.b.reached
-                reached = int((one.a.reached | one.b.reached).sum())
-                rates = [body(by_name[name]).chosen_rate for name in (other, first)]
-                two = rates[0], rates[1]
-                rows.append(SameArm(setting, regime, other, first, one, reached, int(alike.sum()), two))
-    return rows
+        asked += [Asked(setting, by_name[other], by_name[first]) for other in others]
+        regimes += [regime] * len(others)
+    compared = zip(regimes, compare(asked), strict=True)
+    return [_same_arm(regime, one) for regime, one in compared if one.same_target and one.a.n]
+
+
+def _same_arm(regime: str, one: Comparison) -> SameArm:
+    a, b = one.a, one.b
+    alike = (a.cost == b.cost) & a.reached & b.reached
+    reached = int((a.reached | b.reached).sum())
+    rates = a.convergence.chosen_rate, b.convergence.chosen_rate
+    engines = a.record.case.engine, b.record.case.engine
+    return SameArm(one.setting, regime, *engines, one, reached, int(alike.sum()), rates)
 
 
 def learning_in_short(found: list[SameArm], costs: Contrasts) -> str:

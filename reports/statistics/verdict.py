@@ -57,7 +57,7 @@ def fewer_and_more(verdicts: Iterable[Verdict]) -> tuple[int, int]:
     return sum(one in FEWER for one in verdicts), sum(one in MORE for one in verdicts)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Judgement:
     """A verdict and what it rests on.
 
