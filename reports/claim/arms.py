@@ -308,7 +308,7 @@ def first_by_interest(found: Sequence[Comparison], most: int) -> list[Comparison
     return [found[place] for place in sorted(places)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Asked:
     """Two convergence records to compare.
 
@@ -382,7 +382,7 @@ def compare(asked: Sequence[Asked], processes: "BetweenProcesses | None" = None)
     ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class BetweenProcesses:
     """Variance of log seconds per update between processes that do equal work, and the degrees it is estimated with."""
 
@@ -476,7 +476,7 @@ def self_comparisons(run: Run) -> list[Comparison]:
     return compare([Asked(*one, by_position=True) for one in chosen])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WidthArm:
     """One regime over the widths: (hits, replicates) by width, the interval, the cost at its upper end.
 
@@ -491,7 +491,7 @@ class WidthArm:
     seconds_per_update: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WidthComparison:
     """Both arms over the widths that both have; `setting.units` is 0."""
 

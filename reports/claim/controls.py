@@ -15,7 +15,7 @@ from reports.statistics.intervals import LEVEL, Ratio, geometric_ratio
 from reports.statistics.verdict import FEWER, MORE, Judgement, fewer_and_more, holm
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Control:
     """A control arm beside the two that are compared; None where that arm is missing."""
 
@@ -25,7 +25,7 @@ class Control:
     stateful_over_it: Comparison | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Share:
     """A control over all its settings: what it isolates, one sentence of what came out."""
 
@@ -35,7 +35,7 @@ class Share:
     sentence: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Otherwise:
     """A trained network predicting in another way than the one that decided; ratio of errors: there / as decided."""
 
@@ -163,7 +163,7 @@ MOST_NAMED = 6
 """Networks that a sentence names one by one; the table of the control has all."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A control that took fewer updates than both arms, over all settings where it did.
 
@@ -312,7 +312,7 @@ def _against(arm: str, ratios: tuple[float, ...]) -> str:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LongerWindow:
     """Carried state at a short window beside a stateless network at a long one, up to the same error.
 

@@ -23,7 +23,7 @@ from reports.statistics.intervals import FloatArray, ladder, running_time_ratios
 from reports.statistics.verdict import FEWER, FLOOR_ERRORS, MARGIN, MORE, Judgement, Verdict, judge
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sensitivity:
     """Judgements at targets from easy to hard; `why_not` says why there are none."""
 
@@ -78,7 +78,7 @@ def _median_of_lowest(arm: Convergence, seeds: set[int]) -> float:
     return float(np.median(lowest)) if lowest else float("nan")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SameArm:
     """An arm by engine `a` and by engine `b`, paired by seed; the ratio is a / b in updates to target.
 
@@ -185,7 +185,7 @@ _WITHIN = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Rate:
     """One rate of the grid: expected updates to target over its tuning seeds (infinite without a success)."""
 
@@ -195,7 +195,7 @@ class Rate:
     expected_updates: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Rates:
     """An arm's grid; `chosen` is the rate that its evaluation seeds were trained with."""
 
@@ -256,7 +256,7 @@ LEAST_REACHED = 0.9
 """Share of an arm's trainings that must have reached the target: those left out would have scattered the most."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Split:
     """What the logarithm of the updates to target scatters by on a task, mean over arms.
 
@@ -290,7 +290,7 @@ class Split:
         return "only one"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Design:
     """Logarithms of an arm's updates, shape (n,), and what varied between them, shape (levels, n), outermost first."""
 
@@ -358,7 +358,7 @@ def splits(run: Run) -> list[Split]:
     ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FloorCheck:
     """A record beside its floor; `margin` is the relative allowance below it."""
 

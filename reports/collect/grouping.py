@@ -27,7 +27,7 @@ USUAL = {"engine": "tensorflow", "device": "cpu", "dtype": "float32"}
 _PLACES = {name: place for place, name in enumerate(ENGINES)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Setting:
     """All of a case but its kind, regime and repetition: what two arms must share to be compared.
 
@@ -220,7 +220,7 @@ Ran = tuple[str, str]
 """Engine and kernel."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class EnginePair:
     """A case by one engine (`a`) and the same by another (`b`); `compares`: what else is different, or alike."""
 

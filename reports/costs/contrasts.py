@@ -19,7 +19,7 @@ EQUAL_PARAMETERS = 0.03
 """A GRU and an LSTM whose parameters differ by less are compared as equals: units are whole numbers."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Contrast:
     """Two timed cases that differ in `what` alone; every ratio is a / b, below 1 `a` is faster.
 
@@ -56,7 +56,7 @@ class Contrast:
         return self.a.setting.units != self.b.setting.units
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Contrasts:
     """All ratios of a run, and how far pairs are spread in each kind."""
 
@@ -181,7 +181,7 @@ AIM = 0.02
 """How far a case may be from itself, in the median, compared as two cases are."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SelfComparison:
     """Ratios of cases with themselves, each at least 1 (the larger over the smaller).
 
@@ -250,7 +250,7 @@ AXES = {"window": "window", "batch_size": "batch size", "units": "units"}
 LEAST_POINTS = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Growth:
     """One cost along one axis, all else equal.
 

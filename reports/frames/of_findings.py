@@ -14,7 +14,7 @@ from reports.statistics.intervals import Ratio
 from reports.statistics.verdict import Judgement
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Judged:
     """One ratio a / b and its verdict."""
 

@@ -374,7 +374,7 @@ def running_time_ratio(a: Costs, b: Costs, *, level: float = LEVEL) -> Ratio:
     return running_time_ratios([(a, b)], level=level)[0]
 
 
-AT_ONCE = 2**19
+AT_ONCE = 2**16
 """Numbers in an array of many pairs: so few that they stay near the processor, and enough to be worth a call."""
 
 
@@ -410,8 +410,8 @@ def _ratios_of_alike(pairs: list[tuple[Costs, Costs]], level: float) -> list[Rat
         expected = np.where(hits > 0, used[0].sum(axis=-1) / hits, math.inf)
     fixed = _rounding_variance(*used).sum(axis=-1)
     without_one = _without_each_group(cost, reached, group)
-    figures = restart.tolist(), hits.tolist(), expected.tolist(), without_one, fixed.tolist()
-    return [_jackknife(*one, level) for one in zip(pairs, *figures, strict=True)]
+    figures = zip(restart.tolist(), hits.tolist(), expected.tolist(), without_one, fixed.tolist(), strict=True)
+    return [_jackknife(arms, *known, level) for arms, known in zip(pairs, figures, strict=True)]
 
 
 def _without_each_group(cost: FloatArray, reached: BoolArray, group: IntArray) -> FloatArray:

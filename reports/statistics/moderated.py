@@ -29,7 +29,7 @@ KEPT = 1 - 1e-4
 """Share of the posterior that is kept; the rest of the grid only costs time."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Common:
     """How the variances of pairs are spread: a posterior of two parameters on a grid, of shape (m,) each.
 
@@ -66,7 +66,7 @@ class Common:
             return math.exp(float(self.weights @ np.log(self.variances)) / 2)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Error:
     """What the mean of a pair may be off by: a mixture of t distributions of shape (m,); nothing known where empty."""
 
