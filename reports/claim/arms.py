@@ -4,7 +4,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Self
 
 import numpy as np
@@ -162,12 +162,16 @@ class Arm:
     @property
     def coarse(self) -> bool:
         """Whether two arms as coarse as this could never be shown to need the same, whatever the number of seeds."""
-        return 2 * float(np.sqrt(2 * self.costs.up_to(self.restart).rounding_variance)) > MARGIN
+        return _coarse(self.costs.up_to(self.restart).rounding_variance)
 
     @property
     def rate_found(self) -> bool:
         """Whether the best learning rate lies within what was tried, in every fold."""
         return not self.convergence.rate_at_edge
+
+
+def _coarse(rounding_variance: float) -> bool:
+    return 2 * math.sqrt(2 * rounding_variance) > MARGIN
 
 
 def _median(values: list[float]) -> float:
@@ -262,6 +266,8 @@ class Comparison:
     def _judge(
         self, unit_a: float = 1.0, unit_b: float = 1.0, variance: float = 0.0, degrees: float = math.inf
     ) -> Judgement:
+        if unit_a == unit_b and not variance and "updates" in vars(self):
+            return self.updates
         judged = judge(
             self.a.costs,
             self.b.costs,
@@ -280,6 +286,13 @@ class Comparison:
         # Has been judged, since the correction is made of it.
         vars(other)["updates"] = self.updates
         return other
+
+    @property
+    def coarse(self) -> list[Arm]:
+        """The arms that are; none where both together are not, which is known already."""
+        if self.in_updates.method == "jackknife" and not _coarse(self.in_updates.fixed_variance):
+            return []
+        return [arm for arm in (self.a, self.b) if arm.coarse]
 
     @property
     def same_target(self) -> bool:
@@ -390,6 +403,7 @@ class BetweenProcesses:
     degrees: int
 
 
+@lru_cache(maxsize=4)
 def between_processes(run: Run) -> BetweenProcesses | None:
     """What processes that do equal work differ by; None where no two do.
 

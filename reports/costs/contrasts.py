@@ -311,18 +311,13 @@ def growths(quantity: str, points: Iterable[tuple[Setting, str, float]]) -> list
     for axis in AXES:
         lines: defaultdict[tuple[Any, str], dict[int, tuple[Setting, float]]] = defaultdict(dict)
         for setting, regime, cost in kept:
-            lines[_without(setting, axis), regime][getattr(setting, axis)] = (setting, cost)
-        for (_, regime), line in sorted(lines.items(), key=lambda item: (item[0][0].place, item[0][1])):
+            lines[setting.place_without(axis), regime][getattr(setting, axis)] = (setting, cost)
+        for (_, regime), line in sorted(lines.items(), key=lambda item: item[0]):
             if len(line) >= LEAST_POINTS:
                 x = np.array(sorted(line), dtype=float)
                 y = np.array([line[int(value)][1] for value in x])
                 found.append(Growth(quantity, axis, line[int(x[0])][0], regime, x, y, *exponent(x, y), _last(x, y)))
     return found
-
-
-def _without(setting: Setting, axis: str) -> Setting:
-    changes: dict[str, Any] = {axis: 0}
-    return replace(setting, **changes)
 
 
 def exponent(x: FloatArray, y: FloatArray) -> tuple[float, float, float]:

@@ -15,11 +15,11 @@ from matplotlib.lines import Line2D
 from bench.case.regimes import in_order
 from bench.case.trained import Convergence
 from reports.claim.arms import Arm, Comparison
-from reports.collect.grouping import Setting
+from reports.collect.grouping import SETTING, Setting
 from reports.collect.records import curve
 from reports.figures.style import BLUE, FONT, VERMILLION, Drawing, log_ticks, regime_style, small_multiples, tidy
 from reports.formatting import ERRORS
-from reports.frames import SETTING, plain, setting
+from reports.frames import plain, setting
 from reports.statistics.intervals import FloatArray, ecdf
 from reports.statistics.verdict import MARGIN
 from reports.tell.headline import claimed, deciding

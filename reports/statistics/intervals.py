@@ -6,7 +6,7 @@ or was censored; `reached` has shape (n,) and tells which.
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
@@ -528,14 +528,23 @@ def _quotient(a: float, b: float) -> float:
 
 def success_bound(a: Costs, b: Costs, level: float = LEVEL) -> tuple[float, float]:
     """Limits of the ratio from the arms' exact success rates alone."""
-    each = 1 - (1 - level) / 2
-    low_a, high_a = clopper_pearson(a.hits, a.n, each)
-    low_b, high_b = clopper_pearson(b.hits, b.n, each)
-    mean_a, mean_b = float(a.cost.mean()), float(b.cost.mean())
-    if mean_a == 0 or mean_b == 0:
-        return 0.0, math.inf
-    ratio = mean_a / mean_b
-    return ratio * low_b / high_a, ratio * high_b / low_a if low_a else math.inf
+    return success_bounds(a, b)(level)
+
+
+def success_bounds(a: Costs, b: Costs) -> Callable[[float], tuple[float, float]]:
+    """`success_bound` at any level, which a search asks for fifty times."""
+    hits_a, hits_b, mean_a, mean_b = a.hits, b.hits, float(a.cost.mean()), float(b.cost.mean())
+
+    def bound(level: float) -> tuple[float, float]:
+        if mean_a == 0 or mean_b == 0:
+            return 0.0, math.inf
+        each = 1 - (1 - level) / 2
+        low_a, high_a = clopper_pearson(hits_a, a.n, each)
+        low_b, high_b = clopper_pearson(hits_b, b.n, each)
+        ratio = mean_a / mean_b
+        return ratio * low_b / high_a, ratio * high_b / low_a if low_a else math.inf
+
+    return bound
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ class Error:
     def within(self, size: float) -> float:
         """Probability of an error of at most `size` > 0 either way."""
         with np.errstate(divide="ignore"):
-            return float(self.weights @ (2 * special.stdtr(self.degrees, size / self.scales) - 1))
+            return self._within(size)
 
     def half_width(self, level: float = LEVEL) -> float:
         """Half of the interval of this level; infinite where nothing is known, 0 where all values are equal."""
@@ -94,8 +94,11 @@ class Error:
         parts = np.log(special.stdtrit(self.degrees, 1 - (1 - level) / 2) * self.scales)
         if np.ptp(parts) < 1e-9:
             return math.exp(float(parts[0]))
-        found = optimize.brentq(lambda x: self.within(math.exp(x)) - level, parts.min(), parts.max(), xtol=1e-6)
+        found = optimize.brentq(lambda x: self._within(math.exp(x)) - level, parts.min(), parts.max(), xtol=1e-6)
         return math.exp(found)
+
+    def _within(self, size: float) -> float:
+        return float(self.weights @ (2 * special.stdtr(self.degrees, size / self.scales) - 1))
 
     def drawn(self, parts: FloatArray, standard: FloatArray) -> FloatArray:
         """Errors, shape (n,), from draws of `standard_errors`."""
@@ -152,9 +155,12 @@ def common(groups: Iterable[FloatArray]) -> Common:
     scale = np.exp(math.log(np.median(squares)) + np.linspace(-reach, reach, SCALES))
     degrees, variances = (grid.ravel() for grid in np.meshgrid(2 * SHARES / (1 - SHARES), scale))
     likelihood = np.zeros(degrees.size)
-    for d, square in zip(own, squares, strict=True):
-        likelihood += d / 2 * np.log(d / (degrees * variances)) - special.betaln(d / 2, degrees / 2)
-        likelihood -= (d + degrees) / 2 * np.log1p(d * square / (degrees * variances))
+    scales = degrees * variances
+    # Pairs have few different degrees of freedom, and what depends on these alone takes the longest.
+    constant = {d: d / 2 * np.log(d / scales) - special.betaln(d / 2, degrees / 2) for d in set(own.tolist())}
+    for d, square in zip(own.tolist(), squares.tolist(), strict=True):
+        likelihood += constant[d]
+        likelihood -= (d + degrees) / 2 * np.log1p(d * square / scales)
     weights = np.exp(likelihood - likelihood.max())
     order = np.argsort(-weights)
     sums = np.cumsum(weights[order])

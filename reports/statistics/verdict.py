@@ -16,7 +16,7 @@ from reports.statistics.intervals import (
     Ratio,
     restart_after,
     running_time_ratio,
-    success_bound,
+    success_bounds,
     t_quantile,
 )
 
@@ -157,8 +157,10 @@ def bound_p(a: Costs, b: Costs, unit: float = 1.0) -> float:
     restart = restart_after(a, b)
     a, b = a.up_to(restart), b.up_to(restart)
 
+    bounds = success_bounds(a, b)
+
     def beyond(alpha: float) -> bool:
-        low, high = success_bound(a, b, 1 - alpha)
+        low, high = bounds(1 - alpha)
         return high * unit < 1 - MARGIN or low * unit > 1 + MARGIN
 
     if not beyond(1.0 - 1e-9):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from reports.collect.grouping import USUAL
+from reports.collect.grouping import SETTING, USUAL
 from reports.costs.contrasts import AXES
 from reports.formatting import (
     NOTHING,
@@ -20,7 +20,7 @@ from reports.formatting import (
     span,
     table_cell,
 )
-from reports.frames import SETTING, setting
+from reports.frames import setting
 from reports.tell.tables import (
     COMPARED,
     EXPORTED,

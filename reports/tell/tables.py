@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bench.case.regimes import CLAIM
-from reports.collect.grouping import USUAL, Setting, dials_of
+from reports.collect.grouping import SETTING, USUAL, Setting, dials_of
 from reports.formatting import (
     ERRORS,
     NOTHING,
@@ -29,7 +29,7 @@ from reports.formatting import (
     span,
     table_cell,
 )
-from reports.frames import SETTING, Frames, plain, setting
+from reports.frames import Frames, plain, setting
 from reports.frames.of_findings import LONGER
 from reports.statistics.intervals import Costs, Ratio, clopper_pearson, restart_after, running_time_interval
 from reports.statistics.verdict import DIFFERENT, FEWER, MORE
