@@ -39,6 +39,7 @@ from reports.statistics.intervals import (
     chance_of_less,
     clopper_pearson,
     relative_variance_of_median,
+    restarted,
     restricted_mean,
     running_time_interval,
     running_time_ratios,
@@ -67,15 +68,15 @@ class Arm:
     ----------
     costs
         Updates to the target, up to the smaller budget of both arms.
-    restart
-        Updates after which a training counts as started anew, the same for both arms.
+    restarted
+        The same where a training counts as given up and started anew once it has spent its arm's `Costs.restart`.
     replicates
         In the order of `costs`.
     """
 
     record: Record
     costs: Costs
-    restart: float
+    restarted: Costs
     replicates: tuple[Replicate, ...]
 
     @property
@@ -142,12 +143,12 @@ class Arm:
     @property
     def ert(self) -> float:
         """Expected running time in updates."""
-        return self.costs.up_to(self.restart).expected
+        return self.restarted.expected
 
     @cached_property
     def ert_interval(self) -> tuple[float, float]:
         """Interval of the expected running time, updates."""
-        return running_time_interval(self.costs.up_to(self.restart))
+        return running_time_interval(self.costs)
 
     @property
     def budget(self) -> float:
@@ -162,7 +163,7 @@ class Arm:
     @property
     def coarse(self) -> bool:
         """Whether two arms as coarse as this could never be shown to need the same, whatever the number of seeds."""
-        return _coarse(self.costs.up_to(self.restart).rounding_variance)
+        return _coarse(self.restarted.rounding_variance)
 
     @property
     def rate_found(self) -> bool:
@@ -184,7 +185,6 @@ class Comparison:
     """Arm `a` against arm `b`; every ratio is a / b.
 
     `declared`: named before the run as one that it is to decide; all others are exploratory, and their `p_holm` is nan.
-    `p_holm_one_more`: the same of `Judgement.p_one_more`, had in each comparison one more training failed.
     `processes`: what processes that do equal work differ by; None where no two in the run do.
     """
 
@@ -195,7 +195,6 @@ class Comparison:
     in_updates: Ratio
     declared: bool = False
     p_holm: float = float("nan")
-    p_holm_one_more: float = float("nan")
     processes: "BetweenProcesses | None" = None
 
     @property
@@ -217,11 +216,6 @@ class Comparison:
     def survives_holm(self) -> bool:
         """Whether a difference that was found also stands as one claim among the declared family."""
         return self.declared and self.updates.verdict in DIFFERENT and self.p_holm <= 1 - LEVEL
-
-    @property
-    def hangs_on_one_training(self) -> bool:
-        """Whether it stands after Holm's correction, and would not had one more training of the cheaper arm failed."""
-        return self.survives_holm and self.p_holm_one_more > 1 - LEVEL
 
     @cached_property
     def updates(self) -> Judgement:
@@ -280,9 +274,9 @@ class Comparison:
             return Judgement(Verdict.RATE_NOT_FOUND, judged.ratio, 1.0)
         return judged
 
-    def as_declared(self, p_holm: float, p_holm_one_more: float) -> Self:
+    def as_declared(self, p_holm: float) -> Self:
         """Return the same as one that was declared before the run."""
-        other = replace(self, declared=True, p_holm=p_holm, p_holm_one_more=p_holm_one_more)
+        other = replace(self, declared=True, p_holm=p_holm)
         # Has been judged, since the correction is made of it.
         vars(other)["updates"] = self.updates
         return other
@@ -356,41 +350,40 @@ class Asked:
 
     @property
     def paired(self) -> tuple[Arm, Arm, int]:
-        """Both arms over their pairs, never started anew yet, and how many replicates have no partner."""
+        """Both arms over their pairs, and how many replicates have no partner."""
         ours, theirs = self.sides
         if self.by_position:
             pairs = list(zip(ours, theirs, strict=False))
         else:
             by_seed = {one.seed: one for one in theirs}
             pairs = [(one, by_seed[one.seed]) for one in ours if one.seed in by_seed]
-        records = self.first, self.second
-        budget = min(budget_of(body(record)) for record in records)
+        budget = min(budget_of(body(record)) for record in (self.first, self.second))
+        sides = [tuple(pair[side] for pair in pairs) for side in (0, 1)]
         # Where every replicate has its partner, what is known of the arm by itself is what is compared.
         whole = self.target is None and not self.by_position and len(pairs) == len(ours) == len(theirs)
         a, b = (
-            Arm(record, costs.up_to(budget), math.inf, side)
-            for record, side in zip(records, (tuple(pair[side] for pair in pairs) for side in (0, 1)), strict=True)
-            for costs in [costs_of_all(body(record)) if whole else costs_of(side, body(record).hold, self.target)]
+            (costs_of_all(body(record)) if whole else costs_of(side, body(record).hold, self.target)).up_to(budget)
+            for side, record in zip(sides, (self.first, self.second), strict=True)
         )
         if self.by_position:
             # Folds of two runs of one arm have nothing in common but their order.
-            b = replace(b, costs=replace(b.costs, group=a.costs.group))
-        return a, b, len(ours) + len(theirs) - 2 * len(pairs)
+            b = replace(b, group=a.group)
+        up_to_restart = restarted(a, b)
+        return (
+            Arm(self.first, a, up_to_restart[0], sides[0]),
+            Arm(self.second, b, up_to_restart[1], sides[1]),
+            len(ours) + len(theirs) - 2 * len(pairs),
+        )
 
 
 def compare(asked: Sequence[Asked], processes: "BetweenProcesses | None" = None) -> list[Comparison]:
     """Compare records two by two, all at once: one pair by itself takes ten times as long."""
     arms = [one.paired for one in asked]
-    ratios = running_time_ratios([(a.costs, b.costs) for a, b, _ in arms])
+    ratios = running_time_ratios(
+        [(a.costs, b.costs) for a, b, _ in arms], [(a.restarted, b.restarted) for a, b, _ in arms]
+    )
     return [
-        Comparison(
-            setting=one.setting,
-            a=replace(a, restart=ratio.restart),
-            b=replace(b, restart=ratio.restart),
-            unpaired=unpaired,
-            in_updates=ratio,
-            processes=processes,
-        )
+        Comparison(one.setting, a, b, unpaired, ratio, processes=processes)
         for one, (a, b, unpaired), ratio in zip(asked, arms, ratios, strict=True)
     ]
 
@@ -441,14 +434,13 @@ def comparisons(run: Run) -> list[Comparison]:
     ]
     found = compare(asked, between_processes(run))
     sizes = families(run)
-    adjusted: dict[tuple[str, str], tuple[float, float]] = {}
+    adjusted: dict[tuple[str, str], float] = {}
     for engine, here in by_engine(found, lambda one: one.setting).items():
         declared = [one for one in here if one.keys in family]
-        p = [(one.p, one.updates.p_one_more) if one.same_target else (1.0, 1.0) for one in declared]
-        p += [(1.0, 1.0)] * (sizes.get(engine, 0) - len(p))
-        both = zip(*(holm(column) for column in np.array(p).reshape(-1, 2).T), strict=True)
-        adjusted |= zip((one.keys for one in declared), ((float(a), float(b)) for a, b in both), strict=False)
-    return [one.as_declared(*adjusted[one.keys]) if one.keys in adjusted else one for one in found]
+        p = [one.p if one.same_target else 1.0 for one in declared]
+        p += [1.0] * (sizes.get(engine, 0) - len(p))
+        adjusted |= zip((one.keys for one in declared), map(float, holm(np.array(p))), strict=False)
+    return [one.as_declared(adjusted[one.keys]) if one.keys in adjusted else one for one in found]
 
 
 def families(run: Run) -> dict[str, int]:

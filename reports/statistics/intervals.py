@@ -8,7 +8,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,8 +52,8 @@ def ecdf(cost: FloatArray, reached: BoolArray) -> tuple[FloatArray, FloatArray]:
     return hits, np.cumsum(counts) / max(cost.size, 1)
 
 
-RESTART = 2.0
-"""A training that has not reached the target after so many times the slower arm's median is started anew."""
+RESTART = 3.0
+"""A training that has not reached the target after so many times what its arm's successes cost is started anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +121,17 @@ class Costs:
         """Expected running time."""
         return expected_running_time(self.cost, self.reached)
 
+    @property
+    def restart(self) -> float:
+        """When a training is given up: `RESTART` times the geometric mean cost of a success; inf without one.
+
+        Not the median: the jackknife does not know how much that varies.
+        """
+        if not self.hits:
+            return math.inf
+        with np.errstate(divide="ignore"):
+            return RESTART * float(np.exp(np.log(self.cost[self.reached]).mean()))
+
     def up_to(self, budget: float) -> Self:
         """The same replicates had they stopped at this cost at the latest."""
         over = self.cost > budget
@@ -169,13 +180,9 @@ def _rounding_variance(cost: FloatArray, reached: BoolArray, width: FloatArray) 
     return variance
 
 
-def restart_after(a: Costs, b: Costs) -> float:
-    """When a training is given up: `RESTART` times the slower arm's median cost of success; inf without successes.
-
-    Of an arm without a success no median is known: the other's counts.
-    """
-    medians = [median(one.cost[one.reached]) for one in (a, b) if one.hits]
-    return RESTART * max(medians, default=math.inf)
+def restarted(a: Costs, b: Costs) -> tuple[Costs, Costs]:
+    """Both arms, each training given up at its arm's `restart`; without a success none is known: the other's counts."""
+    return a.up_to(a.restart if a.hits else b.restart), b.up_to(b.restart if b.hits else a.restart)
 
 
 def reached_at(
@@ -254,8 +261,6 @@ class Ratio:
         The part of the squared standard error that more replicates would not lessen.
     fixed_degrees
         Degrees of freedom that part of it is estimated with; t has no more.
-    restart
-        Cost after which a training counts as restarted; inf for never.
     """
 
     value: float
@@ -267,7 +272,6 @@ class Ratio:
     degrees: float = math.nan
     fixed_variance: float = 0.0
     fixed_degrees: float = math.inf
-    restart: float = math.inf
 
     def times(self, factor: float) -> Self:
         """The same ratio in another unit, of which the two arms spend so many times as many."""
@@ -355,11 +359,11 @@ def t_quantile(degrees: float, level: float = LEVEL) -> float:
 
 
 def running_time_ratio(a: Costs, b: Costs, *, level: float = LEVEL) -> Ratio:
-    """Ratio of two arms' expected running times, pairs in the same order; a training is restarted (`restart_after`).
+    """Ratio of two arms' expected running times, pairs in the same order; a training is restarted (`Costs.restart`).
 
     On the log scale: estimate +- t x the standard error, which is the jackknife's (deleting one group at a time, of
-    both arms together, the restart found anew each time) and both arms' `rounding_variance`; t has the number of groups
-    less one as its degrees. Where all successes of an arm lie in one group, the limits come from the arms' exact
+    both arms together, the restarts found anew each time) and both arms' `rounding_variance`; t has the number of
+    groups less one as its degrees. Where all successes of an arm lie in one group, the limits come from the arms' exact
     success rates instead (each at the level that makes both hold together); these take the mean cost of a replicate as
     known, which is close where most replicates used the whole budget.
 
@@ -377,9 +381,18 @@ def running_time_ratio(a: Costs, b: Costs, *, level: float = LEVEL) -> Ratio:
 AT_ONCE = 2**16
 """Numbers in an array of many pairs: so few that they stay near the processor, and enough to be worth a call."""
 
+Pairs = Sequence[tuple[Costs, Costs]]
 
-def running_time_ratios(pairs: Sequence[tuple[Costs, Costs]], *, level: float = LEVEL) -> list[Ratio]:
-    """`running_time_ratio` of many pairs of arms: those with the same groups at once; alone each takes far longer."""
+
+def running_time_ratios(pairs: Pairs, given_up: Pairs | None = None, *, level: float = LEVEL) -> list[Ratio]:
+    """`running_time_ratio` of many pairs of arms: those with the same groups at once; alone each takes far longer.
+
+    Parameters
+    ----------
+    given_up
+        `restarted` of each, where that is known.
+    """
+    given_up = [restarted(*pair) for pair in pairs] if given_up is None else given_up
     alike: defaultdict[bytes, list[int]] = defaultdict(list)
     for place, (a, _) in enumerate(pairs):
         alike[a.group.tobytes()].append(place)
@@ -389,64 +402,54 @@ def running_time_ratios(pairs: Sequence[tuple[Costs, Costs]], *, level: float = 
         step = AT_ONCE // max(2 * arm.n * arm.groups, 1) or 1
         for start in range(0, len(places), step):
             some = places[start : start + step]
-            found |= zip(some, _ratios_of_alike([pairs[place] for place in some], level), strict=True)
+            whole, ended = ([which[place] for place in some] for which in (pairs, given_up))
+            found |= zip(some, _ratios_of_alike(whole, ended, level), strict=True)
     return [found[place] for place in range(len(pairs))]
 
 
-def _ratios_of_alike(pairs: list[tuple[Costs, Costs]], level: float) -> list[Ratio]:
-    """Ratios of pairs with the same groups, from arrays of shape (pairs, 2 arms, n)."""
+def _ratios_of_alike(pairs: Pairs, given_up: Pairs, level: float) -> list[Ratio]:
+    """Ratios of pairs with the same groups, from arrays of shape (2 pairs, n): a, b, a, b..."""
     group = pairs[0][0].group
     if not group.size:
         return [Ratio.without_limits(math.nan, 0)] * len(pairs)
-    cost, reached, width = (
-        np.concatenate([getattr(arm, name) for pair in pairs for arm in pair]).reshape(len(pairs), 2, -1)
-        for name in ("cost", "reached", "width")
-    )
-    restart = _restarts(cost, reached)
-    over = cost > restart[:, None, None]
-    used = np.minimum(cost, restart[:, None, None]), reached & ~over, np.where(over, 0.0, width)
-    hits = used[1].sum(axis=-1)
-    with np.errstate(divide="ignore"):
-        expected = np.where(hits > 0, used[0].sum(axis=-1) / hits, math.inf)
-    fixed = _rounding_variance(*used).sum(axis=-1)
-    without_one = _without_each_group(cost, reached, group)
-    figures = zip(restart.tolist(), hits.tolist(), expected.tolist(), without_one, fixed.tolist(), strict=True)
-    return [_jackknife(arms, *known, level) for arms, known in zip(pairs, figures, strict=True)]
 
+    def together(some: Pairs, name: str) -> Any:
+        return np.concatenate([getattr(arm, name) for pair in some for arm in pair]).reshape(-1, group.size)
 
-def _without_each_group(cost: FloatArray, reached: BoolArray, group: IntArray) -> FloatArray:
-    """Log ratios of pairs, (pairs, 2, n), without one group after another, each with a restart of its own.
-
-    Shape (pairs, groups); nan where there is none.
-    """
-    kept = (group != np.unique(group)[:, None])[:, None]
-    cost, reached = cost[:, None], reached[:, None] & kept
-    restart = _restarts(cost, reached)[..., None, None]
+    without_one = _log_expected(together(pairs, "cost"), together(pairs, "reached"), group)
+    cost, reached, width = (together(given_up, name) for name in ("cost", "reached", "width"))
+    hits = reached.sum(axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        expected = np.sum(np.minimum(cost, restart) * kept, axis=-1) / np.sum(reached & (cost <= restart), axis=-1)
-        logs = np.log(expected[..., 0] / expected[..., 1])
-    return np.where(np.isfinite(logs), logs, math.nan)
+        expected = np.where(hits > 0, cost.sum(axis=-1) / hits, math.inf)
+        without_one = without_one[0::2] - without_one[1::2]
+    fixed = _rounding_variance(cost, reached, width)
+    each = zip(
+        given_up,
+        hits.reshape(-1, 2).tolist(),
+        expected.reshape(-1, 2).tolist(),
+        without_one,
+        (fixed[0::2] + fixed[1::2]).tolist(),
+        strict=True,
+    )
+    return [_jackknife(arms, tried, updates, logs, rounded, level) for arms, tried, updates, logs, rounded in each]
 
 
-def _restarts(cost: FloatArray, reached: BoolArray) -> FloatArray:
-    """`restart_after` of pairs of arms, shape (..., 2, n)."""
-    medians = _medians(cost, reached)
-    none = np.isnan(medians).all(axis=-1)
-    return RESTART * np.where(none, math.inf, np.fmax(medians[..., 0], medians[..., 1]))
+def _log_expected(cost: FloatArray, reached: BoolArray, group: IntArray) -> FloatArray:
+    """Log expected running times of arms, (arms, n), without one group after another, shape (arms, groups).
 
-
-def _medians(values: FloatArray, use: BoolArray) -> FloatArray:
-    """Medians of the used ones of values, shape (..., n); nan of none."""
-    ordered = np.sort(np.where(use, values, math.inf), axis=-1)
-    count = use.sum(axis=-1)[..., None]
-    # With none used all are infinite, and so is their middle.
-    low, high = (np.take_along_axis(ordered, at, axis=-1) for at in (np.maximum(count - 1, 0) // 2, count // 2))
-    return np.where(count > 0, (low + high) / 2, math.nan)[..., 0]
+    Each with a restart of its own; not finite without a success.
+    """
+    kept = group != np.unique(group)[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.where(reached, np.log(cost), 0.0)[:, None]
+        cost, used = cost[:, None], reached[:, None] & kept
+        restart = RESTART * np.exp(np.sum(logs * used, axis=-1) / used.sum(axis=-1))[..., None]
+        spent = np.sum(np.minimum(cost, restart) * kept, axis=-1)
+        return np.asarray(np.log(spent / np.sum(used & (cost <= restart), axis=-1)))
 
 
 def _jackknife(
     arms: tuple[Costs, Costs],
-    restart: float,
     hits: Sequence[int],
     expected: Sequence[float],
     without_one: FloatArray,
@@ -457,8 +460,8 @@ def _jackknife(
 
     Parameters
     ----------
-    restart
-        After which a training counts as started anew; `hits`, `expected` and `fixed` are with that.
+    arms
+        Up to their restarts, and so are these:
     hits, expected
         Successes and expected running time of each.
     without_one
@@ -468,15 +471,14 @@ def _jackknife(
     """
     (a, b), value = arms, _quotient(*expected)
     if math.isnan(value) or (all(hits) and not 0 < value < math.inf):
-        return Ratio(value, 0.0, math.inf, math.nan, "none", a.n, restart=restart)
+        return Ratio(value, 0.0, math.inf, math.nan, "none", a.n)
     if not np.isfinite(without_one).all():
-        limits = success_bound(a.up_to(restart), b.up_to(restart), level)
-        return Ratio(value, *limits, math.nan, "bound", a.n, restart=restart)
+        return Ratio(value, *success_bound(a, b, level), math.nan, "bound", a.n)
     degrees = without_one.size - 1
     error = math.sqrt(degrees * float(without_one.var()) + fixed)
     # exp overflows past 709; an interval that wide bounds nothing.
     factor = math.exp(min(t_quantile(degrees, level) * error, 700.0))
-    return Ratio(value, value / factor, value * factor, error, "jackknife", a.n, degrees, fixed, restart=restart)
+    return Ratio(value, value / factor, value * factor, error, "jackknife", a.n, degrees, fixed)
 
 
 def geometric_ratio(a: FloatArray, b: FloatArray, level: float = LEVEL) -> Ratio:
@@ -496,15 +498,15 @@ def geometric_ratio(a: FloatArray, b: FloatArray, level: float = LEVEL) -> Ratio
 
 def running_time_interval(costs: Costs, level: float = LEVEL) -> tuple[float, float]:
     """Interval of one arm's expected running time, the same way; the upper limit is inf without a success."""
+    given_up = costs.up_to(costs.restart)
     if costs.groups_reaching < 2:
         low, high = clopper_pearson(costs.hits, costs.n, level)
-        mean = float(costs.cost.mean()) if costs.n else math.nan
+        mean = float(given_up.cost.mean()) if costs.n else math.nan
         return mean / high, mean / low if low else math.inf
-    kept = costs.group != np.unique(costs.group)[:, None]
-    without_one = np.log(np.sum(costs.cost * kept, axis=1) / np.sum(costs.reached & kept, axis=1))
+    without_one = _log_expected(costs.cost[None], costs.reached[None], costs.group)[0]
     certain = Costs.exact(np.ones(costs.n), np.ones(costs.n, dtype=bool))
-    figures = (costs.hits, costs.n), (costs.expected, 1.0), without_one, costs.rounding_variance
-    ratio = _jackknife((costs, certain), math.inf, *figures, level)
+    figures = (given_up.hits, costs.n), (given_up.expected, 1.0), without_one, given_up.rounding_variance
+    ratio = _jackknife((given_up, certain), *figures, level)
     return ratio.low, ratio.high
 
 
