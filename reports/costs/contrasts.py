@@ -1,6 +1,7 @@
 """How timed cases differ: in one thing, from themselves (A/A), and along an axis."""
 
 import math
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -137,15 +138,29 @@ def _pairs(measured: list[Timing]) -> Iterator[tuple[str, Timing, Timing]]:
 
 
 def _equal_cells(measured: list[Timing]) -> Iterator[tuple[str, Timing, Timing]]:
-    """Every LSTM and GRU of as many parameters, all else equal."""
+    """Every LSTM beside the GRU that is nearest in parameters, all else equal; of several at once the narrowest."""
     grus: defaultdict[tuple[Setting, str], list[Timing]] = defaultdict(list)
     for one in measured:
         if one.setting.cell == "gru":
             grus[_as_lstm(one)].append(one)
+    for some in grus.values():
+        some.sort(key=_parameters)
     for lstm in measured:
-        for gru in grus.get(_as_lstm(lstm), ()) if lstm.setting.cell == "lstm" else ():
-            if abs(gru.body.parameters / lstm.body.parameters - 1) <= EQUAL_PARAMETERS:
-                yield "GRU / LSTM of as many parameters", gru, lstm
+        if lstm.setting.cell != "lstm":
+            continue
+        some = grus.get(_as_lstm(lstm), [])
+        at = bisect_left(some, _parameters(lstm), key=_parameters)
+        nearest = min(some[max(at - 1, 0) : at + 1], key=lambda gru: _off(gru, lstm), default=None)
+        if nearest is not None and _off(nearest, lstm) <= EQUAL_PARAMETERS:
+            yield "GRU / LSTM of as many parameters", nearest, lstm
+
+
+def _parameters(one: Timing) -> int:
+    return one.body.parameters
+
+
+def _off(one: Timing, other: Timing) -> float:
+    return abs(_parameters(one) / _parameters(other) - 1)
 
 
 def _as_lstm(one: Timing) -> tuple[Setting, str]:
