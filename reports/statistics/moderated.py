@@ -43,14 +43,15 @@ class Common:
         d0.
     variances
         s0^2.
-    pairs
-        How many pairs it rests on.
+    pairs, used
+        How many pairs there are, and how many of these, taken evenly, it rests on: `MOST_PAIRS` at most.
     """
 
     weights: FloatArray
     degrees: FloatArray
     variances: FloatArray
     pairs: int
+    used: int
 
     @property
     def known(self) -> bool:
@@ -149,7 +150,7 @@ def common(groups: Iterable[FloatArray]) -> Common:
     if not mean:
         # Without any difference there is nothing to scale a grid by; an interval of no width then says what was seen.
         certain = np.ones(min(len(several), 1))
-        return Common(certain, certain, 0 * certain, pairs)
+        return Common(certain, certain, 0 * certain, pairs, own.size)
     squares = np.maximum(squares, LEAST * mean)
     reach = 4 + 16 / math.sqrt(own.size)
     scale = np.exp(math.log(np.median(squares)) + np.linspace(-reach, reach, SCALES))
@@ -165,7 +166,7 @@ def common(groups: Iterable[FloatArray]) -> Common:
     order = np.argsort(-weights)
     sums = np.cumsum(weights[order])
     kept = order[: int(np.searchsorted(sums, KEPT * sums[-1])) + 1]
-    return Common(weights[kept] / weights[kept].sum(), degrees[kept], variances[kept], pairs)
+    return Common(weights[kept] / weights[kept].sum(), degrees[kept], variances[kept], pairs, own.size)
 
 
 def error_of(logs: FloatArray, known: Common) -> Error:
