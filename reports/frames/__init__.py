@@ -7,7 +7,7 @@ for. ``run`` and ``key`` join them.
 import glob
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from bench.case.regimes import CLAIM
-from reports.collect.grouping import Setting, dials_of
+from reports.collect.grouping import SETTING, Setting, dials_of
 from reports.collect.read import COMPRESSED, RECORDS, Run, RunNotReadableError, read
 from reports.frames.columns import Column, Source, Table
 from reports.frames.of_findings import (
@@ -69,9 +69,6 @@ TABLES = {
     )
 }
 """Every frame by its name, those of records first."""
-
-SETTING = [field.name for field in fields(Setting)]
-"""Columns that make a setting."""
 
 
 def _made(name: str) -> cached_property[pd.DataFrame]:

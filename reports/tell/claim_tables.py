@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bench.case.regimes import CLAIM
-from reports.collect.grouping import USUAL, Setting, dials_of
+from reports.collect.grouping import SETTING, USUAL, Setting, dials_of
 from reports.formatting import (
     ERRORS,
     NOTHING,
@@ -27,7 +27,7 @@ from reports.formatting import (
     span,
     table_cell,
 )
-from reports.frames import SETTING, plain, setting
+from reports.frames import plain, setting
 from reports.frames.of_findings import LONGER
 from reports.statistics.intervals import clopper_pearson
 from reports.statistics.verdict import FEWER, MORE

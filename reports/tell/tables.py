@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from reports.collect.grouping import SETTING
 from reports.formatting import NOTHING, count, ratio
-from reports.frames import SETTING, Frames, plain, setting
+from reports.frames import Frames, plain, setting
 from reports.statistics.intervals import Ratio
 from reports.statistics.verdict import DIFFERENT
 
