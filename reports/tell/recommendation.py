@@ -378,7 +378,6 @@ class Recommendation:
             "dropout": training.dropout,
             "epochs": training.epochs,
             "scored": found.scored.count,
-            "target": found.target,
             "task": case.task,
             "dial": case.dial,
             "module": self.module,
