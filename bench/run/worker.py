@@ -76,7 +76,8 @@ def prepare_forkserver(engine: str) -> None:
     adopt_orphans()
     if not _preloaded:
         # The last two are what the program's main module imports, which a forked process imports too.
-        preload = [engines.ENGINES[engine].module, "bench.measure.execute", "bench.run.session", "pytest"]
+        preload = [engines.ENGINES[engine].module, "bench.measure.execute", "bench.run.preloaded"]
+        preload += ["bench.run.session", "pytest"]
         get_context("forkserver").set_forkserver_preload(preload)
         _preloaded.append(engine)
 
