@@ -28,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("statebench")
     group.addoption("--preset", default=None, help="name of a preset, or path of a TOML file (quick)")
     group.addoption("--run", default=None, help="name of the run under results/ (the preset's name, or the file's)")
-    group.addoption("--results", default="results", type=Path, help="folder of all runs (results)")
+    group.addoption("--results", default=Path("results"), type=Path, help="folder of all runs (results)")
     group.addoption("--device", default="cpu", help="cpu or gpu (cpu)")
     group.addoption("--engine", default="tensorflow", help="framework that trains, or several as a,b (tensorflow)")
     group.addoption("--workers", type=int, help="cases side by side, time cases apart (the preset's, or one a core)")

@@ -27,9 +27,9 @@ from bench.machine import host
 BENCH = [sys.executable, "-m", "bench"]
 PUBLISH = [sys.executable, "-m", "reports.publish"]
 
-PARTS = ("not time and not (convergence and torch)", "time")
-"""What is run one after the other, as pytest selects it: memory is quick to measure, and would come last. PyTorch
-trains step by step from Python, so that a training to the target takes it minutes."""
+PARTS = ("not torch or memory or (time and not loop)", "torch")
+"""What is run one after the other, as pytest selects it. PyTorch trains, and Keras' loop steps, from Python there: that
+takes minutes and nobody would choose it, so it comes last."""
 
 RENDERING_S = 45.0
 """Of the time, for ending, the report and its compact form."""

@@ -181,11 +181,12 @@ def sample(
     first = timed(1)
     one = timed(1)
     steps = min(most, least_steps)
-    while (block := timed(steps)) < BLOCK_S and steps < most:
-        # Grow towards the block's duration, at most eightfold at a time: early blocks are slower than later ones.
-        steps = min(most, max(steps + 1, min(8 * steps, int(1.2 * BLOCK_S / block * steps))))
     blocks: list[float] = []
     while turns.turn(enough=_enough(blocks, least_blocks)):
+        # In its own turn: before it others still import, and a block that was slow for that would stay too short.
+        while not blocks and (block := timed(steps)) < BLOCK_S and steps < most:
+            # Grow towards the block's duration, at most eightfold at a time: early blocks are slower than later ones.
+            steps = min(most, max(steps + 1, min(8 * steps, int(1.2 * BLOCK_S / block * steps))))
         with watch or nullcontext():
             blocks.append(timed(steps))
         if sum(blocks) > LONGEST_S and len(blocks) >= 2:

@@ -233,3 +233,11 @@ def test_a_run_on_a_full_disk_fails_saying_so_keeps_what_it_has_and_goes_on_when
     assert call(tmp_path, *preset).returncode == 0
     assert lines(tmp_path)[: len(before)] == before
     assert endings_of(whole_lines(tmp_path)) == dict.fromkeys(range(2, 10), "ok")
+
+
+def test_help_is_printed():
+    found = subprocess.run(
+        [sys.executable, "-m", "bench", "--help"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 0
+    assert "--preset" in found.stdout

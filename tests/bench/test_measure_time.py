@@ -74,6 +74,8 @@ def timed(monkeypatch):
         clock = Clock()
         monkeypatch.setattr(timing, "time", clock)
         engine = TimedEngine(clock, **speeds)
+        if isinstance(turns, Importing):
+            turns.engine = engine
         case = Case("time", "cosine", None, "lstm", "stateful", 2, 2, 4, 8, asked, "fake")
         result, seconds, warnings = measure(workload.build(case, training), engine, turns)
         return SimpleNamespace(result=result, seconds=seconds, warnings=warnings, blocks=engine.blocks)
@@ -255,6 +257,22 @@ def test_a_case_goes_on_as_long_as_its_neighbours_need(timed):
     assert found.result.warm_up_blocks == 25 - LEAST_BLOCKS
     assert others.left == 0
     assert sum(found.seconds.values()) == pytest.approx(sum(taken for _, taken in found.blocks) - others.waited)
+
+
+class Importing(Neighbours):
+    """Takes the cores until it gives the first turn."""
+
+    engine = None
+
+    def turn(self, *, enough):
+        self.engine._update = 1e-3
+        return super().turn(enough=enough)
+
+
+def test_a_block_is_sized_when_nobody_else_computes(timed):
+    found = timed(update=0.3, turns=Importing(LEAST_BLOCKS))
+    assert found.result.updates_per_block * 1e-3 >= BLOCK_S
+    assert found.result.seconds_per_update == pytest.approx([1e-3] * LEAST_BLOCKS)
 
 
 def test_a_slow_case_does_not_go_on_for_ever(timed):
