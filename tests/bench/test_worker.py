@@ -1,5 +1,7 @@
 """A case in a process of its own: every way in which it can end, with no framework in it."""
 
+import importlib
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -11,6 +13,7 @@ import fake_engine as fake
 import psutil
 import pytest
 
+import tasks
 from bench.case.cases import Case, Training
 from bench.case.checked import decode, encode
 from bench.case.record import Record
@@ -248,6 +251,25 @@ def test_the_run_goes_on_when_the_server_of_processes_was_killed(forkserver, tmp
     os.kill(psutil.Process(one._process.pid).ppid(), signal.SIGKILL)
     assert wait(one).outcome == "crashed"
     assert wait(Worker(job(2), Limits(), tmp_path / "two.log")).outcome == "ok"
+
+
+def test_the_server_of_processes_has_every_tasks_module_and_survives_a_broken_one(forkserver, monkeypatch):
+    del forkserver
+    ours, theirs = multiprocessing.get_context("forkserver").Pipe()
+    process = multiprocessing.get_context("forkserver").Process(target=tell_modules, args=(theirs,))
+    process.start()
+    assert ours.recv()
+    process.join()
+    monkeypatch.setattr(tasks.registry, "_own_loaders", lambda: [broken])
+    importlib.reload(importlib.import_module("bench.run.preloaded"))
+
+
+def tell_modules(connection):
+    connection.send({f"tasks.{name}" for name in ("cosine", "co2", "parity")} <= set(sys.modules))
+
+
+def broken():
+    raise tasks.task.InvalidTaskError("no task")
 
 
 def wait_for(condition, seconds=20.0):
