@@ -66,7 +66,7 @@ class Worker:
     Attributes
     ----------
     id
-        Of its process: an address may be another's later.
+        Address and name together: either may be another's later, as a queue's next job has the name of the last.
     host
         Where it is.
     offers
@@ -161,7 +161,7 @@ class Workers:
         there = self._connection.workers()
         if there is None:
             return []
-        ids = {one["id"] for one in there.values()}
+        ids = set(_by_id(there))
         gone = [self._used.pop(key) for key in list(self._used) if key not in ids]
         self._left_out &= ids
         for why in self._greet(there):
@@ -196,8 +196,11 @@ class Workers:
 
     def _greet(self, information: dict[str, Any]) -> list[str]:
         """Greet workers that have come; why some of those cannot be used."""
-        there = {one["id"]: (address, one) for address, one in information.items()}
-        new = {key: value for key, value in there.items() if key not in self._used and key not in self._left_out}
+        new = {
+            key: value
+            for key, value in _by_id(information).items()
+            if key not in self._used and key not in self._left_out
+        }
         asked = {
             key: self._connection.client.submit(
                 remote.greet,
@@ -284,6 +287,11 @@ class Workers:
                 f"of {len(self._used)} workers none has what these need:\n{lines}\nStart some with it"
                 + (", each with --nthreads 1 on a machine of its own" if "timing" in lines else "")
             )
+
+
+def _by_id(there: dict[str, Any]) -> dict[str, tuple[str, Any]]:
+    """Address and description of each worker, from the scheduler's list by address; what it calls id is the name."""
+    return {f"{address} {about['id']}": (address, about) for address, about in there.items()}
 
 
 def _packed(series: Prepared) -> bytes:

@@ -11,6 +11,21 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+SBATCH = f"""#!{sys.executable}
+import os, re, shutil, subprocess, sys
+script = sys.argv[-1]
+limit = re.search(r"^#SBATCH -t (\\d+):(\\d+):(\\d+)$", open(script).read(), re.MULTILINE).groups()
+seconds = sum(int(number) * unit for number, unit in zip(limit, (3600, 60, 1)))
+kept = os.path.join(os.environ["QUEUE_FOLDER"], f"job-{{len(os.listdir(os.environ['QUEUE_FOLDER'])) + 1}}.sh")
+shutil.copy(script, kept)
+command = ["timeout", "--kill-after=5", str(seconds), "bash", kept]
+files = dict(stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+print("Submitted batch job", subprocess.Popen(command, start_new_session=True, **files).pid)
+"""
+SCANCEL = f"""#!{sys.executable}
+import os, signal, sys
+os.killpg(int(sys.argv[1]), signal.SIGTERM)
+"""
 PATIENCE_S = 120.0
 """Starting takes two seconds on an idle machine."""
 
@@ -19,7 +34,7 @@ def environment():
     inherited = {
         name: one for name, one in os.environ.items() if not name.startswith(("STATEBENCH_", "MAKE", "MFLAGS"))
     }
-    path = f"{Path(__file__).parent}:{ROOT}"
+    path = os.pathsep.join([str(Path(__file__).parent), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     return inherited | {"PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "-1", "COLUMNS": "300"}
 
 
@@ -86,3 +101,16 @@ class LocalCluster:
     def close(self):
         for name in self.processes:
             self.kill(name)
+
+
+def slurm(folder):
+    """Commands of Slurm's names in a folder, that run a script here at once: SIGTERM to all of it at its time limit.
+
+    What they need in the environment; the scripts that were run lie in `folder` / queue.
+    """
+    (folder / "bin").mkdir()
+    (folder / "queue").mkdir()
+    for name, text in (("sbatch", SBATCH), ("scancel", SCANCEL)):
+        (folder / "bin" / name).write_text(text)
+        (folder / "bin" / name).chmod(0o755)
+    return {"PATH": f"{folder}/bin:{os.environ['PATH']}", "QUEUE_FOLDER": f"{folder}/queue"}

@@ -12,7 +12,7 @@ import fake_engine
 import psutil
 import pytest
 import record_builders as builders
-from clusters import ROOT, LocalCluster, environment
+from clusters import ROOT, LocalCluster, environment, slurm
 
 from bench.case.cases import Case, Job, Training
 from bench.case.checked import encode
@@ -341,7 +341,7 @@ def test_what_is_no_record_is_the_outcome_of_its_case_alone(within):
         assert "no record" in bad.message or "nothing was sent" in bad.message
 
 
-def test_a_file_names_a_cluster_of_jobs_in_a_queue(tmp_path, monkeypatch):
+def test_a_file_names_a_cluster_of_jobs_in_a_queue_and_a_job_that_ended_is_followed_by_another(tmp_path, monkeypatch):
     """Of dask-jobqueue, in whose place a cluster of threads is asked for as many workers."""
 
     class SLURMCluster(distributed.LocalCluster):
@@ -353,13 +353,66 @@ def test_a_file_names_a_cluster_of_jobs_in_a_queue(tmp_path, monkeypatch):
             super().scale(jobs)
 
     monkeypatch.setitem(sys.modules, "dask_jobqueue", SimpleNamespace(SLURMCluster=SLURMCluster))
+    monkeypatch.setattr(cluster_connection, "ASK_AGAIN_S", 0.1)
     file = tmp_path / "queue.toml"
     file.write_text('cluster = "SLURMCluster"\njobs = 2\n[options]\ncores = 1\nmemory = "8GB"\n')
-    made = cluster_module.Cluster(str(file), [job()], Limits(), print, engines=("fake",), device="cpu")
-    made.stop()
-    assert made.slots >= 1
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "10ms"}):
+        made = cluster_module.Cluster(str(file), [job()], Limits(), print, engines=("fake",), device="cpu")
+        try:
+            workers = addresses_once(made, lambda there: len(there) == 2)
+            made._workers.look()
+            started = made._connection._queue._started
+            started.sync(next(iter(started.workers.values())).close)
+            now = addresses_once(made, lambda there: len(there) == 2 and there != workers)
+            # Under the name of the one that ended, which is gone all the same.
+            assert [worker.address for worker in made._workers.look()] == [*(workers - now)]
+            assert {worker.address for worker in made._workers} == now
+        finally:
+            made.stop()
     file.write_text(file.read_text().replace("SLURM", "Slurm"))
     assert "must be one of SLURMCluster" in refusal(str(file), job())
+
+
+def addresses_once(made, condition):
+    """Workers by their addresses, as soon as they are as they should be."""
+    end = time.monotonic() + 60
+    while not condition(there := set(made._connection.workers() or ())):
+        assert time.monotonic() < end, there
+        time.sleep(0.02)
+    return there
+
+
+QUEUE = """
+cluster = "SLURMCluster"
+jobs = 1
+[options]
+cores = 1
+processes = 1
+memory = "2GB"
+walltime = "00:00:20"
+interface = "lo"
+local_directory = "{folder}"
+job_script_prologue = ["cd {root}"]
+scheduler_options = {{ dashboard_address = "127.0.0.1:0" }}
+"""
+
+
+@pytest.mark.soak
+def test_a_run_outlives_the_jobs_of_its_queue(tmp_path, monkeypatch):
+    """By dask-jobqueue itself; what it calls as Slurm's runs jobs here, and ends them at their time limit."""
+    pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is not installed")
+    for name, value in slurm(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "queue.toml").write_text(QUEUE.format(folder=tmp_path, root=ROOT))
+    code, said = ended(start(tmp_path, f"--scheduler={tmp_path}/queue.toml", units=range(2, 60)))
+    assert code == 0, said
+    found = records_of(tmp_path)
+    assert len(found) == 2 * 58
+    assert {one["outcome"] for one in found} == {"ok"}
+    assert len(list((tmp_path / "queue").iterdir())) >= 2, said
+    assert "was told to end" in said
+    scripts = [str(file) for file in (tmp_path / "queue").iterdir()]
+    assert not [one for one in psutil.process_iter(["cmdline"]) if set(scripts) & set(one.info["cmdline"] or ())]
 
 
 def test_a_preset_of_configurations_is_refused():
