@@ -29,7 +29,7 @@ from bench import engines
 from bench.errors import MOST_SAID, PlanError, printable, unknown
 from bench.plan import csv_series
 from bench.plan.shards import Shard
-from bench.run import names
+from bench.run import store
 from bench.run.interrupts import INTERRUPTS, LAST_LINE, flush
 from bench.run.session import SESSION
 
@@ -159,9 +159,9 @@ def render_again(options: list[str]) -> int:
         parser.add_argument(f"--{name}", default=default)
     parser.add_argument("--results", type=Path, default=Path("results"))
     chosen = parser.parse_args(options)
-    usual = names.usual(chosen.csv or chosen.preset, engines.named(chosen.engine), chosen.device)
+    usual = store.usual_name(chosen.csv or chosen.preset, engines.named(chosen.engine), chosen.device)
     shard = Shard.read(chosen.shard) if chosen.shard else None
-    return render(chosen.results / names.checked(names.of_shard(chosen.run or usual, shard)))
+    return render(chosen.results / store.checked_name(store.shard_name(chosen.run or usual, shard)))
 
 
 def refuse_misspelt(flags: str) -> None:

@@ -1,7 +1,7 @@
 """Wires the suite into pytest: options, the plan, one session of running cases, progress."""
 
 import shlex
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +14,7 @@ from bench.plan.csv_series import lines as own_lines
 from bench.plan.csv_series import load as own_load
 from bench.plan.presets import Limits
 from bench.plan.shards import Shard
-from bench.run import names
-from bench.run.replay import nothing, replay_timer
+from bench.run import store
 from bench.run.session import SESSION, Session
 from bench.run.store import Ended
 
@@ -50,8 +49,8 @@ def pytest_configure(config: pytest.Config) -> None:
             what = str(own[0].path)
             preset = own_load(*own, engines=chosen, device=device)
         shard = Shard.read(config.getoption("--shard")) if config.getoption("--shard") else None
-        run = config.getoption("--run") or names.usual(what, chosen, device)
-        name = names.checked(names.of_shard(run, shard))
+        run = config.getoption("--run") or store.usual_name(what, chosen, device)
+        name = store.checked_name(store.shard_name(run, shard))
         preset = replace(preset, limits=_limits(preset.limits, config.getoption("--workers")))
         config.stash[SESSION] = Session(
             preset=preset,
@@ -70,9 +69,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One test for every case of the kind that a file measures."""
+    """One test for every case of the kind that a function measures."""
     if "case_id" in metafunc.fixturenames:
-        kind = metafunc.module.KIND
+        kind = _kind(metafunc.function)
         jobs = metafunc.config.stash[SESSION].jobs
         metafunc.parametrize("case_id", [job.case.id for job in jobs if job.case.kind == kind])
 
@@ -80,7 +79,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the convergence cases first: they share the cores; the others need the machine to themselves."""
     order = {"bench_convergence": 0, "bench_time": 1, "bench_memory": 2}
-    items.sort(key=lambda item: order.get(item.path.stem, 3))
+    items.sort(key=lambda item: order.get(item.originalname, 3))  # type: ignore[attr-defined]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -88,7 +87,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if session.config.option.collectonly or session.testsfailed:
         return
     keys = {
-        f"{item.module.KIND}/{item.callspec.params['case_id']}"  # type: ignore[attr-defined]
+        f"{_kind(item.function)}/{item.callspec.params['case_id']}"  # type: ignore[attr-defined]
         for item in session.items
         if "case_id" in getattr(item, "fixturenames", ())
     }
@@ -128,6 +127,11 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
     return None
 
 
+def _kind(function: Callable[..., None]) -> str:
+    """What a test measures: `bench_time` measures cases of the kind `time`."""
+    return function.__name__.removeprefix("bench_")
+
+
 def _refusal(error: Exception) -> pytest.UsageError:
     return pytest.UsageError(printable(str(error), MOST_SAID))
 
@@ -159,7 +163,7 @@ def ended(case_id: str, request: pytest.FixtureRequest) -> Ended:
 
     Durations of a time case are put into pytest-benchmark's statistics.
     """
-    kind = request.module.KIND
+    kind = _kind(request.function)
     try:
         found = request.config.stash[SESSION].ended(f"{kind}/{case_id}")
     except ClusterLostError as error:
@@ -175,3 +179,30 @@ def ended(case_id: str, request: pytest.FixtureRequest) -> Ended:
         benchmark.extra_info.update(case.to_dict())
         benchmark.pedantic(nothing, rounds=len(durations), iterations=1)
     return found
+
+
+def replay_timer(durations: Sequence[float]) -> Callable[[], float]:
+    """Make a timer that hands out recorded durations: a round reads its clock before and after the call.
+
+    Parameters
+    ----------
+    durations
+        Seconds, one a round.
+    """
+
+    def ticks() -> Iterator[float]:
+        for duration in durations:
+            # From zero each time: a clock that adds up would round the differences.
+            yield 0.0
+            yield duration
+
+    readings = ticks()
+
+    def recorded() -> float:
+        return next(readings)
+
+    return recorded
+
+
+def nothing() -> None:
+    """Stand for work that was done and timed elsewhere."""

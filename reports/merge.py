@@ -23,12 +23,12 @@ from bench.errors import PlanError
 from bench.machine.host import differing
 from bench.plan.presets import differences
 from bench.plan.shards import MEASURED
-from bench.run import names
+from bench.run import store
 from bench.run.store import FRAMEWORKS, SERIES_FILE
 from bench.warnings import Warn
 from reports import __main__ as rendering
+from reports.all_or_nothing import together
 from reports.collect.read import RECORDS, RunNotReadableError, lines, read
-from reports.whole import together
 
 
 class MergeError(ValueError):
@@ -229,7 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     folders = [Path(name) if (Path(name) / "run.json").is_file() else chosen.results / name for name in chosen.runs]
     try:
-        written = merge(folders, chosen.results / names.checked(chosen.run))
+        written = merge(folders, chosen.results / store.checked_name(chosen.run))
     except (MergeError, RunNotReadableError, PlanError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -10,6 +10,7 @@ import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from reports import formatting, page
+from reports.all_or_nothing import together
 from reports.analysis import Analysis, analyse
 from reports.claim.arms import families, first_by_interest
 from reports.claim.controls import longer_windows_in_short
@@ -28,7 +29,6 @@ from reports.tell.cost_tables import CostTables
 from reports.tell.headline import scope
 from reports.tell.recommendation import recommendations, recommended, sentence
 from reports.tell.what_to_do import what_to_do
-from reports.whole import together
 
 TEMPLATES = Path(__file__).parent / "templates"
 

@@ -10,7 +10,7 @@ from bench.errors import PlanError
 from bench.gate import gate_page, judging, sides
 from bench.gate.deciding import HALF_WIDTH, MARGIN
 from bench.gate.judging import Exit, Outcome
-from bench.machine import interpreters
+from bench.machine import host
 from bench.plan import planning, presets
 
 
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure both sides, write gate.md and gate.json, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.gate", description=__doc__)
     parser.add_argument("--base", required=True, help="a git commit, a checkout's folder or an interpreter")
-    parser.add_argument("--head", default=str(interpreters.ROOT), help="likewise (this checkout)")
+    parser.add_argument("--head", default=str(host.ROOT), help="likewise (this checkout)")
     parser.add_argument("--preset", default="gate", help="name of a preset, or path of a TOML file (gate)")
     parser.add_argument("--engine", default="tensorflow", help="framework that trains (tensorflow)")
     parser.add_argument("--minutes", type=float, default=20.0, help="time for each of the two passes (20)")

@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.case.configurations import Configuration
 from bench.errors import PlanError
-from bench.machine import host, interpreters
+from bench.machine import host
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def find(name: str, asked: str, engines: Sequence[str], folder: Path) -> Side:
         python, source = sys.executable, path.absolute()
     else:
         python, source = sys.executable, checked_out(asked, folder, who)
-    found = interpreters.ask(python, engines, source, who=who)
+    found = host.ask_interpreter(python, engines, source, who=who)
     configuration = Configuration(name, python=python, source=found.source)
     return Side(name, asked, configuration, found.versions, host.git_state(found.source))
 
@@ -81,7 +81,7 @@ def checked_out(commit: str, folder: Path, who: str) -> Path:
         sha = _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}")
     except (OSError, subprocess.CalledProcessError) as error:
         raise PlanError(
-            f"{who} is no interpreter, no folder and no commit of {interpreters.ROOT}: name one, as in BASE=main, "
+            f"{who} is no interpreter, no folder and no commit of {host.ROOT}: name one, as in BASE=main, "
             "BASE=../base/.venv/bin/python or BASE=../base. In a shallow clone fetch the commit first"
         ) from error
     into = folder / sha
@@ -95,13 +95,13 @@ def checked_out(commit: str, folder: Path, who: str) -> Path:
 def tidy(folder: Path) -> None:
     """Remove the files of commits."""
     shutil.rmtree(folder, ignore_errors=True)
-    if (interpreters.ROOT / ".git").exists():
+    if (host.ROOT / ".git").exists():
         _git("worktree", "prune")
 
 
 def _git(*arguments: str) -> str:
     done = subprocess.run(  # noqa: S603 - fixed arguments
-        ["git", "-C", str(interpreters.ROOT), *arguments],  # noqa: S607 - whichever git the user has
+        ["git", "-C", str(host.ROOT), *arguments],  # noqa: S607 - whichever git the user has
         capture_output=True,
         text=True,
         check=True,

@@ -30,7 +30,7 @@ from bench.gate.gate_page import finite
 from bench.gate.judging import Exit
 from bench.gate.rounds import ORDERS, Process
 from bench.gate.sides import Side
-from bench.machine import host, interpreters
+from bench.machine import host
 from bench.measure.elsewhere import CONTROL
 from bench.plan import planning, presets
 from bench.run.configured import Order
@@ -49,11 +49,11 @@ GATES = 1000
 MOST_PAIRS = 60
 """Pairs after which a resampled gate's time is spent."""
 
-WORK = interpreters.ROOT / "results" / "gate-trial"
+WORK = host.ROOT / "results" / "gate-trial"
 """Where processes write what goes wrong; no part of what is published."""
 
-PAGE = interpreters.ROOT / "docs" / "gate.md"
-COST_RUN = interpreters.ROOT / "reports" / "published" / "cost" / "records.jsonl.xz"
+PAGE = host.ROOT / "docs" / "gate.md"
+COST_RUN = host.ROOT / "reports" / "published" / "cost" / "records.jsonl.xz"
 
 
 def record(file: Path, minutes: float) -> None:
@@ -61,7 +61,7 @@ def record(file: Path, minutes: float) -> None:
     plan = planning.make(presets.load("gate"))
     plan = replace(plan, jobs=[job for job in plan.jobs if job.case.kind == "time"][:1])
     key = plan.jobs[0].case.key
-    usual = Configuration("this", source=interpreters.ROOT)
+    usual = Configuration("this", source=host.ROOT)
     base, head = (Side(name, "this checkout", usual, host.versions(), None) for name in ("base", "head"))
     file.parent.mkdir(parents=True, exist_ok=True)
     begin = time.perf_counter()

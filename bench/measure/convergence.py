@@ -20,8 +20,7 @@ from bench.case.stretches import relative_standard_error
 from bench.engines.base import Array, Engine, Predicts
 from bench.measure.batching import check_continuation
 from bench.measure.initial_weights import initial_weights
-from bench.measure.paired import mean_errors, six_digits
-from bench.measure.replicate import Replicate, Role, rounded
+from bench.measure.replicate import Replicate, Role, mean_errors, rounded, six_digits
 from bench.measure.tuning import Tuning
 from bench.measure.workload import Workload
 from bench.warnings import Warn

@@ -1,15 +1,39 @@
-"""One training, and what was found along it."""
+"""One training, and what was found along it: its curve, and its errors at each scored target."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
+
 from bench.case import trained
 from bench.case.checked import MOST_ERROR
-from bench.engines.base import Predicts
-from bench.measure.paired import HalfScores
+from bench.engines.base import Array, Predicts
 
 Role = Literal["tuning", "evaluation"]
+
+
+class HalfScores:
+    """A training's errors at each scored target, at an evaluation that was not chosen by that target.
+
+    A training is judged at its best evaluation, and the best of many is partly lucky on the targets that it was chosen
+    by. So each half of the targets (every second one) is scored at the evaluation that is best on the other half.
+    """
+
+    def __init__(self) -> None:
+        self._best = [np.inf, np.inf]
+        self.errors: Array | None = None
+
+    def note(self, errors: Array) -> None:
+        """Add an evaluation: errors, shape (targets,)."""
+        if self.errors is None:
+            self.errors = np.array(errors, np.float64)
+        for half, other in ((0, 1), (1, 0)):
+            error = float(np.mean(errors[other::2]))
+            if error < self._best[half]:
+                self._best[half] = error
+                self.errors[half::2] = errors[half::2]
 
 
 @dataclass
@@ -105,3 +129,15 @@ class Replicate:
 def rounded(value: Any) -> float | None:
     """Six digits, since more would only make the records larger; None for what is no number, which JSON has not."""
     return float(f"{float(value):.6g}") if value <= MOST_ERROR else None
+
+
+def mean_errors(scores: Iterable[HalfScores]) -> list[float] | None:
+    """Mean over trainings at each target, six digits; None where no training has finite errors."""
+    known = [one.errors for one in scores if one.errors is not None]
+    finite = [errors for errors in known if np.isfinite(errors).all()]
+    return six_digits(np.mean(finite, axis=0)) if finite else None
+
+
+def six_digits(errors: Array) -> list[float]:
+    """As a record holds them."""
+    return [float(f"{error:.6g}") for error in errors]

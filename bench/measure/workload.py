@@ -14,8 +14,7 @@ from bench.case.regimes import regime_of
 from bench.engines.base import Array, HeldOut, Layout, Network, Sequences, States, Work
 from bench.errors import PlanError
 from bench.measure import initial_weights
-from bench.measure.batching import Schedule, look_times
-from bench.measure.sequences import SequenceSchedule
+from bench.measure.batching import Schedule, SequenceSchedule, look_times
 from tasks.dials import Dial
 
 BLOCK_BYTES = 256 * 2**20

@@ -10,7 +10,7 @@ from bench.case.cases import DEVICES, DTYPES, Case, Training
 from bench.case.configurations import NAME, Configuration
 from bench.engines import ENGINES
 from bench.errors import PlanError, unknown
-from bench.machine import host, interpreters
+from bench.machine import host
 from bench.plan.grids import known_keys
 
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -117,4 +117,4 @@ def _found_here(one: Configuration, engines: Sequence[str], device: str) -> Conf
     if one.python is None and one.engine is None:
         return one
     interpreter = one.interpreter(host.PYTHON)
-    return replace(one, source=interpreters.ask(interpreter, names, who=f"python of {who}").source)
+    return replace(one, source=host.ask_interpreter(interpreter, names, who=f"python of {who}").source)

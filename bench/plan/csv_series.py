@@ -12,10 +12,10 @@ import pytest
 
 import tasks
 from bench.errors import PlanError, shown
-from bench.measure.sequences import SequenceSchedule
+from bench.measure.batching import SequenceSchedule
 from bench.plan import presets
 from bench.plan.presets import Preset
-from tasks.csv_series.request import USED_ROWS, Request
+from tasks.csv_series.request import SPLITS, USED_ROWS, Request
 from tasks.csv_series.series import CsvSeries, Prepared
 from tasks.task import TaskError
 
@@ -156,7 +156,7 @@ def _training_rows(series: CsvSeries, origins: int) -> int:
     if not series.can_be_rolled:
         raise PlanError(
             f"ORIGINS={origins} is for one series of numbers without missing values; leave ORIGINS out, or GROUP=, "
-            "FILL=mask and labels"
+            "SPLIT=, FILL=mask and labels"
         )
     whole = series.prepared.series
     _, rows = series.at_origin(0, origins).rolled(len(whole.targets), whole.train_rows, whole.warm_up)
@@ -224,18 +224,21 @@ def _of_several(series: CsvSeries) -> list[str]:
         for window in about["windows"]
         for batch in about["batch_sizes"]
     ]
-    held = (
-        "the last third of each"
-        if about.get("split", "time") == "time"
-        else f"{len(split.starts) - len(starts)} whole ones"
-    )
-    few, many = min(lost), max(lost)
-    told = (
-        f"{len(about['members'])} series of {about['group']!r} train one network; held out is {held}. No window and no "
-        f"state passes from one to another. Streams of whole series leave out {few:.0%} to {many:.0%} of the windows, "
-        "others in each epoch"
-    )
-    return [told]
+    held, how = len(split.starts) - len(starts), about.get("split", "time")
+    if how in SPLITS:
+        members = f"{len(about['members'])} series of {about['group']!r} train one network"
+        told = f"{members}; held out is {'the last third of each' if how == 'time' else f'{held} whole ones'}"
+    else:
+        told = " and ".join(
+            f"{n:,} {'stretch of rows' if n == 1 else 'stretches of rows'} {verb if n == 1 else verbs}"
+            for n, verb, verbs in ((len(starts), "trains", "train"), (held, "is held out", "are held out"))
+        )
+    told += ". No window and no state passes from one to another."
+    few, many = f"{min(lost):.0%}", f"{max(lost):.0%}"
+    share = few if few == many else f"{few} to {many}"
+    return [
+        told + (f" Streams of whole ones leave out {share} of the windows, others in each epoch" if max(lost) else "")
+    ]
 
 
 def _nothing_to_learn(prepared: Prepared) -> list[str]:
@@ -315,7 +318,8 @@ OPTIONS = {
     "missing": "what stands for no value, as -999,-9999; none if no number does (asked for where one looks like it)",
     "group": "column that tells several series of the file apart; all of them train one network",
     "series": "which of them, as a,b (all)",
-    "split": "time: of each series the last third is held out; series: a third of the series (time)",
+    "split": "time: of each series the last third is held out; series: a third of the series; or a column of the file "
+    "whose values, as train and test, say it of each row (time)",
     "scale": "series: each scaled by its own training values; shared: all alike (series; shared with SPLIT=series)",
     "inputs": "columns seen beside the column's own past, as a,b",
     "known": "columns known beforehand, seen at the time of the value to predict",
@@ -378,7 +382,7 @@ def read_options(config: pytest.Config) -> tuple[Request, Grid] | None:
         period=_number("period", given["period"], 0) if "period" in given else None,
         fill=given.get("fill"),
         labels=_yes_or_no("labels", given["labels"]) if "labels" in given else None,
-        rows=_number("rows", given["rows"], 1) if "rows" in given else USED_ROWS,
+        rows=_number("rows", given["rows"], 1) if "rows" in given else None,
         decimal=given.get("decimal"),
     )
     windows, batches, units = (_numbers(name, given.get(name, "")) for name in ("windows", "batches", "units"))

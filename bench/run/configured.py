@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.case.cases import Job, Training
 from bench.case.configurations import Configuration
-from bench.machine.interpreters import ROOT, environment_of
+from bench.machine.host import ROOT, environment_of
 from bench.measure import elsewhere
 from bench.measure.channel import Channel
 

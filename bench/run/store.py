@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
+from bench import engines
 from bench.case.cases import Case
 from bench.case.checked import SCHEMA, FaultError, OtherSchemaError, decode, encode
 from bench.case.record import Git, Outcome, Record, asked_of
@@ -25,10 +27,11 @@ from bench.case.run_record import (
     Shards,
     Turns,
 )
-from bench.errors import RunFolderError
+from bench.errors import PlanError, RunFolderError, shown
 from bench.machine import host as machines
 from bench.plan.planning import Plan
 from bench.plan.presets import Preset, differences
+from bench.plan.shards import Shard
 
 SERIES_FILE = "series.npz"
 """The user's own series as prepared: its report is rendered from it, without the file that it came from."""
@@ -364,3 +367,43 @@ def _series_name(about: OwnSeries | None) -> str:
 def now() -> str:
     """The time as records hold it: ISO 8601, UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+RUN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+
+
+def checked_name(name: str) -> str:
+    """Return a name that a user chose.
+
+    Raises
+    ------
+    bench.errors.PlanError
+        If it is not the name of a folder.
+    """
+    if not RUN_NAME.fullmatch(name):
+        raise PlanError(
+            f"run name {shown(name)} must be letters, digits, '.', '_' and '-', at most 100, and begin with a letter, "
+            "a digit or '_'"
+        )
+    return name
+
+
+def shard_name(name: str, shard: Shard | None) -> str:
+    """Name of the run that is a shard of the run `name`: those of one run lie next to each other."""
+    return name if shard is None else f"{name}-{shard.number}-of-{shard.of}"
+
+
+def usual_name(what: str, names: tuple[str, ...], device: str) -> str:
+    """Name of a run that was given none, so that the same command continues it.
+
+    Parameters
+    ----------
+    what
+        A preset's name or path, or the path of a user's own series; what no name may have becomes "_".
+    names, device
+        Engines and device; all but TensorFlow on a CPU have an environment of their own, and runs of their own.
+    """
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "_", Path(what).stem)[:60]
+    own = sorted(name for name in names if engines.ENGINES[name].needs)
+    ends = [*(["gpu"] if device == "gpu" else []), *(own if own != ["tensorflow"] else [])]
+    return "-".join([stem if RUN_NAME.fullmatch(stem) else f"_{stem}", *ends])

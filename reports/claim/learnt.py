@@ -1,5 +1,6 @@
 """Whether a network learnt more of a real series than trivial predictions and a line do, on the same targets."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,8 @@ from scipy import special
 
 from bench.case.record import Record
 from bench.case.stretches import stretch_means
+from reports.collect.grouping import Setting
+from reports.collect.read import Run
 from reports.collect.records import body
 from reports.formatting import count
 from reports.statistics.intervals import FloatArray
@@ -23,44 +26,47 @@ class Learnt:
 
     Attributes
     ----------
+    tested
+        Arms that could show it, of the least error first: a training that stops at a target above the error of a line
+        never shows whether it would have come below.
     beaten_by
-        Arms with less error than every simple prediction, after Holm's correction for the number of arms.
-    arms
-        How many arms could be tested.
+        Those of them with less error than every simple prediction, after Holm's correction for their number.
     trivial, linear
         The best simple predictions of their kind there, by name.
     linear_beats_trivial
         Whether the line has less error than the best trivial prediction.
     """
 
+    tested: list[Record]
     beaten_by: list[Record]
-    arms: int
     trivial: str
     linear: str | None
     linear_beats_trivial: bool
 
     @property
     def sentence(self) -> str | None:
-        """What stands first in the report where no arm learnt more; None where one did."""
-        if self.beaten_by:
+        """What stands first in the report where no arm learnt more; None where one did, or none could show it."""
+        if self.beaten_by or not self.tested:
             return None
+        networks = f"{count(len(self.tested), 'network')} trained to the end of the budget"
         if self.linear_beats_trivial:
             return (
-                f"A linear model is enough: of {count(self.arms, 'network')} none predicts better than {self.linear} "
+                f"A linear model is enough: of {networks} none predicts better than {self.linear} "
                 "by more than chance (held-out rows, 5 %)"
             )
         return (
-            f"Nothing was shown to be learnt: of {count(self.arms, 'network')} none predicts better than {self.trivial}"
+            f"Nothing was shown to be learnt: of {networks} none predicts better than {self.trivial}"
             f"{f' and {self.linear}' if self.linear else ''} by more than chance (held-out rows, 5 %)"
         )
 
 
 def learnt(records: Sequence[Record]) -> Learnt | None:
     """Compare arms of one task with simple predictions; None where the records do not hold errors target by target."""
-    tested = [record for record in records if body(record).scored.squared_errors]
-    if not tested:
+    known = [record for record in records if body(record).scored.squared_errors]
+    if not known:
         return None
-    simple = {name: np.array(errors) for name, errors in body(tested[0]).scored.simple.items()}
+    simple = {name: np.array(errors) for name, errors in body(known[0]).scored.simple.items()}
+    tested = sorted(filter(to_the_end, known), key=lambda record: float(_errors(record).mean()))
     p_values = [max(p_of_less(_errors(record), one) for one in simple.values()) for record in tested]
     order = np.argsort(p_values)
     shown = []
@@ -73,7 +79,20 @@ def learnt(records: Sequence[Record]) -> Learnt | None:
         (name for name in simple if name.startswith(LINEAR)), key=lambda name: simple[name].mean(), default=None
     )
     beats = linear is not None and p_of_less(simple[linear], simple[trivial]) <= ALPHA
-    return Learnt(shown, len(tested), trivial, linear, beats)
+    return Learnt(tested, shown, trivial, linear, beats)
+
+
+def learnt_by_task(run: Run) -> dict[str, Learnt]:
+    """Compare all arms of each task of a run whose records hold errors target by target."""
+    by_task = defaultdict(list)
+    for record in run.of_kind("convergence"):
+        by_task[Setting.of(record.case).task_name].append(record)
+    return {task: one for task, records in by_task.items() if (one := learnt(records)) is not None}
+
+
+def to_the_end(record: Record) -> bool:
+    """Whether an arm was trained to the end of its budget, and not only to its target."""
+    return record.training.stop == "budget"
 
 
 def p_of_less(errors: FloatArray, others: FloatArray) -> float:

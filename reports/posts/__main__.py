@@ -16,18 +16,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     from bench.posts.experiments import EXPERIMENTS  # noqa: PLC0415 - after parsing, so that --help answers at once
-    from reports.posts.posts_page import write as write_page  # noqa: PLC0415
-    from reports.posts.posts_records import PostsNotReadableError, read, write  # noqa: PLC0415
+    from reports.posts.posts_page import (  # noqa: PLC0415
+        PostsNotReadableError,
+        read_records,
+        write,
+        write_records,
+    )
 
     folder = chosen.page.with_suffix("")
     try:
-        entries, raw = read(chosen.results, folder, tuple(EXPERIMENTS))
+        entries, raw = read_records(chosen.results, folder, tuple(EXPERIMENTS))
     except PostsNotReadableError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     missing = [name for name in EXPERIMENTS if name not in {entry.id for entry in entries}]
-    page = write_page(entries, chosen.page, folder, missing)
-    write(raw, folder)
+    page = write(entries, chosen.page, folder, missing)
+    write_records(raw, folder)
     if missing:
         print(f"without a result yet: {', '.join(missing)}")
     print(page)

@@ -1,5 +1,7 @@
-"""Writes the page of the posts' experiments, its figures and its records."""
+"""The page of the posts' experiments, its figures and the records that both are made from."""
 
+import json
+import lzma
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +11,7 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from bench.posts.entry import Arm, Entry
+from bench.posts.entry import SCHEMA, Arm, Entry
 from reports import formatting
 from reports.posts.claim_answers import RULES, Answer, answer, interval, is_share, shown, verdict
 from reports.posts.posts_figures import draw_forecast, draw_lagged_average
@@ -18,6 +20,37 @@ from reports.statistics.intervals import mean_interval
 TEMPLATES = Path(__file__).parents[1] / "templates"
 MOST_BUSY = 0.2
 """Share of the cores that others may take where times are measured."""
+
+RECORDS = "records.json.xz"
+
+
+class PostsNotReadableError(RuntimeError):
+    """There is no result, or one that this version cannot read."""
+
+
+def read_records(results: Path, published: Path, order: Sequence[str]) -> tuple[list[Entry], list[dict[str, Any]]]:
+    """Read all entries in an order, the newer of each from `results`: as objects, and as they are stored.
+
+    Raises a PostsNotReadableError if there is none, or one has another schema.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    records = published / RECORDS
+    if records.is_file():
+        found = {one["id"]: one for one in json.loads(lzma.decompress(records.read_bytes()))}
+    for file in sorted(results.glob("*.json")):
+        one = json.loads(file.read_text(encoding="utf-8"))
+        found[one["id"]] = one
+    if not found:
+        raise PostsNotReadableError(f"no result in {results} or {records}; run `make reproduce` first")
+    for one in found.values():
+        if one.get("schema") != SCHEMA:
+            raise PostsNotReadableError(
+                f"{one['id']} has schema {one.get('schema')}, this version reads {SCHEMA}; run it again: "
+                f"`make reproduce ONLY={one['id']}`"
+            )
+    known = [name for name in order if name in found]
+    raw = [found[name] for name in [*known, *sorted(set(found) - set(known))]]
+    return [Entry.from_dict(one) for one in raw], raw
 
 
 @dataclass(frozen=True)
@@ -135,3 +168,10 @@ def low_high(figure: str, values: Any) -> str:
 def _versions(entry: Entry) -> str:
     found = entry.measured["versions"]
     return f"TensorFlow {found['tensorflow']}, Keras {found['keras']}, Python {entry.measured['python']}"
+
+
+def write_records(raw: list[dict[str, Any]], published: Path) -> None:
+    """Keep the records beside the page, compressed."""
+    published.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(raw, ensure_ascii=False, separators=(",", ":"))
+    (published / RECORDS).write_bytes(lzma.compress(text.encode(), preset=6))

@@ -9,6 +9,7 @@ from itertools import chain
 from bench.warnings import REMEDIES, Warn
 from reports import formatting
 from reports.claim.arms import Comparison
+from reports.claim.learnt import learnt_by_task
 from reports.claim.robustness import floor_checks
 from reports.collect.grouping import arms_by_setting
 from reports.collect.read import Run
@@ -75,6 +76,10 @@ class Caution(Enum):
     COARSE = (
         "an arm was evaluated so seldom that its updates to the target are not known to the margin of 10 %",
         "Evaluate more often (a smaller `cadence`), or set a harder target.",
+    )
+    LINE_UNTESTED = (
+        "whether a network predicts better than a linear model was not tested: every training ended at the target",
+        "Let the arms that are to show it train on: stop = 'budget' in their grid of the preset.",
     )
     FEW_SEEDS = (f"an arm was judged on fewer than {FEW_SEEDS} seeds", "Raise evaluation_seeds.")
     UNPAIRED = (
@@ -177,6 +182,7 @@ def _of_records(run: Run) -> Iterator[tuple[Caution, str]]:
     for setting, arms in arms_by_setting(run).items():
         if "stateful" not in arms or "stateless" not in arms:
             yield Caution.MISSING_ARM, f"{setting.label}: has only {', '.join(arms)}"
+    yield from ((Caution.LINE_UNTESTED, task) for task, one in learnt_by_task(run).items() if not one.tested)
     for record in run.records:
         if record.outcome != "ok":
             yield Caution.FAILED, f"{record.key}: {record.outcome}"

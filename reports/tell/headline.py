@@ -1,21 +1,18 @@
 """The answer in a few sentences: by kind of setting, what carrying costs, how sure that is, and where it changes."""
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from reports.claim.arms import Comparison, WidthComparison
 from reports.claim.controls import Finding, LongerWindow
-from reports.claim.learnt import learnt
+from reports.claim.learnt import learnt_by_task
 from reports.collect.grouping import Setting, about_task, by_engine, engine_by_engine
 from reports.collect.read import Run
-from reports.collect.records import body, fold_of, lowest_error
+from reports.collect.records import body, fold_of
 from reports.costs import Costs
 from reports.costs.contrasts import Contrast, judged
-from reports.formatting import count, integer, listing, low_to_high, number, ratio
+from reports.formatting import count, integer, listing, low_to_high, ratio
 from reports.statistics.verdict import DIFFERENT, FEWER, MORE, Verdict, fewer_and_more
 from reports.tell.cost_answers import place, tally
 from reports.tell.recommendation import line
@@ -58,18 +55,16 @@ def headline(
 ) -> list[str]:
     """Sentences, the weightiest first; of several engines the first speaks: the others train the same seeds.
 
-    In order: a linear model that no network beats, each kind of setting and how many of its differences remain after
-    Holm's correction, a control that was declared and found to be better than both arms, the longer window, what
-    carrying costs.
+    In order: each kind of setting and how many of its differences remain after Holm's correction, a control that was
+    declared and found to be better than both arms, the longer window, what carrying costs.
     """
     engine, here = next(iter(by_engine(compared, lambda one: one.setting).items()), ("", []))
     if not here:
         return ["**Whether to carry state cannot be said from this run:** no setting has both arms.", _cost(costs)]
     longer = [one for one in longer if one.setting.engine == engine]
     kinds = by_kind(deciding(here))
-    linear = _told_already(run)
-    said = [_linear(run, linear), *(_kind(kind, of_kind) for kind, of_kind in kinds.items() if kind != REAL)]
-    said += _real(kinds.get(REAL, []), here, linear)
+    said = [_kind(kind, of_kind) for kind, of_kind in kinds.items() if kind != REAL]
+    said += _real(kinds.get(REAL, []), here, {task for task, one in learnt_by_task(run).items() if one.sentence})
     said += [_holm(deciding(here))]
     said += [one.in_short for one in found if one.declared and one.settings[0].engine == engine]
     said += [_longer(longer), _cost(costs)]
@@ -137,8 +132,8 @@ def answer(fewer: int, more: int, of: int) -> str:
     return "carry state" if fewer else "do not carry state"
 
 
-def _real(here: list[Comparison], every: list[Comparison], linear: set[str]) -> list[str]:
-    """One sentence for each series; `linear`: those of which it was said that no network is needed."""
+def _real(here: list[Comparison], every: list[Comparison], needless: set[str]) -> list[str]:
+    """One sentence for each series; `needless`: those of which it was said that no network is needed."""
     by_task: defaultdict[str, list[Comparison]] = defaultdict(list)
     for one in here:
         by_task[one.setting.task_name].append(one)
@@ -151,7 +146,7 @@ def _real(here: list[Comparison], every: list[Comparison], linear: set[str]) -> 
             if one.setting.task_name == task and not one.declared and one.setting.batch_size not in sizes
         ]
         at = f", {_batches(sizes)}" if others else ""
-        at += ", if you train a network all the same" if task in linear else ""
+        at += ", if you train a network all the same" if task in needless else ""
         found.append(f"**{task}{at}:** {line(some)}.{_remaining(some)}{_other_batches(others)}")
     return found
 
@@ -218,50 +213,6 @@ def smaller_network(widths: list[WidthComparison]) -> str:
     parts += [f"a wider one was needed in {more}"] if more else []
     parts += [f"{words} in {n}" for verdict, words in OTHER_VERDICTS.items() if (n := verdicts.count(verdict))]
     return f"**Smaller network: {words.get(given, given)}.** {', '.join(parts)}."
-
-
-def _told_already(run: Run) -> set[str]:
-    """Series of which `reports.claim.learnt` says, above all else, that no network is needed."""
-    records = defaultdict(list)
-    for record in run.of_kind("convergence"):
-        records[Setting.of(record.case).task_name].append(record)
-    told = {task: learnt(of_task) for task, of_task in records.items()}
-    return {task for task, one in told.items() if one is not None and one.sentence is not None}
-
-
-STANDARD_ERRORS = 2.0
-
-
-def _linear(run: Run, told: set[str]) -> str:
-    """Name the real series on which no network beats a linear autoregression; "" where there is none.
-
-    Those `told` already are left out: that stands before this sentence.
-
-    A network's error is the median over trainings of each one's lowest, of the best arm. It is that of the scored
-    targets, the linear model's that of all held-out ones: so the network must be worse by more than 2 relative standard
-    errors of the scored targets.
-    """
-    networks: dict[str, tuple[float, float]] = {}
-    linear: dict[str, dict[str, float]] = {}
-    for record in run.of_kind("convergence"):
-        found = body(record)
-        lowest = [low for one in found.evaluation if (low := lowest_error(one)) is not None]
-        if found.optimum is not None or not lowest:
-            continue
-        task = Setting.of(record.case).task_name
-        doubt = found.scored.relative_standard_error or 0.0
-        networks[task] = min(networks.get(task, (math.inf, 0.0)), (float(np.median(lowest)), doubt))
-        linear[task] = {
-            name: error for name, error in found.baselines.items() if name.startswith("linear autoregression")
-        }
-    parts = []
-    for task, (error, doubt) in networks.items():
-        if task in told:
-            continue
-        name = min(linear[task], key=lambda one: linear[task][one], default=None)
-        if name is not None and error * (1 - STANDARD_ERRORS * doubt) > linear[task][name]:
-            parts.append(f"{task}** (error {number(linear[task][name])}, best network {number(error)})")
-    return f"**A linear autoregression beats every network here on {', and **on '.join(parts)}." if parts else ""
 
 
 @dataclass(frozen=True)

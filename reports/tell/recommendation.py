@@ -386,16 +386,20 @@ class Recommendation:
         } | self._of_series
 
     @property
-    def by_series(self) -> list[tuple[str, int, float, dict[str, float]]]:
-        """Of several series, worst first: name, scored targets, error of the arm and of simple predictions there.
+    def fullest(self) -> Record | None:
+        """The arm of the least error of those that trained to the end of the budget; None where there is none."""
+        return next(iter(self.learnt.tested), None) if self.learnt else None
 
-        Empty for one series, and where a record does not hold errors target by target.
+    @property
+    def by_series(self) -> list[tuple[str, int, float, dict[str, float]]]:
+        """Of several series, worst first: name, scored targets, error of `fullest` and of simple predictions there.
+
+        Empty for one series, and where no record holds errors target by target.
         """
-        arm = self.best.arm if self.given else self.nearest
-        scored = body(arm.record).scored
-        if self.series is None or not self.series.parts or not scored.squared_errors:
+        if self.series is None or not self.series.members or self.fullest is None:
             return []
-        series = tasks.create(arm.record.case.task).series()
+        scored = body(self.fullest).scored
+        series = tasks.create(self.fullest.case.task).series()
         rows = series.scored[np.linspace(0, len(series.scored) - 1, scored.count).round().astype(int)]
         names = np.array(self.series.parts)[np.searchsorted(series.starts, rows, side="right") - 1]
         errors = {name: np.array(one) for name, one in scored.simple.items()}
@@ -439,7 +443,7 @@ class Recommendation:
         return {
             "title": _harmless(f"{about.column} of {about.file}"),
             "columns": [_harmless(one) for one in [*own, *about.inputs]],
-            "sequences": len(about.members) > 1,
+            "sequences": bool(about.parts),
             "member": _harmless(next(iter(about.members), "")),
             "outputs": about.targets,
             "labels": bool(about.labels),

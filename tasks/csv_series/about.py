@@ -98,9 +98,10 @@ class About(Struct, frozen=True, kw_only=True, omit_defaults=True):
     members
         Names of the series, where they are several.
     split
-        How several series are split: by time or by series.
+        By time, by series, or the column that says which rows train.
     parts
-        Which series each sequence of the prepared numbers is of: of those that train, then of those held out.
+        Which series each sequence of the prepared numbers is of: of those that train, then of those held out; empty
+        where it is one.
     """
 
     file: Text

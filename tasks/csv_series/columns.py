@@ -76,7 +76,7 @@ def time_columns(table: Table, request: Request, notes: list[str]) -> tuple[tupl
         names = (request.time,) if request.time in table.columns else _split(request.time)
         return names, read_stamps_of(table, names, request.dayfirst)
     asked = _named(table, request.column)
-    taken = {*asked, request.group, *request.inputs, *request.known}
+    taken = {*asked, request.group, request.split_column, *request.inputs, *request.known}
     free = [name for name in table.columns if name not in taken]
     for name in free:
         if _looks_like_time(table, name):
@@ -121,7 +121,7 @@ def target_columns(table: Table, request: Request, time: tuple[str, ...]) -> tup
             if name in {*request.inputs, *request.known}:
                 raise CsvSeriesError(f"{name!r} is to be predicted and cannot be seen; leave it out of the inputs.")
         return asked
-    taken = {*time, INDEX, request.group, *request.inputs, *request.known}
+    taken = {*time, INDEX, request.group, request.split_column, *request.inputs, *request.known}
     numeric = [name for name, values in table.columns.items() if name not in taken and is_numeric(values)]
     if len(numeric) == 1:
         return (numeric[0],)

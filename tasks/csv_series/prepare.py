@@ -4,6 +4,7 @@ import hashlib
 import re
 import unicodedata
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ from tasks.csv_series.period import find_period
 from tasks.csv_series.reading import Values, read_values
 from tasks.csv_series.request import LEAST_ROWS, Request
 from tasks.csv_series.series import Prepared
+from tasks.csv_series.split import Stretch, by_column, by_series, by_time
 from tasks.task import CsvSeriesError, FloatArray, Series
 
-TRAIN_SHARE = 2 / 3
 MOST_LAGS = 48
 """Steps that the linear model sees at most that the target is set by."""
 WARM_UP_SHARE = 1 / 5
@@ -78,7 +79,7 @@ def prepare(request: Request) -> Prepared:
             "which it does."
         )
     notes = list(read.notes)
-    period, found = _period(request, _longest_training(read, laid), notes)
+    period, found = _period(request, _longest_training(laid), notes)
     if read.labels:
         _note_unseen(series, read, notes)
     else:
@@ -101,8 +102,8 @@ def prepare(request: Request) -> Prepared:
         "values": len(read.values),
         "first": read.time_of(0),
         "last": read.time_of(-1),
-        "first_line": int(read.lines.min()),
-        "last_line": int(read.lines.max()) if several else int(read.lines[-1]),
+        "first_line": int(read.lines.min() if several else read.lines[0]),
+        "last_line": int(read.lines.max() if several else read.lines[-1]),
         "step": read.step,
         "period": period,
         "period_found": found,
@@ -115,15 +116,10 @@ def prepare(request: Request) -> Prepared:
         "past": request.past,
         "path": str(request.path.absolute()),
         "options": _options(request),
+        "members": list(read.members) if several else [],
+        "split": request.split if several or request.split_column else "time",
+        "parts": [read.members[one] for one in laid.of] if laid.starts else [],
     }
-    if not several:
-        about["first_line"] = int(read.lines[0])
-    else:
-        about |= {
-            "members": list(read.members),
-            "split": request.split,
-            "parts": [read.members[one] for one in laid.of],
-        }
     return Prepared(series, period, lags, msgspec.to_builtins(msgspec.convert(about, About)))
 
 
@@ -137,33 +133,28 @@ def _options(request: Request) -> dict[str, Any]:
 
 
 def lay_out(read: Values, request: Request) -> Laid:
-    """Split, scale and arrange values: of each series two thirds train, or two thirds of all series do.
+    """Split, scale and arrange values.
 
     Raises
     ------
     CsvSeriesError
         If a column never changes in training, or nothing is left to hold out.
     """
-    blocks = [read.values[rows] for rows in read.blocks]
-    whole = len(blocks) > 1 and request.split == "series"
-    # Which series train must not depend on how the file sorts them.
-    order = np.random.default_rng(0).permutation(len(blocks))
-    training = set(order[: max(1, int(len(blocks) * TRAIN_SHARE))].tolist())
-    known = [len(block) * (i in training) if whole else int(len(block) * TRAIN_SHARE) for i, block in enumerate(blocks)]
-    mean, deviation = _scales(read, known, request)
+    stretches = _stretches(read, request)
+    mean, deviation = _scales(read, stretches, request)
     ahead = request.steps_ahead
-    there = [read.counted[rows] for rows in read.blocks]
     train: list[tuple[int, FloatArray, FloatArray, NDArray[np.bool_]]] = []
     held: list[tuple[int, FloatArray, FloatArray, NDArray[np.bool_]]] = []
-    for i, (block, values) in enumerate(zip(blocks, known, strict=True)):
+    for i, rows, trained in stretches:
+        block, there = read.values[rows], read.counted[rows][ahead:]
         seen, targets = arrange((block - mean[i]) / deviation[i], read, request)
         seen = seen[: len(targets)]
         # Training rows are those whose target is a training value, so that training sees no held-out value.
-        end = len(targets) if values == len(block) else max(0, values - ahead)
+        end = len(targets) if trained == len(block) else max(0, trained - ahead)
         if end:
-            train.append((i, seen[:end], targets[:end], there[i][ahead:][:end]))
+            train.append((i, seen[:end], targets[:end], there[:end]))
         if len(targets) > end:
-            held.append((i, seen[end:], targets[end:], there[i][ahead:][end:]))
+            held.append((i, seen[end:], targets[end:], there[end:]))
     if not train or not held:
         raise CsvSeriesError(
             f"{request.path.name}: no series is left to {'train on' if not train else 'hold out'}; give longer ones, "
@@ -178,11 +169,17 @@ def lay_out(read: Values, request: Request) -> Laid:
         train_rows=sum(len(targets) for _, _, targets, _ in train),
         warm_up=int(np.median([len(targets) for _, _, targets, _ in held]) * WARM_UP_SHARE),
         counted=None if counted.all() else counted,
-        starts=tuple(int(one) for one in starts) if len(blocks) > 1 else (),
+        starts=tuple(int(one) for one in starts) if len(stretches) > 1 else (),
         mean=mean,
         deviation=deviation,
         of=tuple(i for i, *_ in parts),
     )
+
+
+def _stretches(read: Values, request: Request) -> list[Stretch]:
+    if read.roles is not None:
+        return by_column(read.blocks, read.roles)
+    return by_series(read.blocks) if request.split == "series" and len(read.blocks) > 1 else by_time(read.blocks)
 
 
 def arrange(scaled: FloatArray, read: Values, request: Request) -> tuple[FloatArray, FloatArray]:
@@ -210,17 +207,11 @@ def arrange(scaled: FloatArray, read: Values, request: Request) -> tuple[FloatAr
     return np.column_stack([*seen, beside[:rows]]), own[ahead:]
 
 
-def _scales(read: Values, known: list[int], request: Request) -> tuple[FloatArray, FloatArray]:
-    """Mean and deviation of the training values of each series, or of all; each of shape (series, columns).
-
-    Parameters
-    ----------
-    known
-        Training values of each series.
-    """
-    alone = request.scaled_alone and all(known)
-    first = [rows.start + np.arange(n) for rows, n in zip(read.blocks, known, strict=True)]
-    rows_of = first if alone else [np.concatenate(first)] * len(first)
+def _scales(read: Values, stretches: list[Stretch], request: Request) -> tuple[FloatArray, FloatArray]:
+    """Mean and deviation of the training values of each series, or of all; each of shape (series, columns)."""
+    own = [np.concatenate([one.training for one in stretches if one.series == i]) for i in range(len(read.blocks))]
+    alone = request.scaled_alone and all(map(len, own))
+    rows_of = own if alone else [np.concatenate(own)] * len(own)
     each = [read.values[rows] for rows in rows_of]
     there = [read.present[rows] for rows in rows_of]
     mean = np.array([one.mean(axis=0, where=here) for one, here in zip(each, there, strict=True)])
@@ -229,26 +220,26 @@ def _scales(read: Values, known: list[int], request: Request) -> tuple[FloatArra
     flat = np.argwhere(deviation == 0)
     if flat.size:
         which, column = (int(one) for one in flat[0])
-        rows = read.blocks[which] if alone else slice(0, len(read.values))
+        lines = read.lines[rows_of[which]]
         of = f" of {read.members[which]!r}" if alone and read.members[which] else ""
         raise CsvSeriesError(
             f"{read.table.path.name}: {read.columns[column]!r} is {each[which][0, column]:g} in all "
-            f"{len(each[which]):,} training rows{of} (lines "
-            f"{read.lines[rows][0]} to {read.lines[rows][len(each[which]) - 1]}); there is "
+            f"{len(lines):,} training rows{of} (lines {lines[0]} to {lines[-1]}); there is "
             "nothing to learn from it. Give another column or a part in which it changes"
             f"{', leave that series out with SERIES=..., or scale all alike with SCALE=shared' if of else ''}."
         )
     return mean, deviation
 
 
-def _longest_training(read: Values, laid: Laid) -> FloatArray:
-    """Training values of the column to predict, of the series that has most of them, scaled."""
+def _longest_training(laid: Laid) -> FloatArray:
+    """Training targets of the first column to predict, of the sequence that has most of them."""
     ends = [*laid.starts, len(laid.targets)] if laid.starts else [0, laid.train_rows]
-    trained = [(b - a, i, a) for a, b, i in zip(ends, ends[1:], laid.of, strict=False) if b <= laid.train_rows]
-    _, which, _ = max(trained, key=lambda one: one[0])
-    values = read.values[read.blocks[which]][:, 0]
-    known = values[: int(len(values) * TRAIN_SHARE)]
-    return np.asarray((known - laid.mean[which, 0]) / laid.deviation[which, 0])
+    first, end = max(((a, b) for a, b in pairwise(ends) if b <= laid.train_rows), key=_length)
+    return laid.targets[first:end, 0]
+
+
+def _length(span: tuple[int, int]) -> int:
+    return span[1] - span[0]
 
 
 def _period(request: Request, training: FloatArray, notes: list[str]) -> tuple[int | None, float | None]:
@@ -256,7 +247,7 @@ def _period(request: Request, training: FloatArray, notes: list[str]) -> tuple[i
         if request.period and not 2 <= request.period <= len(training) // 2:
             raise CsvSeriesError(
                 f"PERIOD={request.period} is not valid; give a whole number of steps from 2 to {len(training) // 2}, "
-                "half of the training values, or PERIOD=0 for no season."
+                "half of the training targets, or PERIOD=0 for no season."
             )
         return request.period or None, None
     found = find_period(training)

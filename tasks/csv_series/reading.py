@@ -12,11 +12,15 @@ from tasks.csv_series.columns import members, part, target_columns, time_columns
 from tasks.csv_series.faults import Faults
 from tasks.csv_series.labels import holds_labels, to_labels
 from tasks.csv_series.request import Request, check_request
+from tasks.csv_series.split import roles_of, says_what_trains
 from tasks.csv_series.table import Table, read_table
 from tasks.csv_series.values import to_numbers
 from tasks.task import CsvSeriesError, FloatArray
 
 Found = TypeVar("Found")
+
+MOST_NAMED = 6
+"""Series that are named where many have missing values."""
 
 LEAST_OF_EACH = 50
 """Values of each series that are used, however many series there are."""
@@ -66,6 +70,8 @@ class Values:
         Names of those of `known` and `inputs` that are flags.
     lines
         Where each row stands in the file, that of the row before for a filled one, shape (rows,).
+    roles
+        What each row is for, as the column of SPLIT says (`tasks.csv_series.split`), shape (rows,); None without one.
     starts, members
         First row of each series, and their names: (0,) and ("",) without a group.
     time
@@ -82,6 +88,7 @@ class Values:
     labels: tuple[str, ...]
     flags: tuple[str, ...]
     lines: NDArray[np.int64]
+    roles: NDArray[np.int8] | None
     starts: tuple[int, ...]
     members: tuple[str, ...]
     time: tuple[str, ...]
@@ -144,6 +151,7 @@ def read_values(request: Request) -> Values:
     stamps = read_stamps_of(table, time, request.dayfirst) if time else None
     # What is wrong with the times is said together with what is wrong with the values.
     targets = _or_fault(faults, lambda: target_columns(table, request, time))
+    roles = _or_fault(faults, lambda: _roles(table, request, {*(targets or ()), *time}, notes))
     names = (*targets, *request.known, *request.inputs) if targets else ()
     labels = _or_fault(faults, lambda: _labels(table, targets or (), request, notes, faults))
     numbers = names[1:] if labels else names
@@ -151,8 +159,9 @@ def read_values(request: Request) -> Values:
     values += [_column(table, name, request, faults, list(rows_of.values())) for name in numbers]
     blocks: list[Block] = []
     steps = []
-    for rows in rows_of.values():
+    for name, rows in rows_of.items():
         here = part(table, rows)
+        of = f" of {request.group} {name!r}" if request.group else ""
         clock = no_clock(len(here))
         if stamps is not None:
             clock = read_clock(here, time, stamps.part(rows), faults, grouped=request.group is not None)
@@ -162,25 +171,27 @@ def read_values(request: Request) -> Values:
         steps.append(clock.step)
         if targets:
             own = np.column_stack([one[rows] for one in values])[clock.order]
-            blocks.append(_evenly(here, clock, own, names, request, faults))
+            blocks.append(_evenly(here, clock, own, names, request, faults, of))
     if len(set(steps)) > 1:
         faults.add(
             f"{request.path.name}: the series of {request.group!r} have different steps "
             f"({', '.join(sorted(set(steps)))}); choose those of one step with SERIES=a,b."
         )
     faults.check()
-    notes += _of_blocks(blocks, request)
-    most = max(LEAST_OF_EACH, request.rows // len(blocks))
+    notes += _of_blocks(dict(zip(rows_of, blocks, strict=True)), request)
+    most = max(LEAST_OF_EACH, request.most_rows // len(blocks))
     if any(len(one.values) > most for one in blocks):
         of = f" of each of {len(blocks)} series" if len(blocks) > 1 else ""
         longest = max(len(one.values) for one in blocks)
         notes.append(f"Of {longest:,} values the most recent {most:,}{of} are used (ROWS).")
     blocks = [Block(one.values[-most:], one.lines[-most:], one.present[-most:]) for one in blocks]
+    lines = np.concatenate([one.lines for one in blocks])
     laid = _spread(blocks, targets or (), labels[1] if labels else (), request)
     return Values(
         **laid,
         targets=targets or (),
-        lines=np.concatenate([one.lines for one in blocks]),
+        lines=lines,
+        roles=None if roles is None else roles[np.searchsorted(table.lines, lines)],
         starts=tuple(int(one) for one in np.cumsum([0, *(len(one.values) for one in blocks[:-1])])),
         members=tuple(rows_of),
         time=time,
@@ -197,6 +208,16 @@ def _or_fault(faults: Faults, find: Callable[[], Found]) -> Found | None:
     except CsvSeriesError as error:
         faults.add(str(error))
         return None
+
+
+def _roles(table: Table, request: Request, taken: set[str], notes: list[str]) -> NDArray[np.int8] | None:
+    """What each row is for, as a column says; a note where one seems to say that and was not asked for."""
+    if request.split_column:
+        return roles_of(table, request.split_column, notes)
+    taken |= {*request.inputs, *request.known, *([request.group] if request.group else [])}
+    if found := next((name for name in table.columns if name not in taken and says_what_trains(table, name)), None):
+        notes.append(f"{found!r} seems to say which rows train: SPLIT={found} splits the series as it says.")
+    return None
 
 
 def _labels(
@@ -266,14 +287,15 @@ def _evenly(
     names: tuple[str, ...],
     request: Request,
     faults: Faults,
+    of: str,
 ) -> Block:
-    """Values on the even grid of time, filled as asked."""
+    """Values on the even grid of time, filled as asked; `of` names the series of several in messages."""
     missing = np.asarray(np.isnan(values).any(axis=1))
     # Nothing comes before leading blanks, and nothing is known after trailing ones.
     known = np.flatnonzero(~missing)
     if not known.size:
         if not faults:
-            faults.add(f"{table.path.name}: {' or '.join(map(repr, names))} has no value in any row.")
+            faults.add(f"{table.path.name}: {' or '.join(map(repr, names))} has no value in any row{of}.")
         return Block(values, table.lines[clock.order], ~np.isnan(values))
     inside = slice(known[0], known[-1] + 1)
     cut = len(values) - (inside.stop - inside.start)
@@ -282,13 +304,14 @@ def _evenly(
     as_it_is = Block(values, table.lines[order], ~np.isnan(values), cut)
     if request.fill is None:
         if not faults:  # values that could not be read are no missing ones
-            _refuse_missing(table, clock, values, names, inside, faults, grouped=request.group is not None)
+            _refuse_missing(table, clock, values, names, inside, faults, of)
         return as_it_is
     filled = lost + int(missing.sum())
     if filled > MOST_FILLED[request.fill] * (len(values) + lost):
         faults.add(
-            f"{table.path.name}: {filled:,} of {len(values) + lost:,} values are missing, more than "
-            f"{MOST_FILLED[request.fill]:.0%}; resample the series to a longer step, or cut the part with the gaps."
+            f"{table.path.name}: {filled:,} of {len(values) + lost:,} values{of} are missing, more than "
+            f"{MOST_FILLED[request.fill]:.0%}; resample the series to a longer step, or cut the part with the gaps"
+            f"{', or choose others with SERIES=a,b' if of else ''}."
         )
         return as_it_is
     if not filled:
@@ -297,17 +320,34 @@ def _evenly(
     return Block(filled_values, table.lines[order][source], present | (request.fill == "last"), cut, filled)
 
 
-def _of_blocks(blocks: list[Block], request: Request) -> Iterator[str]:
-    """Say what was left out and filled, of all series together."""
-    several = f" of {len(blocks)} series" if len(blocks) > 1 else ""
-    cut, filled = sum(one.cut for one in blocks), sum(one.filled for one in blocks)
+def _of_blocks(blocks: dict[str, Block], request: Request) -> Iterator[str]:
+    """Say what was left out and filled, of all series together, and which ones have most of it."""
+    cut, filled = sum(one.cut for one in blocks.values()), sum(one.filled for one in blocks.values())
     if cut:
-        yield f"Left out: {_counted(cut, 'row')} without a value at the beginning and the end{several}."
+        most = _most({name: (one.cut, one.cut + len(one.values)) for name, one in blocks.items()})
+        yield f"Left out: {_counted(cut, 'row')} without a value at the beginning and the end{most}."
     if filled:
         told = "no later value is used" if request.fill == "last" else "flagged, and not predicted"
         repeat = "repeats" if filled == 1 else "repeat"
-        what = f"{_counted(filled, 'missing value')}{several}"
-        yield f"{what} {repeat} the last one before (FILL={request.fill}); {told}."
+        most = _most({name: (one.filled, len(one.values)) for name, one in blocks.items()})
+        what = _counted(filled, "missing value")
+        yield f"{what} {repeat} the last one before (FILL={request.fill}); {told}{most}."
+
+
+def _most(of_each: dict[str, tuple[int, int]]) -> str:
+    """Of several series those with the largest share of rows, given how many of how many; "" of one."""
+    having = sorted(
+        (name for name, (n, _) in of_each.items() if n), key=lambda name: -of_each[name][0] / of_each[name][1]
+    )
+    if len(of_each) < 2:
+        return ""
+    listed = ", ".join(f"{name!r} {of_each[name][0]:,} ({_share(*of_each[name])})" for name in having[:MOST_NAMED])
+    rest = f", {len(having) - MOST_NAMED} others less" if len(having) > MOST_NAMED else ""
+    return f", in {len(having)} of {len(of_each)} series: {listed}{rest}"
+
+
+def _share(number: int, of: int) -> str:
+    return f"{number / of:.0%}" if number / of >= 0.01 else "below 1%"
 
 
 def _counted(number: int, what: str) -> str:
@@ -321,15 +361,14 @@ def _refuse_missing(
     names: tuple[str, ...],
     inside: slice,
     faults: Faults,
-    *,
-    grouped: bool,
+    of: str,
 ) -> None:
     rows = np.flatnonzero(np.isnan(values).any(axis=1))
     if rows.size:
         name = names[int(np.argmax(np.isnan(values[rows[0]])))]
         place, count = table.place(int(clock.order[inside][rows[0]])), _counted(len(rows), "such row")
         faults.add(
-            f"{place}: {name!r} has no value ({count}{' in this series' if grouped else ''}). "
+            f"{place}: {name!r} has no value ({count}{of}). "
             "FILL=last repeats the last value there, FILL=mask predicts nothing there; or fill or remove them yourself."
         )
     if (np.diff(clock.places[inside]) > 1).any():

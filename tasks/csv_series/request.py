@@ -1,5 +1,6 @@
 """What a user asks of a file."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +41,8 @@ class Request:
     group, member
         Column that tells several series apart, and those to take, as "a,b"; None for all of them.
     split
-        "time": of each series the last part is held out; "series": whole series are.
+        "time": of each series the last part is held out; "series": whole series are; else the column that says of
+        each row whether it is for train or test.
     scale
         "series": each series is scaled by its own training values; "shared": all by those of all. None for what the
         split allows.
@@ -52,7 +54,7 @@ class Request:
     labels
         Whether the column to predict holds labels; None for text in which few words come again and again.
     rows
-        How many of the most recent values to use.
+        How many of the most recent values to use; None for `USED_ROWS`, or all where a column says what trains.
     decimal
         "," or "." where a column leaves open what its commas and points mean.
     """
@@ -73,13 +75,24 @@ class Request:
     period: int | None = None
     fill: str | None = None
     labels: bool | None = None
-    rows: int = USED_ROWS
+    rows: int | None = None
     decimal: str | None = None
 
     @property
     def scaled_alone(self) -> bool:
         """Whether each series is scaled by its own training values."""
-        return self.scale == "series" if self.scale else self.split == "time"
+        return self.scale == "series" if self.scale else self.split != "series"
+
+    @property
+    def split_column(self) -> str | None:
+        """The column that says which rows train; None where they are split by time or by series."""
+        return None if self.split in SPLITS else self.split
+
+    @property
+    def most_rows(self) -> int:
+        """How many of the most recent values are used."""
+        usual = sys.maxsize if self.split_column else USED_ROWS
+        return usual if self.rows is None else self.rows
 
     @property
     def steps_ahead(self) -> int:
@@ -102,7 +115,12 @@ def check_request(request: Request) -> None:
         )
     if request.decimal not in {None, ",", "."}:
         raise CsvSeriesError(f"DECIMAL={request.decimal} is not valid; give DECIMAL=, or DECIMAL=.")
-    if request.rows < LEAST_ROWS:
+    if request.rows is not None and request.split_column:
+        raise CsvSeriesError(
+            f"ROWS={request.rows} keeps the most recent values, and SPLIT={request.split} says which rows are used; "
+            "leave one of them out."
+        )
+    if request.most_rows < LEAST_ROWS:
         raise CsvSeriesError(f"ROWS={request.rows} is too few; use at least {LEAST_ROWS}.")
     if request.ahead is not None and not int(request.past) <= request.ahead <= LEAST_ROWS // 4:
         raise CsvSeriesError(
@@ -115,14 +133,13 @@ def check_request(request: Request) -> None:
 
 
 def _check_several(request: Request) -> None:
-    for option, value, valid in (("SPLIT", request.split, SPLITS), ("SCALE", request.scale or "shared", SCALES)):
-        if value not in valid:
-            raise CsvSeriesError(
-                f"{option}={value} is not valid; give {' or '.join(f'{option}={one}' for one in valid)}."
-            )
+    if request.scale is not None and request.scale not in SCALES:
+        raise CsvSeriesError(
+            f"SCALE={request.scale} is not valid; give {' or '.join(f'SCALE={one}' for one in SCALES)}."
+        )
     if request.split == "series" and request.scale == "series":
         raise CsvSeriesError("SPLIT=series holds out series without training values; only SCALE=shared can scale them.")
-    for option, asked in (("SPLIT", request.split != "time"), ("SCALE", request.scale is not None)):
+    for option, asked in (("SPLIT", request.split == "series"), ("SCALE", request.scale is not None)):
         if asked and request.group is None:
             raise CsvSeriesError(f"{option}=... needs GROUP=..., the column that tells the series apart.")
     if request.member is not None and request.group is None:

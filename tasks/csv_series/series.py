@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tasks.baselines import linear_prediction
 from tasks.csv_series.about import About
+from tasks.csv_series.request import SPLITS
 from tasks.task import CsvSeriesError, FloatArray, Series, Task, check_window
 
 TRIVIAL = ("persistence", "training mean", "marginal distribution")
@@ -113,6 +114,7 @@ class CsvSeries(Task):
         self.name = f"{about['slug']}_{prepared.sha256[:6]}"  # type: ignore[misc]
         # Labels and flags are not scaled, and series of several sequences have no common origin in time.
         plain = not (prepared.series.starts or about.get("labels") or prepared.series.counted is not None)
+        plain = plain and about.get("split", "time") in SPLITS
         self.can_be_rolled = plain  # type: ignore[misc]
         labels = bool(about.get("labels"))
         self.loss = "crossentropy" if labels else "mse"

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from bench.engines.base import Feed, HeldOut, Layout, Network, Sequences, Work
-from bench.measure.sequences import SequenceSchedule
+from bench.measure.batching import SequenceSchedule
 
 STEPS, BATCH, UPDATES = 4, 2, 6
 EPOCHS = 3

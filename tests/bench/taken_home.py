@@ -12,8 +12,7 @@ from small_works import difference
 
 from bench import engines
 from bench.engines.base import HeldOut, Layout, Network, Sequences, Work
-from bench.measure.batching import Schedule
-from bench.measure.sequences import SequenceSchedule
+from bench.measure.batching import Schedule, SequenceSchedule
 from tasks.csv_series.prepare import lay_out
 from tasks.csv_series.reading import read_values
 

@@ -15,7 +15,7 @@ from bench.case.cases import Case, Job, Training
 from bench.case.checked import encode
 from bench.case.configurations import Configuration
 from bench.errors import PlanError
-from bench.machine import host, interpreters
+from bench.machine import host
 from bench.measure import interleave
 from bench.plan import configuring, planning, presets
 from bench.plan.presets import Limits
@@ -182,10 +182,10 @@ def test_a_process_that_dies_or_cannot_start_is_a_record(tmp_path):
 
 def test_an_interpreter_runs_another_checkout_and_one_without_a_package_is_refused(tmp_path):
     source = other_suite.write(tmp_path / "other", version="7")
-    assert interpreters.ask(sys.executable, ["tensorflow"], source).versions == {"other": "7"}
+    assert host.ask_interpreter(sys.executable, ["tensorflow"], source).versions == {"other": "7"}
     other_suite.write(tmp_path / "other", lacks="no tensorflow here")
     with pytest.raises(PlanError, match=r"no tensorflow here.*pip install"):
-        interpreters.ask(sys.executable, ["tensorflow"], source)
+        host.ask_interpreter(sys.executable, ["tensorflow"], source)
 
 
 def test_oneDNN_is_off_where_it_was_switched_off(tmp_path):  # noqa: N802

@@ -13,7 +13,7 @@ from bench.__main__ import from_environment, refuse_misspelt
 from bench.errors import PlanError, RunFolderError
 from bench.machine import host
 from bench.plan import csv_series, planning, presets
-from bench.run import names
+from bench.run import store
 from bench.run.store import RunFolder
 from reports.statistics.verdict import shown_above_half
 from tasks.csv_series.request import Request
@@ -206,11 +206,11 @@ def test_other_targets_too_take_a_variable_as_it_is(tmp_path, target, name):
 
 
 def test_every_name_of_a_file_makes_a_name_of_a_run():
-    assert [names.usual(f"{stem}.csv", ("tensorflow",), "cpu") for stem in ("a'b", "my data", "größe", ".x")] == [
+    assert [store.usual_name(f"{stem}.csv", ("tensorflow",), "cpu") for stem in ("a'b", "my data", "größe", ".x")] == [
         *("a_b", "my_data", "gr_e", "_.x")
     ]
-    assert names.usual("quick", ("tensorflow", "jax"), "gpu") == "quick-gpu-jax-tensorflow"
-    assert names.checked(names.usual("x" * 300, ("torch",), "gpu")).endswith("xx-gpu-torch")
+    assert store.usual_name("quick", ("tensorflow", "jax"), "gpu") == "quick-gpu-jax-tensorflow"
+    assert store.checked_name(store.usual_name("x" * 300, ("torch",), "gpu")).endswith("xx-gpu-torch")
 
 
 @pytest.mark.parametrize("rows", [132, 265, 2687, 6665])

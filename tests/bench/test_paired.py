@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.measure.paired import HalfScores, mean_errors
+from bench.measure.replicate import HalfScores, mean_errors
 
 
 def test_each_half_of_the_targets_is_scored_where_the_other_half_is_best():

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.run.replay import replay_timer
+from bench.conftest import replay_timer
 
 DURATIONS = [0.1, 0.25, 0.003, 3.7e-5, 0.25, 0.7, 1e-6, 12.0]
 
 SESSION = """
     import pytest
-    from bench.run.replay import nothing, replay_timer
+    from bench.conftest import nothing, replay_timer
 
     @pytest.mark.benchmark(timer=replay_timer({durations}), group="g")
     def test_replayed(benchmark):

@@ -18,8 +18,7 @@ from bench.engines.tensorflow.layers import LayerTrainer
 from bench.engines.tensorflow.replicated import ReplicatedTrainer
 from bench.errors import PlanError
 from bench.measure import workload
-from bench.measure.batching import check_continuation
-from bench.measure.sequences import SequenceSchedule
+from bench.measure.batching import SequenceSchedule, check_continuation
 from tasks.task import Series, SeriesError
 
 pytestmark = pytest.mark.usefixtures("keras_float64")

@@ -17,7 +17,7 @@ from bench.errors import PlanError
 from bench.machine import host
 from bench.plan import csv_series, planning, presets
 from bench.plan.presets import Limits
-from bench.run import names, session, worker
+from bench.run import session, store, worker
 from bench.run.session import Session
 from bench.run.worker import Worker
 from tasks.csv_series.request import Request
@@ -178,7 +178,7 @@ def test_make_gives_a_combination_an_environment_and_a_run_of_its_own(named, tmp
     said = makes(tmp_path, f"ENGINE={named}")
     assert "--constraint requirements.lock --editable '.[jax,tensorflow]'" in said
     assert ".venv-jax-tensorflow/bin/python -m bench" in said
-    assert names.usual("engines", engines.named(named), "cpu") == "engines-jax-tensorflow"
+    assert store.usual_name("engines", engines.named(named), "cpu") == "engines-jax-tensorflow"
 
 
 def test_make_takes_the_cuda_builds_of_a_combination(tmp_path):
@@ -194,7 +194,7 @@ def test_make_keeps_the_environment_of_tensorflow_alone(tmp_path):
     assert "--editable" not in said
     assert ".venv/bin/python -m bench" in said
     assert ".venv-" not in said
-    assert names.usual("engines", ("tensorflow",), "cpu") == "engines"
+    assert store.usual_name("engines", ("tensorflow",), "cpu") == "engines"
 
 
 @pytest.mark.parametrize(("preloaded", "process"), [("fake", ForkServerProcess), ("another", SpawnProcess)])

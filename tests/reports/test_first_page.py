@@ -14,7 +14,6 @@ from reports.tell.headline import Evidence
 from reports.tell.what_to_do import what_to_do
 
 PUBLISHED = Path(__file__).parents[2] / "reports" / "published"
-LINEAR = {"persistence": 0.8, "linear autoregression (2 lags)": 0.3, "linear autoregression (9 lags)": 0.01}
 
 
 def real(hits, regime, **changes):
@@ -52,30 +51,6 @@ def test_a_published_run_fits_two_pages_and_a_phone(name, trained, tmp_path):
     for file in tmp_path.glob("recommended_*.py"):
         compile(file.read_text(), file, "exec")
         assert f"]({file.name})" in text
-
-
-@pytest.mark.parametrize(("best", "told"), [(0.01, True), (1.0, False)])
-def test_a_linear_model_that_no_network_beats_comes_first(best, told):
-    arms = [real([100] * 10, "stateful"), real([200] * 10, "stateless")]
-    for one in arms:
-        one["convergence"] |= {
-            "baselines": LINEAR | {"linear autoregression (9 lags)": best},
-            "scored": one["convergence"]["scored"] | {"relative_standard_error": 0.1},
-        }
-    first = analysed(*arms).headline[0]
-    assert first.startswith("**A linear autoregression beats every network here on made_up** (error 0.0100") is told
-
-
-def test_a_network_that_may_be_as_good_by_chance_is_not_called_worse():
-    arms = [real([100] * 10, "stateful"), real([200] * 10, "stateless")]
-    error = min(min(one["error"]) for one in arms[0]["convergence"]["replicates"] if one["role"] == "evaluation")
-    for doubt, told in ((0.01, True), (0.2, False)):
-        for one in arms:
-            one["convergence"] |= {
-                "baselines": {"linear autoregression (2 lags)": 0.8 * error},
-                "scored": one["convergence"]["scored"] | {"relative_standard_error": doubt},
-            }
-        assert analysed(*arms).headline[0].startswith("**A linear") is told
 
 
 def test_a_rate_at_the_edge_leaves_the_verdict_open_and_is_counted():

@@ -9,8 +9,7 @@ import pytest
 from bench.posts.entry import Arm, Check, Claim, Entry
 from reports.posts import __main__ as command
 from reports.posts.claim_answers import Says, answer, verdict
-from reports.posts.posts_page import Section
-from reports.posts.posts_records import PostsNotReadableError, read, write
+from reports.posts.posts_page import PostsNotReadableError, Section, read_records, write_records
 from reports.statistics.intervals import mean_interval, prediction_interval
 
 SEEDS = list(range(10))
@@ -202,7 +201,7 @@ def test_the_page_renders_the_same_again_from_the_records(tmp_path):
 
 def test_published_questions_ask_what_their_answer_says():
     """`level` answers yes where a figure is below a constant, so its question asks for no more than that."""
-    entries, _ = read(Path("nothing"), PUBLISHED, ())
+    entries, _ = read_records(Path("nothing"), PUBLISHED, ())
     levels = [claim for entry_ in entries for claim in entry_.claims if claim.kind == "level"]
     assert len(levels) > 10
     assert not [claim.question for claim in levels if "below" not in claim.question and "beats" not in claim.question]
@@ -216,11 +215,11 @@ def test_no_result_or_another_schema_is_one_sentence(tmp_path, capsys):
     assert command.main(["--results", str(tmp_path), "--page", str(tmp_path / "posts.md")]) == 1
     assert "run `make reproduce` first" in capsys.readouterr().err
     with pytest.raises(PostsNotReadableError, match="masking has schema 9"):
-        read(stored(tmp_path, schema=9), tmp_path, ())
+        read_records(stored(tmp_path, schema=9), tmp_path, ())
 
 
 def test_records_survive_writing_and_reading(tmp_path):
-    entries, raw = read(stored(tmp_path), tmp_path / "published", ("masking",))
-    write(raw, tmp_path / "published")
-    again, _ = read(tmp_path / "nothing", tmp_path / "published", ())
+    entries, raw = read_records(stored(tmp_path), tmp_path / "published", ("masking",))
+    write_records(raw, tmp_path / "published")
+    again, _ = read_records(tmp_path / "nothing", tmp_path / "published", ())
     assert again[0].checks == entries[0].checks == Entry.from_dict(raw[0]).checks

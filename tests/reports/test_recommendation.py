@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import synthetic
 
-from reports.claim.learnt import learnt
+from reports.claim.learnt import learnt, p_of_less
 from reports.collect.read import read
 from reports.render import write_report
 from reports.tell.recommendation import recommendations
@@ -182,6 +182,40 @@ def test_where_one_arm_beats_both_there_is_a_recommendation(tmp_path):
     assert "**made_up:** " in report
     assert "all the same" not in report
     assert (tmp_path / "run" / "recommended_made_up.py").is_file()
+
+
+def stopped(record):
+    """The same, with trainings that ended at the target."""
+    record["training"]["stop"] = "target"
+    for one in record["convergence"]["replicates"]:
+        end = one["updates"].index(one["updates_to_target"]) + 1 if one["reached"] else len(one["updates"])
+        one |= {key: one[key][:end] for key in ("updates", "error", "loss")}
+    return record
+
+
+def test_an_arm_that_stopped_at_the_target_says_nothing_of_what_lies_below(tmp_path):
+    """The target lies above a line's error, so such arms would seem worse than it however much there is to learn."""
+    simple = series_of(0.2)
+    line = simple["linear autoregression (12 lags)"]
+    at_target = [stopped(with_errors(arm(100 + i), line * 1.4, simple)) for i in range(40)]
+    # What beats the line by p of about 0.005 would not remain if all arms were counted.
+    rng = np.random.default_rng(0)
+    better = line * (0.8 + 0.5 * rng.uniform(-1, 1, size=ROWS))
+    found = learnt([synthetic.typed(one) for one in (*at_target, with_errors(arm(200), better, simple))])
+    assert 0.05 / 41 < p_of_less(better, line) < 0.01
+    assert (len(found.tested), len(found.beaten_by), found.sentence) == (1, 1, None)
+    worse = [with_errors(arm(200, units=u), line * 1.1, simple) for u in (4, 5)]
+    told = learnt([synthetic.typed(one) for one in (*at_target, *worse)]).sentence
+    assert told.startswith("A linear model is enough: of 2 networks trained to the end of the budget none predicts")
+
+    alone = recommended(tmp_path, *at_target[:1], stopped(with_errors(arm(50, "stateful"), line * 1.4, simple)))
+    assert (alone.learnt.tested, alone.nothing_learnt, alone.fullest) == ([], None, None)
+    report = write_report(read(tmp_path / "run"))
+    assert "linear" not in report.read_text().split("\n\n")[1]
+    (warning,) = [
+        w for w in json.loads((report.parent / "summary.json").read_text())["warnings"] if "line" in w["code"]
+    ]
+    assert (warning["code"], warning["where"]) == ("line-untested", ["made_up"])
 
 
 def test_of_arms_as_good_as_the_trivial_prediction_few_seem_to_beat_it():

@@ -193,7 +193,7 @@ def test_thousands_or_decimals_are_not_guessed(write):
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        ({"period": 1}, "PERIOD=1 is not valid; give a whole number of steps from 2 to 100"),
+        ({"period": 1}, "PERIOD=1 is not valid; give a whole number of steps from 2 to 99"),
         ({"period": 150}, "PERIOD=150 is not valid"),
         ({"fill": "zero"}, "FILL=zero is not valid; FILL=last"),
         ({"rows": 20}, "ROWS=20 is too few; use at least 200"),

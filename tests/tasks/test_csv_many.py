@@ -106,7 +106,7 @@ def test_series_of_different_steps_are_told(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"split": "store"}, "SPLIT=store is not valid; give SPLIT=time or SPLIT=series"),
+        ({"split": "shop"}, "SPLIT=shop is not valid; give SPLIT=time, SPLIT=series or the column that says"),
         ({"scale": "each"}, "SCALE=each is not valid; give SCALE=series or SCALE=shared"),
         ({"split": "series", "scale": "series"}, "only SCALE=shared can scale them"),
         ({"group": None, "split": "series"}, "SPLIT=... needs GROUP="),
@@ -147,12 +147,68 @@ def test_what_holds_of_many_series_is_said_once(tmp_path):
     notes = prepare(asked(tmp_path / "gaps.csv", fill="mask")).about["notes"]
     gaps = int(frame["sales"].isna().sum())
     told = "\n".join(notes)
-    assert "Left out: 2 rows without a value at the beginning and the end of 20 series." in told
-    assert f"{gaps - 2} missing values of 20 series repeat the last one before (FILL=mask); flagged" in told
+    assert "Left out: 2 rows without a value at the beginning and the end, in 2 of 20 series: 's" in told
+    assert (
+        f"{gaps - 2} missing values repeat the last one before (FILL=mask); flagged, and not predicted, in 20 of"
+        in told
+    )
+    assert ", 14 others less" in told
     assert sum("were sorted" in note for note in notes) == 1
     assert len(notes) <= 3
-    with pytest.raises(CsvSeriesError, match=r"'sales' has no value \(\d+ such rows in this series\)"):
+    with pytest.raises(CsvSeriesError, match=r"'sales' has no value \(9 such rows of store 's00'\)"):
         prepare(asked(tmp_path / "gaps.csv"))
+
+
+def test_missing_values_are_counted_by_series_and_filled_within_their_own(tmp_path):
+    frame = FRAME.sort_values(["store", "date"]).reset_index(drop=True)
+    first = {name: int(np.flatnonzero(frame["store"] == name)[0]) for name in ("s04", "s07")}
+    # One begins without values, behind the last value of another; one has gaps in training and in what is held out.
+    frame.loc[first["s04"] + np.arange(3), "sales"] = np.nan
+    frame.loc[first["s07"] + np.r_[10:20, 70:74], "sales"] = np.nan
+    frame.drop(index=first["s07"] + 40).to_csv(tmp_path / "gaps.csv", index=False)
+    for fill in ("mask", "last"):
+        prepared = prepare(asked(tmp_path / "gaps.csv", fill=fill))
+        notes = "\n".join(prepared.about["notes"])
+        assert (
+            "Left out: 3 rows without a value at the beginning and the end, in 1 of 20 series: 's04' 3 (3%)." in notes
+        )
+        assert ", in 1 of 20 series: 's07' 15 (18%)." in notes
+        series, parts = prepared.series, prepared.about["parts"]
+        ends = [*series.starts[1:], len(series.targets)]
+        bounds = {(name, a < series.train_rows): (a, b) for name, a, b in zip(parts, series.starts, ends, strict=True)}
+        begin = bounds["s04", True][0]
+        there = SALES["s04"][3:]
+        known = there[: int(len(there) * 2 / 3)]
+        assert series.inputs[begin, 0] == pytest.approx((there[0] - known.mean()) / known.std())
+        if fill == "last":
+            assert series.counted is None
+            continue
+        assert prepared.about["inputs"] == ["sales missing"]
+        flagged = np.flatnonzero(series.inputs[:, 1])
+        a, b = bounds["s07", True]
+        own = np.r_[10:20, 40]
+        np.testing.assert_array_equal(flagged[flagged < series.train_rows], a + own)
+        np.testing.assert_array_equal(np.flatnonzero(~series.counted[: series.train_rows]), a + own - 1)
+        held = bounds["s07", False][0]
+        np.testing.assert_array_equal(flagged[flagged >= series.train_rows], held + np.arange(70, 74) - (b - a))
+        # What is missing repeats the last value, and has no part in the scale.
+        here = SALES["s07"]
+        training = np.delete(here[: int(len(here) * 2 / 3)], own)
+        scaled = (here[9] - training.mean()) / training.std()
+        np.testing.assert_allclose(series.inputs[a + np.arange(9, 20), 0], scaled)
+
+
+def test_a_series_with_too_much_missing_is_named(tmp_path):
+    frame = FRAME.sort_values(["store", "date"]).reset_index(drop=True)
+    rows = np.flatnonzero(frame["store"] == "s05")
+    frame.loc[rows[10:50], "sales"] = np.nan
+    frame.to_csv(tmp_path / "gaps.csv", index=False)
+    with pytest.raises(CsvSeriesError, match=r"40 of 85 values of store 's05' are missing, .* with SERIES=a,b"):
+        prepare(asked(tmp_path / "gaps.csv", fill="last"))
+    frame.loc[rows, "sales"] = np.nan
+    frame.to_csv(tmp_path / "gaps.csv", index=False)
+    with pytest.raises(CsvSeriesError, match="'sales' has no value in any row of store 's05'"):
+        prepare(asked(tmp_path / "gaps.csv", fill="mask"))
 
 
 def test_a_row_without_a_group_belongs_to_no_series(tmp_path):

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from reports.whole import STAGE, together
+from reports.all_or_nothing import STAGE, together
 
 OLD = {"report.md": "old", "figures/map.png": "old", "summary.json": "old"}
 
