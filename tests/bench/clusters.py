@@ -13,14 +13,17 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SBATCH = f"""#!{sys.executable}
 import os, re, shutil, subprocess, sys
-script = sys.argv[-1]
-limit = re.search(r"^#SBATCH -t (\\d+):(\\d+):(\\d+)$", open(script).read(), re.MULTILINE).groups()
-seconds = sum(int(number) * unit for number, unit in zip(limit, (3600, 60, 1)))
-kept = os.path.join(os.environ["QUEUE_FOLDER"], f"job-{{len(os.listdir(os.environ['QUEUE_FOLDER'])) + 1}}.sh")
-shutil.copy(script, kept)
-command = ["timeout", "--kill-after=5", str(seconds), "bash", kept]
-files = dict(stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-print("Submitted batch job", subprocess.Popen(command, start_new_session=True, **files).pid)
+from pathlib import Path
+hours, minutes, seconds = map(int, re.search(r"^#SBATCH -t (.*)", Path(sys.argv[-1]).read_text(), re.M)[1].split(":"))
+queue = Path(os.environ["QUEUE_FOLDER"])
+script = queue / f"{{len(list(queue.glob('*.sh'))) + 1}}.sh"
+shutil.copy(sys.argv[-1], script)
+command = ["timeout", "--kill-after=5", str(3600 * hours + 60 * minutes + seconds), "bash", str(script)]
+job = subprocess.Popen(
+    command, start_new_session=True, stdin=subprocess.DEVNULL, stdout=script.with_suffix(".log").open("wb"), stderr=-2
+)
+print("Submitted batch job", job.pid)
+script.with_suffix(".pid").write_text(str(job.pid))
 """
 SCANCEL = f"""#!{sys.executable}
 import os, signal, sys
@@ -104,9 +107,9 @@ class LocalCluster:
 
 
 def slurm(folder):
-    """Commands of Slurm's names in a folder, that run a script here at once: SIGTERM to all of it at its time limit.
+    """Make commands of Slurm's names that run a script at once, and end all of it by SIGTERM at its time limit.
 
-    What they need in the environment; the scripts that were run lie in `folder` / queue.
+    Returns what they need in the environment. The scripts that were run lie in `folder` / queue, from 1.sh on.
     """
     (folder / "bin").mkdir()
     (folder / "queue").mkdir()

@@ -1,6 +1,7 @@
 """Cases on the workers of a real cluster on loopback; an engine without a framework, whose records are a formula."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -389,7 +390,7 @@ jobs = 1
 cores = 1
 processes = 1
 memory = "2GB"
-walltime = "00:00:20"
+walltime = "00:10:00"
 interface = "lo"
 local_directory = "{folder}"
 job_script_prologue = ["cd {root}"]
@@ -399,20 +400,28 @@ scheduler_options = {{ dashboard_address = "127.0.0.1:0" }}
 
 @pytest.mark.soak
 def test_a_run_outlives_the_jobs_of_its_queue(tmp_path, monkeypatch):
-    """By dask-jobqueue itself; what it calls as Slurm's runs jobs here, and ends them at their time limit."""
+    """By dask-jobqueue itself; what it calls as Slurm's runs jobs here, and one is told to end as at its time limit."""
     pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is not installed")
     for name, value in slurm(tmp_path).items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT", "1s")
     (tmp_path / "queue.toml").write_text(QUEUE.format(folder=tmp_path, root=ROOT))
-    code, said = ended(start(tmp_path, f"--scheduler={tmp_path}/queue.toml", units=range(2, 60)))
+    running = start(tmp_path, f"--scheduler={tmp_path}/queue.toml", units=range(2, 22))
+    wait_for(lambda: len(records_of(tmp_path)) >= 2, running)
+    os.killpg(int((tmp_path / "queue/1.pid").read_text()), signal.SIGTERM)
+    code, said = ended(running)
     assert code == 0, said
-    found = records_of(tmp_path)
-    assert len(found) == 2 * 58
-    assert {one["outcome"] for one in found} == {"ok"}
-    assert len(list((tmp_path / "queue").iterdir())) >= 2, said
     assert "was told to end" in said
-    scripts = [str(file) for file in (tmp_path / "queue").iterdir()]
-    assert not [one for one in psutil.process_iter(["cmdline"]) if set(scripts) & set(one.info["cmdline"] or ())]
+    found = records_of(tmp_path)
+    assert len(found) == 2 * 20
+    assert {one["outcome"] for one in found} == {"ok"}
+    jobs = [psutil.Process(int(file.read_text())) for file in (tmp_path / "queue").glob("*.pid") if is_there(file)]
+    assert len(list((tmp_path / "queue").glob("*.sh"))) == 2
+    assert psutil.wait_procs(jobs, timeout=60)[1] == []
+
+
+def is_there(file):
+    return psutil.pid_exists(int(file.read_text()))
 
 
 def test_a_preset_of_configurations_is_refused():

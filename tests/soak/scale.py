@@ -66,8 +66,8 @@ def main():
         records = [json.loads(line) for line in file.read_bytes().splitlines()]
     own = sum(record["seconds"]["total"] for record in records)
     computed = 1e3 * (used.ru_utime + used.ru_stime - at_start) / len(records)
-    print(f"exit {os.waitstatus_to_exitcode(status)}, {len(records):,} records; the first after {first:.2f} s, ", end="")
-    print(f"all others within {wall:.0f} s")
+    print(f"exit {os.waitstatus_to_exitcode(status)}, {len(records):,} records")
+    print(f"the first after {first:.2f} s, all others {wall:.0f} s later")
     for record in records:
         if record["outcome"] != "ok":
             print(f"{record['key']}: {record['outcome']} after {record['seconds']}: {record['message']}")
