@@ -66,23 +66,23 @@ class LocalCluster:
             assert time.monotonic() < end
             time.sleep(0.02)
 
-    def _start(self, name, module, *options):
+    def _start(self, name, module, *options, **variables):
         with (self.folder / f"{name}.log").open("wb") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "-m", module, *options],
                 cwd=ROOT,
-                env=environment() | self._variables,
+                env=environment() | self._variables | variables,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
 
-    def worker(self, name, *options, nanny=False):
-        """Start a worker and wait until the scheduler knows it."""
+    def worker(self, name, *options, nanny=False, **variables):
+        """Start a worker, with variables of its own, and wait until the scheduler knows it."""
         nannied = "--nanny" if nanny else "--no-nanny"
         local = ["--local-directory", str(self.folder), "--no-dashboard", "--name", name, nannied]
         threads = [] if "--nthreads" in options else ["--nthreads", "1"]
-        self._start(name, "distributed.cli.dask_worker", self.address, *local, *threads, *options)
+        self._start(name, "distributed.cli.dask_worker", self.address, *local, *threads, *options, **variables)
         end = time.monotonic() + PATIENCE_S
         while "Registered to" not in self.said(name):
             assert self.processes[name].poll() is None, self.said(name)

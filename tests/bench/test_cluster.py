@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
 
@@ -19,6 +21,7 @@ from bench.case.cases import Case, Job, Training
 from bench.case.checked import encode
 from bench.errors import PlanError
 from bench.machine import host
+from bench.plan.estimates import estimated_bytes
 from bench.plan.presets import Limits
 from bench.run import remote
 
@@ -214,9 +217,9 @@ def within():
 
 
 def refusal(address, *jobs, **changes):
-    options = {"engines": ("fake",), "device": "cpu"} | changes
+    options = {"engines": ("fake",), "device": "cpu", "limits": Limits(), "say": print} | changes
     with pytest.raises(PlanError) as error:
-        cluster_module.Cluster(address, jobs, Limits(), print, **options)
+        cluster_module.Cluster(address, jobs, **options)
     return str(error.value)
 
 
@@ -284,6 +287,70 @@ def test_a_case_keeps_its_machine_to_itself_while_it_is_timed(within):
         assert made._next(timing).jobs == [jobs[1]]  # and no timing beside it
     finally:
         made.stop()
+
+
+GIB = 2**30
+
+
+def test_cases_share_a_worker_as_far_as_its_memory_holds_their_estimates(within):
+    """Large networks, of which one fits; a small one beside it does, and is taken before those that do not."""
+    jobs = [job(units=512, batch_size=8 + one) for one in range(3)] + [job(), job(units=3)]
+    large, small = estimated_bytes(jobs[0]), estimated_bytes(jobs[3])
+    assert GIB <= small < large / 1.5
+    address = within({"nthreads": 3, "resources": {"memory": large + 1.5 * small}}, {"nthreads": 3})
+    made = cluster_module.Cluster(address, jobs, Limits(), print, engines=("fake",), device="cpu")
+    try:
+        made.run(jobs, print)
+        offers, other = sorted(made._workers, key=lambda one: not one.offers)
+        taken = []
+        while unit := made._next(offers):
+            taken.append(unit)
+            offers.running[str(len(taken))] = unit
+        assert [unit.jobs for unit in taken] == [[jobs[0]], [jobs[3]]]
+        assert [unit.needs for unit in taken] == [{"memory": large}, {"memory": small}]
+        assert made._next(other) is None  # it has not said that it has any
+        del offers.running["1"]
+        assert made._next(offers).jobs == [jobs[1]]
+    finally:
+        made.stop()
+
+
+@pytest.fixture
+def gpus():
+    """A scheduler and two workers, of which one offers a GPU, which the engine sees there."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = LocalCluster(Path(folder))
+        made.worker("with", "--resources", "gpu=1", FAKE_GPU="1")
+        made.worker("without", "--nthreads", "4")
+        yield made
+        made.close()
+
+
+@pytest.mark.soak
+def test_cases_of_a_gpu_land_where_one_is_offered_and_nowhere_else(gpus, tmp_path):
+    code, said = ended(start(tmp_path, f"--scheduler={gpus.address}", "--device=gpu", units=UNITS[:4]))
+    assert code == 0, said
+    found = records_of(tmp_path)
+    assert len(found) == 8
+    assert [one["convergence"]["evidence"]["GPU"] for one in found] == 8 * [1]
+    gpus.kill("with")
+    code, said = ended(start(tmp_path, f"--scheduler={gpus.address}", "--device=gpu", "--run=other", units=UNITS[:1]))
+    assert code == 4, said
+    assert "of 1 workers none has what these need" in said
+    assert "--resources gpu=1" in said
+
+
+def test_what_is_set_aside_is_no_more_than_the_limit_and_those_that_take_turns_need_it_together(within):
+    jobs = [job("time", kernel="loop", units=units) for units in (2, 512)]
+    address = within({"resources": {"timing": 1, "memory": 2 * GIB}})
+    limits = Limits(memory_mib=1040)
+    said = refusal(address, *jobs, limits=limits)
+    needs = estimated_bytes(jobs[0]) + 1040 * 2**20
+    assert estimated_bytes(jobs[1]) > 1040 * 2**20
+    assert f"and 1 that take turns with it: --resources timing=1,memory={needs}\n" in said
+    assert "Fewer take turns with `together`" in said
+    address = within({"resources": {"timing": 1, "memory": needs}})
+    cluster_module.Cluster(address, jobs, limits, print, engines=("fake",), device="cpu").stop()
 
 
 def test_a_case_that_loses_workers_is_given_to_another_twice_and_ends_of_jobs_do_not_count(within):
