@@ -79,17 +79,30 @@ class LocalCluster:
 
     def worker(self, name, *options, nanny=False, **variables):
         """Start a worker, with variables of its own, and wait until the scheduler knows it."""
-        nannied = "--nanny" if nanny else "--no-nanny"
-        local = ["--local-directory", str(self.folder), "--no-dashboard", "--name", name, nannied]
+        self._start_worker(name, *options, "--nanny" if nanny else "--no-nanny", **variables)
+        self._wait_for(name)
+        return self.processes[name]
+
+    def workers(self, count):
+        """Start so many at the same time, of one thread each."""
+        names = [f"w{number}" for number in range(count)]
+        for name in names:
+            self._start_worker(name, "--no-nanny")
+        for name in names:
+            self._wait_for(name)
+
+    def _start_worker(self, name, *options, **variables):
+        local = ["--local-directory", str(self.folder), "--no-dashboard", "--name", name]
         threads = [] if "--nthreads" in options else ["--nthreads", "1"]
         self._start(name, "distributed.cli.dask_worker", self.address, *local, *threads, *options, **variables)
+
+    def _wait_for(self, name):
         end = time.monotonic() + PATIENCE_S
         while "Registered to" not in self.said(name):
             assert self.processes[name].poll() is None, self.said(name)
             assert time.monotonic() < end, self.said(name)
             time.sleep(0.02)
         self.addresses[name] = re.search(r"Start worker at:\s+(\S+)", self.said(name))[1]
-        return self.processes[name]
 
     def said(self, name):
         return (self.folder / f"{name}.log").read_text(errors="replace")

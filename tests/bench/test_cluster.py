@@ -320,7 +320,12 @@ def gpus():
     """A scheduler and two workers, of which one offers a GPU, which the engine sees there."""
     with tempfile.TemporaryDirectory() as folder:
         made = LocalCluster(Path(folder))
-        made.worker("with", "--resources", "gpu=1", FAKE_GPU="1")
+        # Who asks an engine for its GPUs is a process of its own, which must know this one.
+        Path(folder, "sitecustomize.py").write_text(
+            "from bench import engines; engines.ENGINES['fake'] = engines.Known('fake_engine')"
+        )
+        path = f"{folder}{os.pathsep}{environment()['PYTHONPATH']}"
+        made.worker("with", "--resources", "gpu=1", FAKE_GPU="1", PYTHONPATH=path)
         made.worker("without", "--nthreads", "4")
         yield made
         made.close()
@@ -328,7 +333,7 @@ def gpus():
 
 @pytest.mark.soak
 def test_cases_of_a_gpu_land_where_one_is_offered_and_nowhere_else(gpus, tmp_path):
-    code, said = ended(start(tmp_path, f"--scheduler={gpus.address}", "--device=gpu", units=UNITS[:4]))
+    code, said = ended(start(tmp_path, f"--scheduler={gpus.address}", "--device=gpu", "--run=own", units=UNITS[:4]))
     assert code == 0, said
     found = records_of(tmp_path)
     assert len(found) == 8
