@@ -28,8 +28,8 @@ BENCH = [sys.executable, "-m", "bench"]
 PUBLISH = [sys.executable, "-m", "reports.publish"]
 
 PARTS = ("memory or (convergence and not torch)", "time and not (loop and torch)", "torch")
-"""What is run one after the other, as pytest selects it. Memory is quick to measure, and would come last. PyTorch trains,
-and Keras' loop steps, from Python there: that takes minutes and nobody would choose it, so it comes last."""
+"""What is run one after the other, as pytest selects it. Memory is quick to measure, and would come last. PyTorch
+trains, and Keras' loop steps, from Python there: that takes minutes and nobody would choose it, so it comes last."""
 
 RENDERING_S = 45.0
 """Of the time, for ending, the report and its compact form."""

@@ -53,7 +53,7 @@ def publish(folder: Path, into: Path) -> Path:
         if (folder / other).is_file():
             shutil.copyfile(folder / other, into / other)
     run = read(into)
-    return (hardware_page.write if hardware_page.has_configurations(run) else write_report)(run)
+    return hardware_page.write(run) if hardware_page.has_configurations(run) else write_report(run)
 
 
 BEGIN, END = "<!-- from here on by python -m reports.publish -->\n", "<!-- to here -->\n"

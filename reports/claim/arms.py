@@ -39,7 +39,7 @@ from reports.statistics.intervals import (
     chance_of_less,
     clopper_pearson,
     relative_variance_of_median,
-    restart_after,
+    restarted,
     restricted_mean,
     running_time_interval,
     running_time_ratio,
@@ -68,15 +68,15 @@ class Arm:
     ----------
     costs
         Updates to the target, up to the smaller budget of both arms.
-    restart
-        Updates after which a training counts as started anew, the same for both arms.
+    restarted
+        The same where a training counts as given up and started anew once it has spent its arm's `Costs.restart`.
     replicates
         In the order of `costs`.
     """
 
     record: Record
     costs: Costs
-    restart: float
+    restarted: Costs
     replicates: tuple[Replicate, ...]
 
     @property
@@ -143,12 +143,12 @@ class Arm:
     @property
     def ert(self) -> float:
         """Expected running time in updates."""
-        return self.costs.up_to(self.restart).expected
+        return self.restarted.expected
 
     @cached_property
     def ert_interval(self) -> tuple[float, float]:
         """Interval of the expected running time, updates."""
-        return running_time_interval(self.costs.up_to(self.restart))
+        return running_time_interval(self.costs)
 
     @property
     def budget(self) -> float:
@@ -163,7 +163,7 @@ class Arm:
     @property
     def coarse(self) -> bool:
         """Whether two arms as coarse as this could never be shown to need the same, whatever the number of seeds."""
-        return 2 * float(np.sqrt(2 * self.costs.up_to(self.restart).rounding_variance)) > MARGIN
+        return 2 * float(np.sqrt(2 * self.restarted.rounding_variance)) > MARGIN
 
     @property
     def rate_found(self) -> bool:
@@ -181,7 +181,6 @@ class Comparison:
     """Arm `a` against arm `b`; every ratio is a / b.
 
     `declared`: named before the run as one that it is to decide; all others are exploratory, and their `p_holm` is nan.
-    `p_holm_one_more`: the same of `Judgement.p_one_more`, had in each comparison one more training failed.
     `processes`: what processes that do equal work differ by; None where no two in the run do.
     """
 
@@ -191,7 +190,6 @@ class Comparison:
     unpaired: int
     declared: bool = False
     p_holm: float = float("nan")
-    p_holm_one_more: float = float("nan")
     processes: "BetweenProcesses | None" = None
 
     @property
@@ -213,11 +211,6 @@ class Comparison:
     def survives_holm(self) -> bool:
         """Whether a difference that was found also stands as one claim among the declared family."""
         return self.declared and self.updates.verdict in DIFFERENT and self.p_holm <= 1 - LEVEL
-
-    @property
-    def hangs_on_one_training(self) -> bool:
-        """Whether it stands after Holm's correction, and would not had one more training of the cheaper arm failed."""
-        return self.survives_holm and self.p_holm_one_more > 1 - LEVEL
 
     @cached_property
     def updates(self) -> Judgement:
@@ -278,9 +271,9 @@ class Comparison:
             return Judgement(Verdict.RATE_NOT_FOUND, judged.ratio, 1.0)
         return judged
 
-    def as_declared(self, p_holm: float, p_holm_one_more: float) -> Self:
+    def as_declared(self, p_holm: float) -> Self:
         """Return the same as one that was declared before the run."""
-        other = replace(self, declared=True, p_holm=p_holm, p_holm_one_more=p_holm_one_more)
+        other = replace(self, declared=True, p_holm=p_holm)
         # Has been judged, since the correction is made of it.
         vars(other).update({name: getattr(self, name) for name in ("_in_updates", "updates")})
         return other
@@ -349,11 +342,11 @@ def compare(
     if by_position:
         # Folds of two runs of one arm have nothing in common but their order.
         b = replace(b, group=a.group)
-    restart = restart_after(a, b)
+    up_to_restart = restarted(a, b)
     return Comparison(
         setting=setting,
-        a=Arm(first, a, restart, sides[0]),
-        b=Arm(second, b, restart, sides[1]),
+        a=Arm(first, a, up_to_restart[0], sides[0]),
+        b=Arm(second, b, up_to_restart[1], sides[1]),
         unpaired=len(ours) + len(theirs) - 2 * len(pairs),
     )
 
@@ -402,14 +395,13 @@ def comparisons(run: Run) -> list[Comparison]:
         for first, second in pairs(arms.keys())
     ]
     sizes = families(run)
-    adjusted: dict[tuple[str, str], tuple[float, float]] = {}
+    adjusted: dict[tuple[str, str], float] = {}
     for engine, here in by_engine(found, lambda one: one.setting).items():
         declared = [one for one in here if one.keys in family]
-        p = [(one.p, one.updates.p_one_more) if one.same_target else (1.0, 1.0) for one in declared]
-        p += [(1.0, 1.0)] * (sizes.get(engine, 0) - len(p))
-        both = zip(*(holm(column) for column in np.array(p).reshape(-1, 2).T), strict=True)
-        adjusted |= zip((one.keys for one in declared), ((float(a), float(b)) for a, b in both), strict=False)
-    return [one.as_declared(*adjusted[one.keys]) if one.keys in adjusted else one for one in found]
+        p = [one.p if one.same_target else 1.0 for one in declared]
+        p += [1.0] * (sizes.get(engine, 0) - len(p))
+        adjusted |= zip((one.keys for one in declared), map(float, holm(np.array(p))), strict=False)
+    return [one.as_declared(adjusted[one.keys]) if one.keys in adjusted else one for one in found]
 
 
 def families(run: Run) -> dict[str, int]:

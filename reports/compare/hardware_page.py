@@ -33,8 +33,11 @@ PACKAGES = ("python", "tensorflow", "jax", "torch", "keras")
 
 
 def has_configurations(run: Run) -> bool:
-    """Whether a run is one of configurations, and its page therefore this one."""
-    return bool(run.configurations)
+    """Whether several configurations of a run have records to set beside each other, so that its page is this one.
+
+    One alone, as where a machine lacks the GPU of the others, is told as a run without configurations.
+    """
+    return len({record.case.configuration for record in run.records}) > 1
 
 
 def write(run: Run, folder: Path | None = None) -> Path:

@@ -38,7 +38,8 @@ class Contrast:
         """What both have in common, as far as it varies."""
         other = f"{self.a.setting.cell_name} {self.a.setting.units} against " if self.other_units else ""
         regime = f" {self.b.regime}" if self.a.regime == self.b.regime else ""
-        return f"{other}{self.shown.label}{regime}"
+        alike = self.a.setting.kernel == self.b.setting.kernel != "loop"
+        return f"{other}{self.shown.label}{regime}{f' {self.b.setting.kernel}' if alike else ''}"
 
     @property
     def shown(self) -> Setting:

@@ -14,7 +14,6 @@ from reports.costs.timings import Blocks, Timing, log_ratios, middle
 from reports.statistics.intervals import (
     LEVEL,
     FloatArray,
-    restart_after,
     running_time_interval,
 )
 from reports.statistics.moderated import Error, common, error_of, standard_errors
@@ -147,8 +146,7 @@ def to_target(run: Run, measured: list[Timing]) -> list[ToTarget]:
             continue
         convergence = body(record)
         costs = costs_of_all(convergence)
-        costs = costs.up_to(restart_after(costs, costs))
-        updates = costs.expected
+        updates = costs.up_to(costs.restart).expected
         limits = running_time_interval(costs)
         second, compiling = middle(one.by_process), one.compile_seconds
         compiling = 0.0 if math.isnan(compiling) else compiling

@@ -52,8 +52,8 @@ def ecdf(cost: FloatArray, reached: BoolArray) -> tuple[FloatArray, FloatArray]:
     return hits, np.cumsum(counts) / max(cost.size, 1)
 
 
-RESTART = 2.0
-"""A training that has not reached the target after so many times the slower arm's median is started anew."""
+RESTART = 3.0
+"""A training that has not reached the target after so many times what its arm's successes cost is started anew."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,17 @@ class Costs:
         """Expected running time."""
         return expected_running_time(self.cost, self.reached)
 
+    @property
+    def restart(self) -> float:
+        """When a training is given up: `RESTART` times the geometric mean cost of a success; inf without one.
+
+        Not the median: the jackknife does not know how much that varies.
+        """
+        if not self.hits:
+            return math.inf
+        with np.errstate(divide="ignore"):
+            return RESTART * float(np.exp(np.log(self.cost[self.reached]).mean()))
+
     def up_to(self, budget: float) -> Self:
         """The same replicates had they stopped at this cost at the latest."""
         reached = self.reached & (self.cost <= budget)
@@ -146,13 +157,9 @@ class Costs:
         return float(sum((n * width) ** 2 for (_, width), n in cells.items())) / 12 / total**2
 
 
-def restart_after(a: Costs, b: Costs) -> float:
-    """When a training is given up: `RESTART` times the slower arm's median cost of success; inf without successes.
-
-    Of an arm without a success no median is known: the other's counts.
-    """
-    medians = [median(one.cost[one.reached]) for one in (a, b) if one.hits]
-    return RESTART * max(medians, default=math.inf)
+def restarted(a: Costs, b: Costs) -> tuple[Costs, Costs]:
+    """Both arms, each training given up at its arm's `restart`; without a success none is known: the other's counts."""
+    return a.up_to(a.restart if a.hits else b.restart), b.up_to(b.restart if b.hits else a.restart)
 
 
 def reached_at(updates: FloatArray, error: FloatArray, target: float, hold: int = 1) -> tuple[float, bool, float]:
@@ -217,8 +224,6 @@ class Ratio:
         The part of the squared standard error that more replicates would not lessen.
     fixed_degrees
         Degrees of freedom that part of it is estimated with; t has no more.
-    restart
-        Cost after which a training counts as restarted; inf for never.
     """
 
     value: float
@@ -230,7 +235,6 @@ class Ratio:
     degrees: float = math.nan
     fixed_variance: float = 0.0
     fixed_degrees: float = math.inf
-    restart: float = math.inf
 
     def times(self, factor: float) -> Self:
         """The same ratio in another unit, of which the two arms spend so many times as many."""
@@ -316,11 +320,11 @@ def t_quantile(degrees: float, level: float = LEVEL) -> float:
 
 
 def running_time_ratio(a: Costs, b: Costs, *, level: float = LEVEL) -> Ratio:
-    """Ratio of two arms' expected running times, pairs in the same order; a training is restarted (`restart_after`).
+    """Ratio of two arms' expected running times, pairs in the same order; a training is restarted (`Costs.restart`).
 
     On the log scale: estimate +- t x the standard error, which is the jackknife's (deleting one group at a time, of
-    both arms together, the restart found anew each time) and both arms' `rounding_variance`; t has the number of groups
-    less one as its degrees. Where all successes of an arm lie in one group, the limits come from the arms' exact
+    both arms together, the restarts found anew each time) and both arms' `rounding_variance`; t has the number of
+    groups less one as its degrees. Where all successes of an arm lie in one group, the limits come from the arms' exact
     success rates instead (each at the level that makes both hold together); these take the mean cost of a replicate as
     known, which is close where most replicates used the whole budget.
 
@@ -332,38 +336,24 @@ def running_time_ratio(a: Costs, b: Costs, *, level: float = LEVEL) -> Ratio:
     ----------
     B. Efron, "The Jackknife, the Bootstrap and Other Resampling Plans", SIAM (1982), chapter 3.
     """
-    restart = restart_after(a, b)
-    ratio = _jackknife(a.up_to(restart), b.up_to(restart), _without_each_group(a, b), level)
-    return replace(ratio, restart=restart)
-
-
-def _without_each_group(a: Costs, b: Costs) -> FloatArray:
-    """Log ratios without one group after another, each with a restart of its own, shape (groups,); nan where none is.
-
-    All at once, as arrays of shape (groups, n): one by one they take most of the time of a report.
-    """
     kept = a.group != np.unique(a.group)[:, None]
-    arms = [(one.cost, one.reached & kept) for one in (a, b)]
-    medians = np.array([_medians(*arm) for arm in arms])
-    # Of an arm without a success no median is known: the other's counts.
-    restart = RESTART * np.where(np.isnan(medians).all(axis=0), math.inf, np.fmax(*medians))[:, None]
+    with np.errstate(invalid="ignore"):
+        without_one = _log_expected(a, kept) - _log_expected(b, kept)
+    return _jackknife(*restarted(a, b), without_one, level)
+
+
+def _log_expected(arm: Costs, kept: BoolArray) -> FloatArray:
+    """Log expected running times of the replicates that each row of `kept`, shape (m, n), keeps, shape (m,).
+
+    Each with a restart of its own; not finite without a success. All at once: one by one they take most of the time of
+    a report.
+    """
+    used = arm.reached & kept
     with np.errstate(divide="ignore", invalid="ignore"):
-        expected = [
-            np.sum(np.minimum(cost, restart) * kept, axis=1) / np.sum(reached & (cost <= restart), axis=1)
-            for cost, reached in arms
-        ]
-        logs = np.log(expected[0] / expected[1])
-    return np.where(np.isfinite(logs), logs, math.nan)
-
-
-def _medians(values: FloatArray, use: BoolArray) -> FloatArray:
-    """Medians of the used ones of values, shape (n,), by row of `use`, shape (m, n); nan of none."""
-    ordered = np.sort(np.where(use, values, math.inf), axis=1)
-    count = use.sum(axis=1)
-    rows = np.arange(len(use))
-    # With none used all are infinite, and so is their middle.
-    middle = (ordered[rows, np.maximum(count - 1, 0) // 2] + ordered[rows, count // 2]) / 2
-    return np.where(count > 0, middle, math.nan)
+        logs = np.where(arm.reached, np.log(arm.cost), 0.0)
+        restart = RESTART * np.exp(np.sum(logs * used, axis=1) / used.sum(axis=1))[:, None]
+        spent = np.sum(np.minimum(arm.cost, restart) * kept, axis=1)
+        return np.asarray(np.log(spent / np.sum(used & (arm.cost <= restart), axis=1)))
 
 
 def _jackknife(a: Costs, b: Costs, without_one: FloatArray, level: float) -> Ratio:
@@ -401,14 +391,14 @@ def geometric_ratio(a: FloatArray, b: FloatArray, level: float = LEVEL) -> Ratio
 
 def running_time_interval(costs: Costs, level: float = LEVEL) -> tuple[float, float]:
     """Interval of one arm's expected running time, the same way; the upper limit is inf without a success."""
+    given_up = costs.up_to(costs.restart)
     if costs.groups_reaching < 2:
         low, high = clopper_pearson(costs.hits, costs.n, level)
-        mean = float(costs.cost.mean()) if costs.n else math.nan
+        mean = float(given_up.cost.mean()) if costs.n else math.nan
         return mean / high, mean / low if low else math.inf
     certain = replace(costs, cost=np.ones(costs.n), reached=np.ones(costs.n, dtype=bool), width=np.zeros(costs.n))
-    kept = costs.group != np.unique(costs.group)[:, None]
-    without_one = np.log(np.sum(costs.cost * kept, axis=1) / np.sum(costs.reached & kept, axis=1))
-    ratio = _jackknife(costs, certain, without_one, level)
+    without_one = _log_expected(costs, costs.group != np.unique(costs.group)[:, None])
+    ratio = _jackknife(given_up, certain, without_one, level)
     return ratio.low, ratio.high
 
 

@@ -13,13 +13,14 @@ from typing import NamedTuple
 import numpy as np
 from scipy import optimize, special
 
-from reports.statistics.intervals import LEVEL, RESTART, BoolArray, Costs, FloatArray, restart_after, success_bound
+from reports.statistics.intervals import LEVEL, RESTART, BoolArray, Costs, FloatArray, restarted, success_bound
 from reports.statistics.moderated import Error, common, error_of
 from reports.statistics.verdict import MARGIN, bound_p, holm
 
 VERDICT_SEED = 20_240_502
 FAMILY = 30
-REPETITIONS = 100 * FAMILY
+REPETITIONS = 500 * FAMILY
+POWER_REPETITIONS = 100 * FAMILY
 TRUTH = 200_000
 CORRELATION = 0.6
 BUDGET = 21.0
@@ -74,7 +75,7 @@ SUCCESS: tuple[tuple[float, float], ...] = (
     *((rate, rate) for rate in (1.0, 0.98, 0.95, 0.9, 0.6)),
     *((1.0, 0.95), (0.98, 0.9), (0.9, 0.6), (1.0, 0.4), (0.9, 0.2)),
 )
-FOLDS = ((5, 2), (6, 2), (10, 3))
+FOLDS = ((10, 1), (5, 2), (6, 2), (10, 3))
 
 
 class Arms(NamedTuple):
@@ -102,7 +103,8 @@ class Arms(NamedTuple):
 def log_ratio(a: Arms, b: Arms, restarts: float = RESTART) -> tuple[FloatArray, FloatArray]:
     """Logarithm of the ratio and its standard error, shape (runs,) each; tested to equal `running_time_ratio`.
 
-    nan where the jackknife over folds cannot be formed. A training is restarted after so many medians.
+    nan where the jackknife over folds cannot be formed. A training is given up after so many times what its arm's
+    successes cost.
     """
     folds = a.cost.shape[1]
     rest = [[one for one in range(folds) if one != left] for left in range(folds)]
@@ -116,10 +118,10 @@ def log_ratio(a: Arms, b: Arms, restarts: float = RESTART) -> tuple[FloatArray, 
 
 def _restarted(a: Arms, b: Arms, restarts: float) -> FloatArray:
     """Logarithm of the ratio, shape (runs,)."""
-    after = restart(a, b, restarts)
     log_ert = []
     with np.errstate(divide="ignore", invalid="ignore"):
         for arms in (a, b):
+            after = restart(arms, restarts)
             hits = (arms.reached & (arms.cost <= after)).sum(axis=(1, 2))
             log_ert.append(np.log(np.minimum(arms.cost, after).sum(axis=(1, 2)) / hits))
         return np.asarray(log_ert[0] - log_ert[1])
@@ -127,27 +129,20 @@ def _restarted(a: Arms, b: Arms, restarts: float) -> FloatArray:
 
 def rounding(a: Arms, b: Arms, restarts: float) -> FloatArray:
     """Variance of the logarithm of the ratio due to the distance of evaluations, shape (runs,)."""
-    after = restart(a, b, restarts)
     variance = np.zeros(len(a.cost))
     with np.errstate(divide="ignore", invalid="ignore"):
         for arms in (a, b):
+            after = restart(arms, restarts)
             cost = np.minimum(arms.cost, after)
             width = np.where(arms.reached & (arms.cost <= after), arms.width, 0.0)
             variance += _squared_widths(cost, width) / 12 / cost.sum(axis=(1, 2)) ** 2
     return variance
 
 
-def restart(a: Arms, b: Arms, restarts: float) -> FloatArray:
-    """As `restart_after`, after so many medians, shape (runs, 1, 1); 0 where neither arm has a success."""
-    medians = []
-    runs = np.arange(len(a.cost))
-    for arms in (a, b):
-        costs = np.sort(np.where(arms.reached, arms.cost, np.inf).reshape(len(runs), -1), axis=1)
-        hits = arms.reached.sum(axis=(1, 2))
-        middle = (costs[runs, np.maximum(hits - 1, 0) // 2] + costs[runs, np.minimum(hits // 2, hits - (hits > 0))]) / 2
-        medians.append(np.where(hits, middle, 0.0))
-    slower: FloatArray = restarts * np.maximum(medians[0], medians[1])
-    return slower[:, None, None]
+def restart(arms: Arms, restarts: float) -> FloatArray:
+    """As `Costs.restart`, after so many times, shape (runs, 1, 1); nan without a success."""
+    logs = np.log(np.where(arms.reached, arms.cost, 1.0)).sum(axis=(1, 2))
+    return np.asarray(restarts * np.exp(logs / arms.reached.sum(axis=(1, 2)))[:, None, None])
 
 
 def _squared_widths(cost: FloatArray, width: FloatArray) -> FloatArray:
@@ -243,7 +238,7 @@ def _looked_at(time: FloatArray, kind: str, step: float) -> tuple[FloatArray, Fl
 
 @cache
 def true_log_ratio(law: Law, success: tuple[float, float], ratio: float, restarts: float = RESTART) -> float:
-    """Logarithm of the ratio of expected running times, restarted by the true medians, of a large sample."""
+    """Logarithm of the ratio of expected running times of a large sample."""
     rng = np.random.default_rng(VERDICT_SEED)
     exactly = law._replace(looks=("growing", 1e-6, 1e-6))
     return float(_restarted(*draw(rng, exactly, success, (1, TRUTH // 10, 10), ratio), restarts)[0])
@@ -297,9 +292,7 @@ def _limits(a: Arms, b: Arms) -> tuple[FloatArray, FloatArray, BoolArray]:
     half = special.stdtrit(a.cost.shape[1] - 1, 1 - (1 - LEVEL) / 2) * error
     low, high, bounded = value - half, value + half, np.isnan(error)
     for row in map(int, np.flatnonzero(bounded)):
-        first, second = a.of_run(row), b.of_run(row)
-        restart = restart_after(first, second)
-        bound = success_bound(first.up_to(restart), second.up_to(restart))
+        bound = success_bound(*restarted(a.of_run(row), b.of_run(row)))
         low[row], high[row] = (math.log(end) if 0 < end < math.inf else side for end, side in _ends(bound))
     return low, high, bounded
 
@@ -329,6 +322,41 @@ def verdict_table(cells: list[VerdictCell]) -> str:
         numbers = in_percent([one[4:] for one in here])
         sizes = " ".join(f"{one.folds}x{one.seeds}" for one in here)
         lines.append(f"| {law} | {rates} | {sizes} | {numbers} |")
+    return "\n".join(lines)
+
+
+class Power(NamedTuple):
+    """Of comparisons with a difference, how many are called so: by themselves, and among 30 alike after Holm."""
+
+    success: tuple[float, float]
+    ratio: float
+    folds: int
+    seeds: int
+    alone: float
+    after_holm: float
+
+
+def power(success: tuple[float, float], ratio: float, folds: int, seeds: int) -> Power:
+    """Draw comparisons whose first arm is that many times as slow, and count the claims."""
+    rng = np.random.default_rng([VERDICT_SEED, 7, folds, seeds, *(round(100 * one) for one in (*success, ratio))])
+    p = claims(*draw(rng, LAWS["lognormal, σ 0.6"], success, (POWER_REPETITIONS, folds, seeds), ratio))
+    adjusted = np.array([holm(family) for family in p.reshape(-1, FAMILY)])
+    return Power(success, ratio, folds, seeds, *(float(np.mean(one <= 1 - LEVEL)) for one in (p, adjusted)))
+
+
+def every_power() -> list[Power]:
+    """Draw the whole table of differences found."""
+    rates = ((rate, rate) for rate in (1.0, 0.95, 0.9, 0.6))
+    return [power(*one, *size) for one in itertools.product(rates, (0.35, 0.5, 0.7)) for size in FOLDS]
+
+
+def power_table(cells: list[Power]) -> str:
+    """Write the cells as Markdown in percent."""
+    lines = ["| success | ratio | folds x seeds | found | found after Holm |", "|---|---|---|---|---|"]
+    for (success, ratio), group in itertools.groupby(cells, key=lambda one: one[:2]):
+        here = list(group)
+        sizes = " ".join(f"{one.folds}x{one.seeds}" for one in here)
+        lines.append(f"| {success[0]:g} | {ratio:g} | {sizes} | {in_percent([one[4:] for one in here])} |")
     return "\n".join(lines)
 
 

@@ -2,14 +2,19 @@
 
 from pathlib import Path
 
-from reports.statistics.simulation import every_ratio, every_verdict, ratio_table, verdict_table
+from reports.statistics.simulation import (
+    every_power,
+    every_ratio,
+    every_verdict,
+    power_table,
+    ratio_table,
+    verdict_table,
+)
 from reports.statistics.weak_points import (
     alarm_table,
     every_alarm,
     every_foreseen,
-    every_hanging,
     foreseen_table,
-    hanging_table,
     weak_point_table,
     weak_points,
 )
@@ -29,9 +34,9 @@ show, is in [statistics.md](statistics.md#how-well-it-works). All in percent.
 
 {foreseen}
 
-## Claims that hang on one training
+## Differences that are found
 
-{hanging}
+{power}
 
 ## Alarms of the floor
 
@@ -47,10 +52,10 @@ show, is in [statistics.md](statistics.md#how-well-it-works). All in percent.
 """
 
 
-def page(weak: str, foreseen: str, hanging: str, alarms: str, verdicts: str, ratios: str) -> str:
+def page(weak: str, foreseen: str, power: str, alarms: str, verdicts: str, ratios: str) -> str:
     """Put the tables into the page."""
     return TEXT.format(
-        weak_points=weak, foreseen=foreseen, hanging=hanging, alarms=alarms, verdicts=verdicts, ratios=ratios
+        weak_points=weak, foreseen=foreseen, power=power, alarms=alarms, verdicts=verdicts, ratios=ratios
     )
 
 
@@ -60,7 +65,7 @@ def main() -> None:
     tables = (
         weak_point_table(weak_points(verdicts)),
         foreseen_table(every_foreseen()),
-        hanging_table(every_hanging()),
+        power_table(every_power()),
         alarm_table(every_alarm()),
         verdict_table(verdicts),
         ratio_table(every_ratio()),

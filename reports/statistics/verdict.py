@@ -14,7 +14,7 @@ from reports.statistics.intervals import (
     Costs,
     FloatArray,
     Ratio,
-    restart_after,
+    restarted,
     running_time_ratio,
     success_bound,
     t_quantile,
@@ -69,9 +69,6 @@ class Judgement:
         Seeds per arm at which a new run would decide with a chance of 80 %; None where decided or not foreseeable.
     look_oftener
         Whether the distance of the evaluations alone keeps it open: no number of seeds would decide it.
-    p_one_more
-        The same p had one more training of the cheaper arm failed; p itself where success rates alone bound the ratio,
-        which allow for it.
     """
 
     verdict: Verdict
@@ -79,7 +76,6 @@ class Judgement:
     p: float
     seeds_needed: int | None = None
     look_oftener: bool = False
-    p_one_more: float = 1.0
 
 
 def judge(
@@ -116,32 +112,25 @@ def judge(
     verdict = by_margin(ratio)
     if min(a.hits, b.hits) == 0:
         verdict = Verdict.ONLY_STATEFUL if a.hits else Verdict.ONLY_STATELESS
+    if verdict in DIFFERENT and ratio.method == "jackknife":
+        return Judgement(verdict, ratio, claim_p(ratio))
     if verdict in DIFFERENT:
-        return _different(verdict, ratio, a, b, unit, level)
+        p = bound_p(a, b, unit)
+        return Judgement(verdict, ratio, p) if p <= 1 - level else Judgement(Verdict.INCONCLUSIVE, ratio, 1.0)
     if verdict is Verdict.SAME:
         return Judgement(verdict, ratio, 1.0)
     return Judgement(verdict, ratio, 1.0, seeds_to_decide(ratio), _blocked_by_cadence(ratio))
 
 
-def _different(verdict: Verdict, ratio: Ratio, a: Costs, b: Costs, unit: float, level: float) -> Judgement:
-    """A difference with its p: of the interval, or of the success rates where these alone bound the ratio."""
-    if ratio.method != "jackknife":
-        p = bound_p(a, b, unit)
-        shown = p <= 1 - level
-        return Judgement(verdict, ratio, p, p_one_more=p) if shown else Judgement(Verdict.INCONCLUSIVE, ratio, 1.0)
-    spent = float((a if verdict is Verdict.FEWER else b).up_to(ratio.restart).cost.sum())
-    return Judgement(verdict, ratio, claim_p(ratio), p_one_more=claim_p(ratio, math.log1p(ratio.restart / spent)))
-
-
-def claim_p(ratio: Ratio, nearer: float = 0.0) -> float:
+def claim_p(ratio: Ratio) -> float:
     """Two-sided p of "the ratio lies within the margin or on the other side of it", by the t that forms the interval.
 
-    At most 5 % exactly where the interval of 95 % lies beyond the margin. `nearer` moves the log ratio towards 0.
+    At most 5 % exactly where the interval of 95 % lies beyond the margin.
     """
     if ratio.method != "jackknife":
         return 1.0
     at = math.log(ratio.value)
-    beyond = max(math.log(1 - MARGIN) - at, at - math.log(1 + MARGIN)) - nearer
+    beyond = max(math.log(1 - MARGIN) - at, at - math.log(1 + MARGIN))
     if beyond <= 0:
         return 1.0
     degrees = min(ratio.degrees, ratio.fixed_degrees)
@@ -154,8 +143,7 @@ def bound_p(a: Costs, b: Costs, unit: float = 1.0) -> float:
     Fisher's of the groups in which any replicate reached the target, and the level at which the bound from the exact
     success rates comes to lie beyond the margin.
     """
-    restart = restart_after(a, b)
-    a, b = a.up_to(restart), b.up_to(restart)
+    a, b = restarted(a, b)
 
     def beyond(alpha: float) -> bool:
         low, high = success_bound(a, b, 1 - alpha)

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import signal, special
 
 from bench.case.stretches import relative_standard_error
-from reports.statistics.intervals import LEVEL, RESTART, BoolArray, FloatArray, Ratio, t_quantile
+from reports.statistics.intervals import RESTART, BoolArray, FloatArray, Ratio, t_quantile
 from reports.statistics.simulation import (
     FAMILY,
     FOLDS,
@@ -23,12 +23,10 @@ from reports.statistics.simulation import (
     Arms,
     VerdictCell,
     at_margin,
-    claims,
     draw,
     draw_apart,
     in_percent,
     log_ratio,
-    restart,
     rounding,
     share_of_families,
     simulate_verdicts,
@@ -65,7 +63,7 @@ FOUND = (
 SCARCE = (0.2, 0.2)
 """Success rates with which one arm often has no success: "only stateful" is at stake."""
 
-SCARCE_REPETITIONS = 40 * FAMILY
+SCARCE_REPETITIONS = 200 * FAMILY
 """Fewer, since their bounds are formed run by run."""
 
 
@@ -194,7 +192,7 @@ def weak_point_table(rows: list[WeakPoint]) -> str:
     return "\n".join(lines)
 
 
-RUNS = 600
+RUNS = 3000
 MOST_FORESEEN = 300
 """A new run of more seeds is not drawn."""
 
@@ -261,63 +259,6 @@ def foreseen_table(cells: list[Foreseen]) -> str:
         here = list(group)
         sizes = " ".join(f"{one.folds}x{one.seeds}" for one in here)
         lines.append(f"| {ratio} | {sizes} | {in_percent([one[3:] for one in here])} |")
-    return "\n".join(lines)
-
-
-HANGING_SUCCESS = ((1.0, 1.0), (0.9, 0.9), (0.98, 0.9), (0.9, 0.6))
-HANGING_FOLDS = ((10, 1), *FOLDS)
-HANGING_REPETITIONS = 300 * FAMILY
-
-
-class Hanging(NamedTuple):
-    """Of families whose ratios lie at the margin: any claim that remains, and any that one more failure leaves."""
-
-    success: tuple[float, float]
-    folds: int
-    seeds: int
-    claimed: float
-    left: float
-
-
-def hanging(success: tuple[float, float], folds: int, seeds: int) -> Hanging:
-    """Draw families and adjust p as it is, and had one more training of the cheaper arm failed."""
-    law = LAWS[MILD]
-    rng = np.random.default_rng([VERDICT_SEED, 6, folds, seeds, *(round(100 * rate) for rate in success)])
-    times = at_margin(law, success)
-    assert times is not None
-    a, b = draw(rng, law, success, (HANGING_REPETITIONS, folds, seeds), times)
-    p = claims(a, b)
-    return Hanging(success, folds, seeds, share_of_families(p), share_of_families(_one_more(a, b, p)))
-
-
-def _one_more(a: Arms, b: Arms, p: FloatArray) -> FloatArray:
-    """P had one more training of the cheaper arm failed, as `Judgement.p_one_more`, shape (runs,)."""
-    value, error = log_ratio(a, b)
-    after = restart(a, b, RESTART)
-    cheaper = np.where(value < 0, *(np.minimum(one.cost, after).sum(axis=(1, 2)) for one in (a, b)))
-    beyond = np.maximum(math.log(1 - MARGIN) - value, value - math.log(1 + MARGIN))
-    beyond -= np.log1p(after[:, 0, 0] / cheaper)
-    moved = np.where(beyond > 0, 2 * special.stdtr(a.cost.shape[1] - 1, -beyond / error), 1.0)
-    # Where success rates alone bound the ratio they allow for it.
-    return np.where(np.isnan(error), p, np.where(p <= 1 - LEVEL, moved, 1.0))
-
-
-def every_hanging() -> list[Hanging]:
-    """Draw the whole table of claims that hang on one training."""
-    return [hanging(success, *size) for success in HANGING_SUCCESS for size in HANGING_FOLDS]
-
-
-def hanging_table(cells: list[Hanging]) -> str:
-    """Write the cells as Markdown in percent."""
-    lines = [
-        "| success | folds x seeds | families with a claim | with one that hangs on no training |",
-        "|---|---|---|---|",
-    ]
-    for success, group in itertools.groupby(cells, key=lambda one: one.success):
-        here = list(group)
-        sizes = " ".join(f"{one.folds}x{one.seeds}" for one in here)
-        rates = " and ".join(f"{rate:g}" for rate in dict.fromkeys(success))
-        lines.append(f"| {rates} | {sizes} | {in_percent([one[3:] for one in here])} |")
     return "\n".join(lines)
 
 

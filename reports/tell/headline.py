@@ -97,8 +97,7 @@ def _holm(here: list[Comparison]) -> str:
     parts = [f"{' of '.join(map(integer, _remain(found)))} with {word} updates" for word, found in by_sign.items()]
     rest = "" if remain == of else "; take the others as hints"
     kept = f"{integer(remain)} of {count(of, 'difference')} {'remains' if remain == 1 else 'remain'}"
-    every = [one for found in by_sign.values() for one in found]
-    return f"**After Holm's correction {kept}:** {listing(parts)}{_hanging(every)}{rest}."
+    return f"**After Holm's correction {kept}:** {listing(parts)}{rest}."
 
 
 def _remain(found: Iterable[Comparison]) -> tuple[int, int]:
@@ -112,13 +111,7 @@ def _remaining(some: list[Comparison]) -> str:
     remain, of = _remain(one for one in some if one.declared and one.updates.verdict in DIFFERENT)
     kept = f"{remain} of {of} {'remains' if remain == 1 else 'remain'}"
     after = "Mostly hints: after" if 2 * remain < of else "After"
-    return f" {after} Holm's correction {kept}{_hanging(some)}." if of else ""
-
-
-def _hanging(some: Iterable[Comparison]) -> str:
-    """How many of those that remain would not, had one more training failed."""
-    hanging = sum(one.hangs_on_one_training for one in some)
-    return f" (one more failed training of the cheaper arm would undo {integer(hanging)})" if hanging else ""
+    return f" {after} Holm's correction {kept}." if of else ""
 
 
 def answer(fewer: int, more: int, of: int) -> str:

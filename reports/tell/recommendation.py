@@ -425,6 +425,7 @@ class Recommendation:
             return {
                 "title": f"the series of {self.task}",
                 "columns": ["..."],
+                "member": "",
                 "request": "",
                 "sequences": False,
                 "labels": False,

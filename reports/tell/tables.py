@@ -31,7 +31,7 @@ from reports.formatting import (
 )
 from reports.frames import SETTING, Frames, plain, setting
 from reports.frames.of_findings import LONGER
-from reports.statistics.intervals import Costs, Ratio, clopper_pearson, restart_after, running_time_interval
+from reports.statistics.intervals import Costs, Ratio, clopper_pearson, restarted, running_time_interval
 from reports.statistics.verdict import DIFFERENT, FEWER, MORE
 from tasks import dials
 from tasks.dials import Dial
@@ -153,17 +153,12 @@ class _Pair:
     b: pd.DataFrame
     budget: float
 
-    @cached_property
-    def costs(self) -> tuple[Costs, Costs]:
-        """Up to the smaller budget and to the restart that both share."""
-        a, b = (_costs(arm).up_to(self.budget) for arm in (self.a, self.b))
-        restart = restart_after(a, b)
-        return a.up_to(restart), b.up_to(restart)
-
     @property
     def expected(self) -> list[str]:
         """Expected updates to target of each, with the interval."""
-        return [limited(one.expected, running_time_interval(one)) for one in self.costs]
+        arms = self._within(self.a), self._within(self.b)
+        given_up = (one.expected for one in restarted(*arms))
+        return [limited(*both) for both in zip(given_up, map(running_time_interval, arms), strict=True)]
 
     def _within(self, arm: pd.DataFrame) -> Costs:
         return _costs(arm).up_to(self.budget)

@@ -10,6 +10,7 @@ import pytest
 import synthetic
 
 from bench.machine import host
+from reports.__main__ import main as reports_main
 from reports.collect.read import read
 from reports.compare import comparison_page, hardware_page
 from reports.compare.__main__ import main, named_runs
@@ -303,6 +304,37 @@ def test_where_each_case_was_one_process_the_page_says_that_no_ratio_has_an_inte
         text = hardware_page.write(read(folder)).read_text()
         said = "inconclusive in 1 of 1 case, as each was measured in one process and has no interval." in text
         assert said == (processes == 1), text
+
+
+def test_one_configuration_alone_is_told_as_a_run_without_configurations(tmp_path, capsys):
+    records = configured(synthetic.timed(1e-3, processes=3, noise=NOISE, seed=3, configuration="CPU"), "CPU")
+    folder = synthetic.write(tmp_path / "one", records, configurations=[{"name": "CPU"}, {"name": "GPU"}])
+    assert reports_main([str(folder)]) == 0
+    assert str(folder / "report.md") in capsys.readouterr().out
+    text = (folder / "report.md").read_text()
+    assert text.startswith("# What does it cost?")
+    assert "not complete" not in text
+
+
+def test_of_two_kernels_that_one_configuration_has_each_gets_its_row(tmp_path):
+    def way(name, kernels):
+        return configured([
+            record
+            for kernel in kernels
+            for regime, seconds in (("stateful", 2e-3), ("stateless", 1e-3))
+            for record in synthetic.timed(
+                seconds, processes=3, noise=NOISE, seed=5, configuration=name, kernel=kernel, regime=regime
+            )
+        ], name)  # fmt: skip
+
+    folder = synthetic.write(
+        tmp_path / "kernels",
+        [*way("CPU", ("loop", "native")), *way("GPU", ("loop", "native", "cudnn"))],
+        configurations=[{"name": "CPU"}, {"name": "GPU", "device": "gpu"}],
+    )
+    text = hardware_page.write(read(folder)).read_text()
+    assert len(re.findall(r"\| stateful / stateless \|", text)) == 3
+    assert re.search(r"\| GPU \|.* cudnn \| stateful / stateless \|", text)
 
 
 def test_a_page_tells_what_one_configuration_alone_has_and_what_really_ran(tmp_path):

@@ -14,7 +14,7 @@ from reports.statistics.intervals import (
     geometric_ratio,
     reached_at,
     relative_variance_of_median,
-    restart_after,
+    restarted,
     restricted_mean,
     running_time_interval,
     running_time_ratio,
@@ -112,14 +112,31 @@ def test_groups_are_left_out_together():
 
 def test_a_failure_costs_a_restart_and_not_the_budget():
     hits = np.array([True, True, True, False])
-    a, b = exact([10.0, 12, 14, 1000], hits), exact([10.0, 12, 14, 16])
-    # Twice the slower median of success, 13: three of the first arm arrive by then, after 36 + 26 updates in all.
-    assert restart_after(a, b) == 26
-    ratio = running_time_ratio(a, b)
-    assert (ratio.value, ratio.restart) == (pytest.approx((62 / 3) / (52 / 4)), 26)
-    assert running_time_ratio(replace(a, cost=np.array([10.0, 12, 14, 90])), b).value == pytest.approx(ratio.value)
-    assert restart_after(exact([1.0], np.array([False])), exact([3.0])) == 6
-    assert restart_after(exact([1.0], np.array([False])), exact([3.0], np.array([False]))) == math.inf
+    a, b = exact([4.0, 8, 16, 1000], hits), exact([4.0, 8, 16, 200])
+    # Three times the geometric mean of 4, 8 and 16: all three arrive by then, after 28 + 24 updates in all.
+    assert a.restart == pytest.approx(24)
+    assert running_time_ratio(a, exact([1.0] * 4)).value == pytest.approx(52 / 3)
+    assert running_time_ratio(replace(a, cost=np.array([4.0, 8, 16, 90])), b) == running_time_ratio(a, b)
+    # A success that comes later than the restart of its own arm is one that was given up.
+    assert b.restart == pytest.approx(3 * (4 * 8 * 16 * 200) ** 0.25)
+    assert running_time_ratio(exact([1.0] * 4), b).value == pytest.approx(3 / (28 + b.restart))
+
+
+def test_an_arm_without_a_success_is_restarted_after_the_other():
+    none, one = exact([7.0, 90], np.array([False, False])), exact([2.0, 8])
+    given_up, same = restarted(none, one)
+    assert (none.restart, one.restart) == (math.inf, pytest.approx(12))
+    assert given_up.cost == pytest.approx([7, 12])
+    assert same.cost.tolist() == [2, 8]
+    assert restarted(none, none)[0].cost.tolist() == [7, 90]
+
+
+def test_an_arm_by_itself_needs_what_it_needs_in_a_ratio():
+    hits = np.array([True, True, True, False])
+    arm = exact([4.0, 8, 16, 1000], hits)
+    low, high = running_time_interval(arm)
+    ratio = running_time_ratio(arm, exact([1.0] * 4))
+    assert (low, high) == pytest.approx((ratio.low, ratio.high))
 
 
 def test_what_came_later_than_a_budget_did_not_arrive():

@@ -66,3 +66,13 @@ def test_the_table_has_a_line_for_all_sizes():
     cells = [simulation.VerdictCell("made up", (0.9, 0.2), folds, 2, 0.951, 0.2, nan, nan) for folds in (5, 10)]
     line = simulation.verdict_table(cells).split("\n")[2]
     assert line == "| made up | 0.9 and 0.2 | 5x2 10x2 | 95.1 95.1 | 20.0 20.0 |  |  |"
+
+
+def test_larger_differences_are_found_more_often(monkeypatch):
+    monkeypatch.setattr(simulation, "POWER_REPETITIONS", 10 * simulation.FAMILY)
+    large, small = (simulation.power((0.95, 0.95), ratio, 10, 3) for ratio in (0.35, 0.7))
+    assert large.alone > 0.8
+    assert small.alone < 0.5
+    assert large.after_holm < large.alone
+    assert small.after_holm < 0.1
+    assert simulation.power_table([large]).splitlines()[2].startswith("| 0.95 | 0.35 | 10x3 | ")

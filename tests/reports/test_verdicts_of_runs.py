@@ -71,17 +71,6 @@ def test_seconds_and_cell_steps_can_disagree_and_are_then_said_to():
     assert one.disagree
 
 
-def test_a_claim_that_one_more_failure_would_undo_is_said_to_hang_on_it():
-    made = [synthetic.pair(synthetic.hits(200, seed=1), synthetic.hits(300, spread=0.15, seed=2), window=2)]
-    made += [synthetic.pair(synthetic.hits(50, seed=3), synthetic.hits(900, seed=4), window=4)]
-    records = [one for pair in made for one in pair]
-    found = analyse(run_of(records))
-    close, far = found.compared
-    assert (close.survives_holm, close.hangs_on_one_training) == (True, True)
-    assert (far.survives_holm, far.hangs_on_one_training) == (True, False)
-    assert "one more failed training of the cheaper arm would undo 1" in " ".join(found.headline)
-
-
 def test_seconds_without_two_processes_of_equal_work_are_compared_with_nothing():
     arms = ("stateful", "stateless-burnin")
     records = [synthetic.convergence([200] * 10, case_=synthetic.case(regime=regime)) for regime in arms]

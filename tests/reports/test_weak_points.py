@@ -7,8 +7,8 @@ import pytest
 
 from reports.statistics import simulation, weak_points
 from reports.statistics.intervals import running_time_ratio
-from reports.statistics.simulation import FOLDS, LAWS, draw
-from reports.statistics.verdict import Verdict, judge, seeds_to_decide
+from reports.statistics.simulation import LAWS, draw
+from reports.statistics.verdict import seeds_to_decide
 from reports.statistics.weak_points import FOUND, Shares, WeakPoint
 
 
@@ -24,7 +24,8 @@ def test_the_cell_shows_what_was_wrong(found):
     before = weak_points._naive(found.law, found.success, 5, 2)
     assert before.covered < 0.93 or before.false_families > 0.1
     now = simulation.simulate_verdicts(found.law, found.success, 5, 2)
-    assert now.covered > 0.93
+    runs = 30 * simulation.FAMILY
+    assert now.covered > 0.93 - 2 * math.sqrt(0.93 * 0.07 / runs)
     assert not now.false_calls > 0.05
     assert not now.false_families > 0.05 + 2 * math.sqrt(0.05 * 0.95 / 30)
 
@@ -63,28 +64,10 @@ def test_the_floor_raises_no_alarm_on_the_best_prediction_of_a_slow_series(monke
 
 
 def test_the_table_has_the_method_before_above_that_of_today():
-    of_three = [Shares(0.5, 0.1, math.nan)] * len(FOLDS)
+    of_three = [Shares(0.5, 0.1, math.nan)] * 3
     rows = [WeakPoint("a fault", "a law", of_three, of_three), WeakPoint("another", "a law", [], of_three)]
     assert weak_points.weak_point_table(rows).split("\n")[2:] == [
         "| a fault | a law | before | 50.0 50.0 50.0 | 10.0 10.0 10.0 |  |",
         "| | | now | 50.0 50.0 50.0 | 10.0 10.0 10.0 |  |",
         "| another | a law | now | 50.0 50.0 50.0 | 10.0 10.0 10.0 |  |",
     ]
-
-
-def test_one_more_failure_is_what_a_report_computes():
-    a, b = draw(np.random.default_rng(5), LAWS[weak_points.MILD], (0.9, 0.9), (40, 10, 2), 0.35)
-    p = simulation.claims(a, b)
-    one_more = weak_points._one_more(a, b, p)
-    judged = [judge(a.of_run(run), b.of_run(run)) for run in range(40)]
-    assert sum(one.verdict is Verdict.FEWER for one in judged) > 5
-    shown = [number for number, one in enumerate(judged) if one.verdict is Verdict.FEWER]
-    assert one_more[shown] == pytest.approx([judged[number].p_one_more for number in shown])
-    assert (one_more[shown] > p[shown]).all()
-
-
-def test_what_hangs_on_no_training_is_rarely_false_where_the_cheaper_arm_often_fails(monkeypatch):
-    monkeypatch.setattr(weak_points, "HANGING_REPETITIONS", 100 * simulation.FAMILY)
-    found = weak_points.hanging((0.9, 0.6), 10, 1)
-    assert found.claimed > 0.06
-    assert found.left < 0.05
