@@ -55,7 +55,7 @@ ENGINES: dict[str, Known] = {
         kernels=("replicated", "loop", "loop_implementation_1", "unrolled", "xla", "xla_unrolled", "cudnn", "fit"),
         why_no_other="TensorFlow's recurrent layers are Keras'",
         parts_state=True,
-        resident_mib=960,
+        resident_mib=980,
     ),
     "jax": Known(
         "bench.engines.jax",

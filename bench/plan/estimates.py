@@ -20,8 +20,11 @@ WORKSPACE = 2
 UNROLLED_STEP_BYTES = 2 * MIB
 """Of the graph and its compilation, for each cell step that is unrolled."""
 
+TORCH_STEP_WEIGHTS = 20
+"""Copies of a layer's weights that PyTorch holds for each cell step of Keras' loop, which it takes from Python."""
+
 WATCHED_STEP_BYTES = 45 * MIB
-"""Of what PyTorch's profiler notes in a memory case, for each cell step that Keras takes from Python."""
+"""What its profiler notes of such a step in a memory case."""
 
 
 def estimated_seconds(job: Job) -> float:
@@ -40,8 +43,8 @@ def estimated_bytes(job: Job) -> int:
 
     The framework with its compiler (`bench.engines.Known`), and `WORKSPACE` times the arrays: for each replicate of the
     block what `Workload.bytes_per_replicate` counts (weights, gradients, Adam's two moments, activations of every step
-    and row), for each model that waits for its turn its weights and moments, and the series of every fold. An unrolled
-    graph adds its steps, at each of which it keeps a gradient of the weights. Constants are from peaks measured here
+    and row), for each model that waits for its turn its weights and moments, and the series of every fold. What a graph
+    keeps step by step comes on top: unrolled, a gradient of the weights each. Constants are from peaks measured here
     and in published records (docs/many-machines.md).
     """
     case = job.case
@@ -50,11 +53,17 @@ def estimated_bytes(job: Job) -> int:
     arrays = load.bytes_per_replicate + _of_series(load)
     if case.kind == "convergence":
         arrays += (slots_for(load, job.training.folds) - 1) * load.bytes_per_replicate + _of_waiting(load)
-    steps = load.schedule.steps * case.layers
-    beside = steps * (UNROLLED_STEP_BYTES + load.weight_bytes // case.layers) if "unrolled" in case.kernel else 0
-    return (
-        known.resident_mib * MIB + WORKSPACE * arrays + beside + (steps * WATCHED_STEP_BYTES if _watched(case) else 0)
-    )
+    each_step = load.schedule.steps * case.layers * _of_a_step(case, load.weight_bytes // case.layers)
+    return known.resident_mib * MIB + WORKSPACE * arrays + each_step
+
+
+def _of_a_step(case: Case, weight_bytes: int) -> int:
+    """What is kept for each cell step, of a layer with weights of so many bytes."""
+    if "unrolled" in case.kernel:
+        return UNROLLED_STEP_BYTES + weight_bytes
+    if case.engine == "torch" and case.kernel == "loop":
+        return TORCH_STEP_WEIGHTS * weight_bytes + (WATCHED_STEP_BYTES if case.kind == "memory" else 0)
+    return 0
 
 
 def _of_series(load: Workload) -> int:
@@ -66,7 +75,3 @@ def _of_waiting(load: Workload) -> int:
     training = load.training
     wave = max(training.evaluation_seeds, len(training.learning_rates) * training.tuning_seeds * training.folds)
     return min(BLOCK_BYTES, 3 * wave * load.weight_bytes) if load.case.kernel == "replicated" else 0
-
-
-def _watched(case: Case) -> bool:
-    return case.kind == "memory" and case.engine == "torch" and case.kernel in ("loop", "replicated")

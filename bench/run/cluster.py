@@ -71,9 +71,11 @@ class Cluster:
         device: str,
         series: Prepared | None = None,
     ) -> None:
-        if any(job.configuration for job in jobs):
+        if named := dict.fromkeys(job.configuration.name for job in jobs if job.configuration):
             raise PlanError(
-                "this preset has configurations, which are ways of running on one machine: leave SCHEDULER out"
+                f"this preset has configurations ({', '.join(named)}), each a way of running on one machine, and a "
+                "cluster chooses a machine for each case. Leave SCHEDULER out: on this machine all run, and SHARD=1/2 "
+                "shares the plan among machines, with all configurations of a case on the same one"
             )
         self._say, self._limits = say, limits
         self._series_sha256 = series.sha256 if series else None

@@ -19,6 +19,7 @@ from clusters import ROOT, LocalCluster, environment, slurm
 
 from bench.case.cases import Case, Job, Training
 from bench.case.checked import encode
+from bench.case.configurations import Configuration
 from bench.errors import PlanError
 from bench.machine import host
 from bench.plan.estimates import estimated_bytes
@@ -496,9 +497,12 @@ def is_there(file):
     return psutil.pid_exists(int(file.read_text()))
 
 
-def test_a_preset_of_configurations_is_refused():
-    configured = Job(job().case, Training(), configuration=object())
-    assert "leave SCHEDULER out" in refusal("tcp://127.0.0.1:1", configured)
+def test_a_preset_of_configurations_is_refused_with_the_remedy():
+    ways = [Configuration(name) for name in ("one core", "all cores")]
+    said = refusal("tcp://127.0.0.1:1", *(Job(job().case, Training(), configuration=way) for way in ways))
+    assert "has configurations (one core, all cores)" in said
+    assert "Leave SCHEDULER out" in said
+    assert "SHARD=1/2" in said
 
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch, tmp_path):

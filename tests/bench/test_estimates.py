@@ -40,8 +40,9 @@ def test_bytes_are_counted_from_arrays():
     assert beyond_framework(job()) == 2 * (10 * REPLICATE + 3 * 10 * 4 * PARAMETERS) + series
     steps = 32 * (estimates.UNROLLED_STEP_BYTES + 4 * PARAMETERS)
     assert beyond_framework(job("time", "unrolled")) == once + steps
-    watched = beyond_framework(job("memory", "loop", "torch")) - beyond_framework(job("time", "loop", "torch"))
-    assert watched == 32 * estimates.WATCHED_STEP_BYTES
+    stepped = 32 * estimates.TORCH_STEP_WEIGHTS * 4 * PARAMETERS
+    assert beyond_framework(job("time", "loop", "torch")) == once + stepped
+    assert beyond_framework(job("memory", "loop", "torch")) == once + stepped + 32 * estimates.WATCHED_STEP_BYTES
 
 
 @pytest.mark.parametrize("changes", [{"units": 128}, {"window": 64}, {"batch_size": 64}, {"layers": 2}])
