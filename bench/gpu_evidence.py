@@ -12,11 +12,13 @@ is over the run is ended as by Ctrl-C, and what there is becomes the report; the
 """
 
 import argparse
+import json
+import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,21 +51,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     end = time.monotonic() + 60 * chosen.minutes - RENDERING_S
     names = engines.named(chosen.engine)
     with ThreadPoolExecutor() as pool:
-        usable = [name for name, found in zip(names, pool.map(_usable, names), strict=True) if found]
-    if not usable:
+        seen = {name: found for name, found in zip(names, pool.map(_seen, names), strict=True) if found}
+    if not seen:
         print("ERROR: no engine here sees a GPU, so nothing was run", file=sys.stderr)
         return 2
     options = [
         "--preset=gpu",
         "--device=gpu",
-        f"--engine={','.join(usable)}",
+        f"--engine={','.join(seen)}",
         f"--run={chosen.run}",
         f"--results={chosen.results}",
     ]
+    told = os.environ | {host.GPUS_SEEN: json.dumps(seen)}
     code: int | None = 0
     for part in PARTS:
         if code is not None:
-            ended = run_until(end, [*BENCH, *options, "-k", part])
+            ended = run_until(end, [*BENCH, *options, "-k", part], told)
             code = None if ended is None else max(code, ended)
     if code is None:
         print("the time is over: the report is of what was measured, and the same command goes on from there")
@@ -73,9 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if code == 0 and published == 0 else 1
 
 
-def run_until(end: float, command: Sequence[str]) -> int | None:
+def run_until(end: float, command: Sequence[str], environment: Mapping[str, str]) -> int | None:
     """Run a command; its exit code, or None where it was ended at this time of the monotonic clock."""
-    process = subprocess.Popen(command)  # noqa: S603 - our own code
+    process = subprocess.Popen(command, env=environment)  # noqa: S603 - our own code
     try:
         return process.wait(max(0.0, end - time.monotonic()))
     except subprocess.TimeoutExpired:
@@ -88,15 +91,15 @@ def run_until(end: float, command: Sequence[str]) -> int | None:
     return None
 
 
-def _usable(name: str) -> bool:
-    """Whether an engine is installed and sees a GPU; says why where not."""
+def _seen(name: str) -> list[str]:
+    """GPUs that an engine sees; says why where it sees none or is not installed."""
     missing = [package for package in engines.ENGINES[name].needs if find_spec(package) is None]
     if missing:
         print(f"{name} is left out: {' and '.join(missing)} not installed")
-        return False
+        return []
     found = host.accelerators(name)
     print(f"{name} sees {' and '.join(found)}" if found else f"{name} is left out: {host.why_no_gpu(name)}")
-    return bool(found)
+    return found
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def write_report(run: Run, folder: Path | None = None) -> Path:
 
 def write(found: Analysis, folder: Path) -> Path:
     """Write report.md, details.md, report.html and what they link to; returns the path of report.md."""
-    drawn = drawings(found)
+    drawn = drawings(found.frames)
     values = _values(found) | {"captions": {name: drawing.caption for name, drawing in drawn.items()}}
     code = recommended_code(found)
     values["links"] = ["report.html", "comparisons.csv", "summary.json", *sorted(code)]

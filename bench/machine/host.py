@@ -121,8 +121,18 @@ def has_gpu_driver(root: Path = Path("/")) -> bool:
     return any(root.glob("dev/nvidia[0-9]*")) or (root / "dev/dxg").exists()
 
 
+GPUS_SEEN = "BENCH_GPUS_SEEN"
+"""Variable by which a program that has asked engines for their GPUs tells a run that it starts, as JSON by engine."""
+
+
 def accelerators(engine: str) -> list[str]:
-    """GPUs that an engine can use, asked in a process of its own: a framework that has looked for GPUs keeps them."""
+    """GPUs that an engine can use, asked in a process of its own: a framework that has looked for GPUs keeps them.
+
+    That takes the seconds of an import: what whoever started this process has been told is not asked again.
+    """
+    told: dict[str, list[str]] = json.loads(os.environ.get(GPUS_SEEN, "{}"))
+    if engine in told:
+        return told[engine]
     done = _ask(engine, "import json; print(json.dumps(engine.accelerators()))")
     return list(json.loads(done.stdout.strip().splitlines()[-1])) if done.returncode == 0 else []
 

@@ -170,6 +170,11 @@ class Arm:
         """Whether the best learning rate lies within what was tried, in every fold."""
         return not self.convergence.rate_at_edge
 
+    @property
+    def learns(self) -> bool:
+        """Whether any training reached the target at any of the rates tried, those of the tuning included."""
+        return self.hits > 0 or any(one.reached for one in self.convergence.replicates)
+
 
 def _median(values: list[float]) -> float:
     finite = [value for value in values if np.isfinite(value)]
@@ -267,9 +272,19 @@ class Comparison:
             extra_degrees=degrees,
             of_updates=self._in_updates,
         )
-        if judged.verdict is not Verdict.NEITHER and not (self.a.rate_found and self.b.rate_found):
-            return Judgement(Verdict.RATE_NOT_FOUND, judged.ratio, 1.0)
-        return judged
+        # Where nothing is learnt at any rate, which one is called the best is up to chance.
+        open_rate = self.at_edge and not self.at_no_rate
+        return Judgement(Verdict.RATE_NOT_FOUND, judged.ratio, 1.0) if open_rate else judged
+
+    @property
+    def at_edge(self) -> bool:
+        """Whether an arm's best learning rate is the smallest or largest tried, in any fold."""
+        return not (self.a.rate_found and self.b.rate_found)
+
+    @property
+    def at_no_rate(self) -> bool:
+        """Whether neither arm reached the target at any of the rates tried, in tuning or after it."""
+        return not (self.a.learns or self.b.learns)
 
     def as_declared(self, p_holm: float) -> Self:
         """Return the same as one that was declared before the run."""
@@ -491,7 +506,8 @@ def width_comparisons(run: Run) -> list[WidthComparison]:
             for regime in CLAIM
         )
         verdict = compare_widths(stateful.interval, stateless.interval)
-        if any(body(record).rate_at_edge for record in both):
+        learnt = any(one.reached for record in both for one in body(record).replicates)
+        if learnt and any(body(record).rate_at_edge for record in both):
             verdict = Verdict.RATE_NOT_FOUND
         found.append(WidthComparison(setting, stateful, stateless, verdict))
     return found

@@ -49,6 +49,8 @@ def sensitivity(comparison: Comparison) -> Sensitivity:
     stops = {record.training.stop for record in (comparison.a.record, comparison.b.record)}
     if stops != {"budget"}:
         return Sensitivity(comparison.setting, why_not="training stopped at the target, so no curve shows the rest")
+    if comparison.at_edge:
+        return Sensitivity(comparison.setting, why_not="an arm's best learning rate is the smallest or largest tried")
     trivial = arms[0].trivial
     if trivial is None:
         return Sensitivity(comparison.setting, why_not="the task states no trivial error")

@@ -123,6 +123,14 @@ class Setting:
         layers = "" if self.layers == 1 else f"{self.layers} × "
         return f"{layers}{self.cell_name} {self.units}, window {self.window}, batch {self.batch_size}{self.aside}"
 
+    def along(self, axis: str) -> str:
+        """What stays as it is where `axis` (window, batch_size or units) grows."""
+        layers = "" if self.layers == 1 else f"{self.layers} × "
+        units = "" if axis == "units" else f" {self.units}"
+        sizes = {"window": f"window {self.window}", "batch_size": f"batch {self.batch_size}"}
+        rest = [text for name, text in sizes.items() if name != axis]
+        return f"{', '.join([f'{layers}{self.cell_name}{units}', *rest])}{self.aside}"
+
     @property
     def label(self) -> str:
         """All that usually varies, and what is unusual, in one line: the name of a row or a panel."""

@@ -361,7 +361,8 @@ def _beside(kind: str, base: pd.DataFrame, good: pd.DataFrame) -> Cell:
         return {"logs": log_ratios(one, other)}
     if kind == "memory":
         return _memory_verdict(*(float(side["value"].median()) for side in (good, base)))
-    return _updates_verdict(good["found"].iloc[0], base["found"].iloc[0])
+    at_edge = any(side["rate_at_edge"].iloc[0] for side in (good, base))
+    return _updates_verdict(good["found"].iloc[0], base["found"].iloc[0], at_edge=at_edge)
 
 
 def _empty(verdict: Verdict, reason: str) -> Cell:
@@ -424,8 +425,8 @@ def costs(trainings: pd.DataFrame) -> Costs:
     )
 
 
-def _updates_verdict(here: pd.DataFrame, base: pd.DataFrame) -> Cell:
-    """Verdict on two arms' trainings, rows of the frame `replicates`."""
+def _updates_verdict(here: pd.DataFrame, base: pd.DataFrame, *, at_edge: bool) -> Cell:
+    """Verdict on two arms' trainings, rows of the frame `replicates`; none where a better rate may decide."""
     drawn = ["seed", "role", "learning_rate", "reached", "updates_to_target", "censored_at"]
     if here[drawn].reset_index(drop=True).equals(base[drawn].reset_index(drop=True)):
         return {"verdict": Verdict.SAME, "reason": EVERY_SEED}
@@ -435,6 +436,9 @@ def _updates_verdict(here: pd.DataFrame, base: pd.DataFrame) -> Cell:
     ratio = running_time_ratio(costs(one), costs(other))
     if ratio.method == "none":
         return _of_ratio(ratio) | {"verdict": Verdict.INCONCLUSIVE, "reason": "too few seeds reached the target"}
+    if at_edge:
+        reason = "learning rate not found: one column's best is the smallest or largest tried"
+        return _of_ratio(ratio) | {"verdict": Verdict.INCONCLUSIVE, "reason": reason}
     if ratio.high < 1 - UPDATES_MARGIN or ratio.low > 1 + UPDATES_MARGIN:
         verdict, where = (Verdict.FEWER if ratio.high < 1 else Verdict.MORE), "beyond"
     elif ratio.low >= 1 - UPDATES_MARGIN and ratio.high <= 1 + UPDATES_MARGIN:

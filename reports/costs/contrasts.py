@@ -279,16 +279,6 @@ class Growth:
     high: float
     last: float
 
-    @property
-    def where(self) -> str:
-        """What stays as it is along the axis."""
-        setting = self.setting
-        layers = "" if setting.layers == 1 else f"{setting.layers} × "
-        units = "" if self.axis == "units" else f" {setting.units}"
-        sizes = {"window": f"window {setting.window}", "batch_size": f"batch {setting.batch_size}"}
-        rest = [text for axis, text in sizes.items() if axis != self.axis]
-        return f"{', '.join([f'{layers}{setting.cell_name}{units}', *rest])}{setting.aside}"
-
 
 def longest(every: Iterable[Growth], axis: str, quantities: tuple[str, ...]) -> dict[tuple[str, str, str], Growth]:
     """Longest float32 line of each engine, kernel and quantity on an axis, which a run may cross at several places."""

@@ -8,12 +8,10 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from reports.claim.arms import Arm, Comparison
 from reports.collect.grouping import Setting
 from reports.figures.style import (
     FONT,
@@ -27,7 +25,7 @@ from reports.figures.style import (
     tidy,
 )
 from reports.formatting import number
-from reports.frames import SETTING, plain, setting
+from reports.frames import SETTING, Frames, plain, setting
 from reports.statistics.intervals import clopper_pearson
 from reports.statistics.verdict import MARGIN, Verdict
 from reports.tell.headline import by_kind, deciding
@@ -49,37 +47,39 @@ COUNTED = (
 """From left to right: what speaks for carrying state, what for neither, what against it."""
 
 
-def draw_verdicts(compared: list[Comparison]) -> Drawing | None:
+def draw_verdicts(frames: Frames) -> Drawing | None:
     """Draw a bar for each kind of setting, its comparisons stacked by verdict."""
-    kinds = by_kind(deciding(compared))
+    here: list[Any] = deciding(frames.claim)
+    kinds: dict[str, list[Any]] = by_kind(here)
     if not kinds:
         return None
     height = 0.75 + 0.42 * len(kinds)
     figure = new_figure(7.5, height)
     axes = figure.add_axes((0.36, 0.52 / height, 0.62, (height - 0.62) / height))
-    for row, here in enumerate(kinds.values()):
+    for row, of_kind in enumerate(kinds.values()):
         left = 0
         for verdict in COUNTED:
-            n = sum(one.updates.verdict is verdict for one in here)
+            n = sum(one.verdict == verdict for one in of_kind)
             if n:
                 colour, hatch, _ = VERDICT_STYLES[verdict]
                 axes.barh(row, n, left=left, height=0.72, color=colour, hatch=hatch, edgecolor="#555555", lw=0.6)
                 backing = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 0.8} if hatch else None
                 axes.text(left + n / 2, row, str(n), ha="center", va="center", fontsize=FONT, bbox=backing)
             left += n
-    labels = [textwrap.fill(f"{kind} ({len(here)})", MOST_IN_A_LINE) for kind, here in kinds.items()]
+    labels = [textwrap.fill(f"{kind} ({len(of_kind)})", MOST_IN_A_LINE) for kind, of_kind in kinds.items()]
     axes.set_yticks(range(len(kinds)), labels)
     axes.set_ylim(len(kinds) - 0.5, -0.5)
     axes.set_xlim(0, 1.005 * max(map(len, kinds.values())))
     axes.set_xticks([])
     axes.spines[["top", "right", "bottom"]].set_visible(False)
     axes.tick_params(length=0, labelsize=FONT)
-    _verdict_legend(figure, {one.updates.verdict for here in kinds.values() for one in here}, len(COUNTED))
-    kind = "declared" if deciding(compared)[0].declared else "exploratory"
+    _verdict_legend(figure, here, len(COUNTED))
+    kind = "declared" if here[0].declared else "exploratory"
     return Drawing("verdicts", figure, f"Updates that stateful needs, of {kind} comparisons, by kind of setting.")
 
 
-def _verdict_legend(figure: Figure, seen: set[Verdict], columns: int) -> None:
+def _verdict_legend(figure: Figure, shown: list[Any], columns: int) -> None:
+    seen = {one.verdict for one in shown}
     figure.legend(
         handles=[
             Patch(facecolor=VERDICT_STYLES[one][0], hatch=VERDICT_STYLES[one][1], edgecolor="#555555", label=str(one))
@@ -96,16 +96,16 @@ def _verdict_legend(figure: Figure, seen: set[Verdict], columns: int) -> None:
 CELL_WIDTH, CELL_HEIGHT = 0.62, 0.4  # inches: a window and a ratio at 8 points fit
 
 
-def draw_map(compared: list[Comparison]) -> Drawing | None:
+def draw_map(frames: Frames) -> Drawing | None:
     """Draw a panel for each batch size; a row is a network on a task, a cell one of its windows."""
-    shown, rule = _choose_networks(compared)
+    shown, rule = _choose_networks(frames.claim)
     if not shown:
         return None
     panels = {
-        batch: _networks(one for one in shown if one.setting.batch_size == batch)
-        for batch in sorted({one.setting.batch_size for one in shown})
+        batch: _networks(one for one in shown if one.batch_size == batch)
+        for batch in sorted({one.batch_size for one in shown})
     }
-    labels = [_row_label(network) for panel in panels.values() for network in panel]
+    labels = [_row_label(row) for panel in panels.values() for row in panel.values()]
     longest = max(len(row) for panel in panels.values() for row in panel.values())
     left, head, legend = 0.35 + 0.072 * max(map(len, labels)), 0.34, 0.55
     width = max(6.0, left + CELL_WIDTH * longest + 0.1)
@@ -118,96 +118,100 @@ def draw_map(compared: list[Comparison]) -> Drawing | None:
         axes = figure.add_axes((left / width, top / height, longest * CELL_WIDTH / width, tall / height))
         _map_panel(axes, panel, longest)
         axes.set_title(f"batch size {batch}", fontsize=FONT + 1, loc="left", weight="bold", pad=3)
-    _verdict_legend(figure, {one.updates.verdict for one in shown}, 4)
+    _verdict_legend(figure, shown, 4)
     caption = (
         "Every comparison. In a cell: the window L and stateful / stateless in updates to target, below 1 where "
         "stateful needs fewer. D, after a task's name: how many steps back its target depends on. "
-        f"{_frames(shown)}{rule}"
+        f"{_framed(shown)}{rule}"
     )
     return Drawing("map", figure, caption)
 
 
-def _frames(shown: list[Comparison]) -> str:
+def _framed(shown: list[Any]) -> str:
     if not any(one.declared for one in shown):
         return "All of it is exploratory (in italics): none of these was declared before the run."
     return "Framed: declared before the run; in italics without a frame: exploratory."
 
 
-def _choose_networks(compared: list[Comparison]) -> tuple[list[Comparison], str]:
+def _choose_networks(compared: list[Any]) -> tuple[list[Any], str]:
     if len(_networks(compared)) <= MOST_ROWS:
         return compared, ""
     most: dict[tuple[str, str], Setting] = {}
-    for task, cell in dict.fromkeys((one.setting.task_name, one.setting.cell) for one in compared):
-        here = [one for one in compared if (one.setting.task_name, one.setting.cell) == (task, cell)]
+    for task, cell in dict.fromkeys((one.setting.task_name, one.cell) for one in compared):
+        here = [one for one in compared if (one.setting.task_name, one.cell) == (task, cell)]
         counts = Counter(_network(one, batch=False) for one in here)
         most[task, cell] = max(counts, key=lambda network: (counts[network], network))
-    shown = [one for one in compared if most[one.setting.task_name, one.setting.cell] == _network(one, batch=False)]
+    shown = [one for one in compared if most[one.setting.task_name, one.cell] == _network(one, batch=False)]
     return shown, " Of each task and cell, the network with the most settings is shown; details.md has all."
 
 
-def _network(one: Comparison, *, batch: bool = True) -> Setting:
+def _network(one: Any, *, batch: bool = True) -> Setting:
     # Kernels share a row.
-    setting = replace(one.setting, window=0, kernel="")
-    return setting if batch else replace(setting, batch_size=0)
+    network: Setting = replace(one.setting, window=0, kernel="")
+    return network if batch else replace(network, batch_size=0)
 
 
-def _networks(compared: Iterable[Comparison]) -> dict[Setting, dict[int, Comparison]]:
+def _networks(compared: Iterable[Any]) -> dict[Setting, dict[int, Any]]:
     """Comparisons by network and window, both in order; of several kernels the first."""
-    found: defaultdict[Setting, dict[int, Comparison]] = defaultdict(dict)
-    for one in sorted(compared, key=lambda one: one.setting.window):
-        found[_network(one)].setdefault(one.setting.window, one)
+    found: defaultdict[Setting, dict[int, Any]] = defaultdict(dict)
+    for one in sorted(compared, key=lambda one: one.window):
+        found[_network(one)].setdefault(one.window, one)
     return dict(sorted(found.items()))
 
 
-def _map_panel(axes: Axes, panel: dict[Setting, dict[int, Comparison]], columns: int) -> None:
+def _map_panel(axes: Axes, panel: dict[Setting, dict[int, Any]], columns: int) -> None:
     for row, by_window in enumerate(panel.values()):
         for column, (window, one) in enumerate(by_window.items()):
             _map_cell(axes, row, column, window, one)
     axes.set_xlim(0, columns)
     axes.set_ylim(len(panel), 0)
     axes.set_xticks([])
-    axes.set_yticks([row + 0.5 for row in range(len(panel))], [_row_label(network) for network in panel])
+    axes.set_yticks([row + 0.5 for row in range(len(panel))], [_row_label(row) for row in panel.values()])
     axes.tick_params(length=0, labelsize=FONT)
     axes.spines[:].set_visible(False)
 
 
-def _map_cell(axes: Axes, row: int, column: int, window: int, one: Comparison) -> None:
-    colour, hatch, _ = VERDICT_STYLES[one.updates.verdict]
+def _map_cell(axes: Axes, row: int, column: int, window: int, one: Any) -> None:
+    colour, hatch, _ = VERDICT_STYLES[one.verdict]
     axes.add_patch(
         Rectangle((column + 0.03, row + 0.06), 0.94, 0.88, facecolor=colour, hatch=hatch, edgecolor="#999999", lw=0.6)
     )
     if one.declared:
         axes.add_patch(Rectangle((column + 0.03, row + 0.06), 0.94, 0.88, fill=False, edgecolor="black", lw=1.4))
-    value = one.updates.ratio.value
-    formed = one.updates.ratio.method != "none" and 0 < value < math.inf
+    formed = one.ratio is not None and one.method != "none" and 0 < one.ratio < math.inf
     backing = {"facecolor": "white", "alpha": 0.9, "edgecolor": "none", "pad": 0.6} if hatch else None
     style = "normal" if one.declared else "italic"
-    text = f"L {window}\n{number(value)}" if formed else f"L {window}"
+    text = f"L {window}\n{number(one.ratio)}" if formed else f"L {window}"
     axes.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=FONT - 1, bbox=backing, style=style)
 
 
-def _row_label(network: Setting) -> str:
-    reach = "" if network.reach is None else f" (D {network.reach})"
-    return f"{network.task_name}{reach}, {network.network}"
+def _row_label(row: dict[int, Any]) -> str:
+    window, first = next(iter(row.items()))
+    reach = None if first.reach_in_windows is None else first.reach_in_windows * window
+    depends = "" if reach is None else f" (D {reach if math.isinf(reach) else round(reach)})"
+    return f"{first.setting.task_name}{depends}, {first.setting.network}"
 
 
 ROW_HEIGHT = 0.3
 WIDEST = 16.0  # ratios beyond are drawn as arrows at the edge
 
 
-def draw_time_to_target(compared: list[Comparison]) -> Drawing | None:
+def draw_time_to_target(frames: Frames) -> Drawing | None:
     """Draw a row a setting; left both arms in updates, right their ratio with the margin as a band."""
-    shown, rule = _choose_comparisons(compared)
+    shown, rule = _choose_comparisons(frames.claim)
     if not shown:
         return None
+    made = frames.part("arms", _OF_ARM, {key for one in shown for key in (one.key_a, one.key_b)})
+    arms = {(row.compares, row.key_a, row.key_b, row.side): row for row in plain(made)}
+    pairs = [{side: arms[one.compares, one.key_a, one.key_b, side] for side in "ab"} for one in shown]
     height = 1.35 + ROW_HEIGHT * len(shown)
     figure = new_figure(9.0, height)
     box = {"bottom": 0.55 / height, "top": 1 - 0.7 / height}
     left, right = figure.subplots(1, 2, sharey=True)
     labels = [one.setting.label for one in shown]
     figure.subplots_adjust(left=label_margin(labels, 9.0), right=0.845, wspace=0.06, **box)
-    _arms(left, shown)
-    _ratios(right, shown)
+    _arms(left, shown, pairs)
+    _ratios(right, shown, pairs)
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="upper center", ncol=3, fontsize=FONT - 0.5, frameon=False)
     caption = (
@@ -220,29 +224,32 @@ def draw_time_to_target(compared: list[Comparison]) -> Drawing | None:
     return Drawing("time-to-target", figure, caption)
 
 
-def _choose_comparisons(compared: list[Comparison]) -> tuple[list[Comparison], str]:
+_OF_ARM = ("compares", "key_a", "key_b", "side", "n", "reached", "expected", "low", "high", "spent")
+
+
+def _choose_comparisons(compared: list[Any]) -> tuple[list[Any], str]:
     if len(compared) <= MOST_ROWS:
         return compared, ""
     # What was declared first, then the widest networks: there an arm fails least for want of units.
-    first = sorted(compared, key=lambda one: (not one.declared, -one.setting.units))[:MOST_ROWS]
-    shown = [one for one in compared if one in first]
+    order = sorted(range(len(compared)), key=lambda place: (not compared[place].declared, -compared[place].units))
+    shown = [compared[place] for place in sorted(order[:MOST_ROWS])]
     rule = f" Of {len(compared)} comparisons {MOST_ROWS} are shown, the declared first; the table has all."
     return shown, rule
 
 
-def _arms(axes: Axes, shown: list[Comparison]) -> None:
-    finite = [v for one in shown for arm in (one.a, one.b) for v in (_place(arm), *arm.ert_interval)]
+def _arms(axes: Axes, shown: list[Any], pairs: list[dict[str, Any]]) -> None:
+    finite = [v for pair in pairs for arm in pair.values() for v in (_place(arm), arm.low, arm.high)]
     finite = [v for v in finite if math.isfinite(v) and v > 0] or [1.0]
     low, high = min(finite), max(finite) * 1.15
-    for offset, name in ((-0.16, "stateful"), (0.16, "stateless")):
+    for offset, side, name in ((-0.16, "a", "stateful"), (0.16, "b", "stateless")):
         colour, marker = regime_style(name)
-        arms = [one.a if name == "stateful" else one.b for one in shown]
+        arms = [pair[side] for pair in pairs]
         rows = [row + offset for row in range(len(arms))]
-        ends = [[min(max(v, low / 2), high * 2) for v in arm.ert_interval] for arm in arms]
+        ends = [[min(max(v, low / 2), high * 2) for v in (arm.low, arm.high)] for arm in arms]
         axes.hlines(rows, [first for first, _ in ends], [last for _, last in ends], color=colour, lw=1.4)
         places = [max(_place(arm), low) for arm in arms]
         axes.plot(places, rows, marker, color=colour, ms=5, ls="none", label=name)
-        never = [row for row, arm in enumerate(arms) if not arm.hits]
+        never = [row for row, arm in enumerate(arms) if not arm.reached]
         at = [places[row] for row in never]
         axes.plot(at, [rows[row] for row in never], marker, color=colour, mfc="white", ms=5, ls="none")
         axes.plot([high] * len(never), [rows[row] for row in never], ">", color=colour, ms=5, clip_on=False)
@@ -256,17 +263,17 @@ def _arms(axes: Axes, shown: list[Comparison]) -> None:
     axes.grid(axis="x", color="#E5E5E5", lw=0.6)
 
 
-def _place(arm: Arm) -> float:
-    return arm.ert if arm.hits else float(arm.cost.sum())
+def _place(arm: Any) -> float:
+    return float(arm.expected if arm.reached else arm.spent)
 
 
-def _ratios(axes: Axes, shown: list[Comparison]) -> None:
-    ratios = [one.updates.ratio for one in shown]
-    values = [min(max(v, 1 / WIDEST), WIDEST) for r in ratios for v in (r.value, r.low, r.high) if 0 < v < math.inf]
+def _ratios(axes: Axes, shown: list[Any], pairs: list[dict[str, Any]]) -> None:
+    limits = [v for one in shown for v in (one.ratio, one.low, one.high) if v is not None]
+    values = [min(max(v, 1 / WIDEST), WIDEST) for v in limits if 0 < v < math.inf]
     low, high = min([0.4, *values]), max([2.5, *values])
     axes.axvspan(1 - MARGIN, 1 + MARGIN, color="#E3E3E3", lw=0)
     axes.axvline(1, color="#777777", lw=0.8)
-    formed = [(row, r) for row, r in enumerate(ratios) if r.method != "none" and not math.isnan(r.value)]
+    formed = [(row, one) for row, one in enumerate(shown) if one.method != "none" and one.ratio is not None]
     axes.hlines(
         [row for row, _ in formed],
         [max(r.low, low / 2) for _, r in formed],
@@ -275,19 +282,18 @@ def _ratios(axes: Axes, shown: list[Comparison]) -> None:
         lw=1.4,
     )
     for marker, below, above in (("<", 0.0, low), ("d", low, high), (">", high, math.inf)):
-        rows = [row for row, r in enumerate(ratios) if _between(r.value, below, above)]
-        places = [min(max(ratios[row].value, low), high) for row in rows]
+        rows = [row for row, one in enumerate(shown) if one.ratio is not None and _between(one.ratio, below, above)]
+        places = [min(max(shown[row].ratio, low), high) for row in rows]
         axes.plot(places, rows, marker, color="black", ms=5, ls="none")
     beside: dict[str, Any] = {
         "transform": axes.get_yaxis_transform(),
         "va": "center",
         "ha": "center",
     }
-    for place, name in ((1.12, "stateful"), (1.37, "stateless")):
+    for place, side, name in ((1.12, "a", "stateful"), (1.37, "b", "stateless")):
         # One text of as many lines would be quicker, but its lines would not meet the rows.
-        for row, one in enumerate(shown):
-            arm = one.a if name == "stateful" else one.b
-            axes.text(place, row, f"{arm.hits}/{arm.n}", fontsize=FONT - 1.5, **beside)
+        for row, pair in enumerate(pairs):
+            axes.text(place, row, f"{pair[side].reached}/{pair[side].n}", fontsize=FONT - 1.5, **beside)
         axes.text(place, -0.85, f"{name}\nreached", **beside | {"va": "bottom", "fontsize": FONT - 2})
     tidy(axes)
     log_ticks(axes, "x", low, high)
@@ -297,20 +303,17 @@ def _ratios(axes: Axes, shown: list[Comparison]) -> None:
 
 
 def _between(value: float, below: float, above: float) -> bool:
-    # Half open, so that each value has one marker; nan has none.
+    # Half open, so that each value has one marker.
     return below <= value < above or value == above == math.inf
 
 
 MOST_PANELS = 6
 
 
-def draw_widths(widths: pd.DataFrame) -> Drawing | None:
-    """Draw a panel a group: success rate with exact interval over units, (above, up to] as a bar beneath.
-
-    Of the frame `widths`, whose groups are two arms.
-    """
+def draw_widths(frames: Frames) -> Drawing | None:
+    """Draw a panel a group of two arms: success rate over units, with (above, up to] as a bar beneath."""
     group = [name for name in SETTING if name != "units"]
-    found = widths.groupby(group, observed=True, dropna=False, sort=False)
+    found = frames.widths.groupby(group, observed=True, dropna=False, sort=False)
     shown = [plain(here) for _, here in islice(found, MOST_PANELS)]
     if not shown:
         return None

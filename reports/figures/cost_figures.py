@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,10 +12,9 @@ from matplotlib.ticker import FixedLocator
 
 from bench.case.regimes import in_order
 from reports.collect.grouping import Setting
-from reports.costs.contrasts import ALLOCATED, AXES, RESIDENT, SECONDS, Growth, longest
+from reports.costs.contrasts import ALLOCATED, AXES, RESIDENT, SECONDS
 from reports.costs.memory_peaks import MEMORY_FIELDS
-from reports.costs.roofline import NARROW, Ceilings
-from reports.costs.timings import Timing
+from reports.costs.roofline import NARROW
 from reports.figures.style import (
     FONT,
     KERNEL_STYLES,
@@ -30,7 +29,7 @@ from reports.figures.style import (
     tidy,
 )
 from reports.formatting import number, seconds, size
-from reports.frames import plain, setting
+from reports.frames import Frames, plain, settled
 
 if TYPE_CHECKING:
     from matplotlib.lines import Line2D
@@ -39,8 +38,9 @@ if TYPE_CHECKING:
 MOST_ROWS = 24
 
 
-def draw_seconds(measured: list[Timing]) -> Drawing | None:
+def draw_seconds(frames: Frames) -> Drawing | None:
     """Draw a row a setting; left the steady state, right the first call's extra."""
+    measured = settled(frames.seconds)
     if not measured:
         return None
     settings = {one.setting for one in measured}
@@ -58,11 +58,11 @@ def draw_seconds(measured: list[Timing]) -> Drawing | None:
         here = [one for one in kept if one.regime == regime]
         rows = [shown.index(one.setting) + _offset(place, len(regimes)) for one in here]
         left.hlines(rows, [one.low for one in here], [one.high for one in here], color=colour, lw=1.5)
-        left.plot([one.median for one in here], rows, marker, color=colour, ms=5, ls="none", label=regime)
-        right.plot([one.compile_seconds for one in here], rows, marker, color=colour, ms=5, ls="none")
+        left.plot([one.seconds for one in here], rows, marker, color=colour, ms=5, ls="none", label=regime)
+        right.plot([_or_nan(one.compile_seconds) for one in here], rows, marker, color=colour, ms=5, ls="none")
     for axes, values, label in (
         (left, [v for one in kept for v in (one.low, one.high)], "seconds per update, steady state"),
-        (right, [one.compile_seconds for one in kept], "compile, once"),
+        (right, [_or_nan(one.compile_seconds) for one in kept], "compile, once"),
     ):
         tidy(axes)
         axes.grid(axis="x", color="#E5E5E5", lw=0.6)
@@ -82,6 +82,10 @@ def draw_seconds(measured: list[Timing]) -> Drawing | None:
     )
     caption = f"Seconds of one weight update. Markers: median; lines: the middle half of all samples.{more}"
     return Drawing("seconds", figure, caption)
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def chosen(settings: Iterable[Setting]) -> list[Setting]:
@@ -116,30 +120,33 @@ MEMORY_TITLE = (
 )
 
 
-def lines(points: pd.DataFrame) -> list[Growth]:
-    """Lines of the frame `growth`: of each axis, engine, kernel and quantity the longest, the first of equals."""
+def lines(points: pd.DataFrame) -> list[Any]:
+    """Of each axis, engine, kernel and quantity the longest line of the frame `growth`, the longest of all first.
+
+    Each is its first row, with the points of all as `x` and `y`, shape (points,).
+    """
     line = [name for name in points.columns if name not in ("at", "value")]
     number_of = points.groupby(line, observed=True, dropna=False, sort=False).ngroup()
     heads = points.assign(line=number_of, length=number_of.map(number_of.value_counts()))[~number_of.duplicated()]
     heads = heads.sort_values("length", ascending=False, kind="stable")
     kept = heads.groupby(["axis", "engine", "kernel", "quantity"], observed=True, sort=False).head(1)
-    found = []
-    for row in plain(kept.sort_values("line")):
+    found = settled(kept.sort_values(["length", "line"], ascending=[False, True]))
+    for row in found:
         here = points[number_of == row.line]
-        x, y = (here[name].to_numpy(float) for name in ("at", "value"))
-        limits = row.exponent, row.low, row.high, row.last_exponent
-        found.append(Growth(row.quantity, row.axis, setting(row), row.regime, x, y, *limits))
+        row.x, row.y = (here[name].to_numpy(float) for name in ("at", "value"))
     return found
 
 
-def draw_growth(points: pd.DataFrame) -> Drawing | None:
+def draw_growth(frames: Frames) -> Drawing | None:
     """Draw seconds of one update, a panel an axis, a line a kernel."""
-    return _draw_growth("cost-growth", points, (SECONDS,), "Seconds of one update along each axis, all else equal")
+    return _draw_growth(
+        "cost-growth", frames.growth, (SECONDS,), "Seconds of one update along each axis, all else equal"
+    )
 
 
-def draw_memory_growth(points: pd.DataFrame) -> Drawing | None:
+def draw_memory_growth(frames: Frames) -> Drawing | None:
     """Draw the allocator's peak, unrolled against loop in one figure."""
-    return _draw_growth("memory-growth", points, (ALLOCATED, RESIDENT), MEMORY_TITLE)
+    return _draw_growth("memory-growth", frames.growth, (ALLOCATED, RESIDENT), MEMORY_TITLE)
 
 
 def _draw_growth(name: str, points: pd.DataFrame, quantities: tuple[str, ...], title: str) -> Drawing | None:
@@ -152,19 +159,17 @@ def _draw_growth(name: str, points: pd.DataFrame, quantities: tuple[str, ...], t
     )
     shown: dict[str, Line2D] = {}
     for axes, axis in zip(grid.flat, axes_found, strict=False):
-        best = longest(here, axis, quantities)
-        for one in best.values():
+        best = [one for one in here if one.axis == axis]
+        for one in best:
             style = ran_style(one.setting) | ({} if one.quantity == quantities[0] else {"linestyle": ":"})
             (line,) = axes.plot(one.x, one.y, ms=4.5, lw=1.2, **style)
             shown.setdefault(style["label"], line)
         tidy(axes)
         axes.grid(color="#E5E5E5", lw=0.6)
-        x, y = (
-            np.concatenate(values).tolist() for values in zip(*((one.x, one.y) for one in best.values()), strict=True)
-        )
+        x, y = (np.concatenate(values).tolist() for values in zip(*((one.x, one.y) for one in best), strict=True))
         log_ticks(axes, "x", min(x) / 1.15, max(x) * 1.15)
         axes.xaxis.set_major_locator(FixedLocator(sorted(set(x))))
-        of_the_first = [one for one in best.values() if one.quantity == quantities[0]]
+        of_the_first = [one for one in best if one.quantity == quantities[0]]
         # What the lines of text at the top take of the panel's height is kept free of the lines below them.
         free = 1 - 0.07 * len(of_the_first) - 0.04
         log_ticks(axes, "y", min(y) / 1.3, min(y) / 1.3 * (1.3 * max(y) / min(y)) ** (1 / free))
@@ -177,19 +182,19 @@ def _draw_growth(name: str, points: pd.DataFrame, quantities: tuple[str, ...], t
                 f"{style['label']}: power {number(one.exponent)}", (0.03, 0.98 - 0.07 * place),
                 xycoords="axes fraction", va="top", fontsize=FONT - 2, color=style["color"],
             )  # fmt: skip
-        where = list(dict.fromkeys(one.where for one in best.values()))
+        where = list(dict.fromkeys(one.setting.along(axis) for one in best))
         axes.set_xlabel(f"{AXES[axis]}, {where[0]}" if len(where) == 1 else AXES[axis], fontsize=FONT)
     figure.legend(list(shown.values()), list(shown), loc="upper center", ncol=6, fontsize=FONT - 0.5, frameon=False)
     return Drawing(name, figure, f"{title}. Power: exponent of the power law through all points of a line.")
 
 
-def draw_memory(peaks: pd.DataFrame) -> Drawing | None:
-    """Draw a panel a figure, a row a setting, from the frame `memory_peaks`."""
-    if peaks.empty:
+def draw_memory(frames: Frames) -> Drawing | None:
+    """Draw a panel a figure, a row a setting."""
+    measured = settled(frames.memory_peaks)
+    if not measured:
         return None
-    measured = [(setting(row), row) for row in plain(peaks)]
     settings = sorted(
-        {where for where, _ in measured}, key=lambda s: (s.cell, s.units, s.window, s.batch_size, s.kernel, s)
+        {one.setting for one in measured}, key=lambda s: (s.cell, s.units, s.window, s.batch_size, s.kernel, s)
     )
     shown = settings[:MOST_ROWS]
     height = 1.25 + 0.3 * len(shown)
@@ -198,15 +203,15 @@ def draw_memory(peaks: pd.DataFrame) -> Drawing | None:
     figure.subplots_adjust(
         left=label_margin(_labels(shown), 9.0), right=0.98, wspace=0.08, bottom=0.5 / height, top=1 - 0.5 / height
     )
-    regimes = in_order({row.regime for _, row in measured})
+    regimes = in_order({one.regime for one in measured})
     for axes, (name, title) in zip(panels, MEMORY_FIELDS.items(), strict=True):
         values = []
         for place, regime in enumerate(regimes):
             colour, marker = regime_style(regime)
             here = [
-                (shown.index(where) + _offset(place, len(regimes)), float(getattr(row, name)))
-                for where, row in measured
-                if row.regime == regime and where in shown and getattr(row, name)
+                (shown.index(one.setting) + _offset(place, len(regimes)), float(getattr(one, name)))
+                for one in measured
+                if one.regime == regime and one.setting in shown and getattr(one, name)
             ]
             found = [peak for _, peak in here]
             axes.plot(found, [at for at, _ in here], marker, color=colour, ms=5, ls="none", label=regime)
@@ -228,30 +233,33 @@ def draw_memory(peaks: pd.DataFrame) -> Drawing | None:
     return Drawing("memory", figure, f"Peak memory, largest over the processes; the three do not add up.{more}")
 
 
-def draw_roofline(roofline: pd.DataFrame, limits: Ceilings | None) -> Drawing | None:
-    """Draw the roof of each dtype that was used, and a marker a case of the frame `roofline`."""
-    if roofline.empty or limits is None:
+def draw_roofline(frames: Frames) -> Drawing | None:
+    """Draw the roof of each dtype that was used, and a marker a timed case."""
+    points, ceilings = settled(frames.roofline), plain(frames.ceilings)
+    if not points:
         return None
-    points = plain(roofline)
+    products = {one.dtype: one.best for one in ceilings if one.dtype}
+    bandwidth = next(one.best for one in ceilings if one.unit == "B/s")
+    measured_with = ceilings[0].engine
     figure = new_figure(9.0, 4.2)
     axes = figure.subplots()
     figure.subplots_adjust(left=0.09, right=0.98, bottom=0.13, top=0.88)
     intensities = [one.flops_per_byte for one in points]
     rates = [one.flops_per_second / 1e9 for one in points]
     dtypes = sorted({NARROW.get(one.dtype, one.dtype) for one in points})
-    low, high = min(intensities) / 2, max(max(intensities) * 2, 1.5 * max(limits.products.values()) / limits.bandwidth)
+    low, high = min(intensities) / 2, max(max(intensities) * 2, 1.5 * max(products.values()) / bandwidth)
     x = np.geomspace(low, high, 200)
     for dtype in dtypes:
-        peak = limits.products[dtype] / 1e9
-        axes.plot(x, np.minimum(peak, x * limits.bandwidth / 1e9), color="#333333", lw=1.2)
+        peak = products[dtype] / 1e9
+        axes.plot(x, np.minimum(peak, x * bandwidth / 1e9), color="#333333", lw=1.2)
         axes.annotate(
             f"matrix product, {dtype}", (high, peak), xytext=(-4, 3), textcoords="offset points", fontsize=FONT - 1,
             ha="right", va="bottom",
         )  # fmt: skip
     axes.annotate(
-        "memory", (low, low * limits.bandwidth / 1e9), xytext=(4, 18), textcoords="offset points", fontsize=FONT - 1,
+        "memory", (low, low * bandwidth / 1e9), xytext=(4, 18), textcoords="offset points", fontsize=FONT - 1,
     )  # fmt: skip
-    ran = {(one.kernel, one.engine): ran_style(setting(one)) for one in points}
+    ran = {(one.kernel, one.engine): ran_style(one.setting) for one in points}
     order = {name: place for place, name in enumerate(KERNEL_STYLES)}
     for kernel, engine in sorted(ran, key=lambda one: (order.get(one[0], len(order)), one[1])):
         here = [one for one in points if (one.kernel, one.engine) == (kernel, engine)]
@@ -262,13 +270,13 @@ def draw_roofline(roofline: pd.DataFrame, limits: Ceilings | None) -> Drawing | 
     tidy(axes)
     axes.grid(color="#E5E5E5", lw=0.6)
     log_ticks(axes, "x", low, high)
-    log_ticks(axes, "y", min(rates) / 2, max(*rates, *(limits.products[d] / 1e9 for d in dtypes)) * 1.6)
+    log_ticks(axes, "y", min(rates) / 2, max(*rates, *(products[d] / 1e9 for d in dtypes)) * 1.6)
     axes.set_xlabel("floating-point operations for each byte that must be moved at least", fontsize=FONT)
     axes.set_ylabel("GFLOP/s", fontsize=FONT)
     figure.legend(*axes.get_legend_handles_labels(), loc="upper center", ncol=7, fontsize=FONT - 0.5, frameon=False)
     caption = (
         "Roofline: what each timed case achieves (matrix products only) below what this machine reached in this run"
-        f"{f' with {limits.engine}' if limits.engine else ''}. "
+        f"{f' with {measured_with}' if measured_with else ''}. "
         "The distance to the roof is time that neither arithmetic nor memory accounts for."
     )
     return Drawing("roofline", figure, caption)

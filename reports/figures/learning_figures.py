@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,13 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.case.regimes import in_order
-from bench.case.trained import Convergence
-from reports.claim.arms import Arm, Comparison
 from reports.collect.grouping import Setting
-from reports.collect.records import curve
 from reports.figures.style import BLUE, FONT, VERMILLION, Drawing, log_ticks, regime_style, small_multiples, tidy
 from reports.formatting import ERRORS
-from reports.frames import SETTING, plain, setting
+from reports.frames import SETTING, Frames, plain, setting
+from reports.frames.of_findings import LONGER
 from reports.statistics.intervals import FloatArray, ecdf
 from reports.statistics.verdict import MARGIN
 from reports.tell.headline import claimed, deciding
@@ -32,17 +31,36 @@ MOST_PANELS = 6
 _LEVELS = (("target", "black", "-"), ("stateless_floor", "#D55E00", "--"), ("trivial", "#8A8A8A", ":"))
 
 
-def draw_curves(compared: list[Comparison]) -> Drawing | None:
+@dataclass(frozen=True)
+class _Learnt:
+    """What an arm learnt.
+
+    Attributes
+    ----------
+    case
+        Its row of `cases`.
+    curves
+        Updates and the error after them of every evaluation replicate, each of shape (evaluations, 2).
+    """
+
+    case: Any
+    curves: list[FloatArray]
+
+
+def draw_curves(frames: Frames) -> Drawing | None:
     """Draw small multiples of the settings that matter."""
-    shown, rule = choose_curves(deciding(compared))
+    settled: list[Any] = deciding(frames.claim)
+    shown, rule = choose_curves(settled)
     if not shown:
         return None
+    learnt = _learnt(frames, {key for one in shown for key in (one.key_a, one.key_b)})
     figure, grid = small_multiples(
         len(shown), row=2.3, head=0.75, legend=0.85, left=(0.14, 0.085), hspace=0.55, wspace=0.28
     )
     for axes, one in zip(grid.flat, shown, strict=False):
-        _curves_panel(axes, one)
-    losses = {one.a.convergence.loss for one in shown}
+        _curves_panel(axes, learnt[one.key_a], learnt[one.key_b], _baselines(frames.baselines, one))
+        axes.set_title(f"{one.setting.label}\n{one.verdict}", fontsize=FONT - 1)
+    losses = {learnt[one.key_a].case.loss for one in shown}
     name = ERRORS[losses.pop()] if len(losses) == 1 else "error"
     for axes in grid[:, 0]:
         axes.set_ylabel(name, fontsize=FONT - 1)
@@ -56,17 +74,16 @@ def draw_curves(compared: list[Comparison]) -> Drawing | None:
     return Drawing("curves", figure, caption)
 
 
-def choose_curves(compared: list[Comparison]) -> tuple[list[Comparison], str]:
+def choose_curves(compared: list[Any]) -> tuple[list[Any], str]:
     """Per task the settings with the lowest and the highest ratio; then those farthest from 1, up to six."""
 
-    def log_ratio(one: Comparison) -> float:
-        value = one.updates.ratio.value
-        return 0.0 if math.isnan(value) else -math.inf if value == 0 else math.log(value)
+    def log_ratio(one: Any) -> float:
+        return 0.0 if one.ratio is None else -math.inf if one.ratio == 0 else math.log(one.ratio)
 
     if len(compared) <= MOST_PANELS:
         return compared, "All settings that decide are shown."
     ranked = sorted(compared, key=log_ratio)
-    extremes: dict[object, Comparison] = {}
+    extremes: dict[object, Any] = {}
     for one in (*_first_of_each_task(ranked), *_first_of_each_task(ranked[::-1])):
         extremes.setdefault(one.setting, one)
     for one in sorted(compared, key=lambda one: -abs(log_ratio(one))):
@@ -79,67 +96,89 @@ def choose_curves(compared: list[Comparison]) -> tuple[list[Comparison], str]:
     return chosen, rule
 
 
-def _first_of_each_task(ranked: list[Comparison]) -> list[Comparison]:
-    first: dict[str, Comparison] = {}
+def _first_of_each_task(ranked: list[Any]) -> list[Any]:
+    first: dict[str, Any] = {}
     for one in ranked:
         first.setdefault(one.setting.task_name, one)
     return list(first.values())
 
 
-def _curves_panel(axes: Axes, one: Comparison) -> None:
-    everything: list[float] = [one.a.convergence.target]
-    for name, arm in (("stateless", one.b), ("stateful", one.a)):
+def _learnt(frames: Frames, keys: set[str]) -> dict[str, _Learnt]:
+    cases = plain(frames.part("cases", ("key", "target", "stateless_floor", "trivial", "loss"), keys))
+    training = ["fold", "draw", "learning_rate", "seed"]
+    made = frames.part("curves", ("key", "role", *training, "updates", "error"), keys)
+    made = made[made.role == "evaluation"]
+    return {
+        case.key: _Learnt(
+            case,
+            [
+                one[["updates", "error"]].to_numpy(float)
+                for _, one in made[made.key == case.key].groupby(training, dropna=False, sort=False)
+            ],
+        )
+        for case in cases
+    }
+
+
+def _baselines(baselines: pd.DataFrame, one: Any) -> dict[str, float]:
+    """Errors of the named simple predictions on a task, by their names."""
+    of_dial = baselines.dial.isna() if one.dial is None else baselines.dial == one.dial
+    here = baselines[(baselines.task == one.task) & of_dial & ~baselines.baseline.isin(["trivial", "optimum"])]
+    return dict(zip(here.baseline, here.error, strict=True))
+
+
+def _curves_panel(axes: Axes, stateful: _Learnt, stateless: _Learnt, baselines: dict[str, float]) -> None:
+    target = stateful.case.target
+    everything: list[float] = [target]
+    for name, arm in (("stateless", stateless), ("stateful", stateful)):
         colour, marker = regime_style(name)
-        curves = [np.column_stack(curve(one)) for one in arm.convergence.evaluation]
-        axes.add_collection(LineCollection(curves, colors=colour, linewidths=0.5, alpha=0.3))
-        updates, median = median_curve(arm.convergence)
+        axes.add_collection(LineCollection(arm.curves, colors=colour, linewidths=0.5, alpha=0.3))
+        updates, median = median_curve(arm.curves)
         marks = sorted({0, updates.size // 2, updates.size - 1})
         axes.plot(updates, median, color=colour, lw=1.8, marker=marker, ms=4.5, markevery=marks, label=name)
         # Wild first evaluations would squeeze the rest into a line.
-        errors = np.concatenate([curve[:, 1] for curve in curves])
+        errors = np.concatenate([curve[:, 1] for curve in arm.curves])
         errors = errors[np.isfinite(errors) & (errors > 0)]
         everything += [float(q) for q in np.quantile(errors, (0.0, 0.995))] if errors.size else []
     reachable = min(everything) / 10  # an exact optimum such as 1e-30 would squeeze all else into a line
     for name, colour, style in _LEVELS:
-        level = one.a.convergence.target if name == "target" else getattr(one.b.convergence, name)
+        level = target if name == "target" else getattr(stateless.case, name)
         if level is not None and level > reachable:
             axes.axhline(level, color=colour, ls=style, lw=1.0, label=name.replace("_", " "))
             everything.append(level)
     positive = [value for value in everything if value > 0]
     low, high = min(positive) / 1.15, max(positive) * 1.15
     log_ticks(axes, "y", low, high)
-    for side, (name, level) in zip(("bottom", "top"), _baselines_near_target(one, low, high), strict=False):
+    within = {name: level for name, level in baselines.items() if low < level < high}
+    nearest = _nearest(within, target, stateless.case.trivial or math.inf)
+    for side, (name, level) in zip(("bottom", "top"), nearest, strict=False):
         axes.axhline(level, color="#BBBBBB", lw=0.8)
         at = axes.get_yaxis_transform()
         axes.text(0.99, level, name, transform=at, ha="right", va=side, fontsize=FONT - 2.5, color="#555555")
-    axes.set_xlim(0, max(r.updates[-1] for arm in (one.a, one.b) for r in arm.convergence.evaluation))
-    axes.set_title(f"{one.setting.label}\n{one.updates.verdict}", fontsize=FONT - 1)
+    axes.set_xlim(0, max(curve[-1, 0] for arm in (stateful, stateless) for curve in arm.curves))
     tidy(axes)
 
 
-def _baselines_near_target(one: Comparison, low: float, high: float) -> list[tuple[str, float]]:
-    # At most two, the upper one first: a real series has a dozen.
-    shown = {name: level for name, level in one.b.convergence.baselines.items() if low < level < high}
-    target, trivial = one.a.convergence.target, one.b.convergence.trivial or math.inf
-    # Those that fall together with another line would only hide it.
-    others = [(n, v) for n, v in shown.items() if min(abs(math.log(v / x)) for x in (target, trivial)) > 0.08]
+def _nearest(baselines: dict[str, float], target: float, trivial: float) -> list[tuple[str, float]]:
+    # At most two, the upper one first: a real series has a dozen. Those that fall together with another line would only
+    # hide it.
+    others = [(n, v) for n, v in baselines.items() if min(abs(math.log(v / x)) for x in (target, trivial)) > 0.08]
     nearest = sorted(others, key=lambda item: abs(math.log(item[1] / target)))[:2]
     return sorted(nearest, key=lambda item: -item[1])
 
 
-def median_curve(arm: Convergence) -> tuple[FloatArray, FloatArray]:
-    """Median error over the replicates at each evaluation, both shape (evaluations,).
+def median_curve(curves: list[FloatArray]) -> tuple[FloatArray, FloatArray]:
+    """Median error over curves at each evaluation, both shape (evaluations,).
 
     A replicate that stopped earlier counts with its last error; one that is nan counts as infinitely bad.
     """
-    curves = [curve(one) for one in arm.evaluation]
-    longest = max((updates for updates, _ in curves), key=len)
-    table = np.full((len(curves), longest.size), np.inf)
-    for row, (_, error) in zip(table, curves, strict=True):
-        row[: error.size] = error
-        row[error.size :] = error[-1]
+    longest = max(curves, key=len)
+    table = np.full((len(curves), len(longest)), np.inf)
+    for row, curve in zip(table, curves, strict=True):
+        row[: len(curve)] = curve[:, 1]
+        row[len(curve) :] = curve[-1, 1]
     table[np.isnan(table)] = np.inf
-    return longest, np.median(table, axis=0)
+    return longest[:, 0], np.median(table, axis=0)
 
 
 def _legend(panels: Iterable[Axes], figure: Figure) -> None:
@@ -162,21 +201,22 @@ RULE = (
 )
 
 
-def draw_arrivals(judged: list[Comparison]) -> Drawing | None:
+def draw_arrivals(frames: Frames) -> Drawing | None:
     """Draw a panel a setting, a line an arm; of a task's settings one, chosen without regard to what came out."""
-    settled = claimed([one for one in judged if one.of_the_claim])
+    settled: list[Any] = claimed(frames.claim)
     shown = choose_arrivals(settled)
     if not shown:
         return None
+    by_setting = _arms(frames, shown)
     figure, grid = small_multiples(
         len(shown), row=1.95, head=0.85, legend=0.85, left=(0.16, 0.075), hspace=0.75, wspace=0.16, sharey=True
     )
     drawn: set[str] = set()
     for axes, one in zip(grid.flat, shown, strict=False):
-        by_regime = arms(judged, one.setting)
+        by_regime = by_setting[one.setting]
         drawn |= by_regime.keys()
         _arrivals_panel(axes, by_regime)
-        axes.set_title(f"{one.setting.label}\n{one.updates.verdict}", fontsize=FONT - 1)
+        axes.set_title(f"{one.setting.label}\n{one.verdict}", fontsize=FONT - 1)
     for axes in grid[:, 0]:
         axes.set_ylabel("share there", fontsize=FONT - 1)
     for axes in grid.flat[max(0, len(shown) - grid.shape[1]) : len(shown)]:
@@ -196,40 +236,48 @@ def draw_arrivals(judged: list[Comparison]) -> Drawing | None:
     return Drawing("arrivals", figure, caption)
 
 
-def choose_arrivals(settled: list[Comparison]) -> list[Comparison]:
+def choose_arrivals(settled: list[Any]) -> list[Any]:
     """All settings where there are few; else one of each task, by its place in the grid alone."""
     if len(settled) <= MOST_ARRIVALS:
         return settled
-    by_task: defaultdict[tuple[str, str], list[Comparison]] = defaultdict(list)
+    by_task: defaultdict[tuple[str, str], list[Any]] = defaultdict(list)
     for one in settled:
-        by_task[one.setting.task_name, one.setting.engine].append(one)
+        by_task[one.setting.task_name, one.engine].append(one)
     chosen = []
     for here in by_task.values():
-        windows = sorted({one.setting.window for one in here})
+        windows = sorted({one.window for one in here})
         middle = windows[(len(windows) - 1) // 2]
-        at_it = [one for one in here if one.setting.window == middle]
-        chosen.append(min(at_it, key=lambda one: (-one.setting.units, one.setting.batch_size, one.setting)))
+        at_it = [one for one in here if one.window == middle]
+        chosen.append(min(at_it, key=lambda one: (-one.units, one.batch_size, one.setting)))
     return chosen[:MOST_ARRIVALS]
 
 
-def arms(judged: list[Comparison], setting: Setting) -> dict[str, Arm]:
-    """Every arm of a setting, control arms included, by regime."""
-    found: dict[str, Arm] = {}
-    for one in judged:
-        if one.setting == setting:
-            for arm in (one.a, one.b):
-                found.setdefault(arm.record.case.regime, arm)
+def _arms(frames: Frames, shown: list[Any]) -> dict[Setting, dict[str, pd.DataFrame]]:
+    """Paired trainings of every arm of some settings, control arms included, by regime: of its first comparison."""
+    every = frames.comparisons
+    settings = {key: one.setting for one in shown for key in (one.key_a, one.key_b)}
+    # A control is compared with one of these arms; where both have one regime it is another question.
+    near = (every.measure == "updates") & every.regime.isna() & (every.compares != LONGER)
+    beside = every[near & (every.key_a.isin(settings) | every.key_b.isin(settings))]
+    names = ("compares", "key_a", "key_b", "side", "regime", "reached", "cost")
+    made = frames.part("paired_trainings", names, {*beside.key_a, *beside.key_b})
+    made = made[made.compares.isin(beside.compares)]
+    found: dict[Setting, dict[str, pd.DataFrame]] = {one.setting: {} for one in shown}
+    for (_, a, b, _, regime), arm in made.groupby([*names[:5]], observed=True, sort=False):
+        where = settings.get(a) or settings.get(b)
+        if where is not None:
+            found[where].setdefault(str(regime), arm)
     return found
 
 
-def _arrivals_panel(axes: Axes, by_regime: dict[str, Arm]) -> None:
+def _arrivals_panel(axes: Axes, by_regime: dict[str, pd.DataFrame]) -> None:
     curves = {regime: steps(by_regime[regime]) for regime in in_order(by_regime.keys())}
     # Where no training made an update there is nothing to place; the panel stays, empty.
     x = [float(v) for cost, _ in curves.values() for v in cost if v > 0] or [1.0]
     low, high = min(x) / 1.3, max(x) * 1.15
     for regime, (cost, share) in curves.items():
         colour, marker = regime_style(regime)
-        all_there = by_regime[regime].hits == by_regime[regime].n
+        all_there = by_regime[regime].reached.all()
         axes.plot(
             [low, *cost], [0, *share], drawstyle="steps-post", color=colour, lw=LINE_WIDTHS.get(regime, THIN_LINE),
             marker=marker, ms=5, markerfacecolor=colour if all_there else "white", markevery=[cost.size], label=regime,
@@ -242,21 +290,23 @@ def _arrivals_panel(axes: Axes, by_regime: dict[str, Arm]) -> None:
     axes.set_yticks([0, 0.5, 1])
 
 
-def steps(arm: Arm) -> tuple[FloatArray, FloatArray]:
+def steps(arm: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
     """Corners of an arm's line, shape (k,) each: where the share steps up, and where it is cut off below 1."""
-    cost, share = ecdf(arm.cost, arm.reached)
-    if arm.hits == arm.n:
+    spent, reached = arm.cost.to_numpy(float), arm.reached.to_numpy(bool)
+    cost, share = ecdf(spent, reached)
+    if reached.all():
         return cost, share
-    end = max([float(arm.cost[~arm.reached].max()), *cost])
+    end = max([float(spent[~reached].max()), *cost])
     return np.append(cost, end), np.append(share, share[-1] if share.size else 0.0)
 
 
 EDGE = 16.0
 
 
-def draw_targets(targets: pd.DataFrame, declared: dict[object, float]) -> Drawing | None:
-    """Draw a panel a setting of the frame `targets`; `declared` holds each setting's declared target."""
-    usable = [here for _, here in targets.groupby(SETTING, observed=True, dropna=False, sort=False)]
+def draw_targets(frames: Frames) -> Drawing | None:
+    """Draw a panel a setting: the ratio at other targets than the declared one."""
+    declared = {one.setting: one.target for one in frames.claim}
+    usable = [here for _, here in frames.targets.groupby(SETTING, observed=True, dropna=False, sort=False)]
     if not usable:
         return None
     shown = [plain(here) for here in sorted(usable, key=_range, reverse=True)[:MOST_PANELS]]

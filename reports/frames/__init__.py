@@ -18,16 +18,21 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv
 
+from bench.case.regimes import CLAIM
 from reports.collect.grouping import Setting, dials_of
 from reports.collect.read import COMPRESSED, RECORDS, Run, RunNotReadableError, read
 from reports.frames.columns import Column, Source, Table
 from reports.frames.of_findings import (
+    ARMS,
+    CEILINGS,
     COMPARISONS,
     ENERGY,
     GROWTH,
     MEMORY_PEAKS,
+    PAIRED_TRAININGS,
     PAYBACKS,
     ROOFLINE,
+    SECONDS,
     STATE_MEMORY,
     TARGETS,
     TO_TARGET,
@@ -45,12 +50,16 @@ TABLES = {
         TIMINGS,
         MEMORY,
         COMPARISONS,
+        ARMS,
+        PAIRED_TRAININGS,
         WIDTHS,
         TARGETS,
         TO_TARGET,
+        SECONDS,
         PAYBACKS,
         GROWTH,
         ROOFLINE,
+        CEILINGS,
         MEMORY_PEAKS,
         STATE_MEMORY,
         WHOLE_TRAININGS,
@@ -114,6 +123,22 @@ class Frames:
         return self._frame("comparisons")
 
     @cached_property
+    def claim(self) -> list[Any]:
+        """Rows of `comparisons`, stateful / stateless in updates to target, each with its `setting`."""
+        every = self.comparisons
+        return settled(every[(every.compares == " / ".join(CLAIM)) & (every.measure == "updates")])
+
+    @cached_property
+    def arms(self) -> pd.DataFrame:
+        """One row an arm of a comparison."""
+        return self._frame("arms")
+
+    @cached_property
+    def paired_trainings(self) -> pd.DataFrame:
+        """One row a training of an arm of a comparison."""
+        return self._frame("paired_trainings")
+
+    @cached_property
     def widths(self) -> pd.DataFrame:
         """One row a width of an arm."""
         return self._frame("widths")
@@ -129,6 +154,11 @@ class Frames:
         return self._frame("to_target")
 
     @cached_property
+    def seconds(self) -> pd.DataFrame:
+        """One row a timed setting and regime."""
+        return self._frame("seconds")
+
+    @cached_property
     def paybacks(self) -> pd.DataFrame:
         """One row a kernel beside the plain loop."""
         return self._frame("paybacks")
@@ -142,6 +172,11 @@ class Frames:
     def roofline(self) -> pd.DataFrame:
         """One row a timed case beside what the machine can do."""
         return self._frame("roofline")
+
+    @cached_property
+    def ceilings(self) -> pd.DataFrame:
+        """One row a limit of the machine."""
+        return self._frame("ceilings")
 
     @cached_property
     def memory_peaks(self) -> pd.DataFrame:
@@ -237,6 +272,14 @@ def plain(rows: pd.DataFrame) -> list[Any]:
     return [SimpleNamespace(**dict(zip(rows.columns, values, strict=True))) for values in zip(*columns, strict=True)]
 
 
+def settled(rows: pd.DataFrame) -> list[Any]:
+    """The same of rows that have the columns of a setting, each with its `setting` beside them."""
+    found = plain(rows)
+    for row in found:
+        row.setting = setting(row)
+    return found
+
+
 def setting(row: Any) -> Setting:
     """Setting of a row that has its columns."""
     values: dict[str, Any] = {name: getattr(row, name) for name in SETTING}
@@ -288,7 +331,7 @@ frames.with_case("timings")  # the blocks, with task, cell, window and all else 
 
 `make export RUN=name[,name] FORMAT=parquet|csv` writes the same as files into `results/export/`.
 [examples/results.ipynb](../examples/results.ipynb) reads a published run, draws a figure and answers a question of its
-own. The tables of a run's details and its `comparisons.csv` are made from these frames too.
+own. The tables of a run's details, its figures and its `comparisons.csv` are made from these frames too.
 
 One row is one thing. `run` and `key` join the frames. Seconds are seconds and bytes are bytes, never a multiple. What
 is not known is missing (NaN, NA), never 0. Types are those of pandas: `category` is text that repeats; `Int64`,

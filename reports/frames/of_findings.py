@@ -6,10 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bench.case.record import Record
+from bench.case.run_record import Ceiling
 from reports.claim.arms import Arm, Comparison, WidthArm
 from reports.collect.grouping import Setting
 from reports.costs.contrasts import judged
-from reports.frames.columns import NETWORK, RUN, TASK, Column, Source, Table, attributes, dial_of
+from reports.costs.roofline import PRODUCT, Ceilings
+from reports.costs.timings import middle
+from reports.frames.columns import KEY, NETWORK, RUN, TASK, Column, Source, Table, attributes, dial_of
 from reports.statistics.intervals import Ratio
 from reports.statistics.verdict import Judgement
 
@@ -230,6 +234,87 @@ COMPARISONS = Table(
 )
 
 
+class OfArm(NamedTuple):
+    """An arm of a comparison of trainings."""
+
+    source: Source
+    compares: str
+    one: Comparison
+    side: str
+
+    @property
+    def arm(self) -> Arm:
+        """The arm."""
+        found: Arm = getattr(self.one, self.side)
+        return found
+
+    @property
+    def record(self) -> Record:
+        """Its record."""
+        return self.arm.record
+
+
+def _arms(source: Source) -> Iterator[OfArm]:
+    every = [
+        *((" / ".join(one.regimes), one) for one in source.comparisons),
+        *((A_A, one) for one in source.a_a),
+        *((LONGER, one.comparison) for one in source.longer_windows),
+        *((f"{one.a} / {one.b}", one.comparison) for one in source.same_arms),
+    ]
+    for compares, one in every:
+        for side in "ab":
+            yield OfArm(source, compares, one, side)
+
+
+_OF_ARM = (
+    RUN,
+    Column("compares", "category", "as in `comparisons`, whose row it belongs to", lambda row: row.compares),
+    Column("key_a", "category", "record of a", lambda row: row.one.keys[0]),
+    Column("key_b", "category", "record of b", lambda row: row.one.keys[1]),
+    Column("side", "category", "`a` or `b`", lambda row: row.side),
+    KEY,
+    Column("regime", "category", "its regime", lambda row: row.record.case.regime),
+)
+
+ARMS = Table(
+    "arms",
+    "an arm of a comparison in updates to target, over the seeds that both have, up to the smaller of both budgets",
+    _arms,
+    (
+        *_OF_ARM,
+        Column("n", "int64", "paired seeds", lambda row: row.arm.n),
+        Column("reached", "int64", "how many of them reached the target", lambda row: row.arm.hits),
+        Column(
+            "expected",
+            "float64",
+            "expected updates to target, a training that takes long being restarted; inf where none reached it",
+            lambda row: row.arm.ert,
+        ),
+        Column("low", "float64", "lower 95 % limit of it, updates", lambda row: row.arm.ert_interval[0]),
+        Column("high", "float64", "upper 95 % limit of it, updates", lambda row: row.arm.ert_interval[1]),
+        Column("spent", "float64", "updates that all of them spent", lambda row: row.arm.cost.sum()),
+    ),
+)
+
+PAIRED_TRAININGS = Table(
+    "paired_trainings",
+    "a training of such an arm, as the comparison counts it",
+    _arms,
+    (
+        *_OF_ARM,
+        Column("seed", "int64", "its seed", lambda row: np.array([one.seed for one in row.arm.replicates])),
+        Column("reached", "bool", "whether it reached the target", lambda row: row.arm.reached),
+        Column(
+            "cost",
+            "float64",
+            "updates to the target, the middle of the evaluations between which it was reached, or all that it spent",
+            lambda row: row.arm.cost,
+        ),
+    ),
+    length=lambda row: row.arm.n,
+)
+
+
 def _share(limit: str) -> Callable[[Any], Any]:
     return lambda row: row.it.shares.get(limit)
 
@@ -266,9 +351,17 @@ _KEY = Column(
 )
 
 
+def _of_it(name: str) -> Callable[[Found], Any]:
+    return lambda row: getattr(row.it, name)
+
+
 def _found(name: str) -> Callable[[Source], Iterator[Found]]:
     """Rows of findings on costs."""
     return lambda source: (Found(source, one) for one in getattr(source.costs, name))
+
+
+def _rows_of(limits: Ceilings | None) -> tuple[Ceiling, ...]:
+    return () if limits is None else limits.rows
 
 
 def _widths(source: Source) -> Iterator[Found]:
@@ -379,6 +472,35 @@ def _common_regime(row: Found) -> str | None:
     return str(b) if a == b else None
 
 
+SECONDS = Table(
+    "seconds",
+    "a timed setting and regime over its processes; processes that ran another kernel than asked for are left out",
+    _found("timings"),
+    (
+        RUN,
+        Column("key", "category", "record, the first of its processes", lambda row: row.it.records[0].key),
+        *_setting(lambda row: row.it.setting),
+        Column("regime", "category", "regime", lambda row: row.it.regime),
+        Column("seconds", "float64", "seconds of an update: the median of its processes' medians", _of_it("median")),
+        Column("low", "float64", "lower quartile of all blocks' seconds of an update", _of_it("low")),
+        Column("high", "float64", "upper quartile of them", _of_it("high")),
+        Column("samples", "int64", "timed blocks", _of_it("samples")),
+        Column(
+            "forward_pass_seconds",
+            "float64",
+            "seconds of a forward pass of a batch, likewise; missing where not timed",
+            lambda row: middle(row.it.inference),
+        ),
+        Column(
+            "compile_seconds",
+            "float64",
+            "seconds of the first call beyond a steady one, median over its processes",
+            _of_it("compile_seconds"),
+        ),
+        Column("processes", "int64", "processes", lambda row: len(row.it.records)),
+    ),
+)
+
 PAYBACKS = Table(
     "paybacks",
     "a kernel beside the plain loop: after how many updates it breaks even",
@@ -438,6 +560,28 @@ ROOFLINE = Table(
             )
         ),
         Column("bottleneck", "category", "the largest of them where it is half or more", lambda row: row.it.bottleneck),
+    ),
+)
+
+CEILINGS = Table(
+    "ceilings",
+    "an operation whose rate is a limit of this machine, as measured in the run",
+    lambda source: (Found(source, source.costs.ceilings, row) for row in _rows_of(source.costs.ceilings)),
+    (
+        RUN,
+        Column("ceiling", "category", "the operation", lambda row: row.part.name),
+        Column(
+            "dtype",
+            "category",
+            "number format of a matrix product; missing of other operations",
+            lambda row: next((dtype for dtype in row.it.products if row.part.name == PRODUCT.format(dtype)), None),
+        ),
+        Column("unit", "category", "of the next two: `FLOP/s`, `B/s` or `s`", lambda row: row.part.unit),
+        Column("best", "float64", "best block over all invocations", lambda row: row.part.best),
+        Column("median", "float64", "middle block, median over the invocations", lambda row: row.part.median),
+        Column(
+            "engine", "category", "framework that they were measured with; missing where not told", _of_it("engine")
+        ),
     ),
 )
 

@@ -141,7 +141,7 @@ CASES = Table(
                     "wait": ("float64", "seconds until it was its turn; of interleaved cases"),
                     "start": ("float64", "seconds: start of the process and imports"),
                     "prepare": ("float64", "seconds: data and tracing"),
-                    "compile": ("float64", "seconds of the first call; of time cases beyond a steady one"),
+                    "compile": ("float64", "seconds of the first call"),
                     "train": ("float64", "seconds: compiled training, with its evaluations"),
                     "evaluate": ("float64", "seconds: evaluation after training"),
                 },

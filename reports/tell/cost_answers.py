@@ -283,7 +283,7 @@ def _growth(found: Costs) -> ShortAndLong:
     long = every(
         lambda one: (
             f"{one.setting.kernel} {number(one.exponent)} {span(one.low, one.high)} "
-            f"({number(one.last)} at its far end; {one.where} {one.regime})"
+            f"({number(one.last)} at its far end; {one.setting.along(one.axis)} {one.regime})"
         )
     )
     return (

@@ -1,5 +1,6 @@
 """The tables of details.md on costs, each made from a run's frames."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -20,12 +21,11 @@ from reports.formatting import (
     span,
     table_cell,
 )
-from reports.frames import SETTING, setting
+from reports.frames import setting
 from reports.tell.tables import (
     COMPARED,
     EXPORTED,
     MOST_OF_A_KIND,
-    MOST_ROWS,
     FromFrames,
     interest,
     judged,
@@ -84,35 +84,16 @@ class CostTables(FromFrames):
     @cached_property
     def seconds(self) -> str:
         """Seconds of an update and of a forward pass, a row a setting and regime over its processes."""
-        groups = self._processes("time")
-        blocks = self._frames.part(
-            "timings", ["key", "what", "seconds"], {key for keys in groups[:MOST_ROWS] for key in keys}
-        )
-
-        def of(keys: list[str], what: str) -> pd.DataFrame:
-            return blocks[blocks.key.isin(keys) & (blocks.what == what)]
-
-        def middle(keys: list[str], what: str) -> float:
-            return float(of(keys, what).groupby("key", observed=True).seconds.median().median())
-
-        def compiling(keys: list[str]) -> float:
-            return float(self._cases.loc[keys].compile_seconds.median())
-
-        def half(keys: list[str]) -> str:
-            return " to ".join(map(seconds, of(keys, "update").seconds.quantile([0.25, 0.75])))
-
         return table(
-            groups,
+            self._frames.seconds,
             (
-                ("setting", lambda keys: label(self._case(keys[0]))),
-                ("kernel", lambda keys: self._case(keys[0]).kernel),
-                ("regime", lambda keys: self._case(keys[0]).regime),
-                (">seconds per update: median", lambda keys: seconds(middle(keys, "update"))),
-                ("middle half", half),
-                (">a forward pass", lambda keys: seconds(middle(keys, "forward pass"))),
-                (">samples", lambda keys: len(of(keys, "update"))),
-                (">processes", len),
-                (">compile", lambda keys: seconds(compiling(keys))),
+                *_RAN,
+                (">seconds per update: median", lambda row: seconds(row.seconds)),
+                ("middle half", lambda row: f"{seconds(row.low)} to {seconds(row.high)}"),
+                (">a forward pass", lambda row: seconds(row.forward_pass_seconds)),
+                (">samples", lambda row: row.samples),
+                (">processes", lambda row: row.processes),
+                (">compile", lambda row: seconds(row.compile_seconds)),
             ),
             EXPORTED,
         )
@@ -187,6 +168,24 @@ class CostTables(FromFrames):
         )
 
     @cached_property
+    def ceilings(self) -> str:
+        """The highest rates that simple operations reached."""
+
+        def rate(name: str) -> Callable[[Any], object]:
+            def text(row: Any) -> str:
+                value = getattr(row, name)
+                return seconds(value) if row.unit == "s" else f"{number(value / 1e9)} G{row.unit}"
+
+            return text
+
+        columns = (
+            ("ceiling", lambda row: table_cell(row.ceiling)),
+            (">best", rate("best")),
+            (">usual", rate("median")),
+        )
+        return table(self._frames.ceilings, columns, EXPORTED)
+
+    @cached_property
     def roofline(self) -> str:
         """Each timed case and its share of the machine's ceilings."""
         return table(
@@ -254,10 +253,3 @@ class CostTables(FromFrames):
             ),
             EXPORTED,
         )
-
-    def _processes(self, kind: str) -> list[list[str]]:
-        """Keys of the records of a setting and regime, in order, whose kernel was the one asked for."""
-        cases = self._cases
-        ran = cases[(cases.kind == kind) & (cases.kernel_seen.astype(str) == cases.kernel.astype(str))]
-        groups = ran.groupby([*SETTING, "regime"], observed=True, dropna=False)
-        return list(groups.key.agg(list)) if len(ran) else []

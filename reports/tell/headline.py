@@ -220,10 +220,10 @@ class Sureness:
         How many there are.
     evidence
         What an arm was trained with.
-    at_edge
-        Comparisons of which an arm chose its learning rate at the grid's edge.
-    not_judged
-        Those of them in which a better rate beyond the edge could decide, so that none is decided.
+    not_found
+        Comparisons without a verdict, since an arm chose its learning rate at the edge of those tried.
+    at_no_rate
+        Those in which an arm did so too, but neither reached the target at any rate.
     declared_of_others
         Comparisons with control arms that were declared.
     """
@@ -231,8 +231,8 @@ class Sureness:
     declared: bool
     of: int
     evidence: "Evidence"
-    at_edge: int
-    not_judged: int
+    not_found: int
+    at_no_rate: int
     declared_of_others: int
 
     @property
@@ -240,13 +240,16 @@ class Sureness:
         """The counts in words; "" without comparisons."""
         if not self.of:
             return ""
-        unjudged = f"; {self.not_judged} of them get no verdict" if self.not_judged else ""
+        of = count(self.of, "comparison")
         edge = (
-            f"In {self.at_edge} of {count(self.of, 'comparison')} a network did best at the smallest or largest "
-            f"learning rate tried, so a better one may lie beyond{unjudged}."
-            if self.at_edge
-            else "Every network's best learning rate lies within those tried."
+            f"In {self.not_found} of {of} a network did best at the smallest or largest learning rate tried, so a "
+            "better one may lie beyond: no verdict there"
+            if self.not_found
+            else "Every network's best learning rate lies within those tried"
         )
+        if self.at_no_rate:
+            edge += f"; in {self.at_no_rate} of {of} none is the best: neither network reached the target at any"
+        edge += "."
         if self.declared:
             return edge
         others = f"; declared: {count(self.declared_of_others, 'comparison')} with control arms, in details.md"
@@ -308,15 +311,10 @@ def sureness(judged: list[Comparison]) -> Sureness:
         declared=any(one.declared for one in here),
         of=len(here),
         evidence=evidence(here),
-        at_edge=sum(map(at_edge, here)),
-        not_judged=sum(one.updates.verdict is Verdict.RATE_NOT_FOUND for one in here),
+        not_found=sum(one.updates.verdict is Verdict.RATE_NOT_FOUND for one in here),
+        at_no_rate=sum(one.at_edge and one.at_no_rate for one in here),
         declared_of_others=sum(one.declared for one in judged if not one.of_the_claim),
     )
-
-
-def at_edge(one: Comparison) -> bool:
-    """Whether an arm chose its learning rate at the edge of the grid, where a better one may lie beyond."""
-    return any(arm.convergence.rate_at_edge for arm in (one.a, one.b))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -31,7 +31,7 @@ from reports.formatting import (
 )
 from reports.frames import SETTING, Frames, plain, setting
 from reports.frames.of_findings import LONGER
-from reports.statistics.intervals import Costs, Ratio, clopper_pearson, restarted, running_time_interval
+from reports.statistics.intervals import Ratio, clopper_pearson
 from reports.statistics.verdict import DIFFERENT, FEWER, MORE
 from tasks import dials
 from tasks.dials import Dial
@@ -145,37 +145,6 @@ def _reached(row: Any, side: str) -> str:
     return f"{getattr(row, f'reached_{side}')}/{row.n}"
 
 
-@dataclass(frozen=True)
-class _Pair:
-    """Both arms of a comparison over their paired seeds, as `replicates` holds them; rows in the same order."""
-
-    a: pd.DataFrame
-    b: pd.DataFrame
-    budget: float
-
-    @property
-    def expected(self) -> list[str]:
-        """Expected updates to target of each, with the interval."""
-        arms = self._within(self.a), self._within(self.b)
-        given_up = (one.expected for one in restarted(*arms))
-        return [limited(*both) for both in zip(given_up, map(running_time_interval, arms), strict=True)]
-
-    def _within(self, arm: pd.DataFrame) -> Costs:
-        return _costs(arm).up_to(self.budget)
-
-    @property
-    def ended_alike(self) -> str:
-        """How many pairs reached the target at the same evaluation, of those of which any reached it."""
-        a, b = map(self._within, (self.a, self.b))
-        same = a.reached & b.reached & (a.cost == b.cost)
-        return f"{same.sum()} of {(a.reached | b.reached).sum()}"
-
-
-def _costs(arm: pd.DataFrame) -> Costs:
-    group = arm.fold.fillna(arm.seed).to_numpy(int)
-    return Costs(arm.cost.to_numpy(float), arm.reached.to_numpy(bool), arm.cost_width.to_numpy(float), group)
-
-
 class FromFrames:
     """What all tables of a run share."""
 
@@ -186,7 +155,7 @@ class FromFrames:
     @cached_property
     def _cases(self) -> pd.DataFrame:
         """What takes no time to know of every record."""
-        known = ["key", "kind", "regime", *SETTING, "outcome", "message", "compile_seconds", "kernel_seen"]
+        known = ["key", "kind", "regime", *SETTING, "outcome", "message"]
         more = ["steps_per_prediction", "stop", "budget", "chosen_rate", "rate_at_edge", "rates_tried", "majority"]
         cases = self._frames.part("cases", [*known, *more])
         # Not by the category, in which a key is sought for as long as among all of them.
@@ -218,22 +187,33 @@ class Tables(FromFrames):
         """Stateful against stateless in updates."""
         return self._of(" / ".join(CLAIM), measure="updates")
 
-    def _pairs(self, rows: pd.DataFrame) -> dict[tuple[str, str], _Pair]:
-        """Both arms of those comparisons that a table shows, by keys."""
+    def _trainings(self, rows: pd.DataFrame) -> dict[tuple[str, str, str], pd.DataFrame]:
+        """Paired trainings of both arms of those comparisons that a table shows, as `replicates` holds them.
+
+        By both keys and the side; seeds of both sides in the same order.
+        """
         shown = plain(rows.head(MOST_ROWS))
         keys = {key for row in shown for key in (row.key_a, row.key_b)}
-        costs = ["reached", "cost", "cost_width"]
-        errors = ["best_error", "last_error", "last_accuracy", "target"]
-        names = ["key", "role", "seed", "fold", *costs, *errors]
+        names = ["key", "role", "seed", "cost", "best_error", "last_error", "last_accuracy", "target"]
         made = self._frames.part("replicates", names, keys)
         arms = {key: arm.set_index("seed", drop=False) for key, arm in made[made.role == "evaluation"].groupby("key")}
-        found = {}
+        found: dict[tuple[str, str, str], pd.DataFrame] = {}
         for row in shown:
             a, b = arms[row.key_a], arms[row.key_b]
             seeds = a.index[a.index.isin(b.index)]
-            budgets = [self._case(key).budget or made[made.key == key].cost.max() for key in (row.key_a, row.key_b)]
-            found[row.key_a, row.key_b] = _Pair(a.loc[seeds], b.loc[seeds], min(budgets))
+            found |= {(row.key_a, row.key_b, side): arm.loc[seeds] for side, arm in (("a", a), ("b", b))}
         return found
+
+    def _of_arms(self, frame: str, rows: pd.DataFrame, *names: str) -> pd.DataFrame:
+        """Columns of `arms` or `paired_trainings` of those comparisons that a table shows."""
+        shown = rows.head(MOST_ROWS)
+        made = self._frames.part(frame, ("compares", "key_a", "key_b", "side", *names), {*shown.key_a, *shown.key_b})
+        return made[made.compares.isin(shown.compares)]
+
+    def _expected(self, rows: pd.DataFrame) -> dict[tuple[str, str, str], str]:
+        """Expected updates to target with the interval, by both keys and the side."""
+        made = plain(self._of_arms("arms", rows, "expected", "low", "high"))
+        return {(row.key_a, row.key_b, row.side): limited(row.expected, (row.low, row.high)) for row in made}
 
     @cached_property
     def overview(self) -> str:
@@ -300,13 +280,13 @@ class Tables(FromFrames):
     def settings(self) -> str:
         """Stateful against stateless, setting by setting."""
         rows = first_by_interest(self._claim)
-        beside, pairs = self._beside(rows), self._pairs(rows)
+        beside, updates = self._beside(rows), self._expected(rows)
 
         def in_measure(name: str, without: str = "") -> Callable[[Any], object]:
             return lambda row: _ratio(one) if (one := beside.get((row.key_a, row.key_b, name))) else without
 
-        def expected(side: int) -> Callable[[Any], object]:
-            return lambda row: pairs[row.key_a, row.key_b].expected[side]
+        def expected(side: str) -> Callable[[Any], object]:
+            return lambda row: updates[row.key_a, row.key_b, side]
 
         def reached(side: str) -> Callable[[Any], object]:
             return lambda row: f"{_reached(row, side)} {span(*clopper_pearson(getattr(row, f'reached_{side}'), row.n))}"
@@ -325,8 +305,8 @@ class Tables(FromFrames):
                 (">n", lambda row: row.n),
                 ("reached: stateful", reached("a")),
                 ("reached: stateless", reached("b")),
-                (">updates to target: stateful", expected(0)),
-                (">stateless", expected(1)),
+                (">updates to target: stateful", expected("a")),
+                (">stateless", expected("b")),
                 ("ratio in updates", _ratio),
                 ("verdict", lambda row: row.verdict),
                 ("in cell steps", in_measure("cell steps")),
@@ -342,11 +322,10 @@ class Tables(FromFrames):
     def at_the_end(self) -> str:
         """The same settings at the end of the budget."""
         rows = first_by_interest(self._claim)
-        pairs = self._pairs(rows)
+        trainings = self._trainings(rows)
 
         def arm(row: Any, side: str) -> pd.DataFrame:
-            pair = pairs[row.key_a, row.key_b]
-            return pair.a if side == "a" else pair.b
+            return trainings[row.key_a, row.key_b, side]
 
         def still(side: str) -> Callable[[Any], object]:
             def text(row: Any) -> str:
@@ -392,13 +371,17 @@ class Tables(FromFrames):
         """The same where labels are predicted: how often the most probable one was right."""
         of_labels = self._cases.key[self._cases.majority.notna()]
         rows = first_by_interest(self._claim[self._claim.key_a.isin(of_labels)])
-        pairs = self._pairs(rows)
+        trainings = self._trainings(rows)
+
+        def accuracy(side: str) -> Callable[[Any], object]:
+            return lambda row: percent(trainings[row.key_a, row.key_b, side].last_accuracy.median())
+
         return table(
             rows,
             (
                 ("setting", label),
-                (">stateful", lambda row: percent(pairs[row.key_a, row.key_b].a.last_accuracy.median())),
-                (">stateless", lambda row: percent(pairs[row.key_a, row.key_b].b.last_accuracy.median())),
+                (">stateful", accuracy("a")),
+                (">stateless", accuracy("b")),
                 (">always the most frequent label", lambda row: percent(self._case(row.key_a).majority)),
             ),
             EXPORTED,
@@ -496,7 +479,14 @@ class Tables(FromFrames):
         pairs = [f"{a} / {b}" for a in engines for b in engines if a != b]
         rows = first_by_interest(self._of(*pairs, measure="updates"))
 
-        arms = self._pairs(rows)
+        updates = self._expected(rows)
+        trainings = self._of_arms("paired_trainings", rows, "seed", "reached", "cost")
+
+        def ended_alike(row: Any) -> str:
+            """How many pairs reached the target at the same evaluation, of those of which any reached it."""
+            here = trainings[(trainings.key_a == row.key_a) & (trainings.key_b == row.key_b)]
+            a, b = (here[here.side == side].set_index("seed") for side in "ab")
+            return f"{(a.reached & b.reached & (a.cost == b.cost)).sum()} of {(a.reached | b.reached).sum()}"
 
         def verdict(row: Any) -> str:
             first, second = row.compares.split(" / ")
@@ -509,10 +499,10 @@ class Tables(FromFrames):
                 ("arm", lambda row: row.regime),
                 ("engines", lambda row: row.compares),
                 ("reached", lambda row: f"{_reached(row, 'a')} and {_reached(row, 'b')}"),
-                ("updates to target", lambda row: " and ".join(arms[row.key_a, row.key_b].expected)),
+                ("updates to target", lambda row: " and ".join(updates[row.key_a, row.key_b, side] for side in "ab")),
                 ("ratio", _ratio),
                 ("verdict", verdict),
-                (">reached it at the same evaluation", lambda row: arms[row.key_a, row.key_b].ended_alike),
+                (">reached it at the same evaluation", ended_alike),
                 (
                     "rates chosen",
                     lambda row: " and ".join(mark(self._case(k).chosen_rate) for k in (row.key_a, row.key_b)),

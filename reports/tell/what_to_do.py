@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from reports.claim.arms import Comparison
 from reports.formatting import NOTHING, listing, low_to_high, number, span
 from reports.statistics.verdict import Verdict
-from reports.tell.headline import REAL, at_edge, by_kind, deciding
+from reports.tell.headline import REAL, by_kind, deciding
 
 ADVICE = {
     Verdict.FEWER: "**carry** (fewer)",
@@ -112,7 +112,7 @@ def _row(group: list[Comparison], varies: list[str]) -> Row:
             f"{words} in {n} of {len(group)}" if n < len(group) else words
             for words, n in (
                 ("holds", sum(one.survives_holm for one in group)),
-                ("rate at edge", sum(map(at_edge, group))),
+                ("at no rate tried", sum(one.at_edge and one.at_no_rate for one in group)),
             )
             if n
         ),

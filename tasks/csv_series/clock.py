@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tasks.csv_series.faults import Faults
 from tasks.csv_series.table import Table
-from tasks.csv_series.times import read_stamps
+from tasks.csv_series.times import ZONED, read_stamps
 from tasks.csv_series.written import missing, texts_of
 
 TOLERANCE = 0.01
@@ -145,7 +145,7 @@ def read_clock(table: Table, names: tuple[str, ...], stamps: Stamps, faults: Fau
             f"{table.place(row)}: {name!r} is {stamps.texts[row]!r}, which may be {_show(stamps.times[row])[:10]} or "
             f"{_show(other[row])[:10]}, and no value of the column settles it; say DAYFIRST=yes or DAYFIRST=no."
         )
-    if len(readable) < 2 or stamps.month_first is not None:
+    if len(readable) < 2 or stamps.month_first is not None or _some_with_a_zone(table, name, stamps, faults):
         return Clock(readable, np.arange(len(readable)), "step", list(stamps.notes))
     known = stamps.times[readable]
     order = np.argsort(known, kind="stable")
@@ -271,6 +271,28 @@ def _check(table: Table, name: str, stamps: Stamps, faults: Faults) -> None:
         told = stamps.texts[wrong[0]][:40]
         like = "" if len(wrong) == len(stamps.texts) else " like the others"
         faults.rows(table, wrong, f"{name!r} is {told!r}, which is no time{like}", remedy)
+
+
+def _some_with_a_zone(table: Table, name: str, stamps: Stamps, faults: Faults) -> bool:
+    """Whether some times have a zone and others none, which is a fault: nobody knows which zone that is."""
+    if not _dated(stamps.times):
+        return False
+    known = np.flatnonzero(~stamps.unreadable)
+    texts = stamps.texts.iloc[known]
+    # A look at each of millions takes long, and a zone makes a text longer.
+    some = texts.groupby(texts.str.len()).first().str.match(ZONED)
+    if some.all() or not some.any():
+        return False
+    zoned = texts.str.match(ZONED).to_numpy(bool)
+    rare = zoned.mean() < 1 / 2
+    has, others = ("a zone", "none") if rare else ("no zone", "one")
+    faults.rows(
+        table,
+        known[zoned == rare],
+        f"{name!r} is {texts.iloc[np.argmax(zoned == rare)][:40]!r} with {has}, where the others have {others}",
+        "write all times in UTC or with their offset (2024-10-27T02:30+01:00)",
+    )
+    return True
 
 
 def _steps(times: NDArray[Any], gaps: NDArray[np.float64]) -> tuple[NDArray[np.int64] | None, str]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.csv_series.clock import DIGITS, PARTS, Stamps, read_stamps_of, repeats
-from tasks.csv_series.layout import INDEX
+from tasks.csv_series.layout import INDEX, kind
 from tasks.csv_series.request import Request
 from tasks.csv_series.table import Table
 from tasks.csv_series.times import ZONES
@@ -18,6 +18,9 @@ from tasks.task import CsvSeriesError
 
 SAMPLE = 50
 NUMBERING = {"no", "nr", "id", "row"}
+YEAR = r"(?:1[5-9]|20)\d\d"
+LEAST_WIDE = 12
+"""Columns named like times from which on each row of a table is a series."""
 LIKE_SERIES = 3
 """Columns of numbers, named alike but for a number, that are rather series of their own."""
 MOST = 0.8
@@ -78,9 +81,10 @@ def time_columns(table: Table, request: Request, notes: list[str]) -> tuple[tupl
     asked = _named(table, request.column)
     taken = {*asked, request.group, request.split_column, *request.inputs, *request.known}
     free = [name for name in table.columns if name not in taken]
-    for name in free:
-        if _looks_like_time(table, name):
-            return _with_partner(table, name, free, request, notes)
+    times = [name for name in free if _looks_like_time(table, name)]
+    # One that is the same in all rows tells when the file was made, or where it begins.
+    for name in [name for name in times if not _constant(table, name)] or times:
+        return _with_partner(table, name, free, request, notes)
     if parts := _parts_of_time(free):
         stamps = read_stamps_of(table, parts, request.dayfirst)
         if stamps.unreadable.mean() <= 1 - MOST:
@@ -94,6 +98,31 @@ def time_columns(table: Table, request: Request, notes: list[str]) -> tuple[tupl
         "No column of times was found, so the rows are taken as even steps, in the order of the file (TIME=...)."
     )
     return (), None
+
+
+def refuse_times_as_columns(table: Table, request: Request) -> None:
+    """Refuse a table whose columns are times: each of its rows is a series.
+
+    Raises
+    ------
+    CsvSeriesError
+        Naming the columns and the remedy.
+    """
+    names = [name.strip() for name in table.columns]
+    times = [name for name in names if re.fullmatch(YEAR, name) or kind(name) == "time"]
+    if len(times) < max(LEAST_WIDE, len(names) / 2) or (request.column and request.column not in times):
+        return
+    others = [name for name in names if name not in times]
+    raise CsvSeriesError(
+        f"{table.path.name}: {len(times):,} of its {len(names):,} columns are times ({', '.join(times[:3])}, ...), so "
+        f"each row is a series. Make rows of them, as pandas' melt(id_vars={others[:6]}) does; then TIME=... is the "
+        "new column of times, COLUMN=... that of values and GROUP=... what tells the series apart."
+    )
+
+
+def _constant(table: Table, name: str) -> bool:
+    values = table.columns[name]
+    return bool((values == values[0]).all())
 
 
 def _refuse_unread(table: Table, free: list[str]) -> None:

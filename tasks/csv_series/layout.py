@@ -112,17 +112,20 @@ def read_rows(path: Path, rows: Iterable[Row], *, delimiter: str, comments: dict
     _tell(found, body[:start], "below the header, without values,")
     ragged: list[Row] = []
     again = 0
-    for line, fields in itertools.chain(body[start:], rows):
+    rows = itertools.chain(body[start:], rows)
+    for line, fields in _without_remarks(found, rows) if delimiter == BLANKS else rows:
         if len(fields) != width and fields and (len(fields) < width or any(fields[width:])):
             ragged.append(Row(line, fields))
         elif fields == header.fields and width > 1:
             again += 1
+            _drop_blank_rows(found)
         else:
             found.lines.append(line)
             for column, value in zip(found.columns, fields or [""] * width, strict=False):
                 column.append(value)
     if again:
-        found.notes.append(f"The header is repeated in {again:,} line{'s' if again > 1 else ''}, which were skipped.")
+        were = "s, which were" if again > 1 else ", which was"
+        found.notes.append(f"The header is repeated in {again:,} line{were} skipped.")
     if comments:
         found.notes.append(f"{len(comments):,} line{'s' if len(comments) > 1 else ''} of comments (#) were skipped.")
     ragged = _without_footer(found, usual, ragged)
@@ -248,6 +251,30 @@ def _usual_kinds(body: Sequence[Row], width: int) -> dict[int, str]:
 
 def _like_data(fields: Sequence[str], usual: dict[int, str]) -> bool:
     return not usual or any(place < len(fields) and kind(fields[place]) == one for place, one in usual.items())
+
+
+def _without_remarks(found: Found, rows: Iterable[Row]) -> Iterator[Row]:
+    """Rows without words behind their values, which columns set apart by blanks have room for."""
+    width, remarks = len(found.names), Counter[str]()
+    for row in rows:
+        behind = row.fields[width:]
+        if {kind(text) for text in behind} == {"text"}:
+            remarks[" ".join(behind)] += 1
+            yield Row(row.line, row.fields[:width])
+        else:
+            yield row
+    if remarks:
+        lines = f"{remarks.total():,} line{'s' if remarks.total() > 1 else ''}"
+        listed = ", ".join(map(repr, list(remarks)[:3])) + (", ..." if len(remarks) > 3 else "")
+        found.notes.append(f"Remarks behind the values of {lines} were left out ({listed}).")
+
+
+def _drop_blank_rows(found: Found) -> None:
+    """Take away blank lines at the end, which part a block of values from the header of the next."""
+    while found.lines and not any(column[-1].strip() for column in found.columns):
+        found.lines.pop()
+        for column in found.columns:
+            column.pop()
 
 
 def _names(names: list[str], more: Sequence[Sequence[str]]) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.csv_series.clock import Clock, gap_at, no_clock, read_clock, read_stamps_of
-from tasks.csv_series.columns import members, part, target_columns, time_columns
+from tasks.csv_series.columns import members, part, refuse_times_as_columns, target_columns, time_columns
 from tasks.csv_series.faults import Faults
 from tasks.csv_series.labels import holds_labels, to_labels
 from tasks.csv_series.request import Request, check_request
@@ -127,7 +127,7 @@ class Values:
         """The time of a row as the file has it; "" without one."""
         at = int(np.searchsorted(self.table.lines, self.lines[row]))
         texts = (str(self.table.columns[name][at]) for name in self.time)
-        return " ".join(text.removesuffix(".000000").replace("T00:00:00", "") for text in texts)
+        return " ".join(text.removesuffix(".000000").removesuffix("T00:00:00") for text in texts)
 
 
 def read_values(request: Request) -> Values:
@@ -140,6 +140,7 @@ def read_values(request: Request) -> Values:
     """
     check_request(request)
     whole = read_table(request.path)
+    refuse_times_as_columns(whole, request)
     notes = list(whole.notes)
     faults = Faults(request.path, whole.faults)
     rows_of = members(whole, request)
@@ -156,7 +157,7 @@ def read_values(request: Request) -> Values:
     labels = _or_fault(faults, lambda: _labels(table, targets or (), request, notes, faults))
     numbers = names[1:] if labels else names
     values = [labels[0]] if labels else []
-    values += [_column(table, name, request, faults, list(rows_of.values())) for name in numbers]
+    values += [_column(table, name, request, faults, notes, list(rows_of.values())) for name in numbers]
     blocks: list[Block] = []
     steps = []
     for name, rows in rows_of.items():
@@ -273,10 +274,12 @@ def _spread(blocks: list[Block], targets: tuple[str, ...], labels: tuple[str, ..
     }
 
 
-def _column(table: Table, name: str, request: Request, faults: Faults, groups: list[NDArray[np.int64]]) -> FloatArray:
+def _column(
+    table: Table, name: str, request: Request, faults: Faults, notes: list[str], groups: list[NDArray[np.int64]]
+) -> FloatArray:
     option = "KNOWN" if name in request.known else "INPUTS" if name in request.inputs else "COLUMN"
     return to_numbers(
-        table, name, faults, decimal=request.decimal, no_value=request.no_value, groups=groups, option=option
+        table, name, faults, notes, decimal=request.decimal, no_value=request.no_value, groups=groups, option=option
     )
 
 

@@ -9,7 +9,7 @@ import json
 import lzma
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -231,22 +231,37 @@ def _read_json(path: Path, open_binary: Callable[[], IO[bytes]]) -> Table:
 
 
 def _frame_of(value: Any) -> pd.DataFrame:
-    """Rows of a list of objects, or of an object that holds such a list, or columns as lists of one length.
+    """Rows of a list of objects, or columns as lists of one length, wherever in an answer of a service they stand.
 
     Raises
     ------
     ValueError
         If it holds neither.
     """
-    parts = [value, *(value.values() if isinstance(value, dict) else ())]
-    for one in parts:
-        if isinstance(one, list) and one and all(isinstance(row, dict) for row in one):
-            return pd.json_normalize(one)
-    for one in parts:
-        lists = {name: each for name, each in one.items() if isinstance(each, list)} if isinstance(one, dict) else {}
-        if len({len(each) for each in lists.values()}) == 1:
-            return pd.DataFrame(lists)
-    raise ValueError("neither rows nor columns of one length are in it")
+    found = []
+    for part in _within(value):
+        if isinstance(part, list) and all(isinstance(row, dict) for row in part):
+            found.append(pd.json_normalize(part))
+        elif isinstance(part, dict):
+            columns = {name: one for name, one in part.items() if isinstance(one, list)}
+            plain = not any(isinstance(cell, (dict, list)) for column in columns.values() for cell in column)
+            if plain and len({len(column) for column in columns.values()}) == 1:
+                found.append(pd.DataFrame(columns))
+    if not found:
+        raise ValueError("neither rows as objects nor columns of one length are in it")
+    return max(found, key=len)
+
+
+def _within(value: Any) -> Iterator[Any]:
+    """Objects and lists of an answer, from the outside in: through objects, and lists of one object."""
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict):
+        yield from _within(value[0])
+    elif isinstance(value, dict):
+        yield value
+        for one in value.values():
+            yield from _within(one)
+    elif isinstance(value, list) and value:
+        yield value
 
 
 def _read_parquet(path: Path) -> Table:

@@ -31,9 +31,14 @@ STAMP = re.compile(
 )
 """A time in lower case, but for what `_REWRITTEN` turns into one."""
 
+_ZONE = "|".join(sorted(ZONES, key=len, reverse=True))
+ZONED = re.compile(rf"[^:]*\d:\d\d[\d:.,]*\s*(?:[+-]\d\d|\(?(?:{_ZONE})\b)", re.IGNORECASE)
+"""How a time with its zone or its offset behind it begins."""
+
 _REWRITTEN = (
+    (rf"(.*?\d)\s*\(({_ZONE})\)(.*)", r"\1 \2\3"),
     # An interval is where it begins.
-    (r"(.*\d\d:\d\d\S*|\d{4}-\d\d-\d\d)\s*(?:/| - | – | to )\s*\S.*", r"\1"),
+    (rf"(.*?\d\d:\d\d\S*(?: (?:{_ZONE}))?|\d{{4}}-\d\d-\d\d)\s*(?:/| - | – | to )\s*\S.*", r"\1"),
     (r"(.*?)\s*\(.*\)", r"\1"),
     (r"(\d{4})(\d\d)(\d\d)[t:\s]?(\d\d)?:?(\d\d)?:?(\d\d)?(z?)", r"\1-\2-\3 \4:\5:\6\7"),
     (r"(\d{4})(\d\d)", r"\1-\2"),

@@ -10,7 +10,7 @@ from tasks.csv_series.codes import codes_for_no_value
 from tasks.csv_series.faults import Faults
 from tasks.csv_series.labels import MOST_LABELS
 from tasks.csv_series.table import Table
-from tasks.csv_series.written import COMMA, INFINITE, POINT, is_number, missing, plain, texts_of
+from tasks.csv_series.written import COMMA, INFINITE, MARK, POINT, is_number, missing, plain, texts_of
 from tasks.task import FloatArray
 
 CODED = r"[+-]?0\d+,\w"
@@ -23,6 +23,7 @@ def to_numbers(
     table: Table,
     name: str,
     faults: Faults,
+    notes: list[str],
     *,
     decimal: str | None = None,
     no_value: tuple[str, ...] | None = None,
@@ -35,6 +36,8 @@ def to_numbers(
     ----------
     faults
         Gets what is text or infinite, what a comma may mean, and numbers that seem to say that there is no value.
+    notes
+        Gets how many numbers have a mark behind them.
     decimal
         "," or "." where the user says so; None to find out.
     no_value
@@ -47,7 +50,8 @@ def to_numbers(
         numbers = raw.astype(np.float64)
     else:
         texts = texts_of(raw)
-        numbers = _parse(table, name, texts.mask(texts.isin(no_value), "") if no_value else texts, decimal, faults)
+        texts = texts.mask(texts.isin(no_value), "") if no_value else texts
+        numbers = _parse(table, name, texts, decimal, faults, notes)
     remedy = "leave such a value empty and say how to fill it, as in FILL=last, or remove it"
     faults.rows(table, np.flatnonzero(np.isinf(numbers)), f"{name!r} is infinite", remedy)
     numbers[np.isinf(numbers)] = np.nan
@@ -71,10 +75,17 @@ def to_numbers(
     return numbers
 
 
-def _parse(table: Table, name: str, texts: pd.Series, decimal: str | None, faults: Faults) -> FloatArray:
+def _parse(
+    table: Table, name: str, texts: pd.Series, decimal: str | None, faults: Faults, notes: list[str]
+) -> FloatArray:
     fast = None if decimal or table.delimiter in {";", "\t"} else pd.to_numeric(texts, errors="coerce")
     if fast is not None and fast.notna().all():  # plain numbers, as in most files
         return np.array(fast, np.float64)
+    if len(marks := texts.str.extract(MARK)[0].dropna()):
+        marked = f"{len(marks):,} value{'s' if len(marks) > 1 else ''} of {name!r} with a mark behind"
+        notes.append(
+            f"{marked} ({', '.join(sorted(set(marks)))}) {'are' if len(marks) > 1 else 'is'} used like others."
+        )
     infinite = texts.str.fullmatch(INFINITE).to_numpy(bool)
     numbers = np.full(len(texts), np.nan)
     numbers[infinite] = np.inf

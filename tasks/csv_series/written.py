@@ -34,9 +34,13 @@ COMMA = re.compile(rf"[+-]?(?:\d{{1,3}}(?:\.\d{{3}})+|\d+)(?:,\d*)?{_EXPONENT}|[
 POINT = re.compile(rf"[+-]?(?:\d{{1,3}}(?:,\d{{3}})+|\d+)(?:\.\d*)?{_EXPONENT}|[+-]?\.\d+{_EXPONENT}")
 INFINITE = re.compile(r"[+-]?inf(?:inity)?|[+-]?∞", re.IGNORECASE)
 
+MARK = re.compile(r"(?<=\d)\.?\s*([*#†‡]+)$")
+"""A mark behind a number: estimated, provisional, from another instrument."""
+
 _BLANK = "[ \u00a0\u2007\u2009\u202f]"
 _MONEY = r"(?:[$€£¥₹]|US\$|EUR|USD|GBP|CHF|JPY)"
 _WRITTEN = (
+    (MARK, ""),
     (re.compile("[\u2212\u2012\u2013]"), "-"),  # the minus sign proper, and dashes that stand for it
     (re.compile(rf"^([+-]?){_BLANK}*{_MONEY}{_BLANK}*"), r"\1"),
     (re.compile(rf"{_BLANK}*(?:{_MONEY}|%)$"), ""),

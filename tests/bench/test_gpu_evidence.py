@@ -11,11 +11,12 @@ from bench.machine import host
 from bench.plan import planning, presets
 
 STAND_IN = """
-import json, signal, sys, time
+import json, os, signal, sys, time
 def ended(*_):
     print("interrupted", file=open({log!r}, "a"))
     sys.exit(130)
 signal.signal(signal.SIGINT, ended)
+print(os.environ.get({seen!r}, "nothing told"), file=open({log!r} + ".told", "a"))
 print(json.dumps(sys.argv[1:]), file=open({log!r}, "a"), flush=True)
 time.sleep(0 if "--report" in sys.argv else {seconds})
 sys.exit({code})
@@ -30,7 +31,7 @@ def evidence(monkeypatch, tmp_path, capfd):
 
     def call(gpus, *options, seconds=0.0, code=0):
         script = tmp_path / "stand_in.py"
-        script.write_text(STAND_IN.format(log=str(log), seconds=seconds, code=code))
+        script.write_text(STAND_IN.format(log=str(log), seen=host.GPUS_SEEN, seconds=seconds, code=code))
         monkeypatch.setattr(gpu_evidence, "BENCH", [sys.executable, str(script), "bench"])
         monkeypatch.setattr(gpu_evidence, "PUBLISH", [sys.executable, str(script), "publish", "--report"])
         monkeypatch.setattr(gpu_evidence, "find_spec", lambda _: True)
@@ -54,6 +55,18 @@ def test_engines_that_see_a_gpu_run_the_preset_and_the_folder_is_published(evide
     assert "jax sees H100" in said
 
 
+def test_a_run_is_told_what_the_engines_see_and_asks_none_of_them_again(evidence, tmp_path, monkeypatch):
+    evidence({"torch": ["H100"]})
+    told = (tmp_path / "calls.told").read_text().splitlines()
+    assert told == [*['{"torch": ["H100"]}' for _ in gpu_evidence.PARTS], "nothing told"]
+    monkeypatch.undo()  # what stands for the engines
+    monkeypatch.setattr(host, "_ask", lambda engine, code: pytest.fail(f"{engine} is asked {code}"))
+    monkeypatch.setenv(host.GPUS_SEEN, told[0])
+    assert host.accelerators("torch") == ["H100"]
+    with pytest.raises(pytest.fail.Exception, match="jax is asked"):
+        host.accelerators("jax")
+
+
 def test_an_engine_that_sees_none_is_left_out_with_its_reason(evidence):
     code, calls, said = evidence({"torch": ["H100"]})
     assert code == 0
@@ -70,7 +83,7 @@ def test_without_a_gpu_nothing_runs(evidence):
 def test_a_package_that_is_missing_is_named(evidence, monkeypatch):
     evidence({})
     monkeypatch.setattr(gpu_evidence, "find_spec", lambda name: None if name == "jax" else True)
-    assert not gpu_evidence._usable("jax")
+    assert not gpu_evidence._seen("jax")
 
 
 def test_when_the_time_is_over_the_run_is_interrupted_rendered_and_published(evidence, monkeypatch):

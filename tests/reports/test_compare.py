@@ -133,6 +133,17 @@ def test_targets_that_differ_in_the_last_digits_and_equal_seeds_are_the_same(run
     assert cell.ratio == pytest.approx(2, rel=0.2)
 
 
+def test_updates_at_a_rate_that_was_not_found_are_no_verdict(runs):
+    few, many = ([hit + 10 * seed for seed in range(10)] for hit in (100, 600))
+    pair = [synthetic.convergence(few), synthetic.convergence(many)]
+    for name, verdict in (("a", Verdict.MORE), ("b", Verdict.INCONCLUSIVE)):
+        (cell,) = others(joined(runs(**{f"{name}1": [pair[0]], f"{name}2": [pair[1]]})), "convergence")
+        assert cell.verdict == verdict
+        for one in pair:
+            synthetic.at_edge(one)
+    assert cell.reason.startswith("learning rate not found")
+
+
 def test_the_same_data_scaled_by_another_cpu_are_compared(runs):
     other = trained(data_sha256="ab" * 32, baselines={"persistence": 0.4 + 1e-12})
     (cell,) = others(joined(runs(a=[trained()], b=[other])), "convergence")

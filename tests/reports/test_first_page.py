@@ -57,13 +57,33 @@ def test_a_rate_at_the_edge_leaves_the_verdict_open_and_is_counted():
     records = [one for window in (4, 8) for one in synthetic.pair([100] * 10, [400] * 10, window=window)]
     synthetic.at_edge(records[0])
     found = analysed(*records)
-    assert (found.sureness.at_edge, found.sureness.not_judged, found.sureness.of) == (1, 1, 2)
-    assert "so a better one may lie beyond; 1 of them get no verdict." in found.sureness.sentence
+    assert (found.sureness.not_found, found.sureness.at_no_rate, found.sureness.of) == (1, 0, 2)
+    assert "so a better one may lie beyond: no verdict there." in found.sureness.sentence
     rows = what_to_do(found.compared).rows
-    assert [(row.advice, row.marks) for row in rows] == [
-        ("rate not found", "rate at edge"),
-        ("**carry** (fewer)", "holds"),
-    ]
+    assert [(row.advice, row.marks) for row in rows] == [("rate not found", ""), ("**carry** (fewer)", "holds")]
+    (open_one,) = [one for one in found.sensitivity if one.setting.window == 4]
+    assert "smallest or largest" in open_one.why_not
+
+
+def test_where_nothing_is_learnt_at_any_rate_none_is_the_best():
+    pair = synthetic.pair([None] * 10, [None] * 10)
+    for one in pair:
+        for replicate in one["convergence"]["replicates"]:
+            replicate["error"] = [1.0] * len(replicate["error"])
+        synthetic.settle(one)
+    synthetic.at_edge(pair[0])
+    found = analysed(*pair)
+    assert (found.sureness.not_found, found.sureness.at_no_rate) == (0, 1)
+    assert (
+        "in 1 of 1 comparison none is the best: neither network reached the target at any." in found.sureness.sentence
+    )
+    (row,) = what_to_do(found.compared).rows
+    assert (row.advice, row.marks) == ("neither reached the target", "at no rate tried")
+    # A tuning seed that did reach it says that there is a rate to be found.
+    tuning = next(one for one in pair[1]["convergence"]["replicates"] if one["role"] == "tuning")
+    tuning["error"][0] = tuning["error"][1] = synthetic.TARGET / 2
+    synthetic.settle(pair[1])
+    assert analysed(*pair).compared[0].updates.verdict is Verdict.RATE_NOT_FOUND
 
 
 def test_cells_and_windows_of_one_verdict_share_a_row_only_where_each_was_found():

@@ -105,7 +105,7 @@ def test_another_engine_makes_no_declared_family_larger():
 def test_nothing_of_an_engine_overwrites_another_or_is_counted_with_it():
     records = flat(by(name) for name in NAMES)
     found = analyse(synthetic.run_of(records, family=synthetic.family(records)))
-    assert len(_networks(found.compared)) == 3  # of the map: one row an engine
+    assert len(_networks(found.frames.claim)) == 3  # of the map: one row an engine
     rows = [line.split(" | ")[1:5] for line in Tables(found.frames).overview.splitlines()[2:]]
     assert rows == [["LSTM", "2", "1", "1"], ["LSTM (jax)", "2", "1", "1"], ["LSTM (torch)", "2", "1", "1"]]
     assert [(one.engine, one.n) for one in false_calls(found)] == [(name, 5) for name in NAMES]
@@ -234,7 +234,7 @@ def test_what_ran_a_layer_of_pytorch_is_told_by_its_trace(evidence, ran, costs_o
 
 
 def test_a_figure_of_growth_has_a_line_for_each_engine_and_kernel():
-    figure = draw_growth(Frames.of([synthetic.run_of(timings())]).growth).figure
+    figure = draw_growth(Frames.of([synthetic.run_of(timings())])).figure
     lines = {line.get_label(): line for line in figure.axes[0].lines}
     assert set(lines) == {"loop", "xla", "unrolled", "jax loop", "jax unrolled", "torch loop"}
     looks = {(line.get_color(), line.get_marker(), line.get_linestyle()) for line in lines.values()}

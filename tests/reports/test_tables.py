@@ -4,16 +4,16 @@ import re
 from pathlib import Path
 
 import pytest
+import synthetic
 
 from reports import formatting
 from reports.analysis import analyse
 from reports.collect.read import read
 from reports.costs.contrasts import SECONDS
-from reports.costs.roofline import ceilings
 from reports.figures.claim_figures import draw_widths
 from reports.figures.cost_figures import draw_growth, draw_memory, draw_roofline
 from reports.figures.learning_figures import EDGE, draw_targets
-from reports.formatting import THIN, number, seconds, size, span
+from reports.formatting import THIN, limited, number, seconds, size, span
 from reports.frames import SETTING, load
 from reports.tell import tables
 from reports.tell.cost_tables import CostTables
@@ -72,6 +72,43 @@ def test_time_to_target(cost):
     frame = cost[1].to_target
     product = frame.updates * frame.seconds_per_update + frame.compile_seconds
     assert (product / frame.seconds - 1).abs().max() < 1e-9
+
+
+def test_seconds(cost):
+    """The frame is what the timed blocks say, setting by setting over its processes; the first call is told by one."""
+    frames = cost[1]
+    check(
+        cost[0].seconds,
+        frames.seconds,
+        {
+            "seconds per update: median": lambda row: seconds(row.seconds),
+            "middle half": lambda row: f"{seconds(row.low)} to {seconds(row.high)}",
+            "a forward pass": lambda row: seconds(row.forward_pass_seconds),
+            "samples": lambda row: str(row.samples),
+            "processes": lambda row: str(row.processes),
+            "compile": lambda row: seconds(row.compile_seconds),
+        },
+    )
+    blocks = frames.with_case("timings")
+    assert blocks.dial.isna().all()
+    names = [*(name for name in SETTING if name != "dial"), "regime"]
+    updates = blocks[blocks.what == "update"].groupby(names, observed=True).seconds
+    known = frames.seconds.set_index(names)
+    for name, expected in (
+        ("low", updates.quantile(0.25)),
+        ("high", updates.quantile(0.75)),
+        ("samples", updates.size()),
+    ):
+        assert (known[name] - expected).abs().max() < 1e-12
+    compiling = dict(zip(frames.seconds.key, frames.seconds.compile_seconds, strict=True))
+    assert [compiling[key] for key in frames.to_target.key] == frames.to_target.compile_seconds.tolist()
+
+
+def test_ceilings(cost):
+    check(cost[0].ceilings, cost[1].ceilings, {"ceiling": lambda row: row.ceiling})
+    best = {row.dtype: row.best for row in cost[1].ceilings.itertuples()}
+    machine = cost[1].machines.iloc[0]
+    assert best["float32"] == machine.float32_flops_per_second
 
 
 def test_paybacks(cost):
@@ -180,6 +217,28 @@ def test_widths(quick):
         assert row["seconds per update there: stateful"] == seconds(first.seconds_per_update.iloc[0])
 
 
+def test_the_table_of_settings_has_the_intervals_of_the_comparison():
+    """Two draws of the data with three folds each: what was made on one draw is left out together."""
+    records = synthetic.pair([100, 140, 180, 300, 340, 380], [400, 420, 500, 640, 700, 900])
+    for record in records:
+        for fold, one in enumerate(r for r in record["convergence"]["replicates"] if r["role"] == "evaluation"):
+            one |= {"fold": fold, "draw": fold // 3}
+    found = analyse(synthetic.run_of(records))
+    (one,) = found.compared
+    (row,) = rows(Tables(found.frames).settings)
+    assert row["updates to target: stateful"] == limited(one.a.ert, one.a.ert_interval)
+    assert row["stateless"] == limited(one.b.ert, one.b.ert_interval)
+    (by_fold,) = analyse(synthetic.run_of([*map(without_draws, records)])).compared
+    assert by_fold.a.ert_interval != one.a.ert_interval
+
+
+def without_draws(record):
+    """The same record, its folds on one draw."""
+    for one in record["convergence"]["replicates"]:
+        one["draw"] = 0
+    return record
+
+
 @pytest.mark.parametrize(
     ("interval", "text"),
     [((None, None), "undetermined on 2, 4 and 8"), ((4, None), "> 4"), ((None, 4), "≤ 4"), ((2, 4), "(2, 4]")],
@@ -212,7 +271,7 @@ def drawn(axes):
 
 def test_figures_of_costs_show_what_the_frames_hold(cost):
     frames = cost[1]
-    figure = draw_roofline(frames.roofline, ceilings(read(PUBLISHED / "cost"))).figure
+    figure = draw_roofline(frames).figure
     expected = {(round(row.flops_per_byte, 9), row.flops_per_second / 1e9) for row in frames.roofline.itertuples()}
     assert expected <= drawn(figure.axes[0])
 
@@ -222,9 +281,9 @@ def test_figures_of_costs_show_what_the_frames_hold(cost):
     loop = points[(points.kernel == "loop") & (points.dtype == "float32")]
     longest = loop[lengths[loop.index] == lengths[loop.index].max()]
     first = longest.groupby(line, observed=True, dropna=False, sort=False).head(len(longest)).head(int(lengths.max()))
-    assert {(row.at, row.value) for row in first.itertuples()} <= drawn(draw_growth(frames.growth).figure.axes[0])
+    assert {(row.at, row.value) for row in first.itertuples()} <= drawn(draw_growth(frames).figure.axes[0])
 
-    panel = draw_memory(frames.memory_peaks).figure.axes[0]
+    panel = draw_memory(frames).figure.axes[0]
     peaks = {x for x, _ in drawn(panel)}
     assert peaks <= {round(float(one), 9) for one in frames.memory_peaks.allocator_peak_bytes}
     assert len(peaks) > 3
@@ -232,10 +291,10 @@ def test_figures_of_costs_show_what_the_frames_hold(cost):
 
 def test_figures_of_the_claim_show_what_the_frames_hold(quick):
     frames = quick[1]
-    shares = {y for axes in draw_widths(frames.widths).figure.axes for _, y in drawn(axes) if 0 <= y <= 1}
+    shares = {y for axes in draw_widths(frames).figure.axes for _, y in drawn(axes) if 0 <= y <= 1}
     assert {row.reached / row.of for row in frames.widths.itertuples()} >= shares - {0.0, 0.5, 1.0}
     assert shares - {0.0, 0.5, 1.0}
-    ratios = {y for axes in draw_targets(frames.targets, {}).figure.axes for _, y in drawn(axes)} - {0.0, 1.0}
+    ratios = {y for axes in draw_targets(frames).figure.axes for _, y in drawn(axes)} - {0.0, 1.0}
     edges = {1 / EDGE, EDGE}
     assert ratios - edges <= set(frames.targets.ratio)
     assert ratios - edges

@@ -137,7 +137,7 @@ def test_times_are_read_however_they_are_written(write, content, step, backwards
         ("1/31/2020 12:00:00 AM", "2020-01-31"),
         ("5-Sept-69", "1969-09-05"),
         ("5-Sep-68", "2068-09-05"),
-        ("2020-01-01 05:00 (CET)", "2020-01-01 05:00"),
+        ("2020-01-01 05:00 (CET)", "2020-01-01 04:00"),
         *(
             (text, None)
             for text in ("soon", "17:24:00", "01/02", "may 4", "5s", "30-02-2020", "2020-01-01 25:00", "12")
@@ -582,3 +582,102 @@ def test_an_hour_that_is_missing_may_be_that_of_spring(write, freq, rows):
     longer = without(rows + 1)
     assert "FILL=mask predicts nothing there, or TIME=none" in longer
     assert "spring" not in longer
+
+
+# Forms of public services, made up here in their layout.
+STATION_MONTHS = pd.period_range("1990-01", periods=360, freq="M")
+
+
+def of_a_station():
+    """Monthly text of the Met Office: a preamble, units, marks behind numbers, remarks behind rows, a last word."""
+    rows = []
+    for i, month in enumerate(STATION_MONTHS):
+        warm = f"{12 + 8 * np.sin(2 * np.pi * i / 12):.1f}{'*' if i % 37 == 5 else ''}"
+        sun = "---" if i < 20 else f"{100 + i % 12:.1f}{'#' if i > 300 else ''}"
+        rows.append(f"   {month.year}  {month.month:2}   {warm}    {i % 5}   {sun}{'  Provisional' if i > 356 else ''}")
+    above = "Heathtown\nLocation: 507800E 176700N, Lat 51.479 Lon -0.449, 25 metres amsl\n"
+    above += "Estimated data is marked with a * after the value.\n   yyyy  mm   tmax    af    sun\n"
+    return above + "              degC    days   hours\n" + "\n".join(rows) + "\nSite Closed\n"
+
+
+def test_marks_behind_numbers_and_remarks_behind_rows_are_told_and_no_part_of_them(write):
+    path = write(of_a_station())
+    found = prepare(Request(path, column="tmax"))
+    notes = "\n".join(found.about["notes"])
+    assert "10 values of 'tmax' with a mark behind (*) are used like others." in notes
+    assert "Remarks behind the values of 3 lines were left out ('Provisional')." in notes
+    assert (found.about["values"], found.about["step"], found.period) == (360, "month", 12)
+    values = found.series.targets[:, 0] * found.about["scale"]["deviation"] + found.about["scale"]["mean"]
+    np.testing.assert_allclose(values, 12 + 8 * np.sin(2 * np.pi * np.arange(1, 360) / 12), atol=0.051)
+    sun = prepare(Request(path, column="sun"))
+    assert sun.about["values"] == 340
+    assert "59 values of 'sun' with a mark behind (#)" in "\n".join(sun.about["notes"])
+
+
+def in_an_answer(rows):
+    """Rows as services hand them out: within objects and lists of one."""
+    return json.dumps({"status": "ok", "data": [{"regionid": 12, "shortname": "London", "data": rows}]})
+
+
+def test_rows_are_found_wherever_they_stand_in_an_answer(write):
+    half_hours = pd.date_range("2024-01-01", periods=300, freq="30min").strftime("%Y-%m-%dT%H:%MZ")
+    mix = [{"fuel": "gas", "perc": 40.0}, {"fuel": "wind", "perc": 30.0}]
+    rows = [
+        {"from": one, "intensity": {"forecast": 200 + i % 48, "index": "low"}, "generationmix": mix}
+        for i, one in enumerate(half_hours)
+    ]
+    found = prepare(Request(write(in_an_answer(rows)), column="intensity.forecast"))
+    assert (found.about["values"], found.about["time"], found.period) == (300, "from", 48)
+    pairs = {"status": "success", "data": {"result": [{"metric": {"job": "a"}, "values": [[1.0, "2"], [2.0, "3"]]}]}}
+    assert "neither rows as objects nor columns of one length are in it" in refusal(write(json.dumps(pairs)))
+
+
+def test_a_table_whose_columns_are_times_is_told_how_to_make_rows_of_them(write):
+    names = "\t".join(f"{one.year}-{one.month:02} " for one in STATION_MONTHS[:240])
+    rows = "\n".join(f"M,THS_T,{geo}\t" + "\t".join(f"{i % 12}.5 p" for i in range(240)) for geo in ("DE", "FR"))
+    said = refusal(write(f"freq,unit,geo\\TIME_PERIOD\t{names}\n{rows}\n"))
+    assert "240 of its 241 columns are times (1990-01, 1990-02, 1990-03, ...), so each row is a series" in said
+    assert "faults" not in said
+    years = ",".join(f'"{year}"' for year in range(1960, 2024))
+    wide = write(
+        f'"Country Name","Country Code",{years}\n' + "".join(f"C{i},C{i}," + "1," * 63 + "2\n" for i in range(9))
+    )
+    for column in (None, "1970"):
+        assert "melt(id_vars=['Country Name', 'Country Code'])" in refusal(wide, column=column)
+
+
+def test_of_several_columns_of_times_one_that_changes_is_taken(write):
+    hours = pd.date_range("2024-01-01", periods=300, freq="h").strftime("%Y-%m-%dT%H:%M:%SZ")
+    head = "#datatype,string,long,dateTime:RFC3339,dateTime:RFC3339,double,string\n"
+    head += "#group,false,false,true,false,false,true\n,result,table,_start,_time,_value,host\n"
+
+    def block(number):
+        return head + "".join(
+            f",,{number},2024-01-01T00:00:00Z,{one},{i % 24},h{number}\n" for i, one in enumerate(hours)
+        )
+
+    one = prepare(Request(write(block(0)), column="_value"))
+    assert (one.about["time"], one.about["values"], one.period) == ("_time", 300, 24)
+    # Another block, parted by a blank line, has its comments and header again.
+    both = prepare(Request(write(block(0) + "\n" + block(1)), column="_value", group="host"))
+    assert both.about["members"] == ["h0", "h1"]
+    assert "The header is repeated in 1 line, which was skipped." in both.about["notes"]
+
+
+def test_a_zone_in_parentheses_counts_and_some_rows_with_one_are_a_fault(write):
+    berlin = pd.date_range("2024-10-20", periods=300, freq="h", tz="Europe/Berlin")
+
+    def prices(zone):
+        ends = berlin + pd.Timedelta("1h")
+        rows = (
+            f'"{a:%d/%m/%Y %H:%M:%S}{zone(a)} - {b:%d/%m/%Y %H:%M:%S}{zone(b)}",{i % 24}\n'
+            for i, (a, b) in enumerate(zip(berlin, ends, strict=True))
+        )
+        return write('"MTU (CET/CEST)","Price"\n' + "".join(rows))
+
+    found = prepare(Request(prices(lambda one: f" ({one:%Z})")))
+    assert (found.about["step"], found.about["values"], found.period) == ("hour", 300, 24)
+    twice = refusal(prices(lambda one: f" ({one:%Z})" if one.strftime("%d%H") == "2702" else ""))
+    assert "with a zone, where the others have none (2 such rows); write all times in UTC or with" in twice
+    assert "faults" not in twice
+    assert "is already in line" in refusal(prices(lambda _: ""))
