@@ -253,6 +253,29 @@ def test_the_run_goes_on_when_the_server_of_processes_was_killed(forkserver, tmp
     assert wait(Worker(job(2), Limits(), tmp_path / "two.log")).outcome == "ok"
 
 
+def test_a_case_that_ends_while_it_is_looked_at_is_heard(forkserver, tmp_path, monkeypatch):
+    del forkserver
+    one = Worker(job(2), Limits(), tmp_path / "one.log")
+    channel, look = one._channel, one._channel.look
+
+    def too_early():
+        monkeypatch.setattr(channel, "look", look)
+        one._process.join()
+
+    monkeypatch.setattr(channel, "look", too_early)
+    assert wait(one).outcome == "ok"
+
+
+def test_the_last_word_is_heard_though_a_sign_before_it_was_not_yet(forkserver, tmp_path):
+    del forkserver
+    one = Worker(job(2), Limits(), tmp_path / "one.log", group="those that take turns")
+    wait_for(lambda: one.poll() is None and one.told)
+    one.grant(again=True)
+    one._process.join()
+    one._channel._values.append("LEFT")
+    assert wait(one).outcome == "ok"
+
+
 def test_the_server_of_processes_has_every_tasks_module_and_survives_a_broken_one(forkserver, monkeypatch):
     del forkserver
     ours, theirs = multiprocessing.get_context("forkserver").Pipe()
