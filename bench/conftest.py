@@ -77,8 +77,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the convergence cases first: they share the cores; the others need the machine to themselves."""
-    order = {"bench_convergence": 0, "bench_time": 1, "bench_memory": 2}
+    """Run the time cases last: they need the machine to themselves, and the others share the cores."""
+    order = {"bench_convergence": 0, "bench_memory": 1, "bench_time": 2}
     items.sort(key=lambda item: order.get(item.originalname, 3))  # type: ignore[attr-defined]
 
 

@@ -24,6 +24,7 @@ from reports.statistics.intervals import LEVEL, clopper_pearson
 from reports.statistics.verdict import FEWER, MARGIN
 from reports.summary import write_summary
 from reports.tell import tables
+from reports.tell.claim_tables import ClaimTables
 from reports.tell.cost_answers import cost_values, in_short
 from reports.tell.cost_tables import CostTables
 from reports.tell.headline import scope
@@ -135,7 +136,7 @@ def _values(found: Analysis) -> dict[str, Any]:
         "machine": msgspec.to_builtins(found.run.machine),
         "found": found,
         "costs_first": found.about_costs,
-        "tables": tables.Tables(found.frames),
+        "tables": ClaimTables(found.frames),
         "cost_tables": CostTables(found.frames),
         "sure": found.sureness,
         "scope": scope(found.run),

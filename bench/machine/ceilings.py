@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.engines.base import Engine, Primitives
 
-BLOCK_S = 0.05
+BLOCK_S = 0.02
 BLOCKS = 15
 """Blocks of an operation; the best is the ceiling, the middle one shows how far from it the machine usually is. Many,
 because the best of few still depends on what else the machine did."""

@@ -21,10 +21,11 @@ from bench.measure.interleave import Alone, Turns
 from bench.measure.workload import Workload
 from bench.warnings import Warn
 
-BLOCK_S = 0.1
-"""Least duration of a timed block: a thousand times the clock's and the call's own cost."""
+BLOCK_S = 0.03
+"""Least duration of a timed block: hundreds of times the clock's and the call's own cost."""
 
-LEAST_BLOCKS = 10
+LEAST_BLOCKS = 16
+"""Many and short: what disturbs the machine lasts for whole blocks, and a median looks past them."""
 MOST_S = 4.0
 """Blocks are timed until two halves agree, but no longer than this."""
 
@@ -41,7 +42,7 @@ MOST_WINDOWS = 2**15
 LEAST_IN_FIT = 100
 """Updates in one call of `fit`: what a call costs whatever it is given (tens of milliseconds) is nobody's update."""
 
-LEAST_PASSES = 6
+LEAST_PASSES = 8
 """Blocks of forward passes: they are no part of a training, and get half its time."""
 
 IDLE_BLOCKS = 5

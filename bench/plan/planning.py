@@ -101,8 +101,8 @@ def make(preset: Preset) -> Plan:
     in_order = [
         # As in the preset, repetitions after one another.
         *sorted(of_kind["convergence"], key=lambda case: case.repetition),
-        *interleave.in_order(of_kind["time"]),
         *sorted(of_kind["memory"], key=lambda case: case.repetition),
+        *interleave.in_order(of_kind["time"]),
     ]
     ordered = [jobs[case.key] for case in in_order]
     family = _family([job.case for job in ordered], preset, {key: reason for key, (_, reason) in left_out.items()})

@@ -18,7 +18,7 @@ from reports.statistics.intervals import Ratio
 from reports.statistics.verdict import Judgement
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Judged:
     """One ratio a / b and its verdict."""
 
@@ -124,9 +124,9 @@ COMPARISONS = Table(
             "key_a", "category", "record of a, the first of its processes where it was timed", lambda row: row.keys[0]
         ),
         Column("key_b", "category", "record of b", lambda row: row.keys[1]),
-        *attributes(lambda row: row.setting, TASK),
+        *attributes("setting", TASK),
         dial_of(lambda row: row.setting.dial or None),
-        *attributes(lambda row: row.setting, NETWORK),
+        *attributes("setting", NETWORK),
         Column("regime", "category", "regime of both; missing where they differ in it", lambda row: row.regime),
         Column(
             "reach_in_windows",

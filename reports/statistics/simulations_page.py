@@ -1,5 +1,8 @@
-"""``python -m reports.statistics.simulations_page``: writes docs/simulations.md anew, in half an hour on one core."""
+"""``python -m reports.statistics.simulations_page``: writes docs/simulations.md anew."""
 
+import argparse
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from reports.statistics.simulation import (
@@ -59,17 +62,20 @@ def page(weak: str, foreseen: str, power: str, alarms: str, verdicts: str, ratio
     )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Draw everything and write the page."""
-    verdicts = every_verdict()
-    tables = (
-        weak_point_table(weak_points(verdicts)),
-        foreseen_table(every_foreseen()),
-        power_table(every_power()),
-        alarm_table(every_alarm()),
-        verdict_table(verdicts),
-        ratio_table(every_ratio()),
-    )
+    parser = argparse.ArgumentParser(prog="python -m reports.statistics.simulations_page", description=__doc__)
+    parser.add_argument("--processes", type=int, help="at a time (default: one a core)")
+    with ProcessPoolExecutor(parser.parse_args(arguments).processes) as pool:
+        verdicts = every_verdict(pool)
+        tables = (
+            weak_point_table(weak_points(verdicts, pool)),
+            foreseen_table(every_foreseen(pool)),
+            power_table(every_power(pool)),
+            alarm_table(every_alarm(pool)),
+            verdict_table(verdicts),
+            ratio_table(every_ratio(pool)),
+        )
     FILE.write_text(page(*tables), encoding="utf-8")
     print(FILE)  # noqa: T201
 

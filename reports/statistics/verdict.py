@@ -16,7 +16,7 @@ from reports.statistics.intervals import (
     Ratio,
     restarted,
     running_time_ratio,
-    success_bound,
+    success_bounds,
     t_quantile,
 )
 
@@ -57,7 +57,7 @@ def fewer_and_more(verdicts: Iterable[Verdict]) -> tuple[int, int]:
     return sum(one in FEWER for one in verdicts), sum(one in MORE for one in verdicts)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Judgement:
     """A verdict and what it rests on.
 
@@ -144,9 +144,10 @@ def bound_p(a: Costs, b: Costs, unit: float = 1.0) -> float:
     success rates comes to lie beyond the margin.
     """
     a, b = restarted(a, b)
+    bounds = success_bounds(a, b)
 
     def beyond(alpha: float) -> bool:
-        low, high = success_bound(a, b, 1 - alpha)
+        low, high = bounds(1 - alpha)
         return high * unit < 1 - MARGIN or low * unit > 1 + MARGIN
 
     if not beyond(1.0 - 1e-9):

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 import tasks
 from bench.case.record import Record
 from bench.case.run_record import OwnSeries
-from reports.claim.arms import Arm, Comparison, compare
+from reports.claim.arms import Arm, Asked, Comparison, compare
 from reports.claim.learnt import Learnt, learnt
 from reports.collect.grouping import Setting, about_task, arms_by_setting
 from reports.collect.read import Run
@@ -378,7 +378,6 @@ class Recommendation:
             "dropout": training.dropout,
             "epochs": training.epochs,
             "scored": found.scored.count,
-            "target": found.target,
             "task": case.task,
             "dial": case.dial,
             "module": self.module,
@@ -485,6 +484,7 @@ def shown_to_fail(arm: Arm) -> bool:
     return shown_above_half(arm.n - arm.hits, arm.n)
 
 
+@lru_cache(maxsize=4)
 def recommendations(run: Run) -> list[Recommendation]:
     """Recommend for each task of a run that is a real series, one whose optimum nobody knows, by each engine."""
     by_task: defaultdict[tuple[str, str], list[tuple[Setting, Record]]] = defaultdict(list)
@@ -497,7 +497,7 @@ def recommendations(run: Run) -> list[Recommendation]:
 
 
 def _recommend(run: Run, task: str, engine: str, arms: list[tuple[Setting, Record]]) -> Recommendation:
-    alone = [(setting, compare(setting, record, record).a) for setting, record in arms]
+    alone = [(one.setting, one.a) for one in compare([Asked(setting, record, record) for setting, record in arms])]
     alone.sort(key=lambda one: one[1].ert * _flops(one[1].record))
     # An arm that reaches the target and loses it again is not one to name.
     lasts = {id(arm): arm.rate_found and shown_above_half(arm.lasting, arm.n) for _, arm in alone}
@@ -505,7 +505,8 @@ def _recommend(run: Run, task: str, engine: str, arms: list[tuple[Setting, Recor
     rest = [(setting, arm) for setting, arm in alone if reliable and not lasts[id(arm)]]
 
     def candidates(some: list[tuple[Setting, Arm]]) -> list[Candidate]:
-        return [Candidate(setting, arm, compare(setting, arm.record, reliable[0][1].record)) for setting, arm in some]
+        beside = compare([Asked(setting, arm.record, reliable[0][1].record) for setting, arm in some])
+        return [Candidate(setting, arm, one) for (setting, arm), one in zip(some, beside, strict=True)]
 
     return Recommendation(
         task=task,

@@ -40,10 +40,10 @@ def refusal(made):
     return text
 
 
-def test_convergence_comes_first_and_memory_last_whatever_the_order_in_the_file(preset):
+def test_convergence_comes_first_and_time_last_whatever_the_order_in_the_file(preset):
     text = grid("memory", kernel='"loop"') + grid("time", kernel='"loop"') + grid()
     kinds = [job.case.kind for job in planning.make(preset(text)).jobs]
-    assert kinds == ["convergence", "time", "time", "memory"]
+    assert kinds == ["convergence", "memory", "time", "time"]
 
 
 def test_repetitions_of_all_time_grids_interleave(preset):

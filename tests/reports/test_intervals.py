@@ -167,16 +167,20 @@ def test_a_first_evaluation_that_all_pass_is_no_measurement():
     assert ratio.high > 4
 
 
+def _reached(updates, error, *target, **hold):
+    return tuple(found.item() for found in reached_at(updates[None], error[None], *target, **hold))
+
+
 def test_a_cost_is_the_middle_of_two_evaluations():
     updates, error = np.array([10.0, 20, 40, 80]), np.array([0.5, 0.2, np.nan, 0.1])
-    assert reached_at(updates, error, 0.5) == (5, True, 10)
-    assert reached_at(updates, error, 0.3) == (15, True, 10)
-    assert reached_at(updates, error, 0.15) == (60, True, 40)
-    assert reached_at(updates, error, 0.01) == (80, False, 0)
-    assert reached_at(updates, error, 0.5, hold=2) == (5, True, 10)
-    assert reached_at(updates, error, 0.3, hold=2) == (80, False, 0)
-    assert reached_at(updates[:1], error[:1], 0.5, hold=2) == (10, False, 0)
-    assert reached_at(updates[:0], error[:0], 0.5, hold=2) == (0, False, 0)
+    assert _reached(updates, error, 0.5) == (5, True, 10)
+    assert _reached(updates, error, 0.3) == (15, True, 10)
+    assert _reached(updates, error, 0.15) == (60, True, 40)
+    assert _reached(updates, error, 0.01) == (80, False, 0)
+    assert _reached(updates, error, 0.5, hold=2) == (5, True, 10)
+    assert _reached(updates, error, 0.3, hold=2) == (80, False, 0)
+    assert _reached(updates[:1], error[:1], 0.5, hold=2) == (10, False, 0)
+    assert _reached(updates[:0], error[:0], 0.5, hold=2) == (0, False, 0)
     costs = Costs.of_curves([(updates, error), (updates, error * 0.1)], np.array([0.05, 0.05]), 1, np.array([0, 1]))
     assert (costs.cost.tolist(), costs.reached.tolist()) == ([80, 5], [False, True])
 

@@ -20,7 +20,7 @@ def normal(seed, *shape):
 
 
 def one_point(degrees, variance):
-    return Common(np.ones(1), np.array([degrees]), np.array([variance]), pairs=9)
+    return Common(np.ones(1), np.array([degrees]), np.array([variance]), pairs=9, used=9)
 
 
 def test_an_interval_by_hand():

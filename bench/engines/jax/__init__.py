@@ -8,9 +8,11 @@ from bench.engines import ENGINES, backend
 
 backend.choose("jax")
 
+with backend.without_optional():
+    import keras
+
 import jax
 import jaxlib.version
-import keras
 
 from bench.engines.base import Trainer, Work
 from bench.engines.hlo import kernel_seen

@@ -11,7 +11,7 @@ from bench.engines import backend
 
 backend.choose("tensorflow")
 
-with backend.muted():
+with backend.muted(), backend.without_optional():
     import keras
     import tensorflow as tf
 

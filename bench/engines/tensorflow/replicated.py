@@ -49,7 +49,8 @@ class ReplicatedTrainer:
         self._one = (np.zeros(()), (row, row, row, np.zeros(()), states))
         sizes = [values.size for values in tf.nest.flatten(self._one)]
         self._first_state = sum(sizes) - sum(values.size for values in tf.nest.flatten(states))
-        # All of it in one row: a call costs what handing over its arguments costs, and that grows with their number.
+        # All of it in one row, and all whole numbers in another: a call costs what handing over its arguments costs,
+        # and that grows with their number.
         self._rows: Any = np.zeros((layout.replicates, sum(sizes)), network.dtype)
         self._keys: Any = np.zeros(layout.replicates, np.uint32)
         self._first_rows: Any = np.zeros(layout.replicates, np.int32)
@@ -98,25 +99,19 @@ class ReplicatedTrainer:
     def _arguments(self, starts: Array, evaluate: Predicts | None) -> list[Tensor]:
         """Arguments of the compiled computation for one call."""
         layout = self.work.layout
-        padded = np.zeros((layout.max_updates, layout.replicates, layout.batch_size), np.int32)
-        padded[: len(starts)] = starts
+        whole = np.zeros(2 + (2 + layout.max_updates * layout.batch_size) * layout.replicates, np.int32)
         mode = NO_EVALUATION if evaluate is None else MODES.index(evaluate)
-        given = (self._rows, self._keys, self._first_rows, padded, len(starts))
-        return [*map(tf.constant, given), self._step_weights, self._kept, tf.constant(mode)]
+        given = np.concatenate([[mode, len(starts)], self._first_rows, self._keys.view(np.int32), np.ravel(starts)])
+        whole[: len(given)] = given
+        return [tf.constant(self._rows), tf.constant(whole), self._step_weights, self._kept]
 
-    def _segment(
-        self,
-        rows: Tensor,
-        keys: Tensor,
-        first_rows: Tensor,
-        starts: Tensor,
-        updates: Tensor,
-        step_weights: Tensor,
-        kept: Tensor,
-        mode: Tensor,
-    ) -> tuple[Tensor, Tensor, Any]:
-        """Make `updates` updates, then score; all of it one computation under XLA."""
+    def _segment(self, rows: Tensor, whole: Tensor, step_weights: Tensor, kept: Tensor) -> tuple[Tensor, Tensor, Any]:
+        """Make as many updates as `whole` says, then score; all of it one computation under XLA."""
         layout = self.work.layout
+        mode, updates = whole[0], whole[1]
+        first_rows, keys, starts = tf.split(whole[2:], [layout.replicates, layout.replicates, -1])
+        keys = tf.bitcast(keys, tf.uint32)
+        starts = tf.reshape(starts, (layout.max_updates, layout.replicates, layout.batch_size))
         rates, model = self._out_of_rows(rows)
         losses = tf.TensorArray(self.work.network.dtype, layout.max_updates, element_shape=(layout.replicates,))
 

@@ -10,7 +10,9 @@ from bench.engines import ENGINES, backend
 
 backend.choose("torch")
 
-import keras
+with backend.without_optional():
+    import keras
+
 import torch
 
 from bench.engines.base import Trainer, Work
