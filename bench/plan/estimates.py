@@ -17,8 +17,8 @@ MIB = 2**20
 WORKSPACE = 2
 """Bytes that a framework takes for each that the arrays of a case have: copies, arenas, what it works in."""
 
-UNROLLED_STEP_BYTES = 2 * MIB
-"""Of the graph and its compilation, for each cell step that is unrolled."""
+UNROLLED_STEP_BYTES, UNROLLED_XLA_STEP_BYTES = 2 * MIB, 12 * MIB
+"""Of the graph and its compilation, for each cell step that is unrolled; where XLA compiles it."""
 
 TORCH_STEP_WEIGHTS = 20
 """Copies of a layer's weights that PyTorch holds for each cell step of Keras' loop, which it takes from Python."""
@@ -60,7 +60,8 @@ def estimated_bytes(job: Job) -> int:
 def _of_a_step(case: Case, weight_bytes: int) -> int:
     """What is kept for each cell step, of a layer with weights of so many bytes."""
     if "unrolled" in case.kernel:
-        return UNROLLED_STEP_BYTES + weight_bytes
+        xla = case.engine == "jax" or case.kernel == "xla_unrolled"
+        return (UNROLLED_XLA_STEP_BYTES if xla else UNROLLED_STEP_BYTES) + weight_bytes
     if case.engine == "torch" and case.kernel == "loop":
         return TORCH_STEP_WEIGHTS * weight_bytes + (WATCHED_STEP_BYTES if case.kind == "memory" else 0)
     return 0

@@ -40,6 +40,8 @@ def test_bytes_are_counted_from_arrays():
     assert beyond_framework(job()) == 2 * (10 * REPLICATE + 3 * 10 * 4 * PARAMETERS) + series
     steps = 32 * (estimates.UNROLLED_STEP_BYTES + 4 * PARAMETERS)
     assert beyond_framework(job("time", "unrolled")) == once + steps
+    more = 32 * (estimates.UNROLLED_XLA_STEP_BYTES - estimates.UNROLLED_STEP_BYTES)
+    assert beyond_framework(job("time", "xla_unrolled")) == once + steps + more
     stepped = 32 * estimates.TORCH_STEP_WEIGHTS * 4 * PARAMETERS
     assert beyond_framework(job("time", "loop", "torch")) == once + stepped
     assert beyond_framework(job("memory", "loop", "torch")) == once + stepped + 32 * estimates.WATCHED_STEP_BYTES
