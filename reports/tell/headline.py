@@ -1,7 +1,7 @@
 """The answer in a few sentences: by kind of setting, what carrying costs, how sure that is, and where it changes."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from reports.claim.arms import Comparison, WidthComparison
@@ -28,6 +28,9 @@ from reports.tell.recommendation import held, line
 
 BEYOND, WITHIN = "target reaches beyond the window", "window covers the target's reach"
 REAL = "real series"
+
+ALL_THE_SAME = ", if you train one all the same"
+"""Aside of a series on which no network was shown to beat a line."""
 
 
 OTHER_VERDICTS = {
@@ -69,9 +72,11 @@ def headline(run: Run, compared: list[Comparison], longer: list[LongerWindow], c
     if not here:
         return ["**Whether to carry state cannot be said from this run:** no setting has both arms.", _cost(costs)]
     kinds = by_kind(deciding(here))
-    needless = {task for task, one in learnt_by_task(run).items() if one.sentence}
+    learnt = learnt_by_task(run)
+    asides = {task: ", trained only to its target" for task, one in learnt.items() if not one.tested}
+    asides |= {task: ALL_THE_SAME for task, one in learnt.items() if one.sentence}
     said = [_kind(kind, of_kind) for kind, of_kind in kinds.items() if kind != REAL]
-    said += _real(kinds.get(REAL, []), here, needless)
+    said += _real(kinds.get(REAL, []), here, asides)
     said += [_cost(costs), _longer([one for one in longer if one.setting.engine == engine])]
     return [sentence for sentence in said if sentence]
 
@@ -131,8 +136,8 @@ def answer(fewer: int, more: int, of: int) -> str:
     return "carry state" if fewer else "do not carry state"
 
 
-def _real(here: list[Comparison], every: list[Comparison], needless: set[str]) -> list[str]:
-    """A sentence for each series, or one for all; `needless`: those of which it was said that no network is needed."""
+def _real(here: list[Comparison], every: list[Comparison], asides: Mapping[str, str]) -> list[str]:
+    """A sentence for each series, or one for all; `asides`: what of a series is to be known beside its verdict."""
     by_task: defaultdict[str, list[Comparison]] = defaultdict(list)
     for one in here:
         by_task[one.setting.task_name].append(one)
@@ -140,11 +145,10 @@ def _real(here: list[Comparison], every: list[Comparison], needless: set[str]) -
         task: f"{task}, {_batches({one.setting.batch_size for one in some})}" if _others(some, every) else task
         for task, some in by_task.items()
     }
-    if len(by_task) > 1 and set(by_task) <= needless:
+    if len(by_task) > 1 and all(asides.get(task) == ALL_THE_SAME for task in by_task):
         told = "; ".join(f"{where[task]}: {line(some)}" for task, some in by_task.items())
         return [f"**If you train a network all the same:** {told}."]
-    aside = {task: ", if you train one all the same" if task in needless else "" for task in by_task}
-    return [f"**{where[task]}{aside[task]}:** {line(some)}." for task, some in by_task.items()]
+    return [f"**{where[task]}{asides.get(task, '')}:** {line(some)}." for task, some in by_task.items()]
 
 
 def _batches(sizes: set[int]) -> str:
