@@ -1,10 +1,12 @@
 import math
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from reports.statistics import intervals
 from reports.statistics.intervals import (
     Costs,
     chance_of_less,
@@ -18,6 +20,7 @@ from reports.statistics.intervals import (
     restricted_mean,
     running_time_interval,
     running_time_ratio,
+    running_time_ratios,
     t_quantile,
 )
 
@@ -165,6 +168,32 @@ def test_a_first_evaluation_that_all_pass_is_no_measurement():
     ratio = running_time_ratio(both, both)
     assert ratio.low < 0.25
     assert ratio.high > 4
+
+
+def _naive_rounding(costs):
+    cells = Counter(zip(costs.cost[costs.reached].tolist(), costs.width[costs.reached].tolist(), strict=True))
+    return sum((n * width) ** 2 for (_, width), n in cells.items()) / 12 / costs.cost.sum() ** 2
+
+
+def test_ratios_formed_at_once_are_those_formed_one_by_one(monkeypatch):
+    rng = np.random.default_rng(5)
+    groups = [np.arange(6), np.arange(6) // 2, np.arange(12) % 3, np.zeros(0, dtype=int)]
+
+    def arm(group, chance):
+        width = 2.0 * rng.integers(1, 4, group.size)
+        hit = rng.random(group.size) < chance
+        return Costs(np.where(hit, rng.integers(3, 9, group.size), 20.0), hit, np.where(hit, width, 0.0), group)
+
+    pairs = [(arm(group, one), arm(group, other)) for group in groups * 8 for one, other in ((0.9, 1.0), (0.3, 0.0))]
+    for pair in pairs:
+        for one in pair:
+            assert one.n == 0 or one.rounding_variance == pytest.approx(_naive_rounding(one))
+    alone = [running_time_ratio(*pair) for pair in pairs]
+    assert {one.method for one in alone} == {"jackknife", "bound", "none"}
+    # As text, since nan is not itself.
+    assert str(running_time_ratios(pairs)) == str(alone)
+    monkeypatch.setattr(intervals, "AT_ONCE", 100)
+    assert str(running_time_ratios(pairs)) == str(alone)
 
 
 def _reached(updates, error, *target, **hold):
