@@ -246,7 +246,7 @@ def test_what_is_taken_home_from_another_engine_trains_as_it_does_and_goes_on(re
     record["case"]["engine"] = engine
     record["key"] = Case(**record["case"]).key
     only(source, tmp_path / "one", record, {"fill": "mask"} if which == "masked" else {})
-    environment = ENVIRONMENT | {"KERAS_BACKEND": engine, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'bench'}"}
+    environment = ENVIRONMENT | {"KERAS_BACKEND": engine, "PYTHONPATH": str(ROOT)}
     path = tmp_path / "one" / f"recommended_{column}_{engine}.py"
     command_ = [sys.executable, taken_home.__file__, str(path), regime, cell, engine]
     done = subprocess.run(command_, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
