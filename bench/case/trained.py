@@ -1,5 +1,6 @@
 """How much training a case needs, as its record holds it."""
 
+from operator import attrgetter
 from statistics import fmean, median_low
 from typing import Annotated, Literal
 
@@ -26,6 +27,9 @@ Way = Literal["sliding", "carried", "positions"]
 
 ROUNDED = 2e-3
 """Relative difference that rounding may make between an error and the target: published curves have four digits."""
+
+
+_SEED = attrgetter("seed")
 
 
 class Replicate(Definition, frozen=True, kw_only=True, omit_defaults=True):
@@ -382,4 +386,4 @@ class Convergence(Definition, frozen=True, kw_only=True):
     @property
     def evaluation(self) -> list[Replicate]:
         """The replicates that decide, in order of seed."""
-        return sorted((one for one in self.replicates if one.role == "evaluation"), key=lambda one: one.seed)
+        return sorted([one for one in self.replicates if one.role == "evaluation"], key=_SEED)

@@ -31,6 +31,8 @@ class Known:
         Dtypes that it computes in; empty for all.
     parts_state
         Whether h can be carried without c.
+    resident_mib
+        Main memory that a process takes with its framework imported and something small compiled, in MiB.
     """
 
     module: str
@@ -40,6 +42,7 @@ class Known:
     cells: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"cudnn": ("lstm", "gru")})
     dtypes: tuple[str, ...] = ()
     parts_state: bool = False
+    resident_mib: int = 1024
 
 
 TORCH_LAYERS = ("lstm", "gru", "simple_rnn")
@@ -52,6 +55,7 @@ ENGINES: dict[str, Known] = {
         kernels=("replicated", "loop", "loop_implementation_1", "unrolled", "xla", "xla_unrolled", "cudnn", "fit"),
         why_no_other="TensorFlow's recurrent layers are Keras'",
         parts_state=True,
+        resident_mib=980,
     ),
     "jax": Known(
         "bench.engines.jax",
@@ -60,6 +64,7 @@ ENGINES: dict[str, Known] = {
         why_no_other="XLA compiles every one of them",
         cells={"cudnn": ("lstm",)},
         dtypes=("float32", "float64"),
+        resident_mib=520,
     ),
     "torch": Known(
         "bench.engines.torch",
@@ -68,6 +73,7 @@ ENGINES: dict[str, Known] = {
         why_no_other="PyTorch runs Keras' layers step after step, and XLA has no part in it",
         cells={"cudnn": ("lstm", "gru"), "native": TORCH_LAYERS, "native_compiled": TORCH_LAYERS},
         dtypes=("float32", "float64"),
+        resident_mib=830,
     ),
 }
 

@@ -44,6 +44,7 @@ class Measuring:
         RoundError
             If it ended, or hung, without an answer.
         """
+        alive = self._process.is_alive()  # before it is heard: it can say the last and end while this looks
         try:
             message = self._channel.look()
         except GarbageError as error:
@@ -59,7 +60,7 @@ class Measuring:
                 raise RoundError(f"a process of {self._side} failed: {message['message']}")
             answer: dict[str, Any] = {"number": self._number, "side": self._side} | message
             return answer
-        if not self._process.is_alive():
+        if not alive:
             last = self._log.read_text(encoding="utf-8", errors="replace").strip()[-1000:]
             raise RoundError(f"a process of {self._side} ended with {self._process.exitcode}; error output:\n{last}")
         if time.perf_counter() - self._begin > LIMIT_S:

@@ -183,7 +183,12 @@ class Workload:
     @property
     def models_held(self) -> int:
         """How many models there may be in all, those included that wait for their turn: weights and two moments."""
-        return BLOCK_BYTES // (3 * self.network.parameters * int(np.dtype(self.network.weight_dtype).itemsize))
+        return BLOCK_BYTES // (3 * self.weight_bytes)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Memory that the weights of one model take."""
+        return self.network.parameters * int(np.dtype(self.network.weight_dtype).itemsize)
 
     @property
     def bytes_per_replicate(self) -> int:

@@ -13,9 +13,10 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Self
 
-from bench.case.cases import Case, Job
+from bench.case.cases import Case
 from bench.errors import PlanError, shown
-from bench.measure import interleave, workload
+from bench.measure import interleave
+from bench.plan.estimates import estimated_seconds
 from bench.plan.planning import Plan
 
 MOST = 1000
@@ -23,13 +24,6 @@ MOST = 1000
 
 MEASURED = ("time", "memory")
 """Kinds of cases whose seconds and bytes are compared, which machines differ in."""
-
-START_S, TIME_S, MEMORY_S = 1.5, 3.0, 4.0
-CELL_STEP_S = 7e-7
-STOPPING = 0.5
-"""Seconds of a convergence case's start, of a time and of a memory case, and of a cell step of one training; share of
-the budget that trainings take which stop at their target. From the records of `quick` and `full` on two CPU cores: 80 %
-of the cases take between 0.8 and 4.5 times their estimate, so that dozens of them even out and a few do not."""
 
 
 @dataclass(frozen=True)
@@ -77,17 +71,6 @@ def assigned(plan: Plan, of: int) -> list[int]:
             f"against each other stay together. Use at most {most}, as in SHARD=1/{most}"
         )
     return found
-
-
-def estimated_seconds(job: Job) -> float:
-    """About how long a case takes on one core, in seconds: made to be added up, not to be believed."""
-    case, training = job.case, job.training
-    if case.kind != "convergence":
-        return TIME_S if case.kind == "time" else MEMORY_S
-    load = workload.build(case, training)
-    trainings = training.evaluation_seeds + training.folds * training.tuning_seeds * len(training.learning_rates)
-    steps = load.budget * trainings * load.schedule.steps * case.layers
-    return START_S + CELL_STEP_S * steps * (STOPPING if training.stop == "target" else 1.0)
 
 
 def _dealt(plan: Plan, seconds: dict[str, float], of: int) -> list[int]:

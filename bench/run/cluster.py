@@ -24,7 +24,7 @@ from bench.plan.presets import Limits
 from bench.run import remote
 from bench.run.cluster_connection import GONE, Connection
 from bench.run.cluster_workers import LOOK_S, Unit, Worker, Workers
-from bench.run.scheduler import shapes, take_group
+from bench.run.scheduler import shapes
 from bench.run.store import now
 from bench.warnings import Warn
 from tasks.csv_series.series import Prepared
@@ -41,7 +41,7 @@ ELSEWHERE = 2
 """How often a case that was lost with its worker is given to another."""
 
 LOOKED_AHEAD = 64
-"""Waiting cases among which one is sought whose shapes no running case compiles."""
+"""Waiting cases among which one is sought that a worker has room for, and whose shapes no running case compiles."""
 
 
 class Cluster:
@@ -71,9 +71,11 @@ class Cluster:
         device: str,
         series: Prepared | None = None,
     ) -> None:
-        if any(job.configuration for job in jobs):
+        if named := dict.fromkeys(job.configuration.name for job in jobs if job.configuration):
             raise PlanError(
-                "this preset has configurations, which are ways of running on one machine: leave SCHEDULER out"
+                f"this preset has configurations ({', '.join(named)}), each a way of running on one machine, and a "
+                "cluster chooses a machine for each case. Leave SCHEDULER out: on this machine all run, and SHARD=1/2 "
+                "shares the plan among machines, with all configurations of a case on the same one"
             )
         self._say, self._limits = say, limits
         self._series_sha256 = series.sha256 if series else None
@@ -108,14 +110,9 @@ class Cluster:
         """Take the cases that are to be run; `done` gets their records."""
         self._done = done
         self._finished: set[str] = set()
-        waiting = deque(jobs)
         self._shared: deque[Unit] = deque()
         self._timed: deque[Unit] = deque()
-        while waiting:
-            group = (
-                take_group(waiting, self._limits.together) if waiting[0].case.kind == "time" else [waiting.popleft()]
-            )
-            unit = Unit(group, self._workers.needs(group[0]))
+        for unit in self._workers.units(jobs):
             (self._timed if unit.measured else self._shared).append(unit)
 
     def run_until(self, key: str) -> None:
@@ -189,11 +186,13 @@ class Cluster:
             return None
         if self._timed and worker.times and worker.has_room(self._timed[0]) and not (self._timed[0].timed and beside):
             return self._timed.popleft()
-        if not self._shared or not worker.has_room(self._shared[0]):
+        if not worker.free:
             return None
         compiling = {shapes(unit.jobs[0].case) for unit in beside}
-        ahead = islice(self._shared, LOOKED_AHEAD)
-        place = next((n for n, unit in enumerate(ahead) if shapes(unit.jobs[0].case) not in compiling), 0)
+        fitting = [n for n, unit in enumerate(islice(self._shared, LOOKED_AHEAD)) if worker.has_room(unit)]
+        if not fitting:
+            return None
+        place = next((n for n in fitting if shapes(self._shared[n].jobs[0].case) not in compiling), fitting[0])
         unit = self._shared[place]
         del self._shared[place]
         return unit

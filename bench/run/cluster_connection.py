@@ -4,12 +4,14 @@ import logging
 import queue
 import sys
 import threading
+import time
 import tomllib
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from bench.errors import ClusterLostError, PlanError, shown
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from distributed import Client
 
 CONNECT_S = 15
+
+ASK_AGAIN_S = 15
+"""How often a queue is asked for the jobs that have ended; dask takes as long to believe that a worker is lost."""
 
 GONE = "the cluster's scheduler has gone away. What came back is written; the same command continues once there is one"
 
@@ -36,7 +41,8 @@ class Connection:
     """
 
     def __init__(self, where: str) -> None:
-        self.client, self._started = _connected(where)
+        self._queue = Queue.read(Path(where)) if where.endswith(".toml") else None
+        self.client = _connected(where, self._queue)
         self._count = 0
 
     def new_key(self, what: str) -> str:
@@ -59,6 +65,8 @@ class Connection:
 
     def workers(self) -> dict[str, Any] | None:
         """The scheduler's list of workers, by address; None where it does not answer."""
+        if self._queue is not None:
+            self._queue.fill()
         found: dict[str, Any] | None = self.guarded(lambda: dict(self.client.scheduler_info(n_workers=-1)["workers"]))
         return found
 
@@ -67,12 +75,12 @@ class Connection:
         with warnings.catch_warnings(), suppress(Exception):
             warnings.simplefilter("ignore")
             self.client.close(timeout=2)
-            if self._started is not None:
-                self._started.close(timeout=2)
+            if self._queue is not None:
+                self._queue.close()
 
 
-def _connected(where: str) -> tuple["Client", Any]:
-    """A client of the scheduler at an address, or of the cluster that a file describes; and that cluster."""
+def _connected(where: str, jobs: "Queue | None") -> "Client":
+    """A client of the scheduler at an address or in a file, or of the one that is started for a queue's jobs."""
     try:
         import distributed  # noqa: PLC0415 - an extra, which a run on one machine never needs
     except ImportError as error:
@@ -81,19 +89,17 @@ def _connected(where: str) -> tuple["Client", Any]:
             f"{sys.executable} -m pip install '.[dask]'"
         ) from error
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it says is said here in a line each
-    started = None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of its own versions, which are compared by name
             options: dict[str, Any] = {"timeout": CONNECT_S, "set_as_default": False}
             if where.endswith(".json"):
-                return _bounded(lambda: distributed.Client(scheduler_file=where, **options)), None
-            if where.endswith(".toml"):
-                started = _from_file(Path(where))
-            return _bounded(lambda: distributed.Client(where if started is None else started, **options)), started
+                return _bounded(lambda: distributed.Client(scheduler_file=where, **options))
+            address = where if jobs is None else jobs.start()
+            return _bounded(lambda: distributed.Client(address, **options))
     except (OSError, TimeoutError, TypeError, ValueError, RuntimeError) as error:
-        if started is not None:
-            started.close()
+        if jobs is not None:
+            jobs.close()
         if isinstance(error, PlanError):
             raise
         raise PlanError(
@@ -126,33 +132,75 @@ def _bounded(connect: "Callable[[], Client]") -> "Client":
     return client
 
 
-def _from_file(path: Path) -> Any:
-    """The cluster of dask-jobqueue that a TOML file describes, with its jobs in the queue.
+@dataclass
+class Queue:
+    """Jobs of a queue that are workers, by dask-jobqueue, as a TOML file describes them.
 
-    Raises
-    ------
-    PlanError
-        Naming what is wrong with the file.
+    Attributes
+    ----------
+    jobs
+        How many there are to be at any time: one that ends, by its time limit for one, is followed by another.
+    options
+        Of dask-jobqueue's class.
     """
-    try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise PlanError(f"SCHEDULER={path} cannot be read: {error}") from error
-    name, jobs, options = (settings.pop(key, None) for key in ("cluster", "jobs", "options"))
-    if settings or not isinstance(name, str) or not isinstance(jobs, int) or not isinstance(options, dict):
-        raise PlanError(
-            f'{path} must have cluster = "SLURMCluster" (or another of dask-jobqueue), jobs = 20 and [options], and '
-            f"nothing else{f'; it has {shown(sorted(settings))}' if settings else ''}"
-        )
-    try:
-        import dask_jobqueue  # noqa: PLC0415 - wherever there is a queue
-    except ImportError as error:
-        raise PlanError(
-            f"{path} needs dask-jobqueue, which is not installed: {sys.executable} -m pip install dask-jobqueue"
-        ) from error
-    kinds = [one for one in dir(dask_jobqueue) if one.endswith("Cluster")]
-    if name not in kinds:
-        raise PlanError(f"cluster {shown(name)} in {path} must be one of {', '.join(kinds)}")
-    cluster = getattr(dask_jobqueue, name)(**options)
-    cluster.scale(jobs=jobs)
-    return cluster
+
+    path: Path
+    cluster: str
+    jobs: int
+    options: dict[str, Any]
+    _started: Any = field(default=None, init=False)
+    _asked: float = field(default=-ASK_AGAIN_S, init=False)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read the file.
+
+        Raises
+        ------
+        PlanError
+            Naming what is wrong with it.
+        """
+        try:
+            settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise PlanError(f"SCHEDULER={path} cannot be read: {error}") from error
+        name, jobs, options = (settings.pop(key, None) for key in ("cluster", "jobs", "options"))
+        if settings or not isinstance(name, str) or not isinstance(jobs, int) or not isinstance(options, dict):
+            raise PlanError(
+                f'{path} must have cluster = "SLURMCluster" (or another of dask-jobqueue), jobs = 20 and [options], '
+                f"and nothing else{f'; it has {shown(sorted(settings))}' if settings else ''}"
+            )
+        return cls(path, name, jobs, options)
+
+    def start(self) -> Any:
+        """Start the scheduler here and ask for the jobs; dask's cluster, which a client takes for its address.
+
+        Raises
+        ------
+        PlanError
+            If dask-jobqueue is not installed, or has no such class.
+        """
+        try:
+            import dask_jobqueue  # noqa: PLC0415 - wherever there is a queue
+        except ImportError as error:
+            raise PlanError(
+                f"{self.path} needs dask-jobqueue, which is not installed: "
+                f"{sys.executable} -m pip install dask-jobqueue"
+            ) from error
+        kinds = [one for one in dir(dask_jobqueue) if one.endswith("Cluster")]
+        if self.cluster not in kinds:
+            raise PlanError(f"cluster {shown(self.cluster)} in {self.path} must be one of {', '.join(kinds)}")
+        self._started = getattr(dask_jobqueue, self.cluster)(**self.options)
+        self.fill()
+        return self._started
+
+    def fill(self) -> None:
+        """Ask for as many jobs as have ended; those that wait in the queue count as there."""
+        if time.monotonic() - self._asked >= ASK_AGAIN_S:
+            self._asked = time.monotonic()
+            self._started.scale(jobs=self.jobs)
+
+    def close(self) -> None:
+        """End the jobs and the scheduler."""
+        if self._started is not None:
+            self._started.close(timeout=2)

@@ -4,6 +4,7 @@ import base64
 import json
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,10 +14,12 @@ from typing import Any
 from bench.case.cases import Job
 from bench.errors import PlanError
 from bench.machine import host
+from bench.plan.estimates import estimated_bytes
 from bench.plan.presets import Limits
 from bench.plan.shards import MEASURED
 from bench.run import remote
 from bench.run.cluster_connection import Connection
+from bench.run.scheduler import take_group
 from bench.run.store import SERIES_FILE
 from tasks.csv_series.series import Prepared
 
@@ -66,7 +69,7 @@ class Worker:
     Attributes
     ----------
     id
-        Of its process: an address may be another's later.
+        Address and name together: either may be another's later, as a queue's next job has the name of the last.
     host
         Where it is.
     offers
@@ -99,10 +102,15 @@ class Worker:
         """Whether it offers so much at all."""
         return all(self.offers.get(name, 0) >= amount for name, amount in needs.items())
 
+    @property
+    def free(self) -> bool:
+        """Whether it has a thread that runs nothing."""
+        return len(self.running) < self.threads
+
     def has_room(self, unit: Unit) -> bool:
         """Whether it offers what a unit needs and has that left."""
         taken = [one.needs for one in self.running.values()]
-        return len(taken) < self.threads and all(
+        return self.free and all(
             self.offers.get(name, 0) - sum(one.get(name, 0) for one in taken) >= amount
             for name, amount in unit.needs.items()
         )
@@ -161,22 +169,36 @@ class Workers:
         there = self._connection.workers()
         if there is None:
             return []
-        ids = {one["id"] for one in there.values()}
+        ids = set(_by_id(there))
         gone = [self._used.pop(key) for key in list(self._used) if key not in ids]
         self._left_out &= ids
         for why in self._greet(there):
             self._say(f"left out: {why}")
         return gone
 
-    def needs(self, job: Job) -> dict[str, float]:
-        """Resources that a case needs, by name."""
-        needs: dict[str, float] = {"timing": 1} if job.case.kind in MEASURED else {}
-        if job.case.device == "gpu":
+    def units(self, jobs: Sequence[Job]) -> Iterator[Unit]:
+        """Cases as they are given to workers, in their order, each with what it needs."""
+        waiting = deque(jobs)
+        while waiting:
+            timed = waiting[0].case.kind == "time"
+            group = take_group(waiting, self._limits.together) if timed else [waiting.popleft()]
+            yield Unit(group, self._needs(group))
+
+    def _needs(self, jobs: list[Job]) -> dict[str, float]:
+        """Resources that cases need that run at the same time, by name."""
+        case = jobs[0].case
+        needs: dict[str, float] = {"timing": 1} if case.kind in MEASURED else {}
+        if case.device == "gpu":
             needs["gpu"] = 1
-        # Only where somebody has said how much there is; what a case may take at most is all that is known of it.
+        # Only where somebody has said how much there is.
         if any("memory" in worker.offers for worker in self):
-            needs["memory"] = self._limits.memory_mib * BYTES
+            needs["memory"] = sum(map(self._most_bytes, jobs))
         return needs
+
+    def _most_bytes(self, job: Job) -> int:
+        """Main memory that is set aside for a case; beyond its limit it is ended."""
+        limit = self._limits.memory_mib * BYTES
+        return limit if job.case.device == "gpu" else min(limit, estimated_bytes(job))
 
     def is_foreign(self, worker: Worker) -> bool:
         """Whether it is another machine than the run's."""
@@ -196,8 +218,11 @@ class Workers:
 
     def _greet(self, information: dict[str, Any]) -> list[str]:
         """Greet workers that have come; why some of those cannot be used."""
-        there = {one["id"]: (address, one) for address, one in information.items()}
-        new = {key: value for key, value in there.items() if key not in self._used and key not in self._left_out}
+        new = {
+            key: value
+            for key, value in _by_id(information).items()
+            if key not in self._used and key not in self._left_out
+        }
         asked = {
             key: self._connection.client.submit(
                 remote.greet,
@@ -270,20 +295,34 @@ class Workers:
 
     def _check_needs(self, jobs: Sequence[Job]) -> None:
         """Refuse cases that no worker could ever run."""
-        lacking: dict[str, list[Job]] = {}
-        for job in jobs:
-            needs = self.needs(job)
-            if not any(worker.has(needs) for worker in self):
-                lacking.setdefault(",".join(f"{name}={amount:g}" for name, amount in needs.items()), []).append(job)
+        lacking: dict[str, list[Unit]] = {}
+        for unit in self.units(jobs):
+            if not any(worker.has(unit.needs) for worker in self):
+                # Of cases that differ in the memory that they need, one line names the most.
+                lacking.setdefault(",".join(unit.needs), []).append(unit)
         if lacking:
+            worst = [max(some, key=lambda unit: unit.needs.get("memory", 0)) for some in lacking.values()]
             lines = "\n".join(
-                f"  {len(some)} cases, such as {some[0].case.key}: --resources {needs}"
-                for needs, some in lacking.items()
+                f"  {sum(len(unit.jobs) for unit in some)} cases, such as {one.jobs[0].case.key}"
+                + (f" and {len(one.jobs) - 1} that take turns with it" if len(one.jobs) > 1 else "")
+                + ": --resources "
+                + ",".join(f"{name}={amount:.0f}" for name, amount in one.needs.items())
+                for some, one in zip(lacking.values(), worst, strict=True)
             )
             raise PlanError(
                 f"of {len(self._used)} workers none has what these need:\n{lines}\nStart some with it"
                 + (", each with --nthreads 1 on a machine of its own" if "timing" in lines else "")
+                + (
+                    ". Fewer take turns with `together` in [limits]"
+                    if any("memory" in one.needs and len(one.jobs) > 1 for one in worst)
+                    else ""
+                )
             )
+
+
+def _by_id(there: dict[str, Any]) -> dict[str, tuple[str, Any]]:
+    """Address and description of each worker, from the scheduler's list by address; what it calls id is the name."""
+    return {f"{address} {about['id']}": (address, about) for address, about in there.items()}
 
 
 def _packed(series: Prepared) -> bytes:

@@ -76,7 +76,8 @@ def prepare_forkserver(engine: str) -> None:
     adopt_orphans()
     if not _preloaded:
         # The last two are what the program's main module imports, which a forked process imports too.
-        preload = [engines.ENGINES[engine].module, "bench.measure.execute", "bench.run.session", "pytest"]
+        preload = [engines.ENGINES[engine].module, "bench.measure.execute", "bench.run.preloaded"]
+        preload += ["bench.run.session", "pytest"]
         get_context("forkserver").set_forkserver_preload(preload)
         _preloaded.append(engine)
 
@@ -154,6 +155,8 @@ class Worker:
     def poll(self) -> Record | None:
         """Hear what it says; return the record once the case has ended, in whatever way, and None while it runs."""
         self._look()
+        # Before it is heard: what it says until it ends can come while this looks.
+        alive, said = self._process.is_alive(), None
         try:
             if self._found is None and (said := self._channel.look()) is not None:
                 self._hear(said)
@@ -161,11 +164,11 @@ class Worker:
             self.kill()
             return self._record("failed", f"wrote {error} to the run{self._last_words()}")
         if self._found is not None:
-            if self._process.is_alive() and time.perf_counter() - self._said_at < LEAVE_S:
+            if alive and time.perf_counter() - self._said_at < LEAVE_S:
                 return None
             self.kill()
             return self._record(self._found.pop("outcome"), self._found.pop("message"), self._found)
-        if not self._process.is_alive():
+        if not alive and said is None:  # otherwise there may be more to hear
             code = self._process.exitcode or 0
             name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
             self.kill()

@@ -4,7 +4,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Self
 
 import numpy as np
@@ -42,7 +42,7 @@ from reports.statistics.intervals import (
     restarted,
     restricted_mean,
     running_time_interval,
-    running_time_ratio,
+    running_time_ratios,
 )
 from reports.statistics.verdict import (
     DIFFERENT,
@@ -163,7 +163,7 @@ class Arm:
     @property
     def coarse(self) -> bool:
         """Whether two arms as coarse as this could never be shown to need the same, whatever the number of seeds."""
-        return 2 * float(np.sqrt(2 * self.restarted.rounding_variance)) > MARGIN
+        return _coarse(self.restarted.rounding_variance)
 
     @property
     def rate_found(self) -> bool:
@@ -174,6 +174,10 @@ class Arm:
     def learns(self) -> bool:
         """Whether any training reached the target at any of the rates tried, those of the tuning included."""
         return self.hits > 0 or any(one.reached for one in self.convergence.replicates)
+
+
+def _coarse(rounding_variance: float) -> bool:
+    return 2 * math.sqrt(2 * rounding_variance) > MARGIN
 
 
 def _median(values: list[float]) -> float:
@@ -193,6 +197,7 @@ class Comparison:
     a: Arm
     b: Arm
     unpaired: int
+    in_updates: Ratio
     declared: bool = False
     p_holm: float = float("nan")
     processes: "BetweenProcesses | None" = None
@@ -257,20 +262,18 @@ class Comparison:
         """Chance that on a fresh draw of the data a fresh training of `a` takes fewer updates than one of `b`."""
         return chance_of_less(self.a.costs, self.b.costs)
 
-    @cached_property
-    def _in_updates(self) -> Ratio:
-        return running_time_ratio(self.a.costs, self.b.costs)
-
     def _judge(
         self, unit_a: float = 1.0, unit_b: float = 1.0, variance: float = 0.0, degrees: float = math.inf
     ) -> Judgement:
+        if unit_a == unit_b and not variance and "updates" in vars(self):
+            return self.updates
         judged = judge(
             self.a.costs,
             self.b.costs,
             unit=unit_a / unit_b,
             extra_variance=variance,
             extra_degrees=degrees,
-            of_updates=self._in_updates,
+            of_updates=self.in_updates,
         )
         # Where nothing is learnt at any rate, which one is called the best is up to chance.
         open_rate = self.at_edge and not self.at_no_rate
@@ -290,8 +293,15 @@ class Comparison:
         """Return the same as one that was declared before the run."""
         other = replace(self, declared=True, p_holm=p_holm)
         # Has been judged, since the correction is made of it.
-        vars(other).update({name: getattr(self, name) for name in ("_in_updates", "updates")})
+        vars(other)["updates"] = self.updates
         return other
+
+    @property
+    def coarse(self) -> list[Arm]:
+        """The arms that are; none where both together are not, which is known already."""
+        if self.in_updates.method == "jackknife" and not _coarse(self.in_updates.fixed_variance):
+            return []
+        return [arm for arm in (self.a, self.b) if arm.coarse]
 
     @property
     def same_target(self) -> bool:
@@ -320,12 +330,11 @@ def first_by_interest(found: Sequence[Comparison], most: int) -> list[Comparison
     return [found[place] for place in sorted(places)]
 
 
-def compare(
-    setting: Setting, first: Record, second: Record, *, by_position: bool = False, target: float | None = None
-) -> Comparison:
-    """Compare two convergence records.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Two convergence records to compare.
 
-    Parameters
+    Attributes
     ----------
     by_position
         Pair the k-th replicates instead of equal seeds: for an arm against itself on other seeds. Of one record
@@ -333,40 +342,68 @@ def compare(
     target
         Count up to this error, from the curves, instead of each arm's declared one.
     """
-    ours, theirs = body(first).evaluation, body(second).evaluation
-    if first is second and by_position:
+
+    setting: Setting
+    first: Record
+    second: Record
+    by_position: bool = False
+    target: float | None = None
+
+    @property
+    def sides(self) -> tuple[list[Replicate], list[Replicate]]:
+        """Evaluation replicates of both that are to be paired."""
+        ours, theirs = (body(record).evaluation for record in (self.first, self.second))
+        if self.first is not self.second or not self.by_position:
+            return ours, theirs
         folds = sorted({fold_of(one) for one in ours})
         half = len(folds) // 2 * 2
-        ours, theirs = (
+        first, second = (
             [one for fold in some for one in theirs if fold_of(one) == fold]
             for some in (folds[0:half:2], folds[1:half:2])
         )
-    if by_position:
-        pairs = list(zip(ours, theirs, strict=False))
-    else:
-        by_seed = {one.seed: one for one in theirs}
-        pairs = [(one, by_seed[one.seed]) for one in ours if one.seed in by_seed]
-    budget = min(budget_of(body(record)) for record in (first, second))
-    sides = [tuple(pair[side] for pair in pairs) for side in (0, 1)]
-    # Where every replicate has its partner, what is known of the arm by itself is what is compared.
-    whole = target is None and not by_position and len(pairs) == len(ours) == len(theirs)
-    a, b = (
-        (costs_of_all(body(record)) if whole else costs_of(side, body(record).hold, target)).up_to(budget)
-        for side, record in zip(sides, (first, second), strict=True)
-    )
-    if by_position:
-        # Folds of two runs of one arm have nothing in common but their order.
-        b = replace(b, group=a.group)
-    up_to_restart = restarted(a, b)
-    return Comparison(
-        setting=setting,
-        a=Arm(first, a, up_to_restart[0], sides[0]),
-        b=Arm(second, b, up_to_restart[1], sides[1]),
-        unpaired=len(ours) + len(theirs) - 2 * len(pairs),
-    )
+        return first, second
+
+    @property
+    def paired(self) -> tuple[Arm, Arm, int]:
+        """Both arms over their pairs, and how many replicates have no partner."""
+        ours, theirs = self.sides
+        if self.by_position:
+            pairs = list(zip(ours, theirs, strict=False))
+        else:
+            by_seed = {one.seed: one for one in theirs}
+            pairs = [(one, by_seed[one.seed]) for one in ours if one.seed in by_seed]
+        budget = min(budget_of(body(record)) for record in (self.first, self.second))
+        sides = [tuple(pair[side] for pair in pairs) for side in (0, 1)]
+        # Where every replicate has its partner, what is known of the arm by itself is what is compared.
+        whole = self.target is None and not self.by_position and len(pairs) == len(ours) == len(theirs)
+        a, b = (
+            (costs_of_all(body(record)) if whole else costs_of(side, body(record).hold, self.target)).up_to(budget)
+            for side, record in zip(sides, (self.first, self.second), strict=True)
+        )
+        if self.by_position:
+            # Folds of two runs of one arm have nothing in common but their order.
+            b = replace(b, group=a.group)
+        up_to_restart = restarted(a, b)
+        return (
+            Arm(self.first, a, up_to_restart[0], sides[0]),
+            Arm(self.second, b, up_to_restart[1], sides[1]),
+            len(ours) + len(theirs) - 2 * len(pairs),
+        )
 
 
-@dataclass(frozen=True)
+def compare(asked: Sequence[Asked], processes: "BetweenProcesses | None" = None) -> list[Comparison]:
+    """Compare records two by two, all at once: one pair by itself takes ten times as long."""
+    arms = [one.paired for one in asked]
+    ratios = running_time_ratios(
+        [(a.costs, b.costs) for a, b, _ in arms], [(a.restarted, b.restarted) for a, b, _ in arms]
+    )
+    return [
+        Comparison(one.setting, a, b, unpaired, ratio, processes=processes)
+        for one, (a, b, unpaired), ratio in zip(asked, arms, ratios, strict=True)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
 class BetweenProcesses:
     """Variance of log seconds per update between processes that do equal work, and the degrees it is estimated with."""
 
@@ -374,6 +411,7 @@ class BetweenProcesses:
     degrees: int
 
 
+@lru_cache(maxsize=4)
 def between_processes(run: Run) -> BetweenProcesses | None:
     """What processes that do equal work differ by; None where no two do.
 
@@ -403,12 +441,13 @@ def comparisons(run: Run) -> list[Comparison]:
     against control. A declared comparison that has no usable records counts with p = 1: the family was fixed before
     the run, and what failed may not make the others' correction milder.
     """
-    family, between = set(run.family), between_processes(run)
-    found = [
-        replace(compare(setting, arms[first], arms[second]), processes=between)
+    family = set(run.family)
+    asked = [
+        Asked(setting, arms[first], arms[second])
         for setting, arms in arms_by_setting(run).items()
         for first, second in pairs(arms.keys())
     ]
+    found = compare(asked, between_processes(run))
     sizes = families(run)
     adjusted: dict[tuple[str, str], float] = {}
     for engine, here in by_engine(found, lambda one: one.setting).items():
@@ -455,10 +494,10 @@ def self_comparisons(run: Run) -> list[Comparison]:
     """
     found = repeated_arms(run)
     chosen = found[:: -(-len(found) // MOST_A_A) or 1]
-    return [compare(*one, by_position=True) for one in chosen]
+    return compare([Asked(*one, by_position=True) for one in chosen])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WidthArm:
     """One regime over the widths: (hits, replicates) by width, the interval, the cost at its upper end.
 
@@ -473,7 +512,7 @@ class WidthArm:
     seconds_per_update: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WidthComparison:
     """Both arms over the widths that both have; `setting.units` is 0."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bench.case import regimes
-from reports.claim.arms import Arm, Comparison, between_processes, compare
+from reports.claim.arms import Arm, Asked, Comparison, between_processes, compare
 from reports.collect.grouping import Arms, Setting, arms_by_setting, by_engine, engine_by_engine
 from reports.collect.read import Run
 from reports.collect.records import body, floats, last_errors, lowest_error
@@ -15,7 +15,7 @@ from reports.statistics.intervals import LEVEL, Ratio, geometric_ratio
 from reports.statistics.verdict import FEWER, MORE, Judgement, fewer_and_more, holm
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Control:
     """A control arm beside the two that are compared; None where that arm is missing."""
 
@@ -25,7 +25,7 @@ class Control:
     stateful_over_it: Comparison | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Share:
     """A control over all its settings: what it isolates, one sentence of what came out."""
 
@@ -35,7 +35,7 @@ class Share:
     sentence: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Otherwise:
     """A trained network predicting in another way than the one that decided; ratio of errors: there / as decided."""
 
@@ -163,7 +163,7 @@ MOST_NAMED = 6
 """Networks that a sentence names one by one; the table of the control has all."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A control that took fewer updates than both arms, over all settings where it did.
 
@@ -312,7 +312,7 @@ def _against(arm: str, ratios: tuple[float, ...]) -> str:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LongerWindow:
     """Carried state at a short window beside a stateless network at a long one, up to the same error.
 
@@ -347,7 +347,7 @@ def longer_windows(run: Run) -> list[LongerWindow]:
     networks: defaultdict[Setting, dict[int, Arms]] = defaultdict(dict)
     for setting, arms in arms_by_setting(run).items():
         networks[replace(setting, window=0)][setting.window] = arms
-    found, between = [], between_processes(run)
+    asked, about = [], []
     for network, by_window in networks.items():
         stateless = [window for window, arms in by_window.items() if "stateless" in arms]
         covering = [window for window in stateless if network.reach is None or window >= network.reach]
@@ -359,10 +359,10 @@ def longer_windows(run: Run) -> list[LongerWindow]:
                 first, second = arms["stateful"], by_window[long]["stateless"]
                 target = max(body(first).target, body(second).target)
                 setting = replace(network, window=window)
-                comparison = replace(compare(setting, first, second, target=target), processes=between)
-                if comparison.a.n:
-                    found.append(LongerWindow(setting, long, network.reach is not None, target, comparison))
-    return found
+                asked.append(Asked(setting, first, second, target=target))
+                about.append((setting, long, network.reach is not None, target))
+    found = zip(about, compare(asked, between_processes(run)), strict=True)
+    return [LongerWindow(*one, comparison) for one, comparison in found if comparison.a.n]
 
 
 def longer_windows_in_short(found: list[LongerWindow]) -> str:

@@ -12,18 +12,18 @@ from numpy.typing import NDArray
 from bench.case.record import Record
 from bench.case.regimes import CLAIM, regime_of
 from bench.case.trained import Convergence, Replicate, Scored
-from reports.claim.arms import Comparison, compare, first_by_interest
+from reports.claim.arms import Asked, Comparison, compare, first_by_interest
 from reports.collect.grouping import Arms, Setting, arms_by_setting, in_order
 from reports.collect.read import Run
-from reports.collect.records import body, cost, costs_of, costs_of_all, fold_of, last_errors, lowest_error
+from reports.collect.records import body, cost, costs_at, costs_of_all, fold_of, last_errors, lowest_error
 from reports.costs.contrasts import Contrasts
 from reports.formatting import count, listing, low_to_high, percent
 from reports.statistics.components import Component, components, pooled
-from reports.statistics.intervals import FloatArray, ladder
-from reports.statistics.verdict import FEWER, FLOOR_ERRORS, MARGIN, MORE, Judgement, Verdict, judge
+from reports.statistics.intervals import FloatArray, ladder, running_time_ratios
+from reports.statistics.verdict import FEWER, FLOOR_ERRORS, MARGIN, MORE, Judgement, Pace, Verdict, judge, pace
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sensitivity:
     """Judgements at targets from easy to hard; `why_not` says why there are none."""
 
@@ -59,13 +59,11 @@ def sensitivity(comparison: Comparison) -> Sensitivity:
     best = min((value for value in lowest if np.isfinite(value)), default=np.nan)
     if not 0 < best < trivial:
         return Sensitivity(comparison.setting, why_not="no arm got below the trivial error")
-    targets = ladder(best, trivial)
+    targets = ladder(best, trivial).tolist()
     paired = [[one for one in arm.evaluation if one.seed in shared] for arm in arms]
-    judgements = [
-        judge(*(costs_of(some, arm.hold, float(target)) for some, arm in zip(paired, arms, strict=True)))
-        for target in targets
-    ]
-    return Sensitivity(comparison.setting, tuple(float(t) for t in targets), tuple(judgements))
+    costs = list(zip(*(costs_at(some, arm.hold, targets) for some, arm in zip(paired, arms, strict=True)), strict=True))
+    judgements = [judge(*both, of_updates=ratio) for both, ratio in zip(costs, running_time_ratios(costs), strict=True)]
+    return Sensitivity(comparison.setting, tuple(targets), tuple(judgements))
 
 
 MOST_SENSITIVITIES = 100
@@ -82,7 +80,7 @@ def _median_of_lowest(arm: Convergence, seeds: set[int]) -> float:
     return float(np.median(lowest)) if lowest else float("nan")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SameArm:
     """An arm by engine `a` and by engine `b`, paired by seed; the ratio is a / b in updates to target.
 
@@ -131,18 +129,22 @@ def same_arms(run: Run) -> list[SameArm]:
     for setting, arms in arms_by_setting(run).items():
         for regime, record in arms.items():
             found[replace(setting, engine="tensorflow"), regime][setting.engine] = record
-    rows = []
+    asked, regimes = [], []
     for (setting, regime), by_name in found.items():
         first, *others = in_order(by_name)
-        for other in others:
-            one = compare(setting, by_name[other], by_name[first])
-            if one.same_target and one.a.n:
-                alike = (one.a.cost == one.b.cost) & one.a.reached & one.b.reached
-                reached = int((one.a.reached | one.b.reached).sum())
-                rates = [body(by_name[name]).chosen_rate for name in (other, first)]
-                two = rates[0], rates[1]
-                rows.append(SameArm(setting, regime, other, first, one, reached, int(alike.sum()), two))
-    return rows
+        asked += [Asked(setting, by_name[other], by_name[first]) for other in others]
+        regimes += [regime] * len(others)
+    compared = zip(regimes, compare(asked), strict=True)
+    return [_same_arm(regime, one) for regime, one in compared if one.same_target and one.a.n]
+
+
+def _same_arm(regime: str, one: Comparison) -> SameArm:
+    a, b = one.a, one.b
+    alike = (a.cost == b.cost) & a.reached & b.reached
+    reached = int((a.reached | b.reached).sum())
+    rates = a.convergence.chosen_rate, b.convergence.chosen_rate
+    engines = a.record.case.engine, b.record.case.engine
+    return SameArm(one.setting, regime, *engines, one, reached, int(alike.sum()), rates)
 
 
 def learning_in_short(found: list[SameArm], costs: Contrasts) -> str:
@@ -170,10 +172,7 @@ def _conclusion(found: list[SameArm], costs: Contrasts) -> str:
         return "**So the framework changed how many updates were needed**; where, the table says."
     if Verdict.INCONCLUSIVE in verdicts:
         return "So no difference in learning was shown, but not excluded everywhere either."
-    seconds = any(
-        one.of_engines and one.training.method != "none" and not one.training.low <= 1 <= one.training.high
-        for one in costs.found
-    )
+    seconds = any(one.of_engines and pace(one.training) in {Pace.FASTER, Pace.SLOWER} for one in costs.found)
     if seconds:
         return f"**So the framework changed the seconds of an update, and not how many are needed**{_WITHIN}"
     return f"**So the framework did not change how many updates are needed**{_WITHIN}"
@@ -185,7 +184,7 @@ _WITHIN = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Rate:
     """One rate of the grid: expected updates to target over its tuning seeds (infinite without a success)."""
 
@@ -195,7 +194,7 @@ class Rate:
     expected_updates: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Rates:
     """An arm's grid; `chosen` is the rate that its evaluation seeds were trained with."""
 
@@ -256,7 +255,7 @@ LEAST_REACHED = 0.9
 """Share of an arm's trainings that must have reached the target: those left out would have scattered the most."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Split:
     """What the logarithm of the updates to target scatters by on a task, mean over arms.
 
@@ -290,7 +289,7 @@ class Split:
         return "only one"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Design:
     """Logarithms of an arm's updates, shape (n,), and what varied between them, shape (levels, n), outermost first."""
 
@@ -358,7 +357,7 @@ def splits(run: Run) -> list[Split]:
     ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FloorCheck:
     """A record beside its floor; `margin` is the relative allowance below it."""
 

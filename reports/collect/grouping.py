@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache, lru_cache
 from typing import Any, Self, TypeVar
 
@@ -27,7 +27,7 @@ USUAL = {"engine": "tensorflow", "device": "cpu", "dtype": "float32"}
 _PLACES = {name: place for place, name in enumerate(ENGINES)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Setting:
     """All of a case but its kind, regime and repetition: what two arms must share to be compared.
 
@@ -85,11 +85,14 @@ class Setting:
             self.dtype,
         )
 
+    def place_without(self, axis: str) -> tuple[Any, ...]:
+        """The same of all settings that differ in one number alone: it counts as 0."""
+        return tuple(0 if name == axis else value for name, value in zip(SETTING, self.place, strict=True))
+
     @property
     def task_name(self) -> str:
         """Task with its dial; a user's own series by its column, without the fingerprint that keeps cases apart."""
-        own = about_task(self.task, self.dial).get("prepared")
-        return own.about["slug"] if own else f"{self.task}@{self.dial_text}" if self.dial else self.task
+        return _task_name(self.task, self.dial)
 
     @property
     def dial_text(self) -> str | None:
@@ -149,6 +152,12 @@ class Setting:
 
 
 @cache
+def _task_name(task: str, dial: tuple[float, ...]) -> str:
+    own = about_task(task, dial).get("prepared")
+    return own.about["slug"] if own else f"{task}@{dials.write(dial)}" if dial else task
+
+
+@cache
 def about_task(name: str, dial: tuple[float, ...]) -> dict[str, Any]:
     """What a task says of itself, and a user's own series; {} where this machine does not know it.
 
@@ -175,6 +184,9 @@ def case_name(case: Case) -> str:
     """Short name of a case that run.json describes, its repetition left out."""
     return f"{case.kind} {Setting.of(case).label} {case.regime} {case.kernel}"
 
+
+SETTING = [field.name for field in fields(Setting)]
+"""What makes a setting, and its columns in frames."""
 
 Arms = dict[str, Record]
 
@@ -228,7 +240,7 @@ Ran = tuple[str, str]
 """Engine and kernel."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class EnginePair:
     """A case by one engine (`a`) and the same by another (`b`); `compares`: what else is different, or alike."""
 

@@ -194,7 +194,8 @@ def no_collection() -> Iterator[None]:
 class Slim:
     """Takes from records, once they were checked, what they hold several times over: ten times their memory.
 
-    Curves become arrays, which count and iterate as lists do; what equals an earlier record's is that record's.
+    Lists of numbers become arrays, which count and iterate as lists do; what equals an earlier record's is that
+    record's, as are all empty lists.
     """
 
     def __init__(self) -> None:
@@ -202,15 +203,33 @@ class Slim:
 
     def __call__(self, record: Record) -> Record:
         """Return the same record, slimmed in place."""
-        force_setattr(record, "training", self._known.setdefault(record.training, record.training))
-        if record.convergence is not None:
-            for one in record.convergence.replicates:
-                force_setattr(one, "updates", self._known.setdefault(tuple(one.updates), one.updates))
-                for name in ("error", "loss"):
-                    values = getattr(one, name)
-                    if None not in values:
-                        force_setattr(one, name, array("d", values))
+        known = self._known.setdefault
+        force_setattr(record, "training", known(record.training, record.training))
+        found = record.convergence
+        if found is not None:
+            self._pack(found, "seconds_per_update", "evaluated_otherwise")
+            for name in ("learning_rates", "baselines", "evidence"):
+                values = getattr(found, name)
+                force_setattr(found, name, known((name, str(values)), values))
+            for one in found.replicates:
+                force_setattr(one, "updates", known(tuple(one.updates), one.updates))
+                force_setattr(one, "learning_rate", known(one.learning_rate, one.learning_rate))
+                self._pack(one, "error", "loss", "accuracy")
         return record
+
+    def _pack(self, part: Any, *names: str) -> None:
+        for name in names:
+            values = getattr(part, name)
+            if not values:
+                force_setattr(part, name, self._known.setdefault(type(values), values))
+            elif isinstance(values, dict):
+                force_setattr(part, name, {key: _packed(one) for key, one in values.items()})
+            else:
+                force_setattr(part, name, _packed(values))
+
+
+def _packed(values: list[Any]) -> Any:
+    return values if None in values else array("d", values)
 
 
 def lines(folder: Path) -> Iterator[bytes]:

@@ -1,7 +1,8 @@
 """What a report asks of a record beyond what it holds; bench/case/record.py says what that is."""
 
 import math
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from bench.case.costs import Memory, Timing
 from bench.case.record import Record
 from bench.case.trained import Convergence, Replicate
-from reports.statistics.intervals import Costs, FloatArray, median
+from reports.statistics.intervals import Costs, FloatArray, IntArray, median
 
 
 def body(record: Record) -> Convergence:
@@ -32,6 +33,8 @@ def measured_memory(record: Record) -> Memory:
 
 def floats(values: Iterable[float | None]) -> FloatArray:
     """Numbers as an array, nan for null."""
+    if isinstance(values, array):  # has none
+        return np.array(values)
     return np.array([np.nan if value is None else value for value in values], dtype=float)
 
 
@@ -42,6 +45,8 @@ def curve(replicate: Replicate) -> tuple[FloatArray, FloatArray]:
 
 def lowest_error(replicate: Replicate) -> float | None:
     """Lowest error of the curve; None where none is a number."""
+    if isinstance(replicate.error, array):  # has no null
+        return min(replicate.error)
     return min((error for error in replicate.error if error is not None), default=None)
 
 
@@ -77,18 +82,25 @@ def budget_of(convergence: Convergence) -> float:
 
 
 def costs_of(replicates: Iterable[Replicate], hold: int, target: float | None = None) -> Costs:
-    """Updates to the declared target, as recorded, or to another one, from the curves.
-
-    Replicates of a fold form a group; those of a draw, where several folds share several draws of the data.
-    """
+    """Updates to the declared target, as recorded, or to another one, from the curves."""
     found = list(replicates)
-    folds, draws = [fold_of(one) for one in found], [one.draw for one in found]
-    group = np.array(draws if 1 < len(set(draws)) < len(set(folds)) else folds, dtype=int)
     if target is not None:
-        return Costs.of_curves([curve(one) for one in found], np.full(len(found), target), hold, group)
+        return costs_at(found, hold, [target])[0]
     each = [cost(one) for one in found]
     middle, width = (np.array([pair[side] for pair in each], dtype=float) for side in (0, 1))
-    return Costs(middle, np.array([one.reached for one in found], dtype=bool), width, group)
+    return Costs(middle, np.array([one.reached for one in found], dtype=bool), width, _groups(found))
+
+
+def costs_at(replicates: Sequence[Replicate], hold: int, targets: Sequence[float]) -> list[Costs]:
+    """Updates to each of these targets, from the curves."""
+    curves, groups = [curve(one) for one in replicates], _groups(replicates)
+    return [Costs.of_curves(curves, np.full(len(curves), target), hold, groups) for target in targets]
+
+
+def _groups(replicates: Sequence[Replicate]) -> IntArray:
+    """Labels of equal replicates: of a fold, or of a draw where several folds share several draws of the data."""
+    folds, draws = [fold_of(one) for one in replicates], [one.draw for one in replicates]
+    return np.array(draws if 1 < len(set(draws)) < len(set(folds)) else folds, dtype=int)
 
 
 class _Itself:

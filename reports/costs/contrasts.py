@@ -1,6 +1,7 @@
 """How timed cases differ: in one thing, from themselves (A/A), and along an axis."""
 
 import math
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -13,13 +14,12 @@ from reports.collect.grouping import ENGINE_PAIRS, USUAL, EnginePair, Setting
 from reports.costs.timings import Blocks, Timing, Which, log_ratio, log_ratios, took_turns
 from reports.statistics.intervals import FloatArray, Ratio, t_quantile
 from reports.statistics.moderated import Common, Error, common, error_of, moderated_ratio
-from reports.statistics.verdict import MARGIN
 
 EQUAL_PARAMETERS = 0.03
 """A GRU and an LSTM whose parameters differ by less are compared as equals: units are whole numbers."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Contrast:
     """Two timed cases that differ in `what` alone; every ratio is a / b, below 1 `a` is faster.
 
@@ -57,7 +57,7 @@ class Contrast:
         return self.a.setting.units != self.b.setting.units
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Contrasts:
     """All ratios of a run, and how far pairs are spread in each kind."""
 
@@ -77,17 +77,6 @@ class Contrasts:
     def kinds(self) -> list[str]:
         """Kinds that were found, in order."""
         return list(dict.fromkeys(one.what for one in self.found))
-
-
-def judged(one: Ratio) -> str:
-    """Say whether the interval lies below or above one, else whether it lies within the margin."""
-    if one.method == "none":
-        return "one process, no interval"
-    if one.high < 1:
-        return "faster"
-    if one.low > 1:
-        return "slower"
-    return "same" if one.low >= 1 - MARGIN and one.high <= 1 + MARGIN else "inconclusive"
 
 
 def contrasts(measured: list[Timing]) -> Contrasts:
@@ -137,15 +126,29 @@ def _pairs(measured: list[Timing]) -> Iterator[tuple[str, Timing, Timing]]:
 
 
 def _equal_cells(measured: list[Timing]) -> Iterator[tuple[str, Timing, Timing]]:
-    """Every LSTM and GRU of as many parameters, all else equal."""
+    """Every LSTM beside the GRU that is nearest in parameters, all else equal; of several at once the narrowest."""
     grus: defaultdict[tuple[Setting, str], list[Timing]] = defaultdict(list)
     for one in measured:
         if one.setting.cell == "gru":
             grus[_as_lstm(one)].append(one)
+    for some in grus.values():
+        some.sort(key=_parameters)
     for lstm in measured:
-        for gru in grus.get(_as_lstm(lstm), ()) if lstm.setting.cell == "lstm" else ():
-            if abs(gru.body.parameters / lstm.body.parameters - 1) <= EQUAL_PARAMETERS:
-                yield "GRU / LSTM of as many parameters", gru, lstm
+        if lstm.setting.cell != "lstm":
+            continue
+        some = grus.get(_as_lstm(lstm), [])
+        at = bisect_left(some, _parameters(lstm), key=_parameters)
+        nearest = min(some[max(at - 1, 0) : at + 1], key=lambda gru: _off(gru, lstm), default=None)
+        if nearest is not None and _off(nearest, lstm) <= EQUAL_PARAMETERS:
+            yield "GRU / LSTM of as many parameters", nearest, lstm
+
+
+def _parameters(one: Timing) -> int:
+    return one.body.parameters
+
+
+def _off(one: Timing, other: Timing) -> float:
+    return abs(_parameters(one) / _parameters(other) - 1)
 
 
 def _as_lstm(one: Timing) -> tuple[Setting, str]:
@@ -182,7 +185,7 @@ AIM = 0.02
 """How far a case may be from itself, in the median, compared as two cases are."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SelfComparison:
     """Ratios of cases with themselves, each at least 1 (the larger over the smaller).
 
@@ -251,7 +254,7 @@ AXES = {"window": "window", "batch_size": "batch size", "units": "units"}
 LEAST_POINTS = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Growth:
     """One cost along one axis, all else equal.
 
@@ -302,18 +305,13 @@ def growths(quantity: str, points: Iterable[tuple[Setting, str, float]]) -> list
     for axis in AXES:
         lines: defaultdict[tuple[Any, str], dict[int, tuple[Setting, float]]] = defaultdict(dict)
         for setting, regime, cost in kept:
-            lines[_without(setting, axis), regime][getattr(setting, axis)] = (setting, cost)
-        for (_, regime), line in sorted(lines.items(), key=lambda item: (item[0][0].place, item[0][1])):
+            lines[setting.place_without(axis), regime][getattr(setting, axis)] = (setting, cost)
+        for (_, regime), line in sorted(lines.items(), key=lambda item: item[0]):
             if len(line) >= LEAST_POINTS:
                 x = np.array(sorted(line), dtype=float)
                 y = np.array([line[int(value)][1] for value in x])
                 found.append(Growth(quantity, axis, line[int(x[0])][0], regime, x, y, *exponent(x, y), _last(x, y)))
     return found
-
-
-def _without(setting: Setting, axis: str) -> Setting:
-    changes: dict[str, Any] = {axis: 0}
-    return replace(setting, **changes)
 
 
 def exponent(x: FloatArray, y: FloatArray) -> tuple[float, float, float]:

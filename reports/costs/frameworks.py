@@ -21,7 +21,7 @@ LIBRARIES = {
 """What ran PyTorch's own layers, by what stands in a trace of an update."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Best:
     """One engine in one setting.
 
@@ -58,7 +58,7 @@ class Best:
         return middle(self.fastest.by_process)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Bests:
     """All engines in one setting and regime, the fastest first; `where` names what they share."""
 

@@ -26,7 +26,7 @@ KEEPS_ALL = ("loop", "loop_implementation_1", "unrolled", "fit")
 """Kernels that keep what is counted; XLA computes some of it again and takes workspace of its own, as does cuDNN."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Memory:
     """Bytes by field of the record, the largest over the processes; None where not recorded."""
 
@@ -72,7 +72,7 @@ class Memory:
         return self.setting.kernel in KEEPS_ALL and not compiled
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pair:
     """Two memory cases that differ in one thing, `a` and `b`."""
 

@@ -22,7 +22,7 @@ DRAWS = 4000
 KINDS = ("unrolled / loop", "XLA loop / loop", "XLA unrolled / loop", "cuDNN / loop")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Payback:
     """Updates; 0 where the kernel compiles no longer and is faster, infinite where it never pays."""
 
@@ -92,7 +92,7 @@ def _updates(
     return np.asarray(pays, dtype=float)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ToTarget:
     """One regime of one setting with one kernel.
 
@@ -113,7 +113,7 @@ class ToTarget:
     high: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WholeTraining:
     """One training that was timed whole, beside the product of parts."""
 

@@ -76,7 +76,7 @@ def flops_per_update(record: Record) -> float | None:
     return 3.0 * (steps * products + float(convergence.targets_per_update) * 2 * units * outputs)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Count:
     """Bytes of each part while one update is made, and its operations.
 
@@ -192,7 +192,7 @@ EXPLAINS = 0.5
 """A limit that accounts for half of an update's time bottleneck it; where none does, none is named."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Ceilings:
     """The best that this machine reached in this run.
 
@@ -225,7 +225,7 @@ class Ceilings:
         return float(found[0]) if found else math.nan
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Point:
     """One timed case on the roofline.
 

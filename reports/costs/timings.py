@@ -102,7 +102,7 @@ ByProcess = dict[int, float]
 """A figure of each process, by its repetition."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Timing:
     """One setting and regime over its processes; seconds of one weight update, steady state.
 
@@ -221,7 +221,7 @@ SHORT_SECONDS = 1e-4
 """Of updates below this, the least that the harness can tell is stated."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Overhead:
     """The harness's own share of an update."""
 
@@ -244,7 +244,7 @@ class Overhead:
         return middle(self.timing.by_process) < SHORT_SECONDS
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Energy:
     """Joules of one update by what told them; what else ran on the machine is in them."""
 
@@ -252,7 +252,7 @@ class Energy:
     joules: dict[str, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Watched:
     """What the machine did while cases were timed, over all timed processes.
 

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from reports.collect.grouping import Setting
+from reports.collect.grouping import SETTING, Setting
 from reports.figures.style import (
     FONT,
     VERDICT_STYLES,
@@ -25,7 +25,7 @@ from reports.figures.style import (
     tidy,
 )
 from reports.formatting import number
-from reports.frames import SETTING, Frames, plain, setting
+from reports.frames import Frames, plain, setting
 from reports.statistics.intervals import clopper_pearson
 from reports.statistics.verdict import MARGIN, Verdict
 from reports.tell.headline import by_kind, deciding

@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.case.regimes import in_order
-from reports.collect.grouping import Setting
+from reports.collect.grouping import SETTING, Setting
 from reports.figures.style import BLUE, FONT, VERMILLION, Drawing, log_ticks, regime_style, small_multiples, tidy
 from reports.formatting import ERRORS
-from reports.frames import SETTING, Frames, plain, setting
+from reports.frames import Frames, plain, setting
 from reports.frames.of_findings import LONGER
 from reports.statistics.intervals import FloatArray, ecdf
 from reports.statistics.verdict import MARGIN

@@ -7,7 +7,7 @@ for. ``run`` and ``key`` join them.
 import glob
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from bench.case.regimes import CLAIM
-from reports.collect.grouping import Setting, dials_of
+from reports.collect.grouping import SETTING, Setting, dials_of
 from reports.collect.read import COMPRESSED, RECORDS, Run, RunNotReadableError, read
 from reports.frames.columns import Column, Source, Table
 from reports.frames.of_findings import (
@@ -70,12 +70,37 @@ TABLES = {
 }
 """Every frame by its name, those of records first."""
 
-SETTING = [field.name for field in fields(Setting)]
-"""Columns that make a setting."""
+
+def _made(name: str) -> cached_property[pd.DataFrame]:
+    """The frame of a name, made when it is first asked for."""
+    return cached_property(lambda frames: frames._frame(name))  # noqa: SLF001
 
 
 class Frames:
     """The frames of some runs, each an attribute by its name."""
+
+    cases = _made("cases")
+    replicates = _made("replicates")
+    curves = _made("curves")
+    timings = _made("timings")
+    memory = _made("memory")
+    comparisons = _made("comparisons")
+    arms = _made("arms")
+    paired_trainings = _made("paired_trainings")
+    widths = _made("widths")
+    targets = _made("targets")
+    to_target = _made("to_target")
+    seconds = _made("seconds")
+    paybacks = _made("paybacks")
+    growth = _made("growth")
+    roofline = _made("roofline")
+    ceilings = _made("ceilings")
+    memory_peaks = _made("memory_peaks")
+    state_memory = _made("state_memory")
+    whole_trainings = _made("whole_trainings")
+    energy = _made("energy")
+    baselines = _made("baselines")
+    machines = _made("machines")
 
     def __init__(self, sources: Iterable[Source]) -> None:
         self._sources = tuple(sources)
@@ -93,120 +118,10 @@ class Frames:
         return cls([Source(run.name, run, known)])
 
     @cached_property
-    def cases(self) -> pd.DataFrame:
-        """One row a record."""
-        return self._frame("cases")
-
-    @cached_property
-    def replicates(self) -> pd.DataFrame:
-        """One row a training."""
-        return self._frame("replicates")
-
-    @cached_property
-    def curves(self) -> pd.DataFrame:
-        """One row an evaluation."""
-        return self._frame("curves")
-
-    @cached_property
-    def timings(self) -> pd.DataFrame:
-        """One row a timed block."""
-        return self._frame("timings")
-
-    @cached_property
-    def memory(self) -> pd.DataFrame:
-        """One row a memory case."""
-        return self._frame("memory")
-
-    @cached_property
-    def comparisons(self) -> pd.DataFrame:
-        """One row a ratio and measure."""
-        return self._frame("comparisons")
-
-    @cached_property
     def claim(self) -> list[Any]:
         """Rows of `comparisons`, stateful / stateless in updates to target, each with its `setting`."""
         every = self.comparisons
         return settled(every[(every.compares == " / ".join(CLAIM)) & (every.measure == "updates")])
-
-    @cached_property
-    def arms(self) -> pd.DataFrame:
-        """One row an arm of a comparison."""
-        return self._frame("arms")
-
-    @cached_property
-    def paired_trainings(self) -> pd.DataFrame:
-        """One row a training of an arm of a comparison."""
-        return self._frame("paired_trainings")
-
-    @cached_property
-    def widths(self) -> pd.DataFrame:
-        """One row a width of an arm."""
-        return self._frame("widths")
-
-    @cached_property
-    def targets(self) -> pd.DataFrame:
-        """One row a setting and another target."""
-        return self._frame("targets")
-
-    @cached_property
-    def to_target(self) -> pd.DataFrame:
-        """One row a timed case that was trained to its target too."""
-        return self._frame("to_target")
-
-    @cached_property
-    def seconds(self) -> pd.DataFrame:
-        """One row a timed setting and regime."""
-        return self._frame("seconds")
-
-    @cached_property
-    def paybacks(self) -> pd.DataFrame:
-        """One row a kernel beside the plain loop."""
-        return self._frame("paybacks")
-
-    @cached_property
-    def growth(self) -> pd.DataFrame:
-        """One row a point of a cost along an axis."""
-        return self._frame("growth")
-
-    @cached_property
-    def roofline(self) -> pd.DataFrame:
-        """One row a timed case beside what the machine can do."""
-        return self._frame("roofline")
-
-    @cached_property
-    def ceilings(self) -> pd.DataFrame:
-        """One row a limit of the machine."""
-        return self._frame("ceilings")
-
-    @cached_property
-    def memory_peaks(self) -> pd.DataFrame:
-        """One row a memory case over its processes."""
-        return self._frame("memory_peaks")
-
-    @cached_property
-    def state_memory(self) -> pd.DataFrame:
-        """One row a memory case with carried state beside the same without."""
-        return self._frame("state_memory")
-
-    @cached_property
-    def whole_trainings(self) -> pd.DataFrame:
-        """One row a training that was timed whole."""
-        return self._frame("whole_trainings")
-
-    @cached_property
-    def energy(self) -> pd.DataFrame:
-        """One row a timed case and what told its joules."""
-        return self._frame("energy")
-
-    @cached_property
-    def baselines(self) -> pd.DataFrame:
-        """One row a predictor without a network."""
-        return self._frame("baselines")
-
-    @cached_property
-    def machines(self) -> pd.DataFrame:
-        """One row an invocation."""
-        return self._frame("machines")
 
     def part(self, name: str, columns: Sequence[str], keys: Collection[str] | None = None) -> pd.DataFrame:
         """Some columns of a frame, of some records' rows: takes as long as what is asked for."""

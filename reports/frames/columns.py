@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
 from bench.case.record import Record
@@ -135,10 +136,19 @@ RUN = Column(
 KEY = Column("key", "category", "the record: `<kind>/<case id>`, unique in a run", lambda row: row.record.key)
 
 
-def attributes(of: Callable[[Any], Any], columns: dict[str, tuple[str, str]]) -> tuple[Column, ...]:
-    """Columns, by name with dtype and meaning, that are attributes of one thing; missing where that is None."""
+def attributes(of: Callable[[Any], Any] | str, columns: dict[str, tuple[str, str]]) -> tuple[Column, ...]:
+    """Columns, by name with dtype and meaning, that are attributes of one thing.
+
+    Parameters
+    ----------
+    of
+        The thing of a row, missing where it is None; or the name of what every row has, which takes half the time.
+    """
 
     def value(name: str) -> Callable[[Any], Any]:
+        if isinstance(of, str):
+            return attrgetter(f"{of}.{name}")
+
         def get(row: Any) -> Any:
             thing = of(row)
             return None if thing is None else getattr(thing, name)

@@ -10,15 +10,14 @@ from bench.case.record import Record
 from bench.case.run_record import Ceiling
 from reports.claim.arms import Arm, Comparison, WidthArm
 from reports.collect.grouping import Setting
-from reports.costs.contrasts import judged
 from reports.costs.roofline import PRODUCT, Ceilings
 from reports.costs.timings import middle
 from reports.frames.columns import KEY, NETWORK, RUN, TASK, Column, Source, Table, attributes, dial_of
 from reports.statistics.intervals import Ratio
-from reports.statistics.verdict import Judgement
+from reports.statistics.verdict import Judgement, pace
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Judged:
     """One ratio a / b and its verdict."""
 
@@ -93,7 +92,7 @@ def _comparisons(source: Source) -> Iterator[Judged]:
             ("seconds of a forward pass", timed.inference),
         ):
             if ratio.method != "none" or measure == "seconds of an update":
-                yield Judged(source, timed.what, timed.b.setting, regime, keys, measure, ratio, judged(ratio))
+                yield Judged(source, timed.what, timed.b.setting, regime, keys, measure, ratio, pace(ratio))
 
 
 def _arm(side: str, of: Callable[[Arm], Any]) -> Callable[[Judged], Any]:
@@ -124,9 +123,9 @@ COMPARISONS = Table(
             "key_a", "category", "record of a, the first of its processes where it was timed", lambda row: row.keys[0]
         ),
         Column("key_b", "category", "record of b", lambda row: row.keys[1]),
-        *attributes(lambda row: row.setting, TASK),
+        *attributes("setting", TASK),
         dial_of(lambda row: row.setting.dial or None),
-        *attributes(lambda row: row.setting, NETWORK),
+        *attributes("setting", NETWORK),
         Column("regime", "category", "regime of both; missing where they differ in it", lambda row: row.regime),
         Column(
             "reach_in_windows",
@@ -166,7 +165,7 @@ COMPARISONS = Table(
             "verdict",
             "category",
             "`fewer`, `more`, `same`, `inconclusive`, `only stateful`, `only stateless`, `neither`, `rate not found`; "
-            "`faster`, `slower`; `lower`, `higher`",
+            "`faster`, `slower`, `one process, no interval`; `lower`, `higher`",
             lambda row: row.verdict,
         ),
         Column(

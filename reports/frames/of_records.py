@@ -80,14 +80,14 @@ CASES = Table(
         RUN,
         KEY,
         *attributes(
-            lambda row: row.record.case,
+            "record.case",
             {"kind": ("category", "`convergence`, `time` or `memory`")}
             | {"regime": ("category", "how windows follow each other, and whether the state is carried")}
             | TASK,
         ),
         dial_of(lambda row: row.record.case.dial),
         *attributes(
-            lambda row: row.record.case,
+            "record.case",
             NETWORK
             | {
                 "repetition": ("int64", "process of several with the same case, from 0"),
@@ -275,7 +275,7 @@ REPLICATES = Table(
         RUN,
         KEY,
         *attributes(
-            lambda row: row.part,
+            "part",
             _REPLICATE
             | {
                 "reached": ("bool", "whether the target was met at `hold` evaluations in a row"),
@@ -323,7 +323,7 @@ CURVES = Table(
     (
         RUN,
         KEY,
-        *attributes(lambda row: row.part, _REPLICATE),
+        *attributes("part", _REPLICATE),
         Column("updates", "int64", "weight updates made before it", lambda row: np.array(row.part.updates)),
         Column(
             "error",

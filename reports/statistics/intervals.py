@@ -5,10 +5,10 @@ or was censored; `reached` has shape (n,) and tells which.
 """
 
 import math
-from collections import Counter
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +56,7 @@ RESTART = 3.0
 """A training that has not reached the target after so many times what its arm's successes cost is started anew."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Costs:
     """What n replicates spent, all arrays of shape (n,).
 
@@ -85,9 +85,16 @@ class Costs:
         cls, curves: Sequence[tuple[FloatArray, FloatArray]], targets: FloatArray, hold: int, group: IntArray
     ) -> Self:
         """Costs of n curves (updates, error) at a target each, held for so many evaluations in a row."""
-        found = [reached_at(*curve, target, hold) for curve, target in zip(curves, targets, strict=True)]
-        cost, reached, width = (np.array(column) for column in zip(*found, strict=True)) if found else ([], [], [])
-        return cls(np.asarray(cost, float), np.asarray(reached, bool), np.asarray(width, float), group)
+        cost, width = np.zeros(len(curves)), np.zeros(len(curves))
+        reached = np.zeros(len(curves), dtype=bool)
+        alike: defaultdict[int, list[int]] = defaultdict(list)
+        for place, (updates, _) in enumerate(curves):
+            alike[updates.size].append(place)
+        # Curves of a length at once: one by one they take ten times as long.
+        for places in alike.values():
+            updates, error = (np.array([curves[place][part] for place in places]) for part in (0, 1))
+            cost[places], reached[places], width[places] = reached_at(updates, error, targets[places], hold)
+        return cls(cost, reached, width, group)
 
     @property
     def n(self) -> int:
@@ -97,7 +104,7 @@ class Costs:
     @property
     def hits(self) -> int:
         """How many reached the target."""
-        return int(self.reached.sum())
+        return int(np.count_nonzero(self.reached))
 
     @property
     def groups(self) -> int:
@@ -127,9 +134,11 @@ class Costs:
 
     def up_to(self, budget: float) -> Self:
         """The same replicates had they stopped at this cost at the latest."""
-        reached = self.reached & (self.cost <= budget)
-        return replace(
-            self, cost=np.minimum(self.cost, budget), reached=reached, width=np.where(reached, self.width, 0.0)
+        over = self.cost > budget
+        if not over.any():
+            return self
+        return type(self)(
+            np.minimum(self.cost, budget), self.reached & ~over, np.where(over, 0.0, self.width), self.group
         )
 
     def without(self, label: int) -> Self:
@@ -141,20 +150,34 @@ class Costs:
 
     @property
     def rounding_variance(self) -> float:
-        """Variance of log(expected running time) because evaluations are apart.
+        """Variance of log(expected running time) because evaluations are apart."""
+        return float(_rounding_variance(self.cost, self.reached, self.width))
 
-        A success lies anywhere between two evaluations, uniformly at the best of our knowledge: width^2 / 12. Those
-        between the same two share the error, whatever their number; those between others do not.
 
-        References
-        ----------
-        W. F. Sheppard, Proceedings of the London Mathematical Society s1-29 (1898) 353-380.
-        """
-        total = float(self.cost.sum())
-        if not total or not self.hits:
-            return 0.0
-        cells = Counter(zip(self.cost[self.reached].tolist(), self.width[self.reached].tolist(), strict=True))
-        return float(sum((n * width) ** 2 for (_, width), n in cells.items())) / 12 / total**2
+def _rounding_variance(cost: FloatArray, reached: BoolArray, width: FloatArray) -> FloatArray:
+    """Variance of log(expected running time) because evaluations are apart, of arms of shape (..., n).
+
+    A success lies anywhere between two evaluations, uniformly at the best of our knowledge: width^2 / 12. Those
+    between the same two share the error, whatever their number; those between others do not.
+
+    References
+    ----------
+    W. F. Sheppard, Proceedings of the London Mathematical Society s1-29 (1898) 353-380.
+    """
+    total = cost.sum(axis=-1)
+    if not cost.shape[-1]:
+        return np.zeros_like(total)
+    width = np.where(reached, width, 0.0)
+    order = np.lexsort((width, cost), axis=-1)
+    cost, width = (np.take_along_axis(values, order, axis=-1) for values in (cost, width))
+    first = np.ones(cost.shape, dtype=bool)
+    first[..., 1:] = (np.diff(cost, axis=-1) != 0) | (np.diff(width, axis=-1) != 0)
+    places = np.arange(cost.shape[-1])
+    place = places - np.maximum.accumulate(np.where(first, places, 0), axis=-1)
+    # The k-th between the same two evaluations adds 2 k + 1, and so n of them n^2.
+    squares = np.sum((2 * place + 1) * width**2, axis=-1)
+    variance: FloatArray = np.divide(squares / 12, total**2, out=np.zeros_like(total), where=total > 0)
+    return variance
 
 
 def restarted(a: Costs, b: Costs) -> tuple[Costs, Costs]:
@@ -162,19 +185,33 @@ def restarted(a: Costs, b: Costs) -> tuple[Costs, Costs]:
     return a.up_to(a.restart if a.hits else b.restart), b.up_to(b.restart if b.hits else a.restart)
 
 
-def reached_at(updates: FloatArray, error: FloatArray, target: float, hold: int = 1) -> tuple[float, bool, float]:
-    """(cost, reached, width): between which evaluations a curve came to a target and held it.
+def reached_at(
+    updates: FloatArray, error: FloatArray, target: FloatArray | float, hold: int = 1
+) -> tuple[FloatArray, BoolArray, FloatArray]:
+    """(cost, reached, width), shape (n,) each: between which evaluations curves came to their target and held it.
 
     Reached is the first of `hold` evaluations in a row with error <= target. The cost is the middle between it and the
     evaluation before, the width their distance; before the first evaluation lies 0. Not reached: all updates, width 0.
-    Both arrays have shape (evaluations,); nan counts as above any target.
+
+    Parameters
+    ----------
+    updates, error
+        Shape (n, evaluations); nan counts as above any target.
+    target
+        Shape (n,), or one for all.
     """
-    below = np.convolve(error <= target, np.ones(hold, int), "valid") == hold if error.size >= hold else np.array([])
-    hits = np.flatnonzero(below)
-    if not hits.size:
-        return (float(updates[-1]) if updates.size else 0.0), False, 0.0
-    at, before = float(updates[hits[0]]), float(updates[hits[0] - 1]) if hits[0] else 0.0
-    return (at + before) / 2, True, at - before
+    n, evaluations = error.shape
+    if not evaluations:
+        return np.zeros(n), np.zeros(n, dtype=bool), np.zeros(n)
+    below = error <= np.reshape(target, (-1, 1))
+    starts = evaluations - hold + 1
+    held = np.zeros((n, evaluations), dtype=bool)
+    if starts > 0:
+        held[:, :starts] = np.logical_and.reduce([below[:, late : late + starts] for late in range(hold)])
+    reached = np.asarray(held.any(axis=1))
+    rows, first = np.arange(n), held.argmax(axis=1)
+    at, before = updates[rows, first], np.where(first > 0, updates[rows, first - 1], 0.0)
+    return np.where(reached, (at + before) / 2, updates[:, -1]), reached, np.where(reached, at - before, 0.0)
 
 
 def ladder(hardest: float, easiest: float, steps: int = 12) -> FloatArray:
@@ -201,7 +238,7 @@ def median(values: FloatArray) -> float:
 LEVEL = 0.95
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Ratio:
     """Ratio a / b with its interval.
 
@@ -238,6 +275,8 @@ class Ratio:
 
     def times(self, factor: float) -> Self:
         """The same ratio in another unit, of which the two arms spend so many times as many."""
+        if factor == 1:
+            return self
         return replace(self, value=self.value * factor, low=self.low * factor, high=self.high * factor)
 
     def widened(self, variance: float, degrees: float = math.inf, level: float = LEVEL) -> Self:
@@ -336,42 +375,110 @@ def running_time_ratio(a: Costs, b: Costs, *, level: float = LEVEL) -> Ratio:
     ----------
     B. Efron, "The Jackknife, the Bootstrap and Other Resampling Plans", SIAM (1982), chapter 3.
     """
-    kept = a.group != np.unique(a.group)[:, None]
-    with np.errstate(invalid="ignore"):
-        without_one = _log_expected(a, kept) - _log_expected(b, kept)
-    return _jackknife(*restarted(a, b), without_one, level)
+    return running_time_ratios([(a, b)], level=level)[0]
 
 
-def _log_expected(arm: Costs, kept: BoolArray) -> FloatArray:
-    """Log expected running times of the replicates that each row of `kept`, shape (m, n), keeps, shape (m,).
+AT_ONCE = 2**16
+"""Numbers in an array of many pairs: so few that they stay near the processor, and enough to be worth a call."""
 
-    Each with a restart of its own; not finite without a success. All at once: one by one they take most of the time of
-    a report.
+Pairs = Sequence[tuple[Costs, Costs]]
+
+
+def running_time_ratios(pairs: Pairs, given_up: Pairs | None = None, *, level: float = LEVEL) -> list[Ratio]:
+    """`running_time_ratio` of many pairs of arms: those with the same groups at once; alone each takes far longer.
+
+    Parameters
+    ----------
+    given_up
+        `restarted` of each, where that is known.
     """
-    used = arm.reached & kept
+    given_up = [restarted(*pair) for pair in pairs] if given_up is None else given_up
+    alike: defaultdict[bytes, list[int]] = defaultdict(list)
+    for place, (a, _) in enumerate(pairs):
+        alike[a.group.tobytes()].append(place)
+    found: dict[int, Ratio] = {}
+    for places in alike.values():
+        arm = pairs[places[0]][0]
+        step = AT_ONCE // max(2 * arm.n * arm.groups, 1) or 1
+        for start in range(0, len(places), step):
+            some = places[start : start + step]
+            whole, ended = ([which[place] for place in some] for which in (pairs, given_up))
+            found |= zip(some, _ratios_of_alike(whole, ended, level), strict=True)
+    return [found[place] for place in range(len(pairs))]
+
+
+def _ratios_of_alike(pairs: Pairs, given_up: Pairs, level: float) -> list[Ratio]:
+    """Ratios of pairs with the same groups, from arrays of shape (2 pairs, n): a, b, a, b..."""
+    group = pairs[0][0].group
+    if not group.size:
+        return [Ratio.without_limits(math.nan, 0)] * len(pairs)
+
+    def together(some: Pairs, name: str) -> Any:
+        return np.concatenate([getattr(arm, name) for pair in some for arm in pair]).reshape(-1, group.size)
+
+    without_one = _log_expected(together(pairs, "cost"), together(pairs, "reached"), group)
+    cost, reached, width = (together(given_up, name) for name in ("cost", "reached", "width"))
+    hits = reached.sum(axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        logs = np.where(arm.reached, np.log(arm.cost), 0.0)
-        restart = RESTART * np.exp(np.sum(logs * used, axis=1) / used.sum(axis=1))[:, None]
-        spent = np.sum(np.minimum(arm.cost, restart) * kept, axis=1)
-        return np.asarray(np.log(spent / np.sum(used & (arm.cost <= restart), axis=1)))
+        expected = np.where(hits > 0, cost.sum(axis=-1) / hits, math.inf)
+        without_one = without_one[0::2] - without_one[1::2]
+    fixed = _rounding_variance(cost, reached, width)
+    each = zip(
+        given_up,
+        hits.reshape(-1, 2).tolist(),
+        expected.reshape(-1, 2).tolist(),
+        without_one,
+        (fixed[0::2] + fixed[1::2]).tolist(),
+        strict=True,
+    )
+    return [_jackknife(arms, tried, updates, logs, rounded, level) for arms, tried, updates, logs, rounded in each]
 
 
-def _jackknife(a: Costs, b: Costs, without_one: FloatArray, level: float) -> Ratio:
-    """Ratio of two arms from the log ratios without each group, shape (groups,)."""
-    n = a.n
-    value = _quotient(a.expected, b.expected)
-    if n == 0 or math.isnan(value):
-        return Ratio(value, 0.0, math.inf, math.nan, "none", n)
-    if a.hits and b.hits and not 0 < value < math.inf:
-        return Ratio(value, 0.0, math.inf, math.nan, "none", n)
+def _log_expected(cost: FloatArray, reached: BoolArray, group: IntArray) -> FloatArray:
+    """Log expected running times of arms, (arms, n), without one group after another, shape (arms, groups).
+
+    Each with a restart of its own; not finite without a success.
+    """
+    kept = group != np.unique(group)[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.where(reached, np.log(cost), 0.0)[:, None]
+        cost, used = cost[:, None], reached[:, None] & kept
+        restart = RESTART * np.exp(np.sum(logs * used, axis=-1) / used.sum(axis=-1))[..., None]
+        spent = np.sum(np.minimum(cost, restart) * kept, axis=-1)
+        return np.asarray(np.log(spent / np.sum(used & (cost <= restart), axis=-1)))
+
+
+def _jackknife(
+    arms: tuple[Costs, Costs],
+    hits: Sequence[int],
+    expected: Sequence[float],
+    without_one: FloatArray,
+    fixed: float,
+    level: float,
+) -> Ratio:
+    """Ratio of two arms from what is known of them.
+
+    Parameters
+    ----------
+    arms
+        Up to their restarts, and so are these:
+    hits, expected
+        Successes and expected running time of each.
+    without_one
+        Log ratios without each group, shape (groups,).
+    fixed
+        Variance that more replicates would not lessen.
+    """
+    (a, b), value = arms, _quotient(*expected)
+    if math.isnan(value) or (all(hits) and not 0 < value < math.inf):
+        return Ratio(value, 0.0, math.inf, math.nan, "none", a.n)
     if not np.isfinite(without_one).all():
-        return Ratio(value, *success_bound(a, b, level), math.nan, "bound", n)
+        return Ratio(value, *success_bound(a, b, level), math.nan, "bound", a.n)
     degrees = without_one.size - 1
-    fixed = a.rounding_variance + b.rounding_variance
     error = math.sqrt(degrees * float(without_one.var()) + fixed)
     # exp overflows past 709; an interval that wide bounds nothing.
     factor = math.exp(min(t_quantile(degrees, level) * error, 700.0))
-    return Ratio(value, value / factor, value * factor, error, "jackknife", n, degrees, fixed)
+    return Ratio(value, value / factor, value * factor, error, "jackknife", a.n, degrees, fixed)
 
 
 def geometric_ratio(a: FloatArray, b: FloatArray, level: float = LEVEL) -> Ratio:
@@ -396,9 +503,10 @@ def running_time_interval(costs: Costs, level: float = LEVEL) -> tuple[float, fl
         low, high = clopper_pearson(costs.hits, costs.n, level)
         mean = float(given_up.cost.mean()) if costs.n else math.nan
         return mean / high, mean / low if low else math.inf
-    certain = replace(costs, cost=np.ones(costs.n), reached=np.ones(costs.n, dtype=bool), width=np.zeros(costs.n))
-    without_one = _log_expected(costs, costs.group != np.unique(costs.group)[:, None])
-    ratio = _jackknife(given_up, certain, without_one, level)
+    without_one = _log_expected(costs.cost[None], costs.reached[None], costs.group)[0]
+    certain = Costs.exact(np.ones(costs.n), np.ones(costs.n, dtype=bool))
+    figures = (given_up.hits, costs.n), (given_up.expected, 1.0), without_one, given_up.rounding_variance
+    ratio = _jackknife((given_up, certain), *figures, level)
     return ratio.low, ratio.high
 
 
@@ -422,14 +530,23 @@ def _quotient(a: float, b: float) -> float:
 
 def success_bound(a: Costs, b: Costs, level: float = LEVEL) -> tuple[float, float]:
     """Limits of the ratio from the arms' exact success rates alone."""
-    each = 1 - (1 - level) / 2
-    low_a, high_a = clopper_pearson(a.hits, a.n, each)
-    low_b, high_b = clopper_pearson(b.hits, b.n, each)
-    mean_a, mean_b = float(a.cost.mean()), float(b.cost.mean())
-    if mean_a == 0 or mean_b == 0:
-        return 0.0, math.inf
-    ratio = mean_a / mean_b
-    return ratio * low_b / high_a, ratio * high_b / low_a if low_a else math.inf
+    return success_bounds(a, b)(level)
+
+
+def success_bounds(a: Costs, b: Costs) -> Callable[[float], tuple[float, float]]:
+    """`success_bound` at any level, which a search asks for fifty times."""
+    hits_a, hits_b, mean_a, mean_b = a.hits, b.hits, float(a.cost.mean()), float(b.cost.mean())
+
+    def bound(level: float) -> tuple[float, float]:
+        if mean_a == 0 or mean_b == 0:
+            return 0.0, math.inf
+        each = 1 - (1 - level) / 2
+        low_a, high_a = clopper_pearson(hits_a, a.n, each)
+        low_b, high_b = clopper_pearson(hits_b, b.n, each)
+        ratio = mean_a / mean_b
+        return ratio * low_b / high_a, ratio * high_b / low_a if low_a else math.inf
+
+    return bound
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ KEPT = 1 - 1e-4
 """Share of the posterior that is kept; the rest of the grid only costs time."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Common:
     """How the variances of pairs are spread: a posterior of two parameters on a grid, of shape (m,) each.
 
@@ -43,14 +43,15 @@ class Common:
         d0.
     variances
         s0^2.
-    pairs
-        How many pairs it rests on.
+    pairs, used
+        How many pairs there are, and how many of these, taken evenly, it rests on: `MOST_PAIRS` at most.
     """
 
     weights: FloatArray
     degrees: FloatArray
     variances: FloatArray
     pairs: int
+    used: int
 
     @property
     def known(self) -> bool:
@@ -66,7 +67,7 @@ class Common:
             return math.exp(float(self.weights @ np.log(self.variances)) / 2)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Error:
     """What the mean of a pair may be off by: a mixture of t distributions of shape (m,); nothing known where empty."""
 
@@ -82,7 +83,7 @@ class Error:
     def within(self, size: float) -> float:
         """Probability of an error of at most `size` > 0 either way."""
         with np.errstate(divide="ignore"):
-            return float(self.weights @ (2 * special.stdtr(self.degrees, size / self.scales) - 1))
+            return self._within(size)
 
     def half_width(self, level: float = LEVEL) -> float:
         """Half of the interval of this level; infinite where nothing is known, 0 where all values are equal."""
@@ -94,8 +95,11 @@ class Error:
         parts = np.log(special.stdtrit(self.degrees, 1 - (1 - level) / 2) * self.scales)
         if np.ptp(parts) < 1e-9:
             return math.exp(float(parts[0]))
-        found = optimize.brentq(lambda x: self.within(math.exp(x)) - level, parts.min(), parts.max(), xtol=1e-6)
+        found = optimize.brentq(lambda x: self._within(math.exp(x)) - level, parts.min(), parts.max(), xtol=1e-6)
         return math.exp(found)
+
+    def _within(self, size: float) -> float:
+        return float(self.weights @ (2 * special.stdtr(self.degrees, size / self.scales) - 1))
 
     def drawn(self, parts: FloatArray, standard: FloatArray) -> FloatArray:
         """Errors, shape (n,), from draws of `standard_errors`."""
@@ -146,20 +150,23 @@ def common(groups: Iterable[FloatArray]) -> Common:
     if not mean:
         # Without any difference there is nothing to scale a grid by; an interval of no width then says what was seen.
         certain = np.ones(min(len(several), 1))
-        return Common(certain, certain, 0 * certain, pairs)
+        return Common(certain, certain, 0 * certain, pairs, own.size)
     squares = np.maximum(squares, LEAST * mean)
     reach = 4 + 16 / math.sqrt(own.size)
     scale = np.exp(math.log(np.median(squares)) + np.linspace(-reach, reach, SCALES))
     degrees, variances = (grid.ravel() for grid in np.meshgrid(2 * SHARES / (1 - SHARES), scale))
     likelihood = np.zeros(degrees.size)
-    for d, square in zip(own, squares, strict=True):
-        likelihood += d / 2 * np.log(d / (degrees * variances)) - special.betaln(d / 2, degrees / 2)
-        likelihood -= (d + degrees) / 2 * np.log1p(d * square / (degrees * variances))
+    scales = degrees * variances
+    # Pairs have few different degrees of freedom, and what depends on these alone takes the longest.
+    constant = {d: d / 2 * np.log(d / scales) - special.betaln(d / 2, degrees / 2) for d in set(own.tolist())}
+    for d, square in zip(own.tolist(), squares.tolist(), strict=True):
+        likelihood += constant[d]
+        likelihood -= (d + degrees) / 2 * np.log1p(d * square / scales)
     weights = np.exp(likelihood - likelihood.max())
     order = np.argsort(-weights)
     sums = np.cumsum(weights[order])
     kept = order[: int(np.searchsorted(sums, KEPT * sums[-1])) + 1]
-    return Common(weights[kept] / weights[kept].sum(), degrees[kept], variances[kept], pairs)
+    return Common(weights[kept] / weights[kept].sum(), degrees[kept], variances[kept], pairs, own.size)
 
 
 def error_of(logs: FloatArray, known: Common) -> Error:

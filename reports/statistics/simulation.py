@@ -1,25 +1,27 @@
 """How often the intervals cover and the verdicts are false, where the truth is known.
 
 `python -m reports.statistics.simulations_page` writes the tables to docs/simulations.md;
-every run gives the same numbers (about two minutes each on one core).
+every run gives the same numbers.
 """
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import optimize, special
 
-from reports.statistics.intervals import LEVEL, RESTART, BoolArray, Costs, FloatArray, restarted, success_bound
-from reports.statistics.moderated import Error, common, error_of
-from reports.statistics.verdict import MARGIN, bound_p, holm
+from reports.statistics.intervals import LEVEL, RESTART, BoolArray, Costs, FloatArray, Ratio, restarted, success_bound
+from reports.statistics.moderated import Error, common, error_of, moderated_ratio
+from reports.statistics.verdict import MARGIN, SECONDS_MARGIN, Pace, bound_p, holm, pace
 
 VERDICT_SEED = 20_240_502
 FAMILY = 30
-REPETITIONS = 500 * FAMILY
+REPETITIONS = 200 * FAMILY
 POWER_REPETITIONS = 100 * FAMILY
 TRUTH = 200_000
 CORRELATION = 0.6
@@ -58,6 +60,12 @@ def _mild(score: FloatArray) -> FloatArray:
     return np.asarray(np.exp(0.6 * score))
 
 
+def _two_modes(score: FloatArray) -> FloatArray:
+    # Which mode, the digits say that matter to nothing else: as if by chance, and for each arm of a pair by itself.
+    slow = np.modf(1000 * np.abs(score))[0] < 0.3
+    return np.asarray(np.exp(0.3 * score) * np.where(slow, 8.0, 1.0))
+
+
 LAWS: dict[str, Law] = {
     "lognormal, σ 0.6": Law(_mild),
     "draws differ by σ 0.2": Law(_mild, between=0.2),
@@ -65,6 +73,7 @@ LAWS: dict[str, Law] = {
     "Weibull, shape 0.7": Law(lambda z: (-special.log_ndtr(-z)) ** (1 / 0.7)),
     "heavy: lognormal, σ 1.5": Law(lambda z: np.exp(1.5 * z)),
     "heavy: Pareto, α 1.5": Law(lambda z: np.exp(-special.log_ndtr(-z) / 1.5)),
+    "two modes: three in ten take 8 times as long": Law(_two_modes),
     "evaluated every 0.1 and 1 medians": Law(_mild, looks=("even", 0.1, 1.0)),
     "all arrive at the first evaluation": Law(lambda z: np.exp(0.2 * z), looks=("even", 8.0, 8.0)),
     "rate chosen in each fold by one seed": Law(_mild, tuned=True),
@@ -344,10 +353,10 @@ def power(success: tuple[float, float], ratio: float, folds: int, seeds: int) ->
     return Power(success, ratio, folds, seeds, *(float(np.mean(one <= 1 - LEVEL)) for one in (p, adjusted)))
 
 
-def every_power() -> list[Power]:
+def every_power(pool: Executor) -> list[Power]:
     """Draw the whole table of differences found."""
-    rates = ((rate, rate) for rate in (1.0, 0.95, 0.9, 0.6))
-    return [power(*one, *size) for one in itertools.product(rates, (0.35, 0.5, 0.7)) for size in FOLDS]
+    rates = [(rate, rate) for rate in (1.0, 0.95, 0.9, 0.6)]
+    return list(pool.map(power, *columns(itertools.product(rates, (0.35, 0.5, 0.7), FOLDS))))
 
 
 def power_table(cells: list[Power]) -> str:
@@ -366,10 +375,14 @@ def in_percent(rows: Sequence[tuple[float, ...]]) -> str:
     return " | ".join("" if math.isnan(one[0]) else " ".join(f"{100 * v:.1f}" for v in one) for one in columns)
 
 
-def every_verdict() -> list[VerdictCell]:
+def every_verdict(pool: Executor) -> list[VerdictCell]:
     """Draw the whole table: equal success rates, then arms that differ in theirs."""
-    grid = itertools.product(LAWS, SUCCESS, FOLDS)
-    return [simulate_verdicts(law, success, *size) for law, success, size in grid]
+    return list(pool.map(simulate_verdicts, *columns(itertools.product(LAWS, SUCCESS, FOLDS))))
+
+
+def columns(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """Turn rows that end in one of `FOLDS` into the columns that `Executor.map` takes."""
+    return zip(*((*row[:-1], *row[-1]) for row in rows), strict=True)
 
 
 RATIO_SEED = 20_261_121
@@ -513,7 +526,62 @@ def _t(degrees: float, variance: float, n: int) -> Error:
     return Error(np.ones(1), np.array([float(degrees)]), np.array([math.sqrt(variance / n)]))
 
 
-def every_ratio() -> list[RatioCell]:
+def every_ratio(pool: Executor) -> list[RatioCell]:
     """Draw the whole table of timed ratios."""
     grid = itertools.product(SPREADS, (2, 3), (10, 30, 70))
-    return [cell for spread, n, pairs in grid for cell in simulate_ratios(spread, n, pairs)]
+    return [cell for cells in pool.map(simulate_ratios, *zip(*grid, strict=True)) for cell in cells]
+
+
+PACES = (Pace.FASTER, Pace.SAME, Pace.INCONCLUSIVE, Pace.SLOWER)
+PACE_SEED, PACE_PAIRS, PACE_DRAWS = 9, 10, 2_000
+
+
+class PaceCell(NamedTuple):
+    """Verdicts on seconds of pairs with one true ratio.
+
+    Attributes
+    ----------
+    ratio, deviation, processes
+        The truth, the standard deviation of log ratios between pairs of processes, and processes of each case.
+    left_out_one
+        Share of intervals that leave out 1, which was called faster or slower before there was a margin.
+    shares
+        Of verdicts, in the order of `PACES`.
+    """
+
+    ratio: float
+    deviation: float
+    processes: int
+    left_out_one: float
+    shares: tuple[float, ...]
+
+
+def simulate_paces(ratio: float, deviation: float, processes: int) -> PaceCell:
+    """Draw runs of ten pairs, all with the same truth, and judge each."""
+    rng = np.random.default_rng([PACE_SEED, round(1000 * ratio), round(1000 * deviation), processes])
+    found: list[Ratio] = []
+    for _ in range(math.ceil(PACE_DRAWS / PACE_PAIRS)):
+        logs = math.log(ratio) + deviation * rng.standard_normal((PACE_PAIRS, processes))
+        known = common(logs)
+        found += [moderated_ratio(one, known) for one in logs]
+    counts = Counter(map(pace, found))
+    beyond = sum(one.low > 1 or one.high < 1 for one in found)
+    return PaceCell(
+        ratio, deviation, processes, beyond / len(found), tuple(counts[verdict] / len(found) for verdict in PACES)
+    )
+
+
+def pace_table(cells: Sequence[PaceCell]) -> str:
+    """Write the cells as Markdown in percent."""
+    head = ["true ratio", "standard deviation", "processes", "interval leaves out 1", *PACES]
+    lines = [f"| {' | '.join(head)} |", f"|{'--:|' * len(head)}"]
+    for one in cells:
+        shares = " | ".join(f"{100 * share:.1f}" for share in (one.left_out_one, *one.shares))
+        lines.append(f"| {one.ratio:g} | {100 * one.deviation:g} % | {one.processes} | {shares} |")
+    return "\n".join(lines)
+
+
+def every_pace(pool: Executor) -> list[PaceCell]:
+    """Draw the whole table of verdicts on seconds."""
+    grid = itertools.product((1.0, 1.02, 1 + SECONDS_MARGIN, 1.1, 1.25), (0.01, 0.03), (2, 3))
+    return list(pool.map(simulate_paces, *zip(*grid, strict=True)))

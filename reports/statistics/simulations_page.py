@@ -1,11 +1,16 @@
-"""``python -m reports.statistics.simulations_page``: writes docs/simulations.md anew, in half an hour on one core."""
+"""``python -m reports.statistics.simulations_page``: writes docs/simulations.md anew."""
 
+import argparse
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from reports.statistics.simulation import (
+    every_pace,
     every_power,
     every_ratio,
     every_verdict,
+    pace_table,
     power_table,
     ratio_table,
     verdict_table,
@@ -49,27 +54,35 @@ show, is in [statistics.md](statistics.md#how-well-it-works). All in percent.
 ## Ratios of timed cases
 
 {ratios}
+
+## Verdicts on seconds
+
+{paces}
 """
 
 
-def page(weak: str, foreseen: str, power: str, alarms: str, verdicts: str, ratios: str) -> str:
+def page(weak: str, foreseen: str, power: str, alarms: str, verdicts: str, ratios: str, paces: str) -> str:
     """Put the tables into the page."""
     return TEXT.format(
-        weak_points=weak, foreseen=foreseen, power=power, alarms=alarms, verdicts=verdicts, ratios=ratios
+        weak_points=weak, foreseen=foreseen, power=power, alarms=alarms, verdicts=verdicts, ratios=ratios, paces=paces
     )
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Draw everything and write the page."""
-    verdicts = every_verdict()
-    tables = (
-        weak_point_table(weak_points(verdicts)),
-        foreseen_table(every_foreseen()),
-        power_table(every_power()),
-        alarm_table(every_alarm()),
-        verdict_table(verdicts),
-        ratio_table(every_ratio()),
-    )
+    parser = argparse.ArgumentParser(prog="python -m reports.statistics.simulations_page", description=__doc__)
+    parser.add_argument("--processes", type=int, help="at a time (default: one a core)")
+    with ProcessPoolExecutor(parser.parse_args(arguments).processes) as pool:
+        verdicts = every_verdict(pool)
+        tables = (
+            weak_point_table(weak_points(verdicts, pool)),
+            foreseen_table(every_foreseen(pool)),
+            power_table(every_power(pool)),
+            alarm_table(every_alarm(pool)),
+            verdict_table(verdicts),
+            ratio_table(every_ratio(pool)),
+            pace_table(every_pace(pool)),
+        )
     FILE.write_text(page(*tables), encoding="utf-8")
     print(FILE)  # noqa: T201
 

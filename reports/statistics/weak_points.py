@@ -6,6 +6,7 @@
 import itertools
 import math
 from collections.abc import Callable
+from concurrent.futures import Executor
 from functools import partial
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from reports.statistics.simulation import (
     Arms,
     VerdictCell,
     at_margin,
+    columns,
     draw,
     draw_apart,
     in_percent,
@@ -88,22 +90,24 @@ Drawn = Callable[[float], tuple[FloatArray, FloatArray]]
 """From how many times as slow the first arm is to log ratios and their standard errors, shape (runs,) each."""
 
 
-def weak_points(verdicts: list[VerdictCell]) -> list[WeakPoint]:
+def weak_points(verdicts: list[VerdictCell], pool: Executor) -> list[WeakPoint]:
     """Draw the cells, as far as they are not in the table of verdicts."""
     known = {one[:4]: Shares(one.covered, one.false_calls, one.false_families) for one in verdicts}
+    naive = pool.map(_naive, *columns((law, success, size) for _, law, success in FOUND for size in FOLDS))
+    scarce = pool.map(partial(simulate_verdicts, MILD, SCARCE, repetitions=SCARCE_REPETITIONS), *columns(zip(FOLDS)))
+    seconds = pool.map(_seconds, *zip(*itertools.product((0.1, 0.3), (1, 2, 8)), strict=True))
     rows = [
         WeakPoint(
             what,
             f"{law}; success {' and '.join(f'{rate:g}' for rate in dict.fromkeys(success))}",
-            [_naive(law, success, *size) for size in FOLDS],
+            list(itertools.islice(naive, len(FOLDS))),
             [known[law, success, *size] for size in FOLDS],
         )
         for what, law, success in FOUND
     ]
-    scarce = [simulate_verdicts(MILD, SCARCE, *size, repetitions=SCARCE_REPETITIONS) for size in FOLDS]
     of_scarce = [Shares(one.covered, one.false_calls, one.false_families) for one in scarce]
     rows.append(WeakPoint('"Only one arm" from few successes', f"{MILD}; success {SCARCE[0]:g}", [], of_scarce))
-    return rows + [_seconds(between, pairs) for between in (0.1, 0.3) for pairs in (1, 2, 8)]
+    return [*rows, *seconds]
 
 
 def _naive(name: str, success: tuple[float, float], folds: int, seeds: int) -> Shares:
@@ -247,9 +251,9 @@ def _ratios(a: Arms, b: Arms) -> list[Ratio]:
     ]
 
 
-def every_foreseen() -> list[Foreseen]:
+def every_foreseen(pool: Executor) -> list[Foreseen]:
     """Draw the whole table of stated numbers of seeds."""
-    return [foreseen(ratio, *size) for ratio in RATIOS for size in FOLDS]
+    return list(pool.map(foreseen, *columns(itertools.product(RATIOS, FOLDS))))
 
 
 def foreseen_table(cells: list[Foreseen]) -> str:
@@ -293,9 +297,9 @@ def alarms(memory: float, scored: int) -> Alarms:
     return Alarms(memory, scored, float(before), float(now), float(np.mean(margin >= 1)))
 
 
-def every_alarm() -> list[Alarms]:
+def every_alarm(pool: Executor) -> list[Alarms]:
     """Draw the whole table of alarms."""
-    return [alarms(memory, scored) for memory in (0.0, 0.9, 0.97, 0.99) for scored in (128, 256)]
+    return list(pool.map(alarms, *zip(*itertools.product((0.0, 0.9, 0.97, 0.99), (128, 256)), strict=True)))
 
 
 def alarm_table(cells: list[Alarms]) -> str:

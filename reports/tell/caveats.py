@@ -164,9 +164,7 @@ def _of_comparisons(compared: Iterable[Comparison], a_a: Iterable[Comparison]) -
             yield Caution.UNPAIRED, f"{label}: {one.unpaired}"
         if one.a.n < FEW_SEEDS:
             yield Caution.FEW_SEEDS, f"{label}: {one.a.n}"
-        for arm in (one.a, one.b):
-            if arm.coarse:
-                yield Caution.COARSE, f"{label}, {arm.record.case.regime}"
+        yield from ((Caution.COARSE, f"{label}, {arm.record.case.regime}") for arm in one.coarse)
     for one in a_a:
         if one.updates.verdict in BY_INTERVAL:
             yield Caution.FALSE_CALL, f"{one.setting.label}, {one.a.record.case.regime}"

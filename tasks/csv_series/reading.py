@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from tasks.csv_series.clock import Clock, gap_at, no_clock, read_clock, read_stamps_of
 from tasks.csv_series.columns import members, part, refuse_times_as_columns, target_columns, time_columns
 from tasks.csv_series.faults import Faults
-from tasks.csv_series.labels import holds_labels, to_labels
 from tasks.csv_series.request import Request, check_request
 from tasks.csv_series.split import roles_of, says_what_trains
 from tasks.csv_series.table import Table, read_table
-from tasks.csv_series.values import to_numbers
+from tasks.csv_series.values import holds_labels, to_labels, to_numbers
 from tasks.task import CsvSeriesError, FloatArray
 
 Found = TypeVar("Found")

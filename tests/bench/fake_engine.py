@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.ma  # as a framework does; NumPy would put it off until a case asks for a median
 
 from bench import engines
 from bench.case.cases import Job
@@ -24,6 +25,9 @@ from bench.run import worker
 RAISE, KILL, SLEEP, ALLOCATE, MEMORY_ERROR, SEGFAULT, EXIT = range(101, 108)
 CHILD, CHILD_ALLOCATES, SHOUT, GARBAGE, STOP, HANG_UP, KILL_WATCHER = range(108, 115)
 """Units of a case -> how it ends; any other number of units ends well."""
+
+GPU = "FAKE_GPU"
+"""Variable of the environment by which the engine sees a GPU."""
 
 engines.ENGINES["fake"] = engines.Known("fake_engine")
 
@@ -105,7 +109,7 @@ class FakeEngine:
         return {"fake": "1"}
 
     def accelerators(self):
-        return []
+        return ["a GPU"] if GPU in os.environ else []
 
     def configure(self, *, threads, device, cache, short_loops):
         del short_loops
@@ -118,7 +122,7 @@ class FakeEngine:
         return made
 
     def kernel_seen(self, trainer):
-        return trainer.kernel, {"While": 1}
+        return trainer.kernel, {"While": 1} | ({"GPU": 1} if GPU in os.environ else {})
 
     def reset_memory_peak(self):
         pass

@@ -1,10 +1,13 @@
 """Cases on the workers of a real cluster on loopback; an engine without a framework, whose records are a formula."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
 
@@ -12,12 +15,14 @@ import fake_engine
 import psutil
 import pytest
 import record_builders as builders
-from clusters import ROOT, LocalCluster, environment
+from clusters import ROOT, LocalCluster, environment, slurm
 
 from bench.case.cases import Case, Job, Training
 from bench.case.checked import encode
+from bench.case.configurations import Configuration
 from bench.errors import PlanError
 from bench.machine import host
+from bench.plan.estimates import estimated_bytes
 from bench.plan.presets import Limits
 from bench.run import remote
 
@@ -213,9 +218,9 @@ def within():
 
 
 def refusal(address, *jobs, **changes):
-    options = {"engines": ("fake",), "device": "cpu"} | changes
+    options = {"engines": ("fake",), "device": "cpu", "limits": Limits(), "say": print} | changes
     with pytest.raises(PlanError) as error:
-        cluster_module.Cluster(address, jobs, Limits(), print, **options)
+        cluster_module.Cluster(address, jobs, **options)
     return str(error.value)
 
 
@@ -285,6 +290,75 @@ def test_a_case_keeps_its_machine_to_itself_while_it_is_timed(within):
         made.stop()
 
 
+GIB = 2**30
+
+
+def test_cases_share_a_worker_as_far_as_its_memory_holds_their_estimates(within):
+    """Large networks, of which one fits; a small one beside it does, and is taken before those that do not."""
+    jobs = [job(units=512, batch_size=8 + one) for one in range(3)] + [job(), job(units=3)]
+    large, small = estimated_bytes(jobs[0]), estimated_bytes(jobs[3])
+    assert GIB <= small < large / 1.5
+    address = within({"nthreads": 3, "resources": {"memory": large + 1.5 * small}}, {"nthreads": 3})
+    made = cluster_module.Cluster(address, jobs, Limits(), print, engines=("fake",), device="cpu")
+    try:
+        made.run(jobs, print)
+        offers, other = sorted(made._workers, key=lambda one: not one.offers)
+        taken = []
+        while unit := made._next(offers):
+            taken.append(unit)
+            offers.running[str(len(taken))] = unit
+        assert [unit.jobs for unit in taken] == [[jobs[0]], [jobs[3]]]
+        assert [unit.needs for unit in taken] == [{"memory": large}, {"memory": small}]
+        assert made._next(other) is None  # it has not said that it has any
+        del offers.running["1"]
+        assert made._next(offers).jobs == [jobs[1]]
+    finally:
+        made.stop()
+
+
+@pytest.fixture
+def gpus():
+    """A scheduler and two workers, of which one offers a GPU, which the engine sees there."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = LocalCluster(Path(folder))
+        # Who asks an engine for its GPUs is a process of its own, which must know this one.
+        Path(folder, "sitecustomize.py").write_text(
+            "from bench import engines; engines.ENGINES['fake'] = engines.Known('fake_engine')"
+        )
+        path = f"{folder}{os.pathsep}{environment()['PYTHONPATH']}"
+        made.worker("with", "--resources", "gpu=1", FAKE_GPU="1", PYTHONPATH=path)
+        made.worker("without", "--nthreads", "4")
+        yield made
+        made.close()
+
+
+@pytest.mark.soak
+def test_cases_of_a_gpu_land_where_one_is_offered_and_nowhere_else(gpus, tmp_path):
+    code, said = ended(start(tmp_path, f"--scheduler={gpus.address}", "--device=gpu", "--run=own", units=UNITS[:4]))
+    assert code == 0, said
+    found = records_of(tmp_path)
+    assert len(found) == 8
+    assert [one["convergence"]["evidence"]["GPU"] for one in found] == 8 * [1]
+    gpus.kill("with")
+    code, said = ended(start(tmp_path, f"--scheduler={gpus.address}", "--device=gpu", "--run=other", units=UNITS[:1]))
+    assert code == 4, said
+    assert "of 1 workers none has what these need" in said
+    assert "--resources gpu=1" in said
+
+
+def test_what_is_set_aside_is_no_more_than_the_limit_and_those_that_take_turns_need_it_together(within):
+    jobs = [job("time", kernel="loop", units=units) for units in (2, 512)]
+    address = within({"resources": {"timing": 1, "memory": 2 * GIB}})
+    limits = Limits(memory_mib=1040)
+    said = refusal(address, *jobs, limits=limits)
+    needs = estimated_bytes(jobs[0]) + 1040 * 2**20
+    assert estimated_bytes(jobs[1]) > 1040 * 2**20
+    assert f"and 1 that take turns with it: --resources timing=1,memory={needs}\n" in said
+    assert "Fewer take turns with `together`" in said
+    address = within({"resources": {"timing": 1, "memory": needs}})
+    cluster_module.Cluster(address, jobs, limits, print, engines=("fake",), device="cpu").stop()
+
+
 def test_a_case_that_loses_workers_is_given_to_another_twice_and_ends_of_jobs_do_not_count(within):
     made = cluster_module.Cluster(within({}), [job()], Limits(), print, engines=("fake",), device="cpu")
     records = []
@@ -341,7 +415,7 @@ def test_what_is_no_record_is_the_outcome_of_its_case_alone(within):
         assert "no record" in bad.message or "nothing was sent" in bad.message
 
 
-def test_a_file_names_a_cluster_of_jobs_in_a_queue(tmp_path, monkeypatch):
+def test_a_file_names_a_cluster_of_jobs_in_a_queue_and_a_job_that_ended_is_followed_by_another(tmp_path, monkeypatch):
     """Of dask-jobqueue, in whose place a cluster of threads is asked for as many workers."""
 
     class SLURMCluster(distributed.LocalCluster):
@@ -353,18 +427,82 @@ def test_a_file_names_a_cluster_of_jobs_in_a_queue(tmp_path, monkeypatch):
             super().scale(jobs)
 
     monkeypatch.setitem(sys.modules, "dask_jobqueue", SimpleNamespace(SLURMCluster=SLURMCluster))
+    monkeypatch.setattr(cluster_connection, "ASK_AGAIN_S", 0.1)
     file = tmp_path / "queue.toml"
     file.write_text('cluster = "SLURMCluster"\njobs = 2\n[options]\ncores = 1\nmemory = "8GB"\n')
-    made = cluster_module.Cluster(str(file), [job()], Limits(), print, engines=("fake",), device="cpu")
-    made.stop()
-    assert made.slots >= 1
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "10ms"}):
+        made = cluster_module.Cluster(str(file), [job()], Limits(), print, engines=("fake",), device="cpu")
+        try:
+            workers = addresses_once(made, lambda there: len(there) == 2)
+            made._workers.look()
+            started = made._connection._queue._started
+            started.sync(next(iter(started.workers.values())).close)
+            now = addresses_once(made, lambda there: len(there) == 2 and there != workers)
+            # Under the name of the one that ended, which is gone all the same.
+            assert [worker.address for worker in made._workers.look()] == [*(workers - now)]
+            assert {worker.address for worker in made._workers} == now
+        finally:
+            made.stop()
     file.write_text(file.read_text().replace("SLURM", "Slurm"))
     assert "must be one of SLURMCluster" in refusal(str(file), job())
 
 
-def test_a_preset_of_configurations_is_refused():
-    configured = Job(job().case, Training(), configuration=object())
-    assert "leave SCHEDULER out" in refusal("tcp://127.0.0.1:1", configured)
+def addresses_once(made, condition):
+    """Workers by their addresses, as soon as they are as they should be."""
+    end = time.monotonic() + 60
+    while not condition(there := set(made._connection.workers() or ())):
+        assert time.monotonic() < end, there
+        time.sleep(0.02)
+    return there
+
+
+QUEUE = """
+cluster = "SLURMCluster"
+jobs = 1
+[options]
+cores = 1
+processes = 1
+memory = "2GB"
+walltime = "00:10:00"
+interface = "lo"
+local_directory = "{folder}"
+job_script_prologue = ["cd {root}"]
+scheduler_options = {{ dashboard_address = "127.0.0.1:0" }}
+"""
+
+
+@pytest.mark.soak
+def test_a_run_outlives_the_jobs_of_its_queue(tmp_path, monkeypatch):
+    """By dask-jobqueue itself; what it calls as Slurm's runs jobs here, and one is told to end as at its time limit."""
+    pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is not installed")
+    for name, value in slurm(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT", "1s")
+    (tmp_path / "queue.toml").write_text(QUEUE.format(folder=tmp_path, root=ROOT))
+    running = start(tmp_path, f"--scheduler={tmp_path}/queue.toml", units=range(2, 22))
+    wait_for(lambda: len(records_of(tmp_path)) >= 2, running)
+    os.killpg(int((tmp_path / "queue/1.pid").read_text()), signal.SIGTERM)
+    code, said = ended(running)
+    assert code == 0, said
+    assert "was told to end" in said
+    found = records_of(tmp_path)
+    assert len(found) == 2 * 20
+    assert {one["outcome"] for one in found} == {"ok"}
+    jobs = [psutil.Process(int(file.read_text())) for file in (tmp_path / "queue").glob("*.pid") if is_there(file)]
+    assert len(list((tmp_path / "queue").glob("*.sh"))) == 2
+    assert psutil.wait_procs(jobs, timeout=60)[1] == []
+
+
+def is_there(file):
+    return psutil.pid_exists(int(file.read_text()))
+
+
+def test_a_preset_of_configurations_is_refused_with_the_remedy():
+    ways = [Configuration(name) for name in ("one core", "all cores")]
+    said = refusal("tcp://127.0.0.1:1", *(Job(job().case, Training(), configuration=way) for way in ways))
+    assert "has configurations (one core, all cores)" in said
+    assert "Leave SCHEDULER out" in said
+    assert "SHARD=1/2" in said
 
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch, tmp_path):

@@ -14,7 +14,7 @@ from bench.case.cases import Case
 from bench.case.checked import encode
 from bench.errors import PlanError
 from bench.measure import interleave
-from bench.plan import planning, presets, shards
+from bench.plan import estimates, planning, presets, shards
 from bench.plan.shards import Shard
 from reports import merge as module
 from reports.collect.read import read
@@ -77,13 +77,13 @@ def test_estimated_seconds_are_balanced(plan_of):
     plan = plan_of(WIDE + OTHER)
     load = defaultdict(float)
     for job, one in zip(plan.jobs, shards.assigned(plan, 4), strict=True):
-        load[one] += shards.estimated_seconds(job)
+        load[one] += estimates.estimated_seconds(job)
     assert max(load.values()) < 1.1 * min(load.values())
 
 
 def test_a_longer_training_is_estimated_to_take_longer(plan_of):
     short, long = (plan_of(grid(units="4", epochs=epochs)).jobs[0] for epochs in ("3", "3000"))
-    assert shards.estimated_seconds(long) > 3 * shards.estimated_seconds(short)
+    assert estimates.estimated_seconds(long) > 3 * shards.estimated_seconds(short)
 
 
 def test_what_is_timed_against_each_other_is_in_one_shard_with_its_memory_cases(plan_of):

@@ -1,5 +1,7 @@
 """A case in a process of its own: every way in which it can end, with no framework in it."""
 
+import importlib
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -11,6 +13,7 @@ import fake_engine as fake
 import psutil
 import pytest
 
+import tasks
 from bench.case.cases import Case, Training
 from bench.case.checked import decode, encode
 from bench.case.record import Record
@@ -248,6 +251,48 @@ def test_the_run_goes_on_when_the_server_of_processes_was_killed(forkserver, tmp
     os.kill(psutil.Process(one._process.pid).ppid(), signal.SIGKILL)
     assert wait(one).outcome == "crashed"
     assert wait(Worker(job(2), Limits(), tmp_path / "two.log")).outcome == "ok"
+
+
+def test_a_case_that_ends_while_it_is_looked_at_is_heard(forkserver, tmp_path, monkeypatch):
+    del forkserver
+    one = Worker(job(2), Limits(), tmp_path / "one.log")
+    channel, look = one._channel, one._channel.look
+
+    def too_early():
+        monkeypatch.setattr(channel, "look", look)
+        one._process.join()
+
+    monkeypatch.setattr(channel, "look", too_early)
+    assert wait(one).outcome == "ok"
+
+
+def test_the_last_word_is_heard_though_a_sign_before_it_was_not_yet(forkserver, tmp_path):
+    del forkserver
+    one = Worker(job(2), Limits(), tmp_path / "one.log", group="those that take turns")
+    wait_for(lambda: one.poll() is None and one.told)
+    one.grant(again=True)
+    one._process.join()
+    one._channel._values.append("LEFT")
+    assert wait(one).outcome == "ok"
+
+
+def test_the_server_of_processes_has_every_tasks_module_and_survives_a_broken_one(forkserver, monkeypatch):
+    del forkserver
+    ours, theirs = multiprocessing.get_context("forkserver").Pipe()
+    process = multiprocessing.get_context("forkserver").Process(target=tell_modules, args=(theirs,))
+    process.start()
+    assert ours.recv()
+    process.join()
+    monkeypatch.setattr(tasks.registry, "_own_loaders", lambda: [broken])
+    importlib.reload(importlib.import_module("bench.run.preloaded"))
+
+
+def tell_modules(connection):
+    connection.send({f"tasks.{name}" for name in ("cosine", "co2", "parity")} <= set(sys.modules))
+
+
+def broken():
+    raise tasks.task.InvalidTaskError("no task")
 
 
 def wait_for(condition, seconds=20.0):

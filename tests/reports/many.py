@@ -23,9 +23,16 @@ def settings():
             yield {"units": units, "batch_size": batch, "window": window, "task": task, "dial": dial, "cell": cell}
 
 
-def lines(number):
+def widths():
+    """Networks that differ in cell and width alone, without end: whatever compares them all grows with the square."""
+    for units in count(1):
+        for cell in ("lstm", "gru"):
+            yield {"units": units, "batch_size": 8, "window": 4, "task": "parity", "dial": 3, "cell": cell}
+
+
+def lines(number, of=settings):
     """So many records as lines, as a published run has them: tuning curves but for their ends."""
-    trained, timed, taken = settings(), settings(), settings()
+    trained, timed, taken = of(), of(), of()
     made = 0
     while made < number:
         for record in (*_trained(trained), *_timed(timed), *_taken(taken)):
@@ -62,12 +69,12 @@ def _taken(taken):
         yield synthetic.memory(peak, synthetic.case("memory", kernel=kernel, **setting))
 
 
-def write(folder, number):
+def write(folder, number, of=settings):
     """Write a run folder of so many records, every pair of arms declared; returns it."""
     plan, keys = [], []
     synthetic.write(folder, [])
     with (folder / "records.jsonl").open("w") as file:
-        for record in lines(number):
+        for record in lines(number, of):
             plan.append(record["case"])
             keys.append({"key": record["key"]})
             file.write(json.dumps(record) + "\n")

@@ -17,6 +17,7 @@ from reports.costs.contrasts import SECONDS, exponent, off
 from reports.costs.timings import Blocks, log_ratios
 from reports.figures.cost_figures import MOST_ROWS, chosen
 from reports.render import write_report
+from reports.statistics import moderated
 from reports.tell.cost_answers import answers
 
 KERNELS = ("loop", "xla", "unrolled")
@@ -168,6 +169,23 @@ def test_cells_of_as_many_parameters_are_compared(costs_of):
     assert (one.a.setting.units, one.b.setting.units) == (74, 64)
 
 
+def test_an_lstm_is_compared_with_the_gru_nearest_in_parameters(costs_of):
+    sizes = [("gru", 60, 990), ("gru", 61, 1004), ("gru", 62, 1004), ("gru", 63, 1010), ("lstm", 50, 1000)]
+    records = flat(synthetic.timed(1e-3, cell=cell, units=u, body={"parameters": n}) for cell, u, n in sizes)
+    (one,) = costs_of(records).contrasts.of("GRU / LSTM of as many parameters")
+    assert one.a.setting.units == 61
+
+
+def test_the_page_says_of_how_many_pairs_a_spread_is_estimated(tmp_path, monkeypatch):
+    monkeypatch.setattr(moderated, "MOST_PAIRS", 2)
+    records = flat(
+        synthetic.timed(1e-3, kernel=kernel, units=units) for kernel in ("loop", "xla") for units in (4, 8, 16)
+    )
+    write_report(read(synthetic.write(tmp_path, records)))
+    said = "drawn towards what 2 of the 3 pairs of this run (taken evenly) show together"
+    assert said in (tmp_path / "details.md").read_text()
+
+
 def test_cases_that_differ_in_dtype_alone_can_be_told_apart_by_name(costs_of):
     records = flat(
         synthetic.timed(1e-3, kernel=kernel, dtype=dtype)
@@ -241,10 +259,10 @@ def test_a_run_made_for_costs_begins_with_them(tmp_path):
     trained = synthetic.pair(synthetic.hits(100, seed=1), synthetic.hits(500, seed=2))
     measured = flat(synthetic.timed(s, kernel=k, units=u) for u in (8, 16) for k, s in (("loop", 2e-3), ("xla", 1e-3)))
     first = report_of(tmp_path / "costs", [*trained, *measured])
-    assert first.startswith("# What does it cost?")
+    assert first.startswith("# run: what does an update cost?")
     assert first.index("Is XLA faster?") < first.index("| setting | verdict |")
     last = report_of(tmp_path / "claim", [*trained, *measured], family=synthetic.family(trained))
-    assert last.startswith("# Should I carry state?")
+    assert last.startswith("# run: carry state?")
     assert last.index("Is XLA faster?") > last.index("| setting | verdict |")
 
 

@@ -1,10 +1,12 @@
 import math
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from reports.statistics import intervals
 from reports.statistics.intervals import (
     Costs,
     chance_of_less,
@@ -18,6 +20,7 @@ from reports.statistics.intervals import (
     restricted_mean,
     running_time_interval,
     running_time_ratio,
+    running_time_ratios,
     t_quantile,
 )
 
@@ -167,16 +170,46 @@ def test_a_first_evaluation_that_all_pass_is_no_measurement():
     assert ratio.high > 4
 
 
+def _naive_rounding(costs):
+    cells = Counter(zip(costs.cost[costs.reached].tolist(), costs.width[costs.reached].tolist(), strict=True))
+    return sum((n * width) ** 2 for (_, width), n in cells.items()) / 12 / costs.cost.sum() ** 2
+
+
+def test_ratios_formed_at_once_are_those_formed_one_by_one(monkeypatch):
+    rng = np.random.default_rng(5)
+    groups = [np.arange(6), np.arange(6) // 2, np.arange(12) % 3, np.zeros(0, dtype=int)]
+
+    def arm(group, chance):
+        width = 2.0 * rng.integers(1, 4, group.size)
+        hit = rng.random(group.size) < chance
+        return Costs(np.where(hit, rng.integers(3, 9, group.size), 20.0), hit, np.where(hit, width, 0.0), group)
+
+    pairs = [(arm(group, one), arm(group, other)) for group in groups * 8 for one, other in ((0.9, 1.0), (0.3, 0.0))]
+    for pair in pairs:
+        for one in pair:
+            assert one.n == 0 or one.rounding_variance == pytest.approx(_naive_rounding(one))
+    alone = [running_time_ratio(*pair) for pair in pairs]
+    assert {one.method for one in alone} == {"jackknife", "bound", "none"}
+    # As text, since nan is not itself.
+    assert str(running_time_ratios(pairs)) == str(alone)
+    monkeypatch.setattr(intervals, "AT_ONCE", 100)
+    assert str(running_time_ratios(pairs)) == str(alone)
+
+
+def _reached(updates, error, *target, **hold):
+    return tuple(found.item() for found in reached_at(updates[None], error[None], *target, **hold))
+
+
 def test_a_cost_is_the_middle_of_two_evaluations():
     updates, error = np.array([10.0, 20, 40, 80]), np.array([0.5, 0.2, np.nan, 0.1])
-    assert reached_at(updates, error, 0.5) == (5, True, 10)
-    assert reached_at(updates, error, 0.3) == (15, True, 10)
-    assert reached_at(updates, error, 0.15) == (60, True, 40)
-    assert reached_at(updates, error, 0.01) == (80, False, 0)
-    assert reached_at(updates, error, 0.5, hold=2) == (5, True, 10)
-    assert reached_at(updates, error, 0.3, hold=2) == (80, False, 0)
-    assert reached_at(updates[:1], error[:1], 0.5, hold=2) == (10, False, 0)
-    assert reached_at(updates[:0], error[:0], 0.5, hold=2) == (0, False, 0)
+    assert _reached(updates, error, 0.5) == (5, True, 10)
+    assert _reached(updates, error, 0.3) == (15, True, 10)
+    assert _reached(updates, error, 0.15) == (60, True, 40)
+    assert _reached(updates, error, 0.01) == (80, False, 0)
+    assert _reached(updates, error, 0.5, hold=2) == (5, True, 10)
+    assert _reached(updates, error, 0.3, hold=2) == (80, False, 0)
+    assert _reached(updates[:1], error[:1], 0.5, hold=2) == (10, False, 0)
+    assert _reached(updates[:0], error[:0], 0.5, hold=2) == (0, False, 0)
     costs = Costs.of_curves([(updates, error), (updates, error * 0.1)], np.array([0.05, 0.05]), 1, np.array([0, 1]))
     assert (costs.cost.tolist(), costs.reached.tolist()) == ([80, 5], [False, True])
 

@@ -1,4 +1,6 @@
+import cProfile
 import json
+import pstats
 
 import many
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from bench.case.checked import decode
 from bench.case.record import Record
 from reports import page, summary
+from reports.analysis import analyse
 from reports.claim import arms, robustness
 from reports.collect.read import read
 from reports.render import write_report
@@ -78,3 +81,22 @@ def test_the_generator_writes_records_that_a_run_can_write(number):
         "memory": 2,
         "time": 6,
     }
+
+
+def _calls(folder, number, of):
+    """Calls of functions while so many records are read and judged: what a busy machine does not change."""
+    many.write(folder, number, of)
+    with cProfile.Profile() as profile:
+        comparisons = analyse(read(folder)).frames.comparisons
+    assert not comparisons.empty
+    return pstats.Stats(profile).total_calls
+
+
+@pytest.mark.parametrize("of", [many.settings, many.widths])
+def test_work_grows_with_the_records_and_not_with_their_pairs(tmp_path, monkeypatch, of):
+    monkeypatch.setattr(robustness, "MOST_SENSITIVITIES", 1)
+    monkeypatch.setattr(arms, "MOST_A_A", 2)
+    # The first of all also imports and fills what is kept.
+    _, first, second, third = (_calls(tmp_path, 100 * times, of) for times in (1, 1, 2, 4))
+    # Twice as many records more take twice as many calls more.
+    assert third - second < 2.15 * (second - first)

@@ -16,8 +16,8 @@ from reports.figures.learning_figures import EDGE, draw_targets
 from reports.formatting import THIN, limited, number, seconds, size, span
 from reports.frames import SETTING, load
 from reports.tell import tables
+from reports.tell.claim_tables import ClaimTables, width_text
 from reports.tell.cost_tables import CostTables
-from reports.tell.tables import Tables
 
 PUBLISHED = Path(__file__).parents[2] / "reports" / "published"
 
@@ -31,7 +31,7 @@ def cost():
 @pytest.fixture(scope="module")
 def quick():
     """The same of the published run `quick`."""
-    return Tables(analyse(read(PUBLISHED / "quick")).frames), load(PUBLISHED / "quick")
+    return ClaimTables(analyse(read(PUBLISHED / "quick")).frames), load(PUBLISHED / "quick")
 
 
 def rows(text):
@@ -225,7 +225,7 @@ def test_the_table_of_settings_has_the_intervals_of_the_comparison():
             one |= {"fold": fold, "draw": fold // 3}
     found = analyse(synthetic.run_of(records))
     (one,) = found.compared
-    (row,) = rows(Tables(found.frames).settings)
+    (row,) = rows(ClaimTables(found.frames).settings)
     assert row["updates to target: stateful"] == limited(one.a.ert, one.a.ert_interval)
     assert row["stateless"] == limited(one.b.ert, one.b.ert_interval)
     (by_fold,) = analyse(synthetic.run_of([*map(without_draws, records)])).compared
@@ -244,7 +244,7 @@ def without_draws(record):
     [((None, None), "undetermined on 2, 4 and 8"), ((4, None), "> 4"), ((None, 4), "≤ 4"), ((2, 4), "(2, 4]")],
 )
 def test_an_interval_of_widths_in_words(interval, text):
-    assert tables.width_text(*interval, [2, 4, 8]) == text
+    assert width_text(*interval, [2, 4, 8]) == text
 
 
 def test_other_targets(quick):

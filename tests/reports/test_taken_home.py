@@ -1,13 +1,16 @@
 """The code that a report leaves for labels, masked values and many series: it trains, saves, and predicts right."""
 
-import importlib.util
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import synthetic
+import taken_home
 
 from bench.engines.base import Network
 from reports.collect.read import read
@@ -22,23 +25,22 @@ HOURS = pd.date_range("2024-01-01", periods=ROWS, freq="h")
 
 
 @pytest.fixture
-def left(tmp_path, keras_float32):
-    """Make the module that the report of a run on a file leaves, its arm being of this regime."""
-    del keras_float32
+def written(tmp_path):
+    """Write what the report of a run on a file leaves, its arm being of this regime; the file's path."""
 
-    def _left(frame, regime="stateful", target=0.5, errors=None, **options):
+    def _written(frame, regime="stateful", errors=None, engine="tensorflow", **options):
         frame.to_csv(tmp_path / "machine.csv", index=False)
         prepared = prepare(Request(tmp_path / "machine.csv", **options))
         task, series = CsvSeries(prepared), prepared.series
         features, outputs = series.inputs.shape[1], series.targets.shape[1]
         record = synthetic.convergence(
             [100] * 8,
-            case_=synthetic.case(task=task.name, regime=regime, units=UNITS),
+            case_=synthetic.case(task=task.name, regime=regime, units=UNITS, engine=engine),
             parameters=Network("lstm", 1, UNITS, features, outputs).parameters,
             outputs=outputs,
             loss=task.loss,
             optimum=None,
-            target=target,
+            target=0.5,
         )
         if errors is not None:
             record["convergence"]["scored"] |= {"squared_errors": errors, "simple": {"mean": [1.0] * len(errors)}}
@@ -47,22 +49,26 @@ def left(tmp_path, keras_float32):
         prepared.save(run / "series.npz")
         write_report(read(run))
         (path,) = run.glob("recommended_*.py")
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
+        return path
 
-    return _left
+    return _written
+
+
+@pytest.fixture
+def left(written, keras_float32):
+    """Load it as a module."""
+    del keras_float32
+    return lambda *given, **options: taken_home.load(written(*given, **options))
 
 
 @pytest.mark.parametrize("regime", ["stateless", pytest.param("stateful", marks=pytest.mark.soak)])
 def test_of_labels_it_predicts_the_next_one_by_name_and_goes_on(left, capsys, regime):
     frame = pd.DataFrame({"time": HOURS, "state": STATES, "power": np.arange(ROWS) % 7})
-    module = left(frame, regime, target=0.05, column="state", inputs=("power",))
-    module.LEARNING_RATE = 0.03
+    module = left(frame, regime, column="state", inputs=("power",))
+    module.LEARNING_RATE, module.EPOCHS = 0.03, 20
     module.main()
     said = capsys.readouterr().out
-    assert re.search(r"line 301 of machine.csv 2024-01-13 11:00:00 was the last row; state next: idle \(\d\d%\)", said)
+    assert re.search(r"line 301 of machine.csv 2024-01-13 11:00:00 was the last row; state next: idle \(\d+%\)", said)
     saved = module.Forecaster.load()
     assert sorted(saved.labels) == ["heat", "idle", "run"]
     rows = [[state, power] for state, power in zip(STATES[:40], frame["power"], strict=False)]
@@ -131,6 +137,7 @@ def test_many_series_train_one_network_and_each_goes_on_by_itself(left, capsys):
     assert [name for name, _, _ in rows] == sorted(STORES, reverse=True)
     assert sum(int(count) for _, count, _ in rows) == 256
     assert [float(error) for *_, error in rows] == sorted((float(error) for *_, error in rows), reverse=True)
+    module.EPOCHS = 2
     module.main()
     said = capsys.readouterr().out
     assert re.search(r"^west: line 377 of machine.csv 2024-04-05 was the last row; sales next: \d+", said, re.MULTILINE)
@@ -166,3 +173,66 @@ def test_a_series_shorter_than_a_window_is_predicted_and_goes_on(left, capsys):
     at_once = module.Forecaster(saved.stepper, saved.scales).run(np.concatenate([known, new]), "short")
     assert len(at_once) == 9
     np.testing.assert_allclose([saved.next(row, "short") for row in new], at_once[-6:], rtol=1e-6)
+
+
+MACHINES = pd.DataFrame({
+    "machine": np.repeat(["a", "b"], ROWS // 2), "time": [*HOURS[: ROWS // 2]] * 2, "state": STATES,
+    "power": np.arange(ROWS) % 7, "part": np.resize(np.repeat(["train", "test"], [40, 20]), ROWS),
+})  # fmt: skip
+KINDS = {
+    "labels": {"column": "state", "inputs": ("power",)},
+    "labels of many": {"column": "state", "inputs": ("power",), "group": "machine"},
+    "parts": {"column": "power", "split": "part"},
+    "parts of many, masked": {"column": "power", "group": "machine", "split": "part", "fill": "mask"},
+}
+"""What is asked of the machines, or of one of them."""
+
+
+def of(kind):
+    """Its frame and options."""
+    frame, options = MACHINES, KINDS[kind]
+    if "group" not in options:
+        frame = frame.assign(time=HOURS)
+    if "fill" in options:
+        frame = frame.assign(power=frame["power"].where(frame.index % 10 != 5))
+    return frame, options
+
+
+@pytest.mark.parametrize(
+    ("kind", "regime"),
+    [
+        ("labels of many", "stateful"),
+        ("parts", "stateful"),
+        *(
+            pytest.param(kind, regime, marks=pytest.mark.soak)
+            for kind in KINDS
+            for regime in ("stateless", "stateless-burnin", "stateful")
+        ),
+    ],
+)
+def test_it_trains_as_the_suite_does_and_goes_on_row_by_row_as_at_once(left, kind, regime):
+    frame, options = of(kind)
+    module = left(frame, regime, **options)
+    module.EPOCHS = 1
+    module.main()
+    assert taken_home.off_at_once(module) < 1e-6
+    assert taken_home.off_the_suite(module, regime, "lstm", "tensorflow") < 1e-4
+
+
+@pytest.mark.parametrize("engine", ["jax", "torch"])
+@pytest.mark.parametrize(
+    ("kind", "regime"),
+    [("labels", "stateful"), ("labels of many", "stateful"), ("labels", "stateless"), ("parts", "stateless-burnin")],
+)
+def test_on_another_engine_too(written, tmp_path, engine, kind, regime):
+    pytest.importorskip(engine)
+    frame, options = of(kind)
+    path = written(frame, regime, engine=engine, **options)
+    given = {"KERAS_BACKEND": engine, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, taken_home.__file__, str(path), regime, "lstm", engine]
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ | given, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    backend, row_by_row, trained = done.stdout.splitlines()[-1].split()
+    assert backend == engine
+    assert float(row_by_row) < 1e-6
+    assert float(trained) < 1e-4

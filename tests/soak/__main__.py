@@ -78,7 +78,7 @@ def soak(minutes, seed, only, beside):
                 table.add(name, one, fuzz(name, one, folder))
             if time.monotonic() > told + SELDOM_S:
                 told = time.monotonic()
-                print(f"{sum(table.tried.values()):,} tried, {len(KILLS)} kills, {len(table.lost)} lost", flush=True)
+                print(f"{sum(table.tried.values()):,} tried, {sum(KILLS)} kills, {len(table.lost)} lost", flush=True)
                 for name, (try_many, count) in REPORTED.items():
                     if re.search(only, name) and time.monotonic() < end:
                         one = rng.getrandbits(32)
@@ -113,8 +113,8 @@ def summary(table, chosen):
     """Where the table comes from, what it adds up to, and how long runs took to end."""
     total, survived = sum(table.tried.values()), sum(table.survived.values())
     said = (
-        f"Seed {chosen.seed}, {chosen.minutes:g} minutes: {total:,} tried, {len(KILLS)} kills among them; "
-        f"{total - survived:,} lost."
+        f"Seed {chosen.seed}, {chosen.minutes:g} minutes: {total:,} tried; {total - survived:,} lost. "
+        f"Of {len(KILLS):,} kills {sum(KILLS):,} met a run that was alive."
     )
     if ENDED_S:
         ends = sorted(ENDED_S)

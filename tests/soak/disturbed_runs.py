@@ -5,15 +5,16 @@ Every function disturbs one run, lets the same command continue it, and returns 
 
 import contextlib
 import json
-import math
 import os
 import random
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import time
 import uuid
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +28,7 @@ GONE_S, DONE_S = 10.0, 300.0
 """So long after its end may a process of a run live, and so long may a run take; an idle machine needs far less."""
 
 UNITS = (2, 3, 4, 5, 6, 7)
+CASES = len(UNITS) + 2
 PRESET = """
 [training]
 learning_rates = [0.1]
@@ -115,9 +117,22 @@ class Disturbed:
 
     def finish(self):
         """The same command until it has nothing left to say; its exit code and what it said."""
+        share, begin = self.left(), time.monotonic()
         running = self.start()
         said, _ = running.communicate(timeout=DONE_S * slower())
+        if running.returncode == 0 and _undisturbed:
+            LASTED.append((share, time.monotonic() - begin))
         return running.returncode, said
+
+    def left(self):
+        """Share of its cases that have no record yet."""
+        return 1 - len(whole(self.raw())) / CASES
+
+    def moment(self, rng):
+        """Seconds until some moment of what is left of it, as long as runs take at present."""
+        recent = list(LASTED)
+        slowness = statistics.median(seconds / usual_s(share) for share, seconds in recent or [(1.0, usual_s(1.0))])
+        return rng.uniform(0, usual_s(self.left()) * slowness)
 
     def raw(self):
         return self.records_file.read_bytes() if self.records_file.exists() else b""
@@ -146,12 +161,10 @@ def slower():
     return max(1.0, os.getloadavg()[0] / len(os.sched_getaffinity(0)))
 
 
-def moment(rng):
-    """Seconds until some moment of a run, which takes some four on an idle machine, or just after it.
-
-    Where nine times as many processes as cores wanted to run, it took three times as long.
-    """
-    return rng.uniform(0.2, 5) * math.sqrt(slower())
+def usual_s(share):
+    """Seconds that a run with so much of it left took before anything was disturbed."""
+    all_left, none_left = _usual_s
+    return none_left + share * (all_left - none_left)
 
 
 def whole(raw):
@@ -172,9 +185,13 @@ def without_times(record):
 
 
 _undisturbed = {}
+_usual_s = []
+
+LASTED = deque(maxlen=5)
+"""Of the last runs that nothing disturbed: the share of their cases that was left, and the seconds until their end."""
 
 KILLS = []
-"""Runs that were alive when SIGKILL met them."""
+"""Of each run that was to be killed, whether it was still alive then."""
 
 ENDED_S = []
 """From a signal to `make` alone until the run and all that it had started were gone, in seconds."""
@@ -184,8 +201,11 @@ def undisturbed(folder):
     """What a run finds that nothing happens to."""
     if not _undisturbed:
         run = Disturbed(folder / "undisturbed")
-        code, said = run.finish()
-        assert code == 0, said
+        for _ in range(2):  # and once more, which finds nothing left to do
+            begin = time.monotonic()
+            code, said = run.finish()
+            assert code == 0, said
+            _usual_s.append(time.monotonic() - begin)
         _undisturbed.update(whole(run.raw()))
     return _undisturbed
 
@@ -212,9 +232,10 @@ def killed(rng, folder):
     run, before = Disturbed(folder / "run"), b""
     for _ in range(rng.randint(5, 8)):
         running = run.start()
-        time.sleep(moment(rng))
-        if running.poll() is None:
-            KILLS.append(running.pid)
+        time.sleep(run.moment(rng))
+        alive = running.poll() is None
+        KILLS.append(alive)
+        if alive:
             (os.kill if rng.random() < 0.5 else os.killpg)(running.pid, signal.SIGKILL)
         running.communicate()
         if said := verdict(run, before, folder.parent, final=False):
@@ -228,7 +249,7 @@ def told(rng, folder):
     """A signal to make alone, at a random moment."""
     run = Disturbed(folder / "run")
     running = run.start_make()
-    time.sleep(moment(rng))
+    time.sleep(run.moment(rng))
     number = rng.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
     alive, begin = running.poll() is None, time.monotonic()
     with contextlib.suppress(ProcessLookupError):
@@ -280,7 +301,7 @@ def read_only_disk(rng, folder):
     with small_disk(run.folder / "results", 65536) as disk:
         if rng.random() < 0.5:
             running = run.start()
-            time.sleep(moment(rng))
+            time.sleep(run.moment(rng))
             running.kill()
             running.communicate()
             run.alive()
@@ -376,7 +397,7 @@ def stopped(rng, folder):
     """Ctrl-Z for longer than a case may take, and on again."""
     run = Disturbed(folder / "run", seconds=3)
     running = run.start()
-    time.sleep(moment(rng))
+    time.sleep(run.moment(rng))
     with contextlib.suppress(ProcessLookupError):
         os.killpg(running.pid, signal.SIGSTOP)
         time.sleep(run.seconds + 1)
@@ -391,7 +412,7 @@ def clock_set_back(rng, folder):
     """The clock goes back by days between two invocations: to the second, the first lies in the future."""
     run = Disturbed(folder / "run")
     running = run.start()
-    time.sleep(moment(rng))
+    time.sleep(run.moment(rng))
     running.kill()
     running.communicate()
     run.alive()

@@ -1,6 +1,7 @@
 """``python tests/soak/on_a_cluster.py scale|pairs|kill``: what cannot be told in the seconds that a test may take.
 
-scale   cases a second, and the client's memory, of cases that are done at once, with 2, 8 and 32 workers
+scale   cases a second, and the client's memory, of cases that are done at once, with 2, 8 and 32 workers, each a
+        process of some 100 MiB
 pairs   wall time of two workers over that of the pool of a run on one machine, pair by pair, in turn
 kill    real trainings on three workers, of which one is killed: records bit for bit those of a run on one machine
 """
@@ -22,9 +23,6 @@ import psutil
 sys.path[:0] = [str(Path(__file__).parents[1] / "bench"), str(Path(__file__).parents[2])]
 
 from clusters import ROOT, LocalCluster, environment  # noqa: E402 - it lies where the line above says
-
-PROCESSES = {2: 2, 8: 2, 32: 4}
-"""Workers -> processes that they are threads of: they only answer, and one each would take this machine's cores."""
 
 GRID = """
 name = "{name}"
@@ -72,15 +70,13 @@ def preset(folder, name, windows, units):
 
 def scale(folder, chosen):
     grid = preset(folder, "scale", [2, 4], list(range(1, chosen.cases // 8 + 1)))
-    print("| cases at a time | cases | cases per second | CPU per case: client, scheduler | client's peak memory |")
+    print("| workers | cases | cases per second | CPU per case: client, scheduler | client's peak memory |")
     print("|---:|---:|---:|---:|---:|", flush=True)
     for workers in chosen.workers:
         path = f"{Path(__file__).parent}:{environment()['PYTHONPATH']}"
         cluster = LocalCluster(folder, PYTHONPATH=path)
-        processes = PROCESSES.get(workers, 1)
         try:
-            for number in range(processes):
-                cluster.worker(f"w{number}", "--nthreads", str(workers // processes))
+            cluster.workers(workers)
             options = [grid, "--engine=stub", "-p", "stub_cases", f"--run=scale{workers}"]
             found = json.loads(ended(bench(folder, *options, f"--scheduler={cluster.address}")).splitlines()[-1])
             spent = psutil.Process(cluster.processes["scheduler"].pid).cpu_times()

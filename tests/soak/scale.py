@@ -19,7 +19,9 @@ CORES = len(os.sched_getaffinity(0))
 PRESET = """
 [training]
 learning_rates = [0.1]
+folds = 1
 tuning_seeds = 1
+further_rates = 0
 evaluation_seeds = 2
 epochs = 1
 scored_targets = 2
@@ -30,20 +32,22 @@ workers = {cores}
 task = "cosine"
 cell = "lstm"
 regime = "stateful"
-window = [2, 3, 4, 5]
+window = {windows}
 units = {units}
-batch_size = [1, 2, 3, 4, 5]
+batch_size = {batches}
 """
-FIRST_UNITS = 200
-"""Beyond those that end the tests' engine badly."""
+WINDOWS, BATCHES = range(2, 12), range(32, 72)
+"""So that an epoch has few updates; and with few units there is next to nothing to draw weights for."""
+EACH = len(WINDOWS) * len(BATCHES)
 
 
 def main():
     cases = int(sys.argv[1])
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        units = list(range(FIRST_UNITS, FIRST_UNITS + cases // 20))
-        (folder / "many.toml").write_text(PRESET.format(cases=cases, cores=CORES, units=units))
+        units = list(range(1, max(1, cases // EACH) + 1))
+        sizes = {"windows": list(WINDOWS), "batches": list(BATCHES), "units": units}
+        (folder / "many.toml").write_text(PRESET.format(cases=cases, cores=CORES, **sizes))
         command = [
             *(sys.executable, "-m", "pytest", "bench", "-q", "-p", "fake_engine", "-p", "no:cacheprovider"),
             *("-p", "no:hypothesispytest", "-p", "no:xdist", "--engine=fake", f"--preset={folder}/many.toml"),
@@ -62,7 +66,11 @@ def main():
         records = [json.loads(line) for line in file.read_bytes().splitlines()]
     own = sum(record["seconds"]["total"] for record in records)
     computed = 1e3 * (used.ru_utime + used.ru_stime - at_start) / len(records)
-    print(f"exit {os.waitstatus_to_exitcode(status)}, {len(records):,} records; the first after {first:.2f} s")
+    print(f"exit {os.waitstatus_to_exitcode(status)}, {len(records):,} records")
+    print(f"the first after {first:.2f} s, all others {wall:.0f} s later")
+    for record in records:
+        if record["outcome"] != "ok":
+            print(f"{record['key']}: {record['outcome']} after {record['seconds']}: {record['message']}")
     print(
         f"computed by the process that watches: {at_start:.2f} s until then, and {computed:.2f} ms a case from there on"
     )
