@@ -34,16 +34,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             run = read(folder)
             if hardware_page.has_configurations(run):
-                print(hardware_page.write(run))
-                continue
-            found = analyse(run)
-            print(closing(found, write(found, folder), sys.stdout))
+                text = str(hardware_page.write(run))
+            else:
+                found = analyse(run)
+                text = closing(found, write(found, folder), sys.stdout)
         except RunNotReadableError as error:
             print(f"error: {error}", file=sys.stderr)
             code = max(code, 2)
         except OSError as error:
             print(f"error: cannot write the report: {error}. The one that was there stays.", file=sys.stderr)
             code = 3
+        else:
+            # Apart, since a reader who closes the pipe early is no failure to write the report.
+            print(text)
     return code
 
 

@@ -42,7 +42,7 @@ from reports.costs import Costs, costs
 from reports.frames import Frames
 from reports.statistics.verdict import BY_INTERVAL
 from reports.tell.caveats import Noted, collect_warnings
-from reports.tell.headline import Sureness, Turn, headline, smaller_network, sureness, turning_point, turns
+from reports.tell.headline import Sureness, Turn, headline, in_full, sureness, turning_point, turns
 from reports.tell.recommendation import Advice, SummaryLine, advice, summary_lines
 
 
@@ -63,7 +63,7 @@ class Analysis:
     run: Run
     headline: list[str]
     sureness: Sureness
-    smaller_network: str
+    in_full: list[str]
     turning_point: str
     turns: list[Turn]
     findings: list[Finding]
@@ -146,9 +146,9 @@ def analyse(run: Run) -> Analysis:
     longer, better, found = longer_windows(run), findings(beside), costs(run)
     return Analysis(
         run=run,
-        headline=headline(run, compared, longer, better, found),
-        sureness=sureness(judged),
-        smaller_network=smaller_network(widths),
+        headline=headline(run, compared, longer, found),
+        sureness=sureness(judged, a_a),
+        in_full=in_full(compared, longer, better, widths),
         turning_point=turning_point(compared),
         turns=turns(compared),
         findings=better,

@@ -105,6 +105,13 @@ def low_to_high(values: Iterable[float], write: Callable[[float], str] = number)
     return " to ".join(dict.fromkeys((write(min(values)), write(max(values)))))
 
 
+def several(values: Sequence[float], limits: tuple[float, float], noun: str = "") -> str:
+    """Write a figure with its interval, or the range of several and the limits of all their intervals."""
+    if len(values) == 1:
+        return f"{number(values[0])} {span(*limits)}{noun}"
+    return f"{low_to_high(values)}{noun}, intervals within {span(*limits)}"
+
+
 def listing(parts: Sequence[object]) -> str:
     """Join parts: a, b and c."""
     words = [str(part) for part in parts]

@@ -21,14 +21,14 @@ from reports.figures import drawings
 from reports.figures.style import Drawing
 from reports.frames import write_csv
 from reports.statistics.intervals import LEVEL, clopper_pearson
-from reports.statistics.verdict import FEWER, MARGIN
+from reports.statistics.verdict import FEWER, MARGIN, SECONDS_MARGIN
 from reports.summary import write_summary
 from reports.tell import tables
 from reports.tell.claim_tables import ClaimTables
 from reports.tell.cost_answers import cost_values, in_short
 from reports.tell.cost_tables import CostTables
 from reports.tell.headline import scope
-from reports.tell.recommendation import recommendations, recommended, sentence
+from reports.tell.recommendation import opening, recommendations, sentence
 from reports.tell.what_to_do import what_to_do
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -124,7 +124,6 @@ def _environment() -> Environment:
         "limited": formatting.limited,
         "sentence": sentence,
         "left": lambda rows, rest=tables.SUMMED: tables.left_out(len(rows) - tables.MOST_ROWS, rest),
-        "recommended": recommended,
     }
     return environment
 
@@ -141,10 +140,12 @@ def _values(found: Analysis) -> dict[str, Any]:
         "sure": found.sureness,
         "scope": scope(found.run),
         "table": what_to_do(found.compared),
-        "costs_in_short": in_short(found.costs, costs_first=found.about_costs),
+        "cost_lines": in_short(found.costs, costs_first=found.about_costs),
         "machine_line": machine_line(found.run),
         "recommendations": recommendations(found.run),
+        "opening": opening(found.run),
         "margin": MARGIN,
+        "seconds_margin": SECONDS_MARGIN,
         "level": LEVEL,
         "fewer": FEWER,
         "second_best_rate": median_second_best(found.rates),

@@ -9,7 +9,7 @@ from typing import TextIO
 from reports.analysis import Analysis
 from reports.formatting import count, integer
 from reports.tell.cost_answers import in_short
-from reports.tell.recommendation import recommendations, recommended
+from reports.tell.recommendation import opening
 
 YELLOW, RED = "\033[33m", "\033[31m"
 LOUD = {"failed", "missing", "missing-shard", "below-floor", "different-targets", "unreadable"}
@@ -21,9 +21,8 @@ def closing(found: Analysis, report: Path, stream: TextIO) -> str:
     """Lines to print last; colour marks warnings and failures alone, and only where `stream` is a terminal."""
     colour = stream.isatty() and "NO_COLOR" not in os.environ
     width = min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns)
-    said = [f"{one.question} {one.short}" for one in in_short(found.costs, costs_first=False)]
-    own = [recommended(one) for one in recommendations(found.run) if found.run.series or one.nothing_learnt]
-    answer = said if found.about_costs else [*own, *found.headline, found.sureness.sentence]
+    said = [f"{one.question} {one.short}" for one in in_short(found.costs, costs_first=True)[0]]
+    answer = said if found.about_costs else [*opening(found.run), *found.headline, found.sureness.in_one_line]
     lines = [found.effort.line, ""]
     for sentence in filter(None, answer):
         plain = sentence.replace("**", "").replace("`", "")

@@ -12,12 +12,14 @@ from bench.case.stretches import stretch_means
 from reports.collect.grouping import Setting
 from reports.collect.read import Run
 from reports.collect.records import body
-from reports.formatting import count
+from reports.formatting import count, listing
 from reports.statistics.intervals import FloatArray
 from reports.statistics.verdict import ALPHA
 
 LINEAR = "linear"
 """How names of linear autoregressions begin."""
+
+LINEAR_IS_ENOUGH = "a linear model is enough"
 
 
 @dataclass(frozen=True)
@@ -44,19 +46,26 @@ class Learnt:
     linear_beats_trivial: bool
 
     @property
+    def claim(self) -> str:
+        """What follows where no arm learnt more than simple predictions know."""
+        return LINEAR_IS_ENOUGH if self.linear_beats_trivial else "nothing was shown to be learnt"
+
+    @property
+    def simple(self) -> list[str]:
+        """The simple predictions that no arm beats."""
+        return (
+            [self.linear] if self.linear_beats_trivial and self.linear else [self.trivial, *filter(None, [self.linear])]
+        )
+
+    @property
     def sentence(self) -> str | None:
         """What stands first in the report where no arm learnt more; None where one did, or none could show it."""
         if self.beaten_by or not self.tested:
             return None
         networks = f"{count(len(self.tested), 'network')} trained to the end of the budget"
-        if self.linear_beats_trivial:
-            return (
-                f"A linear model is enough: of {networks} none predicts better than {self.linear} "
-                "by more than chance (held-out rows, 5 %)"
-            )
         return (
-            f"Nothing was shown to be learnt: of {networks} none predicts better than {self.trivial}"
-            f"{f' and {self.linear}' if self.linear else ''} by more than chance (held-out rows, 5 %)"
+            f"{self.claim[0].upper()}{self.claim[1:]}: of {networks} none is shown to predict better than "
+            f"{listing(self.simple)} by more than chance (held-out rows, 5 %)"
         )
 
 

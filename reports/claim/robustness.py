@@ -20,7 +20,7 @@ from reports.costs.contrasts import Contrasts
 from reports.formatting import count, listing, low_to_high, percent
 from reports.statistics.components import Component, components, pooled
 from reports.statistics.intervals import FloatArray, ladder, running_time_ratios
-from reports.statistics.verdict import FEWER, FLOOR_ERRORS, MARGIN, MORE, Judgement, Verdict, judge
+from reports.statistics.verdict import FEWER, FLOOR_ERRORS, MARGIN, MORE, Judgement, Pace, Verdict, judge, pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +172,7 @@ def _conclusion(found: list[SameArm], costs: Contrasts) -> str:
         return "**So the framework changed how many updates were needed**; where, the table says."
     if Verdict.INCONCLUSIVE in verdicts:
         return "So no difference in learning was shown, but not excluded everywhere either."
-    seconds = any(
-        one.of_engines and one.training.method != "none" and not one.training.low <= 1 <= one.training.high
-        for one in costs.found
-    )
+    seconds = any(one.of_engines and pace(one.training) in {Pace.FASTER, Pace.SLOWER} for one in costs.found)
     if seconds:
         return f"**So the framework changed the seconds of an update, and not how many are needed**{_WITHIN}"
     return f"**So the framework did not change how many updates are needed**{_WITHIN}"

@@ -16,9 +16,6 @@ from reports.compare.joining import (
     CASE,
     EVERY_SEED,
     FIELDS,
-    MARGIN,
-    MEMORY_BYTES,
-    MEMORY_SHARE,
     NOT_COMPARED,
     TIMED,
     TOO_FEW,
@@ -35,9 +32,13 @@ from reports.formatting import NOTHING, THIN, count, listing, number, plain, tab
 from reports.frames import Frames, write_csv
 from reports.frames.columns import Source
 from reports.statistics.intervals import Ratio
+from reports.statistics.verdict import MEMORY_BYTES, MEMORY_SHARE, SECONDS_MARGIN, Pace, pace
 
-MOST_ROWS = 30
+MOST_ROWS = 12
 """Rows of a table that a page in Markdown shows; the HTML has all."""
+
+MOST_OF_RATIOS = 6
+"""Fewer of ratios within runs."""
 
 SCHEMA = 1
 
@@ -55,6 +56,10 @@ class Section:
     rows: tuple[tuple[str, ...], ...] = ()
     table_in_html: bool = False
     """Whether the table is left to the HTML page."""
+    most: int = MOST_ROWS
+    """Rows that the page in Markdown shows."""
+    note: str = ""
+    """How far to trust it, in one line."""
 
 
 def write(found: Comparison, prices: Mapping[str, float], folder: Path) -> Path:
@@ -78,51 +83,85 @@ def sections(found: Comparison, prices: Mapping[str, float]) -> list[Section]:
     """All parts, in order; those that say nothing are left out."""
     several = len(found.runs) > 1
     parts = [
-        Section("", tuple(summary(found))),
-        _head(found.runs) if several else None,
+        Section("", tuple(summary(found)), note=caveat(found)),
         times_section(found),
         within_section(found.runs) if several else None,
         updates_section(found),
         memory_section(found),
         _to_target(found, prices) if found.by in ("machine", "version") else None,
         not_compared_section(found),
+        _head(found.runs) if several else None,
         Section("How to read this", (READING,)),
     ]
     return [part for part in parts if part is not None]
 
 
 READING = (
-    "A ratio is a column's seconds over the base's: below 1 it is faster. Its 95 % interval rests on pairs of "
-    "processes, one of each column, never on the blocks within one; the variances of all pairs are estimated together. "
-    f"**Faster** and **slower**: the interval lies beyond {formatting.percent(MARGIN)}; **same**: within; "
-    "**inconclusive**: across. A run's own report has no such margin for seconds, as what it compares was interleaved: "
-    "different is where the interval leaves out 1. Configurations and engines of one run were interleaved too; runs "
-    "were not measured at the same time, so that what disturbed one of them is in its ratios."
+    "A ratio is a column's seconds over the base's: below 1 it is faster. Its interval rests on pairs of processes, "
+    "one of each column, never on the blocks within one; the variances of all pairs are estimated together. "
+    "Configurations and engines of one run were interleaved; runs were not, so that what disturbed one of them is in "
+    "its ratios."
 )
 
 
 def summary(found: Comparison) -> list[str]:
     """What was found, a sentence for each column, what the seeds say, and what could not be compared."""
-    lines = []
+    base = found.columns[0]
     means, in_mean = found.means
+    lines = []
     for name in found.columns[1:]:
         here = found.cells[found.cells["column"] == name]
         timed = here[(here["kind"] == "time") & here["verdict"].isin(TIMED)]
-        judged = Counter(timed["verdict"])
         if timed.empty:
-            lines.append(f"**{name}**: no seconds to compare with {found.columns[0]}.")
+            lines.append(f"**{name}**: no seconds to compare with {base}.")
         else:
-            parts = [f"{verdict} in {judged[verdict]}" for verdict in TIMED if judged[verdict]]
-            among = "" if in_mean == len(timed) else " that all columns have"
-            alone = (timed["reason"] == TOO_FEW).all()
-            why = ", as each was measured in one process and has no interval" if alone else ""
+            among = "" if in_mean == len(timed) else f" of {count(in_mean, 'case')} that all columns have"
+            range_ = formatting.low_to_high(timed["ratio"])
             lines.append(
-                f"**{name}** takes {number(means[name])} times the seconds per update of {found.columns[0]} "
-                f"(geometric mean of {count(in_mean, 'case')}{among}; single cases "
-                f"{formatting.low_to_high(timed['ratio'])}): {listing(parts)} of {count(len(timed), 'case')}{why}."
+                f"**{name}: {_answer(timed)}** ({_counts(timed)}). It takes {range_} times the seconds per update of "
+                f"{base}, {number(means[name])} as a geometric mean{among}."
             )
         lines += _incomparable(found, name)
     return [*lines, *_every_seed(found)]
+
+
+def _answer(timed: pd.DataFrame) -> str:
+    """One answer for all cases; one-sided only where most of them, not merely those decided, say so."""
+    verdicts = Counter(timed["verdict"])
+    faster, slower = verdicts[Verdict.FASTER], verdicts[Verdict.SLOWER]
+    if (timed["reason"] == TOO_FEW).all():
+        return "no verdict"
+    if not faster and not slower:
+        return "no difference" if verdicts[Verdict.SAME] == len(timed) else "no difference shown"
+    word = "faster" if faster > slower else "slower"
+    if 2 * max(faster, slower) <= len(timed):
+        return "it depends" if faster and slower else "not settled"
+    return word if not min(faster, slower) else f"mostly {word}"
+
+
+def _counts(timed: pd.DataFrame) -> str:
+    """How many cases have each verdict; of those that no interval judges, on which side they are."""
+    judged = timed[timed["reason"] != TOO_FEW]
+    alone = timed[timed["reason"] == TOO_FEW]
+    counts = Counter(judged["verdict"])
+    parts = [f"{verdict} in {counts[verdict]}" for verdict in TIMED if counts[verdict]]
+    if len(alone):
+        less = int((alone["ratio"] < 1).sum())
+        parts.append(f"no interval: fewer seconds in {less}, more in {len(alone) - less}")
+    return f"{', '.join(parts)} of {count(len(timed), 'case')}"
+
+
+def caveat(found: Comparison, parts: Sequence[Named] | None = None) -> str:
+    """How far to trust the seconds, in one line; `parts`: what each column holds, where these are no runs."""
+    apart = machines.apart(found.runs if parts is None else parts)
+    steady = f" Two processes of a case, minutes apart, differ by {apart} in the median." if apart else ""
+    timed = found.of_kind("time")
+    if (timed[timed["verdict"].isin(TIMED)]["reason"] == TOO_FEW).all():
+        return f"Seconds over those of {found.columns[0]}, of one process each: no intervals, so no verdicts.{steady}"
+    return (
+        f"Seconds over those of {found.columns[0]}, with 95 % intervals over pairs of processes. Faster, slower: "
+        f"beyond {formatting.percent(SECONDS_MARGIN)}; same: within; inconclusive: across.{steady}"
+    )
 
 
 def _every_seed(found: Comparison) -> list[str]:
@@ -133,10 +172,26 @@ def _every_seed(found: Comparison) -> list[str]:
     for name, here in trained.groupby("column", sort=False):
         columns[int((here["reason"] == EVERY_SEED).sum()), len(here)].append(str(name))
     return [
-        f"Updates to target: {equal} of {count(of, 'setting')} of {listing(names)} agree with {found.columns[0]} in "
-        "every seed, update for update."
+        f"**Updates to target:** {equal} of {count(of, 'setting')} of {listing(names)} agree with {found.columns[0]} "
+        "in every seed."
         for (equal, of), names in columns.items()
     ]
+
+
+CALLED = {
+    "hold": "how long a target is held",
+    "scored": "which targets are scored",
+    "trivial": "the error of simple predictions",
+    "predicts": "how it predicts",
+    "target_rule": "the rule of the target",
+    "evaluate_every": "when it is evaluated",
+    "evaluation_seeds": "seeds",
+}
+"""What fields are called on the page that say little by their name."""
+
+
+def _called(differ: Sequence[str]) -> str:
+    return listing([CALLED.get(one, one.replace("_", " ")) for one in differ])
 
 
 def _incomparable(found: Comparison, name: str) -> list[str]:
@@ -146,11 +201,10 @@ def _incomparable(found: Comparison, name: str) -> list[str]:
         return []
     kinds = " and ".join(f"{n} {kind} {'case' if n == 1 else 'cases'}" for kind, n in Counter(here["kind"]).items())
     names = Counter(one for differ in here["differ"] for one in differ)
-    what = ", ".join(f"{one} (in {n})" for one, n in names.most_common())
-    commits = {one.name: one.run.invocations[0].git for one in found.runs if one.run.invocations}
-    a, b = (commits.get(column) for column in (found.columns[0], name))
-    suites = f"; the suite's commits are {a.commit[:8]} and {b.commit[:8]}" if a and b and a.commit != b.commit else ""
-    return [f"**Not compared** with {found.columns[0]}: {kinds} of {name}, since they differ in {what}{suites}."]
+    everywhere = [one for one, n in names.items() if n == len(here)]
+    what = [_called(everywhere)] if everywhere else []
+    what += [f"{_called([one])} (in {n})" for one, n in names.most_common() if one not in everywhere]
+    return [f"**Not compared** with {found.columns[0]}: {kinds} of {name}, which differ in {'; '.join(what)}."]
 
 
 def _head(runs: Sequence[Named]) -> Section:
@@ -170,16 +224,22 @@ def times_section(found: Comparison) -> Section | None:
         header += [f"{name}, s per update", "ratio", "verdict"] if alone else [f"{name}, ratio and verdict"]
     shown = [(label, cells) for label, cells in found.rows("time") if _compared(cells)]
     common, labels = constant([label for label, _ in shown])
+    without = bool(shown) and all(
+        cell.method == "none" for _, cells in shown for cell in cells[1:] if _compared([cells[0], cell])
+    )
     lines: list[tuple[str, ...]] = []
     for label, (_, (base, *others)) in zip(labels, shown, strict=True):
         if alone:
             (other,) = others
-            lines.append((label, _with_spread(base), _with_spread(other), _ratio(other), _verdict(other)))
+            judged = () if without else (_verdict(other),)
+            lines.append((label, _with_spread(base), _with_spread(other), _ratio(other), *judged))
         else:
             lines.append((label, formatting.seconds(base.value), *map(_ratio_and_verdict, others)))
     spread = "; the spread is the slowest process over the fastest" if alone else ""
-    text = f"Median over processes{spread}.{common}"
-    return Section("Seconds per update", (text,), tuple(header), tuple(lines)) if lines else None
+    none = " Each case ran in one process: no interval, so no verdict." if without else ""
+    text = f"Median over processes{spread}.{none}{common}"
+    kept = tuple(header[: len(lines[0])]) if lines else ()
+    return Section("Seconds per update", (text,), kept, tuple(lines)) if lines else None
 
 
 def _compared(cells: Sequence[Any]) -> bool:
@@ -207,23 +267,28 @@ def _with_spread(cell: Any) -> str:
 
 
 def _ratio(cell: Any) -> str:
+    """The ratio; that it has no interval is what its verdict says."""
     ratio = ratio_of(cell)
-    return NOTHING if ratio is None else formatting.ratio(ratio)
+    return NOTHING if ratio is None else number(ratio.value) if ratio.method == "none" else formatting.ratio(ratio)
 
 
-SAID_ONCE = ("interval ", "limit ", TOO_FEW)
+SAID_ONCE = ("interval ", "limit ")
 """How reasons begin that a page gives once for all verdicts."""
 
 
 def _verdict(cell: Any) -> str:
+    if cell.reason == TOO_FEW:
+        return "no interval"
+    if cell.verdict == Verdict.INCOMPARABLE:
+        return f"{cell.verdict} (other {_called(cell.differ)})"
     return str(cell.verdict) if cell.reason.startswith(SAID_ONCE) else f"{cell.verdict} ({cell.reason})"
 
 
 def agreement(ratios: Iterable[Ratio]) -> str:
     """Whether runs agree on a ratio that each formed of its own cases."""
     ratios = list(ratios)
-    sides = {"below" if one.high < 1 else "above" if one.low > 1 else "neither" for one in ratios}
-    if {"below", "above"} <= sides:
+    sides = {side if (side := pace(one)) in {Pace.FASTER, Pace.SLOWER} else Pace.SAME for one in ratios}
+    if {Pace.FASTER, Pace.SLOWER} <= sides:
         return "reversed"
     overlap = max(one.low for one in ratios) <= min(one.high for one in ratios)
     return "agree" if overlap else "differ in size" if len(sides) == 1 else "differ"
@@ -267,14 +332,17 @@ def within_section(runs: Sequence[Named], title: str = "Ratios within each machi
     for one, label in zip(found, labels, strict=True):
         ratios = (f"{number(value)} {formatting.span(low, high)}" for value, low, high in one["ratios"])
         rows.append((one["what"], label, *ratios, one["agreement"]))
-    return Section(title, (text,), ("ratio", "case", *(o.name for o in runs), ""), tuple(rows))
+    # What differs is what a reader looks for; of what agrees an example or two will do.
+    rows.sort(key=lambda row: -list(AGREEMENTS).index(row[-1]))
+    most = min(MOST_ROWS, len(found) - counts["agree"] + 2)
+    return Section(title, (text,), ("ratio", "case", *(o.name for o in runs), ""), tuple(rows), most=most)
 
 
 AGREEMENTS = {
     "agree": "agree (the intervals overlap)",
     "differ in size": "differ in size but not in direction",
-    "differ": "differ in that one cannot distinguish them from 1",
-    "reversed": "reversed (below 1 here, above 1 there)",
+    "differ": "differ in that one shows no difference",
+    "reversed": "reversed (faster here, slower there)",
 }
 
 
@@ -293,8 +361,8 @@ def updates_section(found: Comparison) -> Section | None:
         if any(cell.verdict not in NOT_COMPARED and cell.reason != EVERY_SEED for cell in others)
     ]
     text = (
-        "Expected updates to target, of the settings that do not agree in every seed: all that were spent over the "
-        "successes. Ratios and intervals are formed as in a run's own report, which also starts slow trainings anew."
+        "Expected updates to target, all that were spent over the successes, where not every seed agrees. Ratios are "
+        "formed as in a run's own report, which also starts slow trainings anew."
     )
     return Section("Updates to target", (text,), tuple(header), tuple(lines)) if lines else None
 
@@ -313,7 +381,7 @@ def memory_section(found: Comparison) -> Section | None:
     ]
     alike = all(cell.verdict == Verdict.SAME for _, cells in shown for cell in cells[1:])
     text = (
-        f"The allocator's peak while training, without an interval, as a case is measured in one process. "
+        "The allocator's peak while training, from one process each, so without an interval. "
         f"Different: by more than {formatting.percent(MEMORY_SHARE)} and {formatting.size(MEMORY_BYTES)}."
     )
     if alike:
@@ -406,7 +474,12 @@ def not_compared_section(found: Comparison, but_for: str = "") -> Section | None
         # What the base lacks is its own row already.
         told = cell.verdict == Verdict.NO_BASE or (but_for and str(cell.reason).startswith(but_for))
         if not told:
-            groups.setdefault((str(cell.kind), str(cell.column), _verdict(cell)), []).append(str(cell.label))
+            why = (
+                "trained or judged otherwise: see the first lines"
+                if cell.verdict == Verdict.INCOMPARABLE
+                else _verdict(cell)
+            )
+            groups.setdefault((str(cell.kind), str(cell.column), why), []).append(str(cell.label))
     if not groups:
         return Section("Not compared", ("Every case of every run was compared.",)) if gone.empty else None
     rows = tuple((*key, str(len(labels)), labels[0]) for key, labels in groups.items())
@@ -428,8 +501,9 @@ def markdown(title: str, parts: Iterable[Section], whole: str = "") -> str:
         lines += [f"## {part.title}", ""] if part.title else []
         texts = map(plain, part.text)
         lines += [text for one in texts for text in (one, "")] if part.title else [*(f"- {one}" for one in texts), ""]
-        shown = part.rows[: 0 if part.table_in_html else MOST_ROWS] if whole else part.rows
+        shown = part.rows[: 0 if part.table_in_html else part.most] if whole else part.rows
         left = len(part.rows) - len(shown)
+        lines += [f"*{plain(part.note)}*", ""] if part.note else []
         if shown:
             lines += [_row(part.header), _row(["---"] * len(part.header)), *map(_row, shown), ""]
         if left:
@@ -456,7 +530,7 @@ def to_dict(found: Comparison, prices: Mapping[str, float]) -> dict[str, Any]:
         "by": found.by,
         "columns": list(found.columns),
         "runs": [one.name for one in found.runs],
-        "margin": MARGIN,
+        "margin": SECONDS_MARGIN,
         "machines": {one.name: list(one.values) for one in machines.every(found.runs)},
         "summary": summary(found),
         "geometric_means": {name: _finite(value) for name, value in means.items()},

@@ -15,14 +15,16 @@ import msgspec
 import numpy as np
 
 from reports import formatting
+from reports.collect.grouping import USUAL
 from reports.collect.read import Run
 from reports.compare import comparison_page, machines
 from reports.compare.comparison_page import READING, Section
 from reports.compare.joining import CASE, Comparison, Named, join, of_configuration, of_one_way, ratio_of
-from reports.costs.contrasts import contrasts, judged
+from reports.costs.contrasts import contrasts
 from reports.costs.timings import timings, watched
 from reports.formatting import NOTHING, count, listing, number
 from reports.statistics.intervals import FloatArray, Ratio
+from reports.statistics.verdict import pace
 
 ALONG = {"batch_size": "batch size", "units": "units"}
 
@@ -46,8 +48,7 @@ def write(run: Run, folder: Path | None = None) -> Path:
     names = [one.name for one in run.configurations]
     there = [name for name in names if any(record.case.configuration == name for record in run.records)]
     found = join([Named(run.name, run)], "configuration", there[0])
-    order = (there[0], *there[1:])
-    title = f"{run.name}: {listing(order)}"
+    title = f"{run.name}: which is faster?"
     parts = sections(run, found)
     report = folder / "report.md"
     comparison_page.write_pages(title, parts, report)
@@ -65,13 +66,17 @@ def sections(run: Run, found: Comparison) -> list[Section]:
     """All parts, in order; those that say nothing are left out."""
     by_configuration = [Named(name, of_configuration(run, name)) for name in found.columns]
     parts = [
-        Section("", tuple(comparison_page.summary(found))),
-        _seen(run, found.columns),
-        _steadiness(by_configuration),
+        Section(
+            "",
+            (*comparison_page.summary(found), *_begins(crossings(found))),
+            note=comparison_page.caveat(found, by_configuration),
+        ),
         comparison_page.times_section(found),
         _crossings(found),
         comparison_page.within_section(by_configuration, "Does a verdict depend on the configuration?"),
         _of_one_alone(by_configuration),
+        _seen(run, found.columns),
+        _steadiness(by_configuration),
         _ran(by_configuration),
         comparison_page.updates_section(found),
         comparison_page.memory_section(found),
@@ -116,10 +121,7 @@ def _seen(run: Run, columns: Sequence[str]) -> Section:
         place for place, values in enumerate(zip(*rows, strict=True)) if place and len(set(values)) == 1 < len(rows)
     ]
     common = f" In all of them: {', '.join(f'{header[place]} {rows[0][place]}' for place in same)}." if same else ""
-    text = (
-        "What was asked for, and what the processes of time and memory cases had by their own account. One that did "
-        f"not get what it asked for has no result.{common}"
-    )
+    text = f"What was asked for, and what processes had by their own account; without it there is no result.{common}"
     kept = [place for place in range(len(header)) if place not in same]
     return Section(
         "Configurations",
@@ -132,7 +134,7 @@ def _seen(run: Run, columns: Sequence[str]) -> Section:
 def _steadiness(parts: Sequence[Named]) -> Section:
     """How far cases were from themselves, and what else ran, for each configuration."""
     loads = [one.other_load[0] for part in parts if (one := watched(timings(part.run))) and one.other_load is not None]
-    text = "Two processes of a case are the same code: their difference is the noise that no ratio can be told from."
+    text = "Two processes of a case are the same code: what they differ by is noise."
     if loads and max(loads) > BUSY:
         text += (
             f" **Other programs took {formatting.percent(max(loads))} of the cores in the median while cases were "
@@ -246,7 +248,21 @@ def crossings(found: Comparison) -> list[Crossing]:
 
 def _where(case: Mapping[str, Any], axis: str) -> str:
     other = f"batch {case['batch_size']}" if axis == "units" else f"{case['units']} units"
-    return f"{case['cell'].upper()}, {case['regime']}, window {case['window']}, {other}, {case['kernel']}"
+    engine = "" if case["engine"] == USUAL["engine"] else f" ({case['engine']})"
+    return f"{case['cell'].upper()}{engine}, {case['regime']}, window {case['window']}, {other}, {case['kernel']}"
+
+
+def _begins(every: list[Crossing]) -> list[str]:
+    """Where each configuration begins to be faster, as far as limits on both sides tell; the surest place of each."""
+    found: dict[tuple[str, str], Crossing] = {}
+    for one in sorted(every, key=lambda one: one.latest / one.earliest if one.earliest else math.inf):
+        if one.earliest > 0 and math.isfinite(one.latest):
+            found.setdefault((one.column, one.axis), one)
+    return [
+        f"**{one.column} begins to be faster** at {ALONG[one.axis]} {number(one.at)} "
+        f"{formatting.span(one.earliest, one.latest)} ({one.where})."
+        for one in found.values()
+    ]
 
 
 def _crossings(found: Comparison) -> Section | None:
@@ -285,20 +301,34 @@ def _of_one_alone(parts: Sequence[Named]) -> Section | None:
     if not alone:
         return None
     common, labels = comparison_page.constant([one.where for _, one in alone])
+    several = len({name for name, _ in alone}) > 1
+    judged = any(one.training.method != "none" for _, one in alone)
     rows = tuple(
         (
-            name,
+            *([name] if several else []),
             label,
             one.what,
             *(formatting.seconds(side.median) for side in (one.a, one.b)),
-            formatting.ratio(one.training),
-            "" if one.training.method == "none" else judged(one.training),
+            formatting.ratio(one.training) if judged else number(one.training.value),
+            *([pace(one.training) if one.training.method != "none" else ""] if judged else []),
         )
         for (name, one), label in zip(alone, labels, strict=True)
     )
-    text = f"Seconds per update of the first over those of the second, of what not every configuration has.{common}"
-    header = ("configuration", "case", "what", "first", "second", "ratio", "")
-    return Section("What one configuration alone can tell", (text,), header, rows)
+    of = "" if several else f" Of {alone[0][0]} alone."
+    none = "" if judged else " Each case ran in one process: no interval, so no verdict."
+    text = f"Seconds per update of the first over those of the second.{of}{none}{common}"
+    header = (
+        *(["configuration"] if several else []),
+        "case",
+        "what",
+        "first",
+        "second",
+        "ratio",
+        *([""] if judged else []),
+    )
+    return Section(
+        "Ratios that not every configuration has", (text,), header, rows, most=comparison_page.MOST_OF_RATIOS
+    )
 
 
 def _ran(parts: Sequence[Named]) -> Section | None:
@@ -331,7 +361,7 @@ def _ran(parts: Sequence[Named]) -> Section | None:
     )
     text = (
         f"{asked} of {count(len(timed), 'timed process', 'timed processes')} ran the kernel that was asked for, by the "
-        "traced graph, the compiled program or a profile of an update, never by a flag; one that did not is left out. "
+        "traced graph, the compiled program or a profile, never by a flag; one that did not is left out. "
         f"Slowed down, by the GPU's own account: {listing(slowed) if slowed else 'none'}."
     )
     header = ("configuration", "engine", "asked for", "ran", "read from", "slowed down")

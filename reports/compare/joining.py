@@ -24,13 +24,9 @@ from reports.frames import Frames
 from reports.frames.columns import Source
 from reports.statistics.intervals import Costs, Ratio, running_time_ratio
 from reports.statistics.moderated import common, moderated_ratio
+from reports.statistics.verdict import MARGIN, SECONDS_MARGIN, by_margin, memory_margin, pace
 
-MARGIN = 0.05
-"""Seconds that differ by less are the same: two processes of a case differ by as much for no reason."""
-
-UPDATES_MARGIN = 0.10
 EVERY_SEED = "every seed, update for update"
-MEMORY_SHARE, MEMORY_BYTES = 0.02, 4 * 2**20
 TOLERANCE = 1e-9
 """Targets that another CPU computes differ in the last digits."""
 
@@ -398,19 +394,17 @@ TOO_FEW = "too few processes for an interval"
 def _time_verdict(ratio: Ratio) -> tuple[Verdict, str]:
     if ratio.method == "none" or not math.isfinite(ratio.high) or ratio.low <= 0:
         return Verdict.INCONCLUSIVE, TOO_FEW
-    if ratio.high < 1 / (1 + MARGIN):
-        return Verdict.FASTER, f"interval beyond {MARGIN:.0%}"
-    if ratio.low > 1 + MARGIN:
-        return Verdict.SLOWER, f"interval beyond {MARGIN:.0%}"
-    if ratio.low >= 1 / (1 + MARGIN) and ratio.high <= 1 + MARGIN:
-        return Verdict.SAME, f"interval within {MARGIN:.0%}"
-    return Verdict.INCONCLUSIVE, f"interval crosses {MARGIN:.0%}"
+    verdict = Verdict(pace(ratio))
+    return verdict, f"interval {_WHERE.get(verdict, 'beyond')} {SECONDS_MARGIN:.0%}"
+
+
+_WHERE = {Verdict.SAME: "within", Verdict.INCONCLUSIVE: "crosses"}
+"""Where an interval lies that shows no difference."""
 
 
 def _memory_verdict(value: float, base: float) -> Cell:
-    limit = max(MEMORY_SHARE * base, MEMORY_BYTES)
-    same = abs(value - base) <= limit
-    verdict = Verdict.SAME if same else Verdict.MORE if value > base else Verdict.LESS
+    limit = memory_margin(base)
+    verdict = Verdict.SAME if abs(value - base) <= limit else Verdict.MORE if value > base else Verdict.LESS
     return {"verdict": verdict, "reason": f"limit {limit / 2**20:.1f} MiB"}
 
 
@@ -439,13 +433,9 @@ def _updates_verdict(here: pd.DataFrame, base: pd.DataFrame, *, at_edge: bool) -
     if at_edge:
         reason = "learning rate not found: one column's best is the smallest or largest tried"
         return _of_ratio(ratio) | {"verdict": Verdict.INCONCLUSIVE, "reason": reason}
-    if ratio.high < 1 - UPDATES_MARGIN or ratio.low > 1 + UPDATES_MARGIN:
-        verdict, where = (Verdict.FEWER if ratio.high < 1 else Verdict.MORE), "beyond"
-    elif ratio.low >= 1 - UPDATES_MARGIN and ratio.high <= 1 + UPDATES_MARGIN:
-        verdict, where = Verdict.SAME, "within"
-    else:
-        verdict, where = Verdict.INCONCLUSIVE, "crosses"
-    return _of_ratio(ratio) | {"verdict": verdict, "reason": f"interval {where} {UPDATES_MARGIN:.0%}"}
+    verdict = Verdict(by_margin(ratio))
+    where = _WHERE.get(verdict, "beyond")
+    return _of_ratio(ratio) | {"verdict": verdict, "reason": f"interval {where} {MARGIN:.0%}"}
 
 
 def _differences(kind: str, a: pd.Series, b: pd.Series) -> list[str]:

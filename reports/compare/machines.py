@@ -141,6 +141,13 @@ def steadiness(runs: Sequence[Named]) -> list[Field]:
     return [one for one in lines if set(one.values) != {NOTHING}]
 
 
+def apart(runs: Sequence[Named]) -> str:
+    """How far two processes of a case are from each other in the median, over runs; "" where none ran twice."""
+    found = [off(self_comparison(timings(of_one_way(one.run))).passes) for one in runs]
+    known = [value for value in found if not math.isnan(value)]
+    return formatting.low_to_high(known, lambda value: f"{100 * value:.1f}{THIN}%") if known else ""
+
+
 def _rate(best: float, unit: str) -> str:
     return formatting.seconds(best) if unit == "s" else f"{formatting.number(best / 1e9)} G{unit}"
 

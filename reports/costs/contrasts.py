@@ -14,7 +14,6 @@ from reports.collect.grouping import ENGINE_PAIRS, USUAL, EnginePair, Setting
 from reports.costs.timings import Blocks, Timing, Which, log_ratio, log_ratios, took_turns
 from reports.statistics.intervals import FloatArray, Ratio, t_quantile
 from reports.statistics.moderated import Common, Error, common, error_of, moderated_ratio
-from reports.statistics.verdict import MARGIN
 
 EQUAL_PARAMETERS = 0.03
 """A GRU and an LSTM whose parameters differ by less are compared as equals: units are whole numbers."""
@@ -78,17 +77,6 @@ class Contrasts:
     def kinds(self) -> list[str]:
         """Kinds that were found, in order."""
         return list(dict.fromkeys(one.what for one in self.found))
-
-
-def judged(one: Ratio) -> str:
-    """Say whether the interval lies below or above one, else whether it lies within the margin."""
-    if one.method == "none":
-        return "one process, no interval"
-    if one.high < 1:
-        return "faster"
-    if one.low > 1:
-        return "slower"
-    return "same" if one.low >= 1 - MARGIN and one.high <= 1 + MARGIN else "inconclusive"
 
 
 def contrasts(measured: list[Timing]) -> Contrasts:

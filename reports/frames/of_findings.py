@@ -10,12 +10,11 @@ from bench.case.record import Record
 from bench.case.run_record import Ceiling
 from reports.claim.arms import Arm, Comparison, WidthArm
 from reports.collect.grouping import Setting
-from reports.costs.contrasts import judged
 from reports.costs.roofline import PRODUCT, Ceilings
 from reports.costs.timings import middle
 from reports.frames.columns import KEY, NETWORK, RUN, TASK, Column, Source, Table, attributes, dial_of
 from reports.statistics.intervals import Ratio
-from reports.statistics.verdict import Judgement
+from reports.statistics.verdict import Judgement, pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ def _comparisons(source: Source) -> Iterator[Judged]:
             ("seconds of a forward pass", timed.inference),
         ):
             if ratio.method != "none" or measure == "seconds of an update":
-                yield Judged(source, timed.what, timed.b.setting, regime, keys, measure, ratio, judged(ratio))
+                yield Judged(source, timed.what, timed.b.setting, regime, keys, measure, ratio, pace(ratio))
 
 
 def _arm(side: str, of: Callable[[Arm], Any]) -> Callable[[Judged], Any]:
@@ -166,7 +165,7 @@ COMPARISONS = Table(
             "verdict",
             "category",
             "`fewer`, `more`, `same`, `inconclusive`, `only stateful`, `only stateless`, `neither`, `rate not found`; "
-            "`faster`, `slower`; `lower`, `higher`",
+            "`faster`, `slower`, `one process, no interval`; `lower`, `higher`",
             lambda row: row.verdict,
         ),
         Column(

@@ -6,6 +6,7 @@ every run gives the same numbers.
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from functools import cache
@@ -14,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import optimize, special
 
-from reports.statistics.intervals import LEVEL, RESTART, BoolArray, Costs, FloatArray, restarted, success_bound
-from reports.statistics.moderated import Error, common, error_of
-from reports.statistics.verdict import MARGIN, bound_p, holm
+from reports.statistics.intervals import LEVEL, RESTART, BoolArray, Costs, FloatArray, Ratio, restarted, success_bound
+from reports.statistics.moderated import Error, common, error_of, moderated_ratio
+from reports.statistics.verdict import MARGIN, SECONDS_MARGIN, Pace, bound_p, holm, pace
 
 VERDICT_SEED = 20_240_502
 FAMILY = 30
@@ -529,3 +530,58 @@ def every_ratio(pool: Executor) -> list[RatioCell]:
     """Draw the whole table of timed ratios."""
     grid = itertools.product(SPREADS, (2, 3), (10, 30, 70))
     return [cell for cells in pool.map(simulate_ratios, *zip(*grid, strict=True)) for cell in cells]
+
+
+PACES = (Pace.FASTER, Pace.SAME, Pace.INCONCLUSIVE, Pace.SLOWER)
+PACE_SEED, PACE_PAIRS, PACE_DRAWS = 9, 10, 2_000
+
+
+class PaceCell(NamedTuple):
+    """Verdicts on seconds of pairs with one true ratio.
+
+    Attributes
+    ----------
+    ratio, deviation, processes
+        The truth, the standard deviation of log ratios between pairs of processes, and processes of each case.
+    left_out_one
+        Share of intervals that leave out 1, which was called faster or slower before there was a margin.
+    shares
+        Of verdicts, in the order of `PACES`.
+    """
+
+    ratio: float
+    deviation: float
+    processes: int
+    left_out_one: float
+    shares: tuple[float, ...]
+
+
+def simulate_paces(ratio: float, deviation: float, processes: int) -> PaceCell:
+    """Draw runs of ten pairs, all with the same truth, and judge each."""
+    rng = np.random.default_rng([PACE_SEED, round(1000 * ratio), round(1000 * deviation), processes])
+    found: list[Ratio] = []
+    for _ in range(math.ceil(PACE_DRAWS / PACE_PAIRS)):
+        logs = math.log(ratio) + deviation * rng.standard_normal((PACE_PAIRS, processes))
+        known = common(logs)
+        found += [moderated_ratio(one, known) for one in logs]
+    counts = Counter(map(pace, found))
+    beyond = sum(one.low > 1 or one.high < 1 for one in found)
+    return PaceCell(
+        ratio, deviation, processes, beyond / len(found), tuple(counts[verdict] / len(found) for verdict in PACES)
+    )
+
+
+def pace_table(cells: Sequence[PaceCell]) -> str:
+    """Write the cells as Markdown in percent."""
+    head = ["true ratio", "standard deviation", "processes", "interval leaves out 1", *PACES]
+    lines = [f"| {' | '.join(head)} |", f"|{'--:|' * len(head)}"]
+    for one in cells:
+        shares = " | ".join(f"{100 * share:.1f}" for share in (one.left_out_one, *one.shares))
+        lines.append(f"| {one.ratio:g} | {100 * one.deviation:g} % | {one.processes} | {shares} |")
+    return "\n".join(lines)
+
+
+def every_pace(pool: Executor) -> list[PaceCell]:
+    """Draw the whole table of verdicts on seconds."""
+    grid = itertools.product((1.0, 1.02, 1 + SECONDS_MARGIN, 1.1, 1.25), (0.01, 0.03), (2, 3))
+    return list(pool.map(simulate_paces, *zip(*grid, strict=True)))

@@ -6,9 +6,11 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from reports.statistics.simulation import (
+    every_pace,
     every_power,
     every_ratio,
     every_verdict,
+    pace_table,
     power_table,
     ratio_table,
     verdict_table,
@@ -52,13 +54,17 @@ show, is in [statistics.md](statistics.md#how-well-it-works). All in percent.
 ## Ratios of timed cases
 
 {ratios}
+
+## Verdicts on seconds
+
+{paces}
 """
 
 
-def page(weak: str, foreseen: str, power: str, alarms: str, verdicts: str, ratios: str) -> str:
+def page(weak: str, foreseen: str, power: str, alarms: str, verdicts: str, ratios: str, paces: str) -> str:
     """Put the tables into the page."""
     return TEXT.format(
-        weak_points=weak, foreseen=foreseen, power=power, alarms=alarms, verdicts=verdicts, ratios=ratios
+        weak_points=weak, foreseen=foreseen, power=power, alarms=alarms, verdicts=verdicts, ratios=ratios, paces=paces
     )
 
 
@@ -75,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             alarm_table(every_alarm(pool)),
             verdict_table(verdicts),
             ratio_table(every_ratio(pool)),
+            pace_table(every_pace(pool)),
         )
     FILE.write_text(page(*tables), encoding="utf-8")
     print(FILE)  # noqa: T201

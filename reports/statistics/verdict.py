@@ -21,6 +21,15 @@ from reports.statistics.intervals import (
 )
 
 MARGIN = 0.10
+"""Updates to target, and what is a multiple of them, that differ by less are the same."""
+
+SECONDS_MARGIN = 0.05
+"""Seconds that differ by less are the same: two processes of one case that take turns differ by as much in one of ten
+pairs, for no reason."""
+
+MEMORY_SHARE, MEMORY_BYTES = 0.02, 4 * 2**20
+"""Peaks of memory that differ by less than the greater of the two are the same."""
+
 ALPHA = 0.05
 MOST_SEEDS = 10_000
 LIKELY = 0.8
@@ -157,6 +166,33 @@ def bound_p(a: Costs, b: Costs, unit: float = 1.0) -> float:
         middle = (below + above) / 2
         below, above = (below, middle) if beyond(middle) else (middle, above)
     return max(fisher_p(a.groups_reaching, b.groups_reaching, a.groups), above)
+
+
+class Pace(StrEnum):
+    """What seconds say beside other seconds; a closed list."""
+
+    FASTER = "faster"
+    SLOWER = "slower"
+    SAME = "same"
+    INCONCLUSIVE = "inconclusive"
+    NO_INTERVAL = "one process, no interval"
+
+
+def pace(ratio: Ratio) -> Pace:
+    """Place an interval of seconds against their margin, which is the same turned round: 1 / 1.05 to 1.05."""
+    low, high = 1 / (1 + SECONDS_MARGIN), 1 + SECONDS_MARGIN
+    if ratio.method == "none":
+        return Pace.NO_INTERVAL
+    if ratio.high < low:
+        return Pace.FASTER
+    if ratio.low > high:
+        return Pace.SLOWER
+    return Pace.SAME if ratio.low >= low and ratio.high <= high else Pace.INCONCLUSIVE
+
+
+def memory_margin(base: float) -> float:
+    """Bytes by which a peak of memory has to differ from another."""
+    return max(MEMORY_SHARE * base, MEMORY_BYTES)
 
 
 def by_margin(ratio: Ratio) -> Verdict:

@@ -10,14 +10,15 @@ import numpy as np
 
 from reports.collect.grouping import ENGINE_PAIRS
 from reports.costs import Costs
-from reports.costs.contrasts import AXES, SECONDS, Contrast, Growth, judged, longest, off
+from reports.costs.contrasts import AXES, SECONDS, Contrast, Growth, longest, off
 from reports.costs.frameworks import Bests, ran_by
-from reports.costs.memory_peaks import FACTOR, LEAST_SHARE
+from reports.costs.memory_peaks import FACTOR, LEAST_SHARE, Pair
 from reports.costs.payback import Payback
 from reports.costs.roofline import NARROW, UNKNOWN
 from reports.costs.timings import middle
 from reports.formatting import listing, low_to_high, never, number, percent, ratio, seconds, size, span
 from reports.statistics.intervals import LEVEL
+from reports.statistics.verdict import memory_margin, pace
 
 USUAL = 0.9
 """A ceiling whose usual rate is below this share of its best is one that the machine seldom reaches: that is told."""
@@ -27,11 +28,12 @@ YES_NO = ("Yes", "Not everywhere", "It depends", "No")
 
 @dataclass(frozen=True)
 class Answer:
-    """A question, the answer in a line, and all that this run says."""
+    """A question, the answer in a line, and all that this run says; `compares`: what two frameworks have in common."""
 
     question: str
     short: str
     text: str
+    compares: str = ""
 
 
 ShortAndLong = tuple[str, str] | None
@@ -64,8 +66,8 @@ def frameworks(found: Costs) -> list[Answer]:
         names = f"{' '.join(pair.a)} against {' '.join(pair.b)}"
         said = _several(found, what, "the first against the second")
         if said:
-            question = f"{names}, {pair.compares}:"
-            every.append(Answer(question, said[0], said[1] + _compiling(found.contrasts.of(what))))
+            text = said[1] + _compiling(found.contrasts.of(what))
+            every.append(Answer(f"{names}:", said[0], text, pair.compares))
     return every
 
 
@@ -107,15 +109,14 @@ def _short(here: list[Contrast], verdicts: tuple[str, ...], who: str = "") -> st
     ends = " to ".join(
         f"× {ratio(one.training)} ({_where(one, here)})" for one in ((low,) if low is high else (low, high))
     )
-    text = f"{_verdict(here, verdicts)}{who and f'{who} is '}{tally(here)}, {ends}."
-    return text[0].upper() + text[1:]
+    return _capital(f"{_verdict(here, verdicts)}{who and f'{who} is '}{tally(here)}, {ends}.")
 
 
 def _verdict(here: list[Contrast], verdicts: tuple[str, ...]) -> str:
     if not verdicts:
         return ""
     always, partly, depends, never = verdicts
-    counts = Counter(judged(one.training) for one in here)
+    counts: Counter[str] = Counter(pace(one.training) for one in here)
     if not counts["faster"] and not counts["slower"]:
         known = counts["same"] + counts["inconclusive"]
         return "Not known: " if not known else "No difference shown: " if counts["same"] < len(here) else "No: "
@@ -128,7 +129,7 @@ def _verdict(here: list[Contrast], verdicts: tuple[str, ...]) -> str:
 
 def tally(here: list[Contrast]) -> str:
     """How many are faster, slower, the same or inconclusive."""
-    return _counted(Counter(judged(one.training) for one in here))
+    return _counted(Counter(pace(one.training) for one in here))
 
 
 def _counted(verdicts: Counter[str]) -> str:
@@ -169,7 +170,7 @@ def _inference(here: list[Contrast]) -> str:
     told = [one.inference for one in here if one.inference.method != "none"]
     if not told:
         return ""
-    verdicts = _counted(Counter(judged(one) for one in told))
+    verdicts = _counted(Counter(pace(one) for one in told))
     return f" A forward pass: {verdicts}, ratios {low_to_high([one.value for one in told])}."
 
 
@@ -187,7 +188,7 @@ def _xla(found: Costs) -> ShortAndLong:
 
 def _sure(paybacks: list[Payback], what: str) -> list[Payback]:
     """Of those that are faster for certain: the soonest and the latest."""
-    here = [one for one in paybacks if one.contrast.what == what and judged(one.contrast.training) == "faster"]
+    here = [one for one in paybacks if one.contrast.what == what and pace(one.contrast.training) == "faster"]
     ends = [pick(here, key=lambda one: one.updates) for pick in (min, max)] if here else []
     return ends[: 1 if len(here) == 1 else 2]
 
@@ -223,11 +224,24 @@ def _memory(found: Costs) -> ShortAndLong:
         else ""
     )
     processes = max(memory.processes for pair in pairs for memory in (pair.a, pair.b))
-    once = "each case was measured in one process" if processes == 1 else f"the largest of {processes} processes counts"
-    short = (
-        f"{low_to_high([one.ratio for one in pairs])} times the loop's, by the allocator's peak (no interval: {once})."
-    )
+    once = "one process each" if processes == 1 else f"the largest of {processes} processes counts"
+    times = f"{low_to_high([one.ratio for one in pairs])} times the loop's"
+    short = f"{_memory_tally(pairs)}; {times}, by the allocator's peak (no interval: {once})."
     return short, f"The allocator's peak in training is {' to '.join(ends)} times the loop's{why}{resident}."
+
+
+def _memory_tally(pairs: list[Pair]) -> str:
+    """How many take more, less, or neither by more than the margin of memory."""
+    verdicts: Counter[str] = Counter()
+    for one in pairs:
+        a, b = one.a.allocated, one.b.allocated
+        if a is not None and b is not None:
+            verdicts["same" if abs(a - b) <= memory_margin(b) else "more" if a > b else "less"] += 1
+    return _capital(_counted(verdicts))
+
+
+def _capital(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}"
 
 
 def _state(found: Costs) -> ShortAndLong:
@@ -235,9 +249,6 @@ def _state(found: Costs) -> ShortAndLong:
     if found.states:
         one = max(found.states, key=lambda pair: pair.a.count.state if pair.a.count else 0)
         counted = size(one.a.count.state) if one.a.count else "unknown"
-        short += (
-            f" The state itself is {counted} ({one.a.setting.units} units, batch {one.a.setting.batch_size}), by count."
-        )
         long += (
             f" Memory: the state is {counted} ({one.a.setting.units} units, batch {one.a.setting.batch_size}); the "
             f"allocator's peak differs by {size(one.difference)} of {size(one.b.allocated)} "
@@ -365,14 +376,18 @@ QUESTIONS: tuple[tuple[str, Answering], ...] = (
 )
 
 
-IN_SHORT = 4
-"""How many questions a report that is not about costs answers on its first page: state, kernels, memory."""
+FIRST = 4
+"""How many questions the first screen of a report on costs answers: of frameworks, else of state, kernels, memory."""
 
 
-def in_short(found: Costs, *, costs_first: bool) -> list[Answer]:
-    """Answers for the first page; without the share of the peak, which has no interval."""
-    asked = [question for question, say in QUESTIONS if say is not _limits][: None if costs_first else IN_SHORT]
-    return [one for one in answers(found) if one.question in asked]
+def in_short(found: Costs, *, costs_first: bool) -> tuple[list[Answer], list[Answer]]:
+    """Answers for the first screen, and for the rest of the page; without the share of the peak, which has no interval.
+
+    A report that is not about costs has the first questions alone.
+    """
+    asked = [question for question, say in QUESTIONS if say is not _limits][: None if costs_first else FIRST]
+    told = [*frameworks(found), *(one for one in answers(found) if one.question in asked)]
+    return told[:FIRST], told[FIRST:] if costs_first else []
 
 
 def cost_values(found: Costs) -> dict[str, Any]:
@@ -380,7 +395,6 @@ def cost_values(found: Costs) -> dict[str, Any]:
     return {
         "cost_answers": answers(found),
         "frameworks": frameworks(found),
-        "judged": judged,
         "middle": middle,
         "off": off,
         "ran_by": ran_by,

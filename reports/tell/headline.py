@@ -1,7 +1,7 @@
 """The answer in a few sentences: by kind of setting, what carrying costs, how sure that is, and where it changes."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from reports.claim.arms import Comparison, WidthComparison
@@ -11,14 +11,26 @@ from reports.collect.grouping import Setting, about_task, by_engine, engine_by_e
 from reports.collect.read import Run
 from reports.collect.records import body, fold_of
 from reports.costs import Costs
-from reports.costs.contrasts import Contrast, judged
-from reports.formatting import count, integer, listing, low_to_high, ratio
-from reports.statistics.verdict import DIFFERENT, FEWER, MORE, Verdict, fewer_and_more
+from reports.formatting import count, integer, listing, low_to_high, percent, ratio
+from reports.statistics.intervals import LEVEL
+from reports.statistics.verdict import (
+    BY_INTERVAL,
+    DIFFERENT,
+    FEWER,
+    MARGIN,
+    MORE,
+    SECONDS_MARGIN,
+    Verdict,
+    fewer_and_more,
+)
 from reports.tell.cost_answers import place, tally
-from reports.tell.recommendation import line
+from reports.tell.recommendation import held, line
 
-BEYOND, WITHIN = "target depends on steps before the window", "window holds all that the target needs"
+BEYOND, WITHIN = "target reaches beyond the window", "window covers the target's reach"
 REAL = "real series"
+
+ALL_THE_SAME = ", if you train one all the same"
+"""Aside of a series on which no network was shown to beat a line."""
 
 
 OTHER_VERDICTS = {
@@ -50,38 +62,51 @@ def by_kind(compared: Iterable[Comparison]) -> dict[str, list[Comparison]]:
     return {kind: here for kind, here in kinds.items() if here}
 
 
-def headline(
-    run: Run, compared: list[Comparison], longer: list[LongerWindow], found: list[Finding], costs: Costs
-) -> list[str]:
-    """Sentences, the weightiest first; of several engines the first speaks: the others train the same seeds.
+def headline(run: Run, compared: list[Comparison], longer: list[LongerWindow], costs: Costs) -> list[str]:
+    """The answer in a sentence each; of several engines the first speaks: the others train the same seeds.
 
-    In order: each kind of setting and how many of its differences remain after Holm's correction, a control that was
-    declared and found to be better than both arms, the longer window, what carrying costs.
+    In order: each kind of setting, real series, what carrying costs, the longer window. What they leave out is in
+    `in_full`; series on which no network learns more than a line stand before them (`recommendation.opening`).
     """
-    engine, here = next(iter(by_engine(compared, lambda one: one.setting).items()), ("", []))
+    engine, here = _first_engine(compared)
     if not here:
         return ["**Whether to carry state cannot be said from this run:** no setting has both arms.", _cost(costs)]
-    longer = [one for one in longer if one.setting.engine == engine]
     kinds = by_kind(deciding(here))
+    learnt = learnt_by_task(run)
+    asides = {task: ", trained only to its target" for task, one in learnt.items() if not one.tested}
+    asides |= {task: ALL_THE_SAME for task, one in learnt.items() if one.sentence}
     said = [_kind(kind, of_kind) for kind, of_kind in kinds.items() if kind != REAL]
-    said += _real(kinds.get(REAL, []), here, {task for task, one in learnt_by_task(run).items() if one.sentence})
-    said += [_holm(deciding(here))]
-    said += [one.in_short for one in found if one.declared and one.settings[0].engine == engine]
-    said += [_longer(longer), _cost(costs)]
+    said += _real(kinds.get(REAL, []), here, asides)
+    said += [_cost(costs), _longer([one for one in longer if one.setting.engine == engine])]
     return [sentence for sentence in said if sentence]
+
+
+def in_full(
+    compared: list[Comparison], longer: list[LongerWindow], found: list[Finding], widths: list[WidthComparison]
+) -> list[str]:
+    """What belongs to the answer and not on the first screen, in a sentence each.
+
+    In order: how many differences remain after Holm's correction, batch sizes that were not declared, a declared
+    control that is better than both arms, the longer window, a smaller network.
+    """
+    engine, here = _first_engine(compared)
+    said = [_holm(deciding(here)), *_other_batches(by_kind(deciding(here)).get(REAL, []), here)]
+    said += [one.in_short for one in found if one.declared and one.settings[0].engine == engine]
+    said += [_longer_in_full([one for one in longer if one.setting.engine == engine]), _smaller_network(widths)]
+    return [sentence for sentence in said if sentence]
+
+
+def _first_engine(compared: list[Comparison]) -> tuple[str, list[Comparison]]:
+    return next(iter(by_engine(compared, lambda one: one.setting).items()), ("", []))
 
 
 def _kind(kind: str, here: list[Comparison]) -> str:
     verdicts = [one.updates.verdict for one in here]
     fewer, more = fewer_and_more(verdicts)
-    only = verdicts.count(Verdict.ONLY_STATEFUL)
-    where = "there" if only == fewer else f"in {only}"
-    aside = f" ({where} only stateful reached the target)" if only else ""
-    parts = [f"fewer updates with carried state in {fewer}{aside}"]
-    parts += [f"more in {more}"] if more else []
-    parts += [f"{words} in {n}" for verdict, words in OTHER_VERDICTS.items() if (n := verdicts.count(verdict))]
-    of = count(len(here), "comparison")
-    return f"**{kind[0].upper()}{kind[1:]}: {answer(fewer, more, len(here))}.** Of {of}: {', '.join(parts)}."
+    parts = [f"fewer updates in {fewer} of {len(here)}", *([f"more in {more}"] if more else [])]
+    words = OTHER_VERDICTS | {Verdict.NEITHER: "both failed"}
+    parts += [f"{text} in {n}" for verdict, text in words.items() if (n := verdicts.count(verdict))]
+    return f"**{kind[0].upper()}{kind[1:]}: {answer(fewer, more, len(here))}** ({', '.join(parts)})."
 
 
 def _holm(here: list[Comparison]) -> str:
@@ -91,27 +116,13 @@ def _holm(here: list[Comparison]) -> str:
         for word, verdicts in (("fewer", FEWER), ("more", MORE))
         if (found := [one for one in here if one.declared and one.updates.verdict in verdicts])
     }
-    remain, of = _remain(one for found in by_sign.values() for one in found)
+    remain, of = held(one for found in by_sign.values() for one in found)
     if not of:
         return ""
-    parts = [f"{' of '.join(map(integer, _remain(found)))} with {word} updates" for word, found in by_sign.items()]
+    parts = [f"{' of '.join(map(integer, held(found)))} with {word} updates" for word, found in by_sign.items()]
     rest = "" if remain == of else "; take the others as hints"
-    kept = f"{integer(remain)} of {count(of, 'difference')} {'remains' if remain == 1 else 'remain'}"
-    return f"**After Holm's correction {kept}:** {listing(parts)}{rest}."
-
-
-def _remain(found: Iterable[Comparison]) -> tuple[int, int]:
-    """Of differences, how many remain after Holm's correction, and how many there are."""
-    remain = [one.survives_holm for one in found]
-    return sum(remain), len(remain)
-
-
-def _remaining(some: list[Comparison]) -> str:
-    """The same of one series, in a sentence that follows its verdicts."""
-    remain, of = _remain(one for one in some if one.declared and one.updates.verdict in DIFFERENT)
-    kept = f"{remain} of {of} {'remains' if remain == 1 else 'remain'}"
-    after = "Mostly hints: after" if 2 * remain < of else "After"
-    return f" {after} Holm's correction {kept}." if of else ""
+    kept = f"{integer(remain)} of {count(of, 'difference')} {'holds' if remain == 1 else 'hold'}"
+    return f"**Corrected for the number of comparisons (by Holm), {kept}:** {listing(parts)}{rest}."
 
 
 def answer(fewer: int, more: int, of: int) -> str:
@@ -125,55 +136,76 @@ def answer(fewer: int, more: int, of: int) -> str:
     return "carry state" if fewer else "do not carry state"
 
 
-def _real(here: list[Comparison], every: list[Comparison], needless: set[str]) -> list[str]:
-    """One sentence for each series; `needless`: those of which it was said that no network is needed."""
+def _real(here: list[Comparison], every: list[Comparison], asides: Mapping[str, str]) -> list[str]:
+    """A sentence for each series, or one for all; `asides`: what of a series is to be known beside its verdict."""
     by_task: defaultdict[str, list[Comparison]] = defaultdict(list)
     for one in here:
         by_task[one.setting.task_name].append(one)
-    found = []
-    for task, some in by_task.items():
-        sizes = {one.setting.batch_size for one in some}
-        others = [
-            one
-            for one in every
-            if one.setting.task_name == task and not one.declared and one.setting.batch_size not in sizes
-        ]
-        at = f", {_batches(sizes)}" if others else ""
-        at += ", if you train a network all the same" if task in needless else ""
-        found.append(f"**{task}{at}:** {line(some)}.{_remaining(some)}{_other_batches(others)}")
-    return found
+    where = {
+        task: f"{task}, {_batches({one.setting.batch_size for one in some})}" if _others(some, every) else task
+        for task, some in by_task.items()
+    }
+    if len(by_task) > 1 and all(asides.get(task) == ALL_THE_SAME for task in by_task):
+        told = "; ".join(f"{where[task]}: {line(some)}" for task, some in by_task.items())
+        return [f"**If you train a network all the same:** {told}."]
+    return [f"**{where[task]}{asides.get(task, '')}:** {line(some)}." for task, some in by_task.items()]
 
 
 def _batches(sizes: set[int]) -> str:
     return f"batch {'size' if len(sizes) == 1 else 'sizes'} {listing(sorted(sizes))}"
 
 
-def _other_batches(others: list[Comparison]) -> str:
-    by_batch: defaultdict[int, list[Verdict]] = defaultdict(list)
-    for one in others:
-        by_batch[one.setting.batch_size].append(one.updates.verdict)
-    parts = []
-    for batch, verdicts in sorted(by_batch.items()):
-        fewer, more = fewer_and_more(verdicts)
-        counts = [f"{word} updates in {n}" for word, n in (("fewer", fewer), ("more", more)) if n]
-        shown = ", ".join(counts) or "no difference shown"
-        parts.append(f"at batch size {batch}, {shown} (of {len(verdicts)})")
-    return f" Not declared before the run: {'; '.join(parts)}." if parts else ""
+def _others(some: list[Comparison], every: list[Comparison]) -> list[Comparison]:
+    """Comparisons of the same series that were not declared, at other batch sizes."""
+    task, sizes = some[0].setting.task_name, {one.setting.batch_size for one in some}
+    return [o for o in every if o.setting.task_name == task and not o.declared and o.setting.batch_size not in sizes]
+
+
+def _other_batches(real: list[Comparison], every: list[Comparison]) -> list[str]:
+    """For each real series, what was found at batch sizes that were not declared."""
+    said = []
+    for task in dict.fromkeys(one.setting.task_name for one in real):
+        by_batch: defaultdict[int, list[Verdict]] = defaultdict(list)
+        for one in _others([one for one in real if one.setting.task_name == task], every):
+            by_batch[one.setting.batch_size].append(one.updates.verdict)
+        parts = []
+        for batch, verdicts in sorted(by_batch.items()):
+            fewer, more = fewer_and_more(verdicts)
+            counts = [f"{word} updates in {n}" for word, n in (("fewer", fewer), ("more", more)) if n]
+            shown = ", ".join(counts) or "no difference shown"
+            parts.append(f"at {batch} {shown} (of {len(verdicts)})")
+        if parts:
+            said.append(f"**{task} at other batch sizes**, not declared before the run: {'; '.join(parts)}.")
+    return said
 
 
 def _longer(found: list[LongerWindow]) -> str:
+    """Say whether a longer window without carried state does it too; "" where none was tried."""
     if not found:
         return ""
+    fewer, more, less = _longer_counts(found)
+    counts = f"fewer updates in {fewer} of {len(found)}{f', more in {more}' if more else ''}, less compute in {less}"
+    return f"**Or a longer window, stateless:** {counts}."
+
+
+def _longer_counts(found: list[LongerWindow]) -> tuple[int, int, int]:
+    """In how many pairs the longer window takes fewer updates, more, and less computing."""
     # Stateful at a short window needing more is stateless at the long one needing fewer.
     more, fewer = fewer_and_more(one.comparison.updates.verdict for one in found)
-    steps = sum(one.comparison.cell_steps.verdict in MORE for one in found)
+    return fewer, more, sum(one.comparison.cell_steps.verdict in MORE for one in found)
+
+
+def _longer_in_full(found: list[LongerWindow]) -> str:
+    if not found:
+        return ""
+    fewer, more, less = _longer_counts(found)
     untuned = sum(one.comparison.updates.verdict is Verdict.RATE_NOT_FOUND for one in found)
     aside = f" ({OTHER_VERDICTS[Verdict.RATE_NOT_FOUND]} in {untuned})" if untuned else ""
     return (
-        f"**A longer window without carried state**, against carried state at a shorter window: of "
-        f"{count(len(found), 'pair')}, the longer window needed fewer updates in {fewer}"
-        f"{f' and more in {more}' if more else ''}{aside}, and less computing in {steps}; each of its updates and "
-        "predictions goes through the whole window."
+        f"**A longer window without carried state**, against carried state at a shorter one: of "
+        f"{count(len(found), 'pair')} it took fewer updates in {fewer}{f' and more in {more}' if more else ''}{aside}, "
+        f"and less computing in {less}: each of its updates and predictions goes through the whole window. Not "
+        "declared before the run."
     )
 
 
@@ -182,18 +214,16 @@ def _cost(costs: Costs) -> str:
     found = [one for one in every if one.b.setting.engine == every[0].b.setting.engine]
     if not found:
         return "**Seconds per update with carried state** were not compared in this run."
-    one = representative(found)
-    others = f" In all: {tally(found)}." if len(found) > 1 else ""
-    takes = f"**An update with carried state takes {ratio(one.training)} times as long** as one without"
-    return f"{takes} ({place(one)}): {judged(one.training)}.{others}"
+    if len(found) == 1:
+        takes = f"{ratio(found[0].training)} times the seconds per update** ({place(found[0])})"
+    else:
+        formed = [one.training for one in found if one.training.method != "none"]
+        limits = [limit for one in formed for limit in (one.low, one.high)] or [one.training.value for one in found]
+        takes = f"{low_to_high(limits)} times the seconds per update**{'' if formed else ' (no intervals)'}"
+    return f"**Carrying takes {takes}: {tally(found)}."
 
 
-def representative(found: list[Contrast]) -> Contrast:
-    """Choose the case to name first: Keras' own loop on an LSTM, the smallest, where there is one."""
-    return min(found, key=lambda one: (one.b.setting.kernel != "loop", one.b.setting.cell != "lstm", one.b.setting))
-
-
-def smaller_network(widths: list[WidthComparison]) -> str:
+def _smaller_network(widths: list[WidthComparison]) -> str:
     """Say whether a narrower stateful network suffices, of the first engine; "" where no width grid was run."""
     here = next(iter(by_engine(widths, lambda one: one.setting).values()), [])
     if not here:
@@ -226,6 +256,10 @@ class Sureness:
         Those in which an arm did so too, but neither reached the target at any rate.
     declared_of_others
         Comparisons with control arms that were declared.
+    differences
+        Declared differences in updates: how many hold, corrected for the number of comparisons, and how many there are.
+    false_calls
+        Networks that came out different from the same on other seeds, and how many were compared so.
     """
 
     declared: bool
@@ -234,6 +268,33 @@ class Sureness:
     not_found: int
     at_no_rate: int
     declared_of_others: int
+    differences: tuple[int, int]
+    false_calls: tuple[int, int]
+
+    @property
+    def in_one_line(self) -> str:
+        """What a reader must know who reads no more; "" without comparisons."""
+        if not self.of:
+            return ""
+        hold, differences = self.differences
+        parts = [f"{low_to_high(self.evidence.seeds)} seeds per arm."]
+        if self.declared and differences:
+            parts.append(
+                f"{integer(hold)} of {count(differences, 'difference')} in updates {'holds' if hold == 1 else 'hold'}, "
+                f"corrected for their number{'' if hold == differences else '; the others are hints'}."
+            )
+        if not self.declared:
+            parts.append("No comparison was declared before the run: differences in updates are hints.")
+        if self.not_found:
+            parts.append(
+                f"No verdict, as the best learning rate was not found: {integer(self.not_found)} of {self.of}."
+            )
+        called, compared = self.false_calls
+        if compared:
+            parts.append(f"False alarms: {integer(called)} of {integer(compared)}.")
+        margins = f"{percent(MARGIN)} in updates, {percent(SECONDS_MARGIN)} in seconds"
+        parts.append(f"Brackets and ranges: {percent(LEVEL)} intervals; margins: {margins}.")
+        return " ".join(parts)
 
     @property
     def sentence(self) -> str:
@@ -303,10 +364,9 @@ def _ends(counts: Iterable[int]) -> tuple[int, int]:
     return ordered[0], ordered[-1]
 
 
-def sureness(judged: list[Comparison]) -> Sureness:
-    """Count over what decides, of the first engine."""
-    compared = [one for one in judged if one.of_the_claim]
-    here = deciding(next(iter(by_engine(compared, lambda one: one.setting).values()), []))
+def sureness(judged: list[Comparison], a_a: list[Comparison]) -> Sureness:
+    """Count over what decides, of the first engine; arms against themselves over all."""
+    here = deciding(_first_engine([one for one in judged if one.of_the_claim])[1])
     return Sureness(
         declared=any(one.declared for one in here),
         of=len(here),
@@ -314,6 +374,8 @@ def sureness(judged: list[Comparison]) -> Sureness:
         not_found=sum(one.updates.verdict is Verdict.RATE_NOT_FOUND for one in here),
         at_no_rate=sum(one.at_edge and one.at_no_rate for one in here),
         declared_of_others=sum(one.declared for one in judged if not one.of_the_claim),
+        differences=held(one for one in here if one.declared and one.updates.verdict in DIFFERENT),
+        false_calls=(sum(one.updates.verdict in BY_INTERVAL for one in a_a), len(a_a)),
     )
 
 

@@ -2,8 +2,8 @@
 
 import math
 import re
-from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from functools import cached_property, lru_cache
@@ -16,12 +16,12 @@ import tasks
 from bench.case.record import Record
 from bench.case.run_record import OwnSeries
 from reports.claim.arms import Arm, Asked, Comparison, compare
-from reports.claim.learnt import Learnt, learnt
-from reports.collect.grouping import Setting, about_task, arms_by_setting
+from reports.claim.learnt import LINEAR_IS_ENOUGH, Learnt, learnt
+from reports.collect.grouping import Setting, about_task, arms_by_setting, engines_of
 from reports.collect.read import Run
 from reports.collect.records import body, median_seconds_per_update
 from reports.costs.roofline import flops_per_update
-from reports.formatting import count, limited, listing, low_to_high, plain, span
+from reports.formatting import count, limited, listing, low_to_high, number, plain, span
 from reports.statistics.intervals import Ratio
 from reports.statistics.verdict import BY_INTERVAL, FEWER, MORE, Verdict, fewer_and_more, shown_above_half
 from tasks.csv_series.request import Request
@@ -37,6 +37,9 @@ class Do(StrEnum):
     OPEN = "inconclusive"
     HARDER = "neither reaches the target"
     UNTUNED = "rate not found"
+
+
+DECIDED = frozenset({Do.CARRY, Do.SHUFFLE})
 
 
 @dataclass(frozen=True)
@@ -65,12 +68,12 @@ def summary_lines(compared: list[Comparison]) -> list[SummaryLine]:
 
 
 def line(here: list[Comparison]) -> str:
-    """Say what to do at each window, and how sure that is."""
+    """Say what to do at each window, and how sure that is; what is decided first."""
     windows = sorted({one.setting.window for one in here})
     advised = {w: _do([one.updates.verdict for one in here if one.setting.window == w]) for w in windows}
     declared = any(one.declared for one in here)
     parts = []
-    for do in dict.fromkeys(advised.values()):
+    for do in sorted(dict.fromkeys(advised.values()), key=lambda do: do not in DECIDED):
         at = [w for w in windows if advised[w] is do]
         used = [one for one in here if one.setting.window in at]
         parts.append(f"{_phrase(do, at, windows)}{_how_sure(do, used, some_declared=declared)}")
@@ -93,7 +96,7 @@ def _phrase(do: Do, at: list[int], windows: list[int]) -> str:
     # "from 12 on" only where it is the rest of the grid, and the grid has something before it.
     rest = windows[-len(at) :] == at and 1 < len(at) < len(windows)
     where = f"from window {at[0]} on" if rest else f"at {_windows(at)}"
-    return f"**{do}** {where}" if do in {Do.CARRY, Do.SHUFFLE} else f"{do} {where}"
+    return f"**{do}** {where}" if do in DECIDED else f"{do} {where}"
 
 
 def _windows(at: list[int]) -> str:
@@ -101,33 +104,42 @@ def _windows(at: list[int]) -> str:
 
 
 def _how_sure(do: Do, used: list[Comparison], *, some_declared: bool) -> str:
-    if do not in {Do.CARRY, Do.SHUFFLE}:
+    """Ratios, the other verdicts at these windows, and how many differences hold; "" where nothing is decided."""
+    if do not in DECIDED:
         return ""
     found = [one for one in used if one.updates.verdict in (FEWER if do is Do.CARRY else MORE)]
     ratios = [one.updates.ratio for one in found if one.updates.verdict in BY_INTERVAL]
     parts = []
-    if ratios:
-        limits = span(min(one.low for one in ratios), max(one.high for one in ratios))
-        parts.append(f"{low_to_high(one.value for one in ratios)} {limits} times as many updates")
+    if len(ratios) == 1:
+        parts.append(f"{number(ratios[0].value)} {span(ratios[0].low, ratios[0].high)} times the updates")
+    elif ratios:
+        limits = low_to_high(limit for one in ratios for limit in (one.low, one.high))
+        parts.append(f"{limits} times the updates")
     only = len(found) - len(ratios)
     if only:
         arm = "stateful" if do is Do.CARRY else "stateless"
         parts.append(f"only {arm} reached the target{f' in {only}' if ratios else ''}")
-    others = [one for one in used if one not in found]
-    cells, other_cells = ({one.setting.cell_name: None for one in some} for some in (found, others))
-    if others and not cells.keys() & other_cells.keys():
-        parts = [f"{listing(list(cells))}: {', '.join(parts)}"]
-        parts += [
-            f"{cell}: {listing(list(dict.fromkeys(o.updates.verdict for o in others if o.setting.cell_name == cell)))}"
-            for cell in other_cells
-        ]
-    elif others:
-        verdicts = Counter(one.updates.verdict for one in others)
-        parts += [f"{verdict} in {n} of {len(used)}" for verdict, n in verdicts.items()]
+    declared = [one for one in found if one.declared]
     # A line without any declared comparison is marked as a whole.
-    if some_declared and not any(one.declared for one in found):
+    if declared:
+        hold, of = held(declared)
+        some = f"{hold} of {of} {'holds' if hold == 1 else 'hold'}" if hold else "all hints"
+        parts.append(some if of > 1 else "holds" if hold else "a hint")
+    elif some_declared:
         parts.append("exploratory")
-    return f" ({', '.join(parts)})" if parts else ""
+    others = [one for one in used if one not in found]
+    cells, other_cells = ({one.setting.cell_name for one in some} for some in (found, others))
+    if others and not cells & other_cells:
+        verdicts = listing(list(dict.fromkeys(one.updates.verdict for one in others)))
+        return f" ({listing(sorted(cells))}: {', '.join(parts)}; {listing(sorted(other_cells))}: {verdicts})"
+    where = f"in {len(found)} of {len(used)}: " if others else ""
+    return f" ({where}{', '.join(parts)})"
+
+
+def held(found: Iterable[Comparison]) -> tuple[int, int]:
+    """Of differences, how many hold after Holm's correction, and how many there are."""
+    hold = [one.survives_holm for one in found]
+    return sum(hold), len(hold)
 
 
 _SAYS = {
@@ -547,11 +559,28 @@ def sentence(one: Candidate) -> str:
     )
 
 
+def opening(run: Run) -> list[str]:
+    """What a report begins with: series that need no network, alike ones together, and what to do with a user's own."""
+    alike: defaultdict[tuple[str, tuple[str, ...]], list[tuple[str, int]]] = defaultdict(list)
+    said = []
+    several_engines = len(engines_of(run)) > 1
+    for one in recommendations(run):
+        if one.learnt is not None and one.nothing_learnt:
+            # How many lags a line has differs from series to series.
+            simple = tuple(name.partition(" (")[0] for name in one.learnt.simple)
+            alike[one.learnt.claim, simple].append((one.task, len(one.learnt.tested)))
+        elif run.series:
+            said.append(f"{recommended(one)}{f' (by {one.engine})' if several_engines else ''}")
+    for (claim, simple), found in alike.items():
+        names = listing([plain(task) for task in dict.fromkeys(task for task, _ in found)])
+        better = "beat it" if claim == LINEAR_IS_ENOUGH else f"predict better than {listing(simple)}"
+        networks = count(sum(n for _, n in found), "fully trained network")
+        said.append(f"**{names}: {claim}** (of {networks} none is shown to {plain(better)}).")
+    return said
+
+
 def recommended(one: Recommendation) -> str:
-    """Say in two sentences what to do with a series."""
-    if one.nothing_learnt:
-        claim, _, why = one.nothing_learnt.partition(": ")
-        return f"**{plain(one.task)}: {plain(claim[0].lower() + claim[1:])}.** {plain(why[0].upper() + why[1:])}."
+    """Say in two sentences what to do with a series that a network learns."""
     if not one.given:
         return (
             f"**Nothing can be recommended:** of {count(one.tried, 'arm')} none was shown to reach the target in more "

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from reports.claim.arms import Comparison
-from reports.formatting import NOTHING, listing, low_to_high, number, span
+from reports.formatting import NOTHING, listing, number, several
 from reports.statistics.verdict import Verdict
 from reports.tell.headline import REAL, by_kind, deciding
 
@@ -18,7 +18,7 @@ ADVICE = {
     Verdict.SAME: "same",
     Verdict.INCONCLUSIVE: "inconclusive",
     Verdict.NEITHER: "neither reached the target",
-    Verdict.RATE_NOT_FOUND: "rate not found",
+    Verdict.RATE_NOT_FOUND: "no verdict: best rate not found",
 }
 MOST_ROWS = 24
 ALIKE = 2.0
@@ -124,7 +124,7 @@ def _ratio(group: list[Comparison]) -> str:
     formed = [one.value for one in ratios if 0 < one.value < math.inf]
     low, high = min((one.low for one in ratios), default=0.0), max((one.high for one in ratios), default=math.inf)
     if formed:
-        return f"{low_to_high(formed)} {span(low, high)}"
+        return several(formed, (low, high))
     if math.isfinite(high):
         return f"≤ {number(high)}"
     return f"≥ {number(low)}" if low > 0 else NOTHING

@@ -259,10 +259,10 @@ def test_a_run_made_for_costs_begins_with_them(tmp_path):
     trained = synthetic.pair(synthetic.hits(100, seed=1), synthetic.hits(500, seed=2))
     measured = flat(synthetic.timed(s, kernel=k, units=u) for u in (8, 16) for k, s in (("loop", 2e-3), ("xla", 1e-3)))
     first = report_of(tmp_path / "costs", [*trained, *measured])
-    assert first.startswith("# What does it cost?")
+    assert first.startswith("# run: what does an update cost?")
     assert first.index("Is XLA faster?") < first.index("| setting | verdict |")
     last = report_of(tmp_path / "claim", [*trained, *measured], family=synthetic.family(trained))
-    assert last.startswith("# Should I carry state?")
+    assert last.startswith("# run: carry state?")
     assert last.index("Is XLA faster?") > last.index("| setting | verdict |")
 
 

@@ -60,7 +60,10 @@ def test_a_rate_at_the_edge_leaves_the_verdict_open_and_is_counted():
     assert (found.sureness.not_found, found.sureness.at_no_rate, found.sureness.of) == (1, 0, 2)
     assert "so a better one may lie beyond: no verdict there." in found.sureness.sentence
     rows = what_to_do(found.compared).rows
-    assert [(row.advice, row.marks) for row in rows] == [("rate not found", ""), ("**carry** (fewer)", "holds")]
+    assert [(row.advice, row.marks) for row in rows] == [
+        ("no verdict: best rate not found", ""),
+        ("**carry** (fewer)", "holds"),
+    ]
     (open_one,) = [one for one in found.sensitivity if one.setting.window == 4]
     assert "smallest or largest" in open_one.why_not
 
@@ -141,22 +144,27 @@ def test_how_many_differences_remain_after_holm_is_said_where_they_are_counted()
     found = analysed(*arms, *weak)
     assert {one.updates.verdict for one in found.compared} == {Verdict.FEWER}
     assert [one.survives_holm for one in found.compared] == [True, False, False]
-    text = " ".join(found.headline)
-    assert "**After Holm's correction 1 of 3 differences remains:** 1 of 3 with fewer updates; take the others" in text
-    assert "Mostly hints: after Holm's correction 1 of 3 remains." in text
-    assert "Holm" not in " ".join(analysed(*arms, declared=False).headline)
+    assert "times the updates, 1 of 3 holds)" in found.headline[0]
+    assert (
+        "1 of 3 differences in updates holds, corrected for their number; the others are" in found.sureness.in_one_line
+    )
+    text = " ".join(found.in_full)
+    assert "(by Holm), 1 of 3 differences holds:** 1 of 3 with fewer updates; take the others as hints" in text
+    exploratory = analysed(*arms, declared=False)
+    assert "hold" not in " ".join([*exploratory.headline, *exploratory.in_full])
+    assert "No comparison was declared before the run" in exploratory.sureness.in_one_line
 
 
-def test_a_declared_control_that_beats_both_arms_is_on_the_first_screen():
+def test_a_declared_control_that_beats_both_arms_is_told():
     arms = [real([400] * 10, "stateful"), real([400] * 10, "stateless"), real([100] * 10, "stateless-burnin")]
     ours, theirs, control = ([one["key"] for one in arms][place] for place in range(3))
     family = [[ours, theirs], [control, theirs], [ours, control]]
     found = analyse(synthetic.run_of(arms, family=family))
-    (sentence,) = [one for one in found.headline if "burn-in" in one]
+    (sentence,) = [one for one in found.in_full if "burn-in" in one]
     assert sentence.startswith("**A warm state without carrying (burn-in) beat both arms** in 1 of 1 settings declared")
     exploratory = analyse(synthetic.run_of(arms, family=family[:1]))
     assert exploratory.findings
-    assert not [one for one in exploratory.headline if "burn-in" in one]
+    assert not [one for one in exploratory.in_full if "burn-in" in one]
 
 
 def test_a_report_states_the_evidence_that_its_verdicts_rest_on():
@@ -170,9 +178,11 @@ def test_other_batch_sizes_than_the_declared_are_told_as_exploratory():
     other = [real([200] * 10, "stateful", batch_size=32), real([800] * 10, "stateless", batch_size=32)]
     found = analyse(synthetic.run_of([*declared, *other], family=synthetic.family(declared)))
     assert found.headline[0] == (
-        "**made_up, batch size 8:** **do not carry state** at window 4 (4.16 [3.87, 4.46] times as many updates). "
-        "After Holm's correction 1 of 1 remains. Not declared before the run: at batch size 32, fewer updates in 1 "
-        "(of 1)."
+        "**made_up, batch size 8:** **do not carry state** at window 4 (4.16 [3.87, 4.46] times the updates, holds)."
+    )
+    assert (
+        "**made_up at other batch sizes**, not declared before the run: at 32 fewer updates in 1 (of 1)."
+        in found.in_full
     )
 
 
@@ -181,11 +191,10 @@ def test_a_longer_window_is_counted_from_the_stateless_side():
         *synthetic.pair([900] * 10, [900] * 10, window=4),
         *synthetic.pair([100] * 10, [100] * 10, window=8),
     ]
-    (sentence,) = [one for one in analysed(*records).headline if "longer window" in one]
-    assert (
-        "against carried state at a shorter window: of 1 pair, the longer window needed fewer updates in 1, and less"
-        " computing in 1;" in sentence
-    )
+    found = analysed(*records)
+    assert "**Or a longer window, stateless:** fewer updates in 1 of 1, less compute in 1." in found.headline
+    (sentence,) = [one for one in found.in_full if "longer window" in one]
+    assert "of 1 pair it took fewer updates in 1, and less computing in 1: each of its updates" in sentence
 
 
 def test_seconds_that_grow_while_measuring_are_told(tmp_path):

@@ -11,6 +11,7 @@ from scipy import stats
 from reports.statistics import simulation
 from reports.statistics.intervals import LEVEL, t_quantile
 from reports.statistics.moderated import Common, Error, common, error_of, moderated_ratio, standard_errors
+from reports.statistics.verdict import SECONDS_MARGIN, Pace
 
 SCENARIOS = list(simulation.SPREADS)
 
@@ -168,3 +169,22 @@ def test_the_table_has_a_line_for_all_numbers_of_pairs():
         simulation.ratio_table(cells).split("\n")[2]
         == "| equal | 2 | own | 10 30 | 95.1 95.1 |  | 95.1 95.1 | 20.0 20.0 |"
     )
+
+
+def test_verdicts_on_seconds_where_the_truth_is_known(monkeypatch):
+    monkeypatch.setattr(simulation, "PACE_DRAWS", 100)
+
+    def shares(ratio, deviation):
+        cell = simulation.simulate_paces(ratio, deviation, 2)
+        return dict(zip(simulation.PACES, cell.shares, strict=True)), cell.left_out_one
+
+    # A difference of 2 % was called one as soon as it was measured well, and is none that matters.
+    small, left_out = shares(1.02, 0.01)
+    assert left_out > 0.3
+    assert small[Pace.SLOWER] == small[Pace.FASTER] == 0
+    # At the margin itself either call is a false one; 100 draws at 2.5 % have a standard error of 1.6 %.
+    at_margin, _ = shares(1 + SECONDS_MARGIN, 0.02)
+    assert at_margin[Pace.SLOWER] <= 0.025 + 3 * 0.016
+    assert at_margin[Pace.SAME] <= 0.025 + 3 * 0.016
+    assert shares(1.25, 0.02)[0][Pace.SLOWER] > 0.95
+    assert shares(1.0, 0.01)[0][Pace.SAME] > 0.9

@@ -151,8 +151,8 @@ def test_where_no_arm_beats_the_trivial_prediction_the_report_begins_with_that_a
     assert not found.given
     report = write_report(read(tmp_path / "run"))
     first = report.read_text().split("\n\n")[1]
-    assert first.startswith("- **made_up: nothing was shown to be learnt.** Of ")
-    assert "**made_up, if you train a network all the same:** " in first
+    assert first.startswith("- **made_up: nothing was shown to be learnt** (of 2 networks none is shown")
+    assert "**made_up, if you train one all the same:** " in first
     assert "**None.** Nothing was shown" in (report.parent / "details.md").read_text()
     assert not list(report.parent.glob("recommended_*.py"))
     (one,) = json.loads((report.parent / "summary.json").read_text())["recommendations"]
@@ -167,7 +167,7 @@ def test_where_a_line_is_as_good_it_says_so(tmp_path):
         tmp_path, with_errors(arm(100), line * 1.0001, simple), with_errors(arm(90), line + 0.01, simple)
     )
     assert found.nothing_learnt.startswith("A linear model is enough: of ")
-    assert "none predicts better than linear autoregression" in found.nothing_learnt
+    assert "none is shown to predict better than linear autoregression" in found.nothing_learnt
     assert not found.given
 
 

@@ -58,10 +58,9 @@ def test_the_answer_stands_first(full):
     text = synthetic.whole(full / "report.md")
     answer = text.split("\n\n")[2]
     assert answer.startswith(
-        "- **Target depends on steps before the window: carry state.** Of 3 comparisons: fewer updates with carried "
-        "state in 2 (in 1 only stateful reached the target), neither reached the target in 1."
+        "- **Target reaches beyond the window: carry state** (fewer updates in 2 of 3, both failed in 1)."
     )
-    assert "**An update with carried state takes 0.5" in answer
+    assert "**Carrying takes 0.5" in answer
     assert len(answer) < 600
     assert "**Smaller network: yes.** A narrower stateful network sufficed in 2 of 2 width grids" in text
     assert text.index("figures/verdicts.svg") < text.index("figures/map.svg") < text.index("## What to do")
@@ -71,7 +70,7 @@ def test_the_answer_stands_first(full):
 
 def test_advice_can_be_acted_on(full):
     text = synthetic.whole(full / "report.md")
-    assert "- lagged_mean@16, LSTM: **carry state** at window 4 (0." in text
+    assert "- lagged_mean@16, LSTM: **carry state** at window 4 (in 2 of 3: 0." in text
     assert "only stateful reached the target in 1" in text
     assert "With LSTM, 16 units and batch size 8: carry state at window 4 (0." in text
     assert "- electricity, LSTM: **carry state**" in text
@@ -154,7 +153,7 @@ def test_below_the_floor_is_loud(tmp_path):
 )
 def test_partial_runs_still_have_a_report(tmp_path, records):
     text = synthetic.whole(write_report(read(synthetic.write(tmp_path / "run", records))))
-    assert text.startswith(("# Should I carry state? — run", "# What does it cost? — run"))
+    assert text.startswith(("# run: carry state?", "# run: what does an update cost?"))
     assert "nan" not in text.lower()
 
 

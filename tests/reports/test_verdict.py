@@ -7,6 +7,7 @@ from scipy import stats
 
 from reports.statistics.intervals import Costs, Ratio, ladder
 from reports.statistics.verdict import (
+    Pace,
     Verdict,
     WidthInterval,
     by_margin,
@@ -14,6 +15,8 @@ from reports.statistics.verdict import (
     compare_widths,
     fisher_p,
     judge,
+    memory_margin,
+    pace,
     seeds_to_decide,
     shown_above_half,
     width_interval,
@@ -219,3 +222,27 @@ def test_one_width_and_one_replicate():
     assert width_interval([8], [10], [10]) == WidthInterval(None, 8, (8,))
     assert width_interval([8], [0], [10]) == WidthInterval(8, None, (8,))
     assert width_interval([8], [1], [1]) == WidthInterval(None, None, (8,))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.90, 0.95, Pace.FASTER),
+        (0.90, 0.96, Pace.INCONCLUSIVE),
+        (1 / 1.05, 1.05, Pace.SAME),
+        (1.01, 1.04, Pace.SAME),  # it leaves out 1, and matters to nobody
+        (1.04, 1.06, Pace.INCONCLUSIVE),
+        (1.06, 1.30, Pace.SLOWER),
+        (0.70, 1.40, Pace.INCONCLUSIVE),
+    ],
+)
+def test_seconds_have_a_margin_that_is_the_same_turned_round(low, high, verdict):
+    turned = {Pace.FASTER: Pace.SLOWER, Pace.SLOWER: Pace.FASTER}
+    assert pace(interval(low, high)) is verdict
+    assert pace(interval(1 / high, 1 / low)) is turned.get(verdict, verdict)
+    assert pace(Ratio(low, 0, math.inf, math.nan, "none", 1)) is Pace.NO_INTERVAL
+
+
+def test_memory_differs_by_two_percent_and_four_mebibytes_at_least():
+    assert memory_margin(10 * 2**20) == 4 * 2**20
+    assert memory_margin(2**30) == pytest.approx(0.02 * 2**30)

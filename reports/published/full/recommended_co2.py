@@ -6,7 +6,7 @@ Later, with each row that is new:
 
     from recommended_co2 import Forecaster
     forecaster = Forecaster.load()    # stands after the last row
-    forecaster.next([...])    # what follows the row, in standard deviations
+    forecaster.next([...])    # what follows it, in standard deviations
 """
 
 import os
@@ -23,7 +23,7 @@ from tasks import create  # run this from statebench's folder
 
 HERE = Path(__file__).resolve().with_suffix("")
 WINDOW, BATCH_SIZE, UNITS, LAYERS, LEARNING_RATE, EPOCHS = 26, 8, 16, 1, 0.03, 60
-TARGET = 0.9525321468169418  # held-out mean squared error, in standard deviations: there training ends
+PATIENCE = 20  # epochs without a lower held-out error after which training ends before EPOCHS
 STATES = 2  # arrays of state in a layer
 
 
@@ -86,20 +86,25 @@ def held_out(stepper, inputs, train_rows, scored):
 
 
 def train(inputs, targets, train_rows, scored):
-    """Train until the held-out error is TARGET, or EPOCHS; returns the network that predicts, and that error."""
+    """Train for EPOCHS at most; returns the network of the epoch with the least held-out error, and that error."""
     keras.utils.set_random_seed(1)
     rng = np.random.default_rng(1)
     shape = inputs.shape[1], targets.shape[1]
     model, stepper = training(*shape), stepping(*shape)
     model.compile(optimizer=keras.optimizers.Adam(LEARNING_RATE), loss=LOSS)
-    for epoch in range(EPOCHS):
+    least, best, at = np.inf, model.get_weights(), 0
+    for epoch in range(1, EPOCHS + 1):
         train_epoch(model, stepper, epoch_starts(rng, train_rows), inputs, targets)
         stepper.set_weights(model.get_weights())
         error = error_of(held_out(stepper, inputs, train_rows, scored), targets[scored])
-        print(f"epoch {epoch + 1}: held-out error {error:.4g}")
-        if error <= TARGET:
+        print(f"epoch {epoch}: held-out error {error:.4g}")
+        if error < least:
+            least, best, at = error, model.get_weights(), epoch
+        elif epoch - at >= PATIENCE:
             break
-    return stepper, error
+    print(f"kept: epoch {at}")
+    stepper.set_weights(best)
+    return stepper, least
 
 
 class Forecaster:
