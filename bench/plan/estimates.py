@@ -39,10 +39,10 @@ def estimated_bytes(job: Job) -> int:
     """About the most that a case's process takes of main memory, as its resident set.
 
     The framework with its compiler and, so many times as it takes (both in `bench.engines.Known`), the arrays: for each
-    replicate of the block what `Workload.bytes_per_replicate` counts (weights, gradients, Adam's two moments, activations of every step
-    and row), for each model that waits for its turn its weights and moments, and the series of every fold. What a graph
-    keeps step by step comes on top: unrolled, a gradient of the weights each. Constants are from peaks measured here
-    and in published records (docs/many-machines.md).
+    replicate of the block what `Workload.bytes_per_replicate` counts (weights, gradients, Adam's two moments,
+    activations of every step and row), for each model that waits for its turn its weights and moments, and the series
+    of every fold. What a graph keeps step by step comes on top: unrolled, a gradient of the weights each. Constants are
+    from peaks measured here and in published records (docs/many-machines.md).
     """
     case = job.case
     known = engines.ENGINES[case.engine]
