@@ -215,7 +215,9 @@ def test_an_arm_that_stopped_at_the_target_says_nothing_of_what_lies_below(tmp_p
     assert (len(found.tested), len(found.beaten_by), found.sentence) == (1, 1, None)
     worse = [with_errors(arm(200, units=u), line * 1.1, simple) for u in (4, 5)]
     told = learnt([synthetic.typed(one) for one in (*at_target, *worse)]).sentence
-    assert told.startswith("A linear model is enough: of 2 networks trained to the end of the budget none is")
+    assert told.startswith(
+        "A linear model is enough: of 2 networks trained to the end of the budget none is shown to predict"
+    )
 
     alone = recommended(tmp_path, *at_target[:1], stopped(with_errors(arm(50, "stateful"), line * 1.4, simple)))
     assert (alone.learnt.tested, alone.nothing_learnt, alone.fullest) == ([], None, None)
