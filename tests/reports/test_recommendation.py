@@ -114,6 +114,15 @@ def test_in_words_it_has_the_answer_the_arm_and_an_interval(tmp_path):
     assert text.endswith("] updates.")
 
 
+def test_in_words_a_target_that_is_trivial_is_called_so(tmp_path):
+    arms = arm(100, "stateful"), arm(400)
+    told = "That target is the error of the trivial prediction, as a line is no better."
+    assert told not in in_words(recommended(tmp_path / "hard", *arms))
+    for one in arms:
+        one["convergence"]["trivial"] = one["convergence"]["target"]
+    assert in_words(recommended(tmp_path / "easy", *arms)).endswith(told)
+
+
 def test_in_words_nothing_is_recommended_without_a_reliable_arm(tmp_path):
     text = in_words(recommended(tmp_path, arm(1, reached=0)))
     assert text.startswith("**Nothing can be recommended:** of 1 arm none was shown to reach the target")
