@@ -465,8 +465,8 @@ def comparisons(run: Run) -> list[Comparison]:
 
 def families(run: Run) -> dict[str, int]:
     """How many comparisons were declared before the run, by engine."""
-    engine = {case.key: case.engine for case in (*run.plan, *(record.case for record in run.records))}
-    counts = Counter(engine.get(first, USUAL["engine"]) for first, _ in run.family)
+    case = run.planned | {record.key: record.case for record in run.records}
+    counts = Counter(case[first].engine if first in case else USUAL["engine"] for first, _ in run.family)
     return {name: counts[name] for name in in_order(counts)}
 
 

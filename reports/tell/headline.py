@@ -413,6 +413,10 @@ def turns(compared: list[Comparison]) -> list[Turn]:
     return found
 
 
+MOST_NAMED = 20
+"""Networks that a sentence names one by one."""
+
+
 def turning_point(compared: list[Comparison]) -> str:
     """Say what reach over window and the window itself decide, engine by engine; "" without any comparison."""
     return engine_by_engine(compared, lambda one: one.setting, _turning_point)
@@ -454,7 +458,9 @@ def _turning_point(compared: list[Comparison]) -> str:
     turning = [one for one in turns(compared) if one.between]
     text = f"Where the verdict changes: {'; '.join(parts)}."
     if turning:
-        text += f" It changed with the window on {listing([f'{_name(one)} ({one.in_words})' for one in turning])}."
+        named = [f"{_name(one)} ({one.in_words})" for one in turning[:MOST_NAMED]]
+        left = len(turning) - len(named)
+        text += f" It changed with the window on {listing(named + [count(left, 'more network')] * (left > 0))}."
     return text
 
 

@@ -139,6 +139,12 @@ class Recommendation:
         return self.learnt.sentence if self.learnt else None
 
     @property
+    def target_is_trivial(self) -> bool:
+        """Whether the target is the error of the trivial prediction, since a line is no better."""
+        found = body(self.nearest.record)
+        return found.trivial is not None and found.target >= found.trivial
+
+    @property
     def best(self) -> Candidate:
         """The cheapest reliable arm."""
         return self.reliable[0]
@@ -383,7 +389,10 @@ def recommended(one: Recommendation) -> str:
             "than half of all trainings."
         )
     arm = one.best.arm
+    easy = (
+        " That target is the error of the trivial prediction, as a line is no better." if one.target_is_trivial else ""
+    )
     return (
         f"**{one.answer}.** Cheapest: {sentence(one.best)}; {arm.hits} of {arm.n} trainings reached the target, at an "
-        f"expected {limited(arm.ert, arm.ert_interval)} updates."
+        f"expected {limited(arm.ert, arm.ert_interval)} updates.{easy}"
     )
