@@ -33,6 +33,8 @@ class Known:
         Whether h can be carried without c.
     resident_mib
         Main memory that a process takes with its framework imported and something small compiled, in MiB.
+    workspace
+        Bytes that it takes for each byte that the arrays of a case have: copies, arenas, what it works in.
     """
 
     module: str
@@ -43,6 +45,7 @@ class Known:
     dtypes: tuple[str, ...] = ()
     parts_state: bool = False
     resident_mib: int = 1024
+    workspace: int = 2
 
 
 TORCH_LAYERS = ("lstm", "gru", "simple_rnn")
@@ -74,6 +77,7 @@ ENGINES: dict[str, Known] = {
         cells={"cudnn": ("lstm", "gru"), "native": TORCH_LAYERS, "native_compiled": TORCH_LAYERS},
         dtypes=("float32", "float64"),
         resident_mib=830,
+        workspace=4,
     ),
 }
 

@@ -14,9 +14,6 @@ the budget that trainings take which stop at their target. From the records of `
 of the cases take between 0.8 and 4.5 times their estimate, so that dozens of them even out and a few do not."""
 
 MIB = 2**20
-WORKSPACE = 2
-"""Bytes that a framework takes for each that the arrays of a case have: copies, arenas, what it works in."""
-
 UNROLLED_STEP_BYTES, UNROLLED_XLA_STEP_BYTES = 2 * MIB, 12 * MIB
 """Of the graph and its compilation, for each cell step that is unrolled; where XLA compiles it."""
 
@@ -41,20 +38,21 @@ def estimated_seconds(job: Job) -> float:
 def estimated_bytes(job: Job) -> int:
     """About the most that a case's process takes of main memory, as its resident set.
 
-    The framework with its compiler (`bench.engines.Known`), and `WORKSPACE` times the arrays: for each replicate of the
-    block what `Workload.bytes_per_replicate` counts (weights, gradients, Adam's two moments, activations of every step
-    and row), for each model that waits for its turn its weights and moments, and the series of every fold. What a graph
-    keeps step by step comes on top: unrolled, a gradient of the weights each. Constants are from peaks measured here
-    and in published records (docs/many-machines.md).
+    The framework with its compiler and, so many times as it takes (both in `bench.engines.Known`), the arrays: for each
+    replicate of the block what `Workload.bytes_per_replicate` counts (weights, gradients, Adam's two moments,
+    activations of every step and row), for each model that waits for its turn its weights and moments, and the series
+    of every fold. What a graph keeps step by step comes on top: unrolled, a gradient of the weights each. Constants are
+    from peaks measured here and in published records (docs/many-machines.md).
     """
     case = job.case
     known = engines.ENGINES[case.engine]
     load = workload.build(case, job.training)
     arrays = load.bytes_per_replicate + _of_series(load)
     if case.kind == "convergence":
-        arrays += (slots_for(load, job.training.folds) - 1) * load.bytes_per_replicate + _of_waiting(load)
+        folds = min(job.training.folds, job.training.evaluation_seeds)
+        arrays += (slots_for(load, folds) - 1) * load.bytes_per_replicate + _of_waiting(load, folds)
     each_step = load.schedule.steps * case.layers * _of_a_step(case, load.weight_bytes // case.layers)
-    return known.resident_mib * MIB + WORKSPACE * arrays + each_step
+    return known.resident_mib * MIB + known.workspace * arrays + each_step
 
 
 def _of_a_step(case: Case, weight_bytes: int) -> int:
@@ -72,7 +70,7 @@ def _of_series(load: Workload) -> int:
     return 8 * len(load.draws) * load.rows_per_draw * int(series.inputs.shape[1] + series.targets.shape[1])
 
 
-def _of_waiting(load: Workload) -> int:
+def _of_waiting(load: Workload, folds: int) -> int:
     training = load.training
-    wave = max(training.evaluation_seeds, len(training.learning_rates) * training.tuning_seeds * training.folds)
+    wave = max(training.evaluation_seeds, len(training.learning_rates) * training.tuning_seeds * folds)
     return min(BLOCK_BYTES, 3 * wave * load.weight_bytes) if load.case.kernel == "replicated" else 0

@@ -213,6 +213,11 @@ class Comparison:
         return self.a.record.key, self.b.record.key
 
     @property
+    def reach_in_windows(self) -> float | None:
+        """Reach of the target over the window, D / L; None where it is not known."""
+        return self.setting.reach_in_windows
+
+    @property
     def of_the_claim(self) -> bool:
         """Whether it is stateful against stateless."""
         return self.regimes == CLAIM

@@ -42,9 +42,11 @@ def test_bytes_are_counted_from_arrays():
     assert beyond_framework(job("time", "unrolled")) == once + steps
     more = 32 * (estimates.UNROLLED_XLA_STEP_BYTES - estimates.UNROLLED_STEP_BYTES)
     assert beyond_framework(job("time", "xla_unrolled")) == once + steps + more
+    of_torch = beyond_framework(job("time", "native", "torch"))
+    assert of_torch == 2 * once
     stepped = 32 * estimates.TORCH_STEP_WEIGHTS * 4 * PARAMETERS
-    assert beyond_framework(job("time", "loop", "torch")) == once + stepped
-    assert beyond_framework(job("memory", "loop", "torch")) == once + stepped + 32 * estimates.WATCHED_STEP_BYTES
+    assert beyond_framework(job("time", "loop", "torch")) == of_torch + stepped
+    assert beyond_framework(job("memory", "loop", "torch")) == of_torch + stepped + 32 * estimates.WATCHED_STEP_BYTES
 
 
 @pytest.mark.parametrize("changes", [{"units": 128}, {"window": 64}, {"batch_size": 64}, {"layers": 2}])
