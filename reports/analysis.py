@@ -43,7 +43,7 @@ from reports.frames import Frames
 from reports.statistics.verdict import BY_INTERVAL
 from reports.tell.caveats import Noted, collect_warnings
 from reports.tell.headline import Sureness, Turn, headline, in_full, sureness, turning_point, turns
-from reports.tell.recommendation import Advice, SummaryLine, advice, summary_lines
+from reports.tell.what_to_do import Advice, SummaryLine, advice, summary_lines
 
 
 @dataclass(frozen=True)

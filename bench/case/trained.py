@@ -1,6 +1,6 @@
 """How much training a case needs, as its record holds it."""
 
-from operator import attrgetter
+from operator import attrgetter, lt
 from statistics import fmean, median_low
 from typing import Annotated, Literal
 
@@ -91,7 +91,7 @@ class Replicate(Definition, frozen=True, kw_only=True, omit_defaults=True):
     def __post_init__(self) -> None:
         # Texts of errors are built where there is one: this runs some fifty times a record.
         updates, hit, censored = self.updates, self.updates_to_target, self.censored_at
-        if sorted(set(updates)) != updates:
+        if not all(map(lt, updates, updates[1:])):
             raise wrong("updates", updates, "ascending, each once")
         for name, values in (("error", self.error), ("loss", self.loss), ("accuracy", self.accuracy)):
             if values and len(values) != len(updates):

@@ -82,6 +82,25 @@ class Layout:
     replicates: int = 1
 
 
+class Sequences(NamedTuple):
+    """Boundaries within a series, and which rows have a target, for every row of it; each array of shape (rows,).
+
+    Attributes
+    ----------
+    begins
+        The state before this row is zero, whatever was before.
+    first, end
+        The first row of the sequence that it belongs to, and the row after its last.
+    counted
+        Whether it has a target: others have no loss.
+    """
+
+    begins: Any
+    first: Any
+    end: Any
+    counted: Any
+
+
 @dataclass(frozen=True)
 class HeldOut:
     """What an evaluation scores.
@@ -104,6 +123,17 @@ class HeldOut:
     steps: int
     foreign: Array | None = None
 
+    def windows(self, sequences: Sequences | None) -> tuple[Array, Array]:
+        """First row of each scored row's window, and at which step of it that row stands, both of shape (targets,).
+
+        A window that would begin before its scored row's sequence does begins with that, and ends later instead; what
+        comes after the scored row is not looked at.
+        """
+        ends = self.positions
+        firsts = np.zeros_like(ends) if sequences is None else sequences.first[ends]
+        first = np.maximum(firsts, ends - self.steps + 1)
+        return first, ends - first
+
 
 @dataclass(frozen=True)
 class Feed:
@@ -125,25 +155,6 @@ class Feed:
     carried: bool
     hidden_only: bool = False
     updates_old: int = 1
-
-
-class Sequences(NamedTuple):
-    """Boundaries within a series, and which rows have a target, for every row of it; each array of shape (rows,).
-
-    Attributes
-    ----------
-    begins
-        The state before this row is zero, whatever was before.
-    first, end
-        The first row of the sequence that it belongs to, and the row after its last.
-    counted
-        Whether it has a target: others have no loss.
-    """
-
-    begins: Any
-    first: Any
-    end: Any
-    counted: Any
 
 
 @dataclass(frozen=True)

@@ -72,15 +72,12 @@ class Series(NamedTuple):
 class Scoring:
     """Where an evaluation looks: known before anything is trained, so that programs have it as constants.
 
-    A window that would begin before its scored row's sequence does begins with that, and ends later instead; what comes
-    after the scored row is not looked at.
-
     Attributes
     ----------
     rows
-        Rows of the window of each scored row, shape (targets, steps).
+        Rows of the window of each scored row, shape (targets, steps); beyond it that row again.
     at
-        At which step of its window it stands, shape (targets,).
+        At which step of its window it stands, shape (targets,); see `HeldOut.windows`.
     foreign
         Rows of the windows that others begin from the final state of, (targets, steps), or None.
     streams
@@ -93,13 +90,12 @@ class Scoring:
     def __init__(self, held_out: HeldOut, sequences: Sequences | None) -> None:
         self._sequences = sequences
         positions = held_out.positions
-        firsts = np.zeros_like(positions) if sequences is None else sequences.first[positions]
-        first = np.maximum(firsts, positions - held_out.steps + 1)
+        first, self.at = held_out.windows(sequences)
         steps = np.arange(held_out.steps)
         self.rows = np.minimum(first[:, None] + steps, positions[:, None])
-        self.at = positions - first
         foreign = held_out.foreign
         self.foreign = None if foreign is None else foreign[:, None] + steps + 1 - held_out.steps
+        firsts = np.zeros_like(positions) if sequences is None else sequences.first[positions]
         begins = np.maximum(firsts, held_out.start)
         self.streams, self.in_streams = [], []
         sizes = _sizes(begins, positions)

@@ -24,7 +24,7 @@ from bench.warnings import Warn
 BLOCK_S = 0.03
 """Least duration of a timed block: hundreds of times the clock's and the call's own cost."""
 
-LEAST_BLOCKS = 16
+LEAST_BLOCKS = 12
 """Many and short: what disturbs the machine lasts for whole blocks, and a median looks past them."""
 MOST_S = 4.0
 """Blocks are timed until two halves agree, but no longer than this."""
@@ -42,7 +42,7 @@ MOST_WINDOWS = 2**15
 LEAST_IN_FIT = 100
 """Updates in one call of `fit`: what a call costs whatever it is given (tens of milliseconds) is nobody's update."""
 
-LEAST_PASSES = 8
+LEAST_PASSES = 6
 """Blocks of forward passes: they are no part of a training, and get half its time."""
 
 IDLE_BLOCKS = 5

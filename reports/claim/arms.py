@@ -213,6 +213,11 @@ class Comparison:
         return self.a.record.key, self.b.record.key
 
     @property
+    def reach_in_windows(self) -> float | None:
+        """Reach of the target over the window, D / L; None where it is not known."""
+        return self.setting.reach_in_windows
+
+    @property
     def of_the_claim(self) -> bool:
         """Whether it is stateful against stateless."""
         return self.regimes == CLAIM
@@ -460,8 +465,8 @@ def comparisons(run: Run) -> list[Comparison]:
 
 def families(run: Run) -> dict[str, int]:
     """How many comparisons were declared before the run, by engine."""
-    engine = {case.key: case.engine for case in (*run.plan, *(record.case for record in run.records))}
-    counts = Counter(engine.get(first, USUAL["engine"]) for first, _ in run.family)
+    case = run.planned | {record.key: record.case for record in run.records}
+    counts = Counter(case[first].engine if first in case else USUAL["engine"] for first, _ in run.family)
     return {name: counts[name] for name in in_order(counts)}
 
 

@@ -81,6 +81,11 @@ class Run:
         """Every case that was planned."""
         return self.about.plan if self.about else []
 
+    @cached_property
+    def planned(self) -> dict[str, Case]:
+        """The same by their keys."""
+        return {case.key: case for case in self.plan}
+
     @property
     def refused(self) -> list[Refused]:
         """Combinations that were left out on purpose."""
@@ -121,9 +126,7 @@ class Run:
         """Keys of the plan, or of the shards of it that are here, without a record."""
         there = {record.key for record in self.records}
         here = [one in self.shards.here for one in self.shards.shard_of] if self.shards else [True] * len(self.plan)
-        return tuple(
-            case.key for case, is_here in zip(self.plan, here, strict=True) if is_here and case.key not in there
-        )
+        return tuple(key for key, is_here in zip(self.planned, here, strict=True) if is_here and key not in there)
 
     @property
     def missing_shards(self) -> dict[int, int]:

@@ -27,6 +27,8 @@ from reports.statistics.intervals import FloatArray, Ratio
 from reports.statistics.verdict import pace
 
 ALONG = {"batch_size": "batch size", "units": "units"}
+NAMED = {"batch_size": "batch size", "units": "width"}
+"""Axes in a table's cell, and in a sentence."""
 
 BUSY = 0.1
 """Share of the cores that other programs may take while something is timed."""
@@ -259,7 +261,7 @@ def _begins(every: list[Crossing]) -> list[str]:
         if one.earliest > 0 and math.isfinite(one.latest):
             found.setdefault((one.column, one.axis), one)
     return [
-        f"**{one.column} begins to be faster** at {ALONG[one.axis]} {number(one.at)} "
+        f"**{one.column} begins to be faster** at a {NAMED[one.axis]} of {number(one.at)} "
         f"{formatting.span(one.earliest, one.latest)} ({one.where})."
         for one in found.values()
     ]

@@ -14,7 +14,7 @@ from reports.costs.timings import Blocks, Timing, log_ratios, middle
 from reports.statistics.intervals import (
     LEVEL,
     FloatArray,
-    running_time_interval,
+    running_time_intervals,
 )
 from reports.statistics.moderated import Error, common, error_of, standard_errors
 
@@ -138,21 +138,21 @@ def to_target(run: Run, measured: list[Timing]) -> list[ToTarget]:
         for setting, by_regime in arms_by_setting(run).items()
         for regime, record in by_regime.items()
     }
-    known = common(_logs(one) for one in measured)
+    logs = [_logs(one) for one in measured]
+    known = common(logs)
+    trained = [arms.get((_anything(one.setting), one.regime)) for one in measured]
+    costs = [costs_of_all(body(one)) if one is not None and body(one).evaluation else None for one in trained]
+    intervals = iter(running_time_intervals([one for one in costs if one is not None]))
     rows = []
-    for one in measured:
-        record = arms.get((_anything(one.setting), one.regime))
-        if record is None or not body(record).evaluation:
+    for one, updates, seconds in zip(measured, costs, logs, strict=True):
+        if updates is None:
             continue
-        convergence = body(record)
-        costs = costs_of_all(convergence)
-        updates = costs.up_to(costs.restart).expected
-        limits = running_time_interval(costs)
+        expected, limits = updates.up_to(updates.restart).expected, next(intervals)
         second, compiling = middle(one.by_process), one.compile_seconds
         compiling = 0.0 if math.isnan(compiling) else compiling
-        error = error_of(_logs(one), known).half_width()
-        low, high = (_widened(limit, updates, error) * second + compiling for limit in limits)
-        rows.append(ToTarget(one, costs.hits, costs.n, updates, updates * second + compiling, low, high))
+        error = error_of(seconds, known).half_width()
+        low, high = (_widened(limit, expected, error) * second + compiling for limit in limits)
+        rows.append(ToTarget(one, updates.hits, updates.n, expected, expected * second + compiling, low, high))
     return rows
 
 

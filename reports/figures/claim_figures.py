@@ -28,7 +28,7 @@ from reports.formatting import number
 from reports.frames import Frames, plain, setting
 from reports.statistics.intervals import clopper_pearson
 from reports.statistics.verdict import MARGIN, Verdict
-from reports.tell.headline import by_kind, deciding
+from reports.tell.what_to_do import by_kind, deciding
 
 MOST_ROWS = 24
 MOST_IN_A_LINE = 30
@@ -49,8 +49,8 @@ COUNTED = (
 
 def draw_verdicts(frames: Frames) -> Drawing | None:
     """Draw a bar for each kind of setting, its comparisons stacked by verdict."""
-    here: list[Any] = deciding(frames.claim)
-    kinds: dict[str, list[Any]] = by_kind(here)
+    here = deciding(frames.claim)
+    kinds = by_kind(here)
     if not kinds:
         return None
     height = 0.75 + 0.42 * len(kinds)

@@ -21,7 +21,7 @@ from reports.frames import Frames, plain, setting
 from reports.frames.of_findings import LONGER
 from reports.statistics.intervals import FloatArray, ecdf
 from reports.statistics.verdict import MARGIN
-from reports.tell.headline import claimed, deciding
+from reports.tell.what_to_do import deciding
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -49,8 +49,7 @@ class _Learnt:
 
 def draw_curves(frames: Frames) -> Drawing | None:
     """Draw small multiples of the settings that matter."""
-    settled: list[Any] = deciding(frames.claim)
-    shown, rule = choose_curves(settled)
+    shown, rule = choose_curves(deciding(frames.claim))
     if not shown:
         return None
     learnt = _learnt(frames, {key for one in shown for key in (one.key_a, one.key_b)})
@@ -203,7 +202,7 @@ RULE = (
 
 def draw_arrivals(frames: Frames) -> Drawing | None:
     """Draw a panel a setting, a line an arm; of a task's settings one, chosen without regard to what came out."""
-    settled: list[Any] = claimed(frames.claim)
+    settled = claimed(frames.claim)
     shown = choose_arrivals(settled)
     if not shown:
         return None
@@ -234,6 +233,12 @@ def draw_arrivals(frames: Frames) -> Drawing | None:
         f"the most updates that one of them spent; what would have come later is not known.{rule}"
     )
     return Drawing("arrivals", figure, caption)
+
+
+def claimed(compared: list[Any]) -> list[Any]:
+    """Those that figures choose from: of what decides, the claim's cell, an LSTM, where the run has any."""
+    family = deciding(compared)
+    return [one for one in family if one.cell == "lstm"] or family
 
 
 def choose_arrivals(settled: list[Any]) -> list[Any]:

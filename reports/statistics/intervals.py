@@ -130,7 +130,8 @@ class Costs:
         if not self.hits:
             return math.inf
         with np.errstate(divide="ignore"):
-            return RESTART * float(np.exp(np.log(self.cost[self.reached]).mean()))
+            logs = np.log(self.cost[self.reached])
+        return RESTART * float(np.exp(logs.sum() / logs.size))
 
     def up_to(self, budget: float) -> Self:
         """The same replicates had they stopped at this cost at the latest."""
@@ -498,16 +499,28 @@ def geometric_ratio(a: FloatArray, b: FloatArray, level: float = LEVEL) -> Ratio
 
 def running_time_interval(costs: Costs, level: float = LEVEL) -> tuple[float, float]:
     """Interval of one arm's expected running time, the same way; the upper limit is inf without a success."""
-    given_up = costs.up_to(costs.restart)
-    if costs.groups_reaching < 2:
-        low, high = clopper_pearson(costs.hits, costs.n, level)
-        mean = float(given_up.cost.mean()) if costs.n else math.nan
-        return mean / high, mean / low if low else math.inf
-    without_one = _log_expected(costs.cost[None], costs.reached[None], costs.group)[0]
-    certain = Costs.exact(np.ones(costs.n), np.ones(costs.n, dtype=bool))
-    figures = (given_up.hits, costs.n), (given_up.expected, 1.0), without_one, given_up.rounding_variance
-    ratio = _jackknife((given_up, certain), *figures, level)
-    return ratio.low, ratio.high
+    return running_time_intervals([costs], level=level)[0]
+
+
+def running_time_intervals(arms: Sequence[Costs], *, level: float = LEVEL) -> list[tuple[float, float]]:
+    """`running_time_interval` of many arms, at once as `running_time_ratios` are."""
+    given_up = [one.up_to(one.restart) for one in arms]
+    several = [place for place, one in enumerate(arms) if len(set(one.group[one.reached].tolist())) > 1]
+    # Beside an arm that is known to take one of whatever is counted.
+    sure = {
+        place: Costs(np.ones(n := arms[place].n), np.ones(n, bool), np.zeros(n), arms[place].group) for place in several
+    }
+    both = ([(which[place], sure[place]) for place in several] for which in (arms, given_up))
+    ratios = dict(zip(several, running_time_ratios(*both, level=level), strict=True))
+    found = []
+    for place, (one, ended) in enumerate(zip(arms, given_up, strict=True)):
+        if place in ratios:
+            found.append((ratios[place].low, ratios[place].high))
+        else:
+            low, high = clopper_pearson(one.hits, one.n, level)
+            mean = float(ended.cost.mean()) if one.n else math.nan
+            found.append((mean / high, mean / low if low else math.inf))
+    return found
 
 
 def relative_variance_of_median(samples: FloatArray) -> float:

@@ -78,7 +78,7 @@ class Caution(Enum):
         "Evaluate more often (a smaller `cadence`), or set a harder target.",
     )
     LINE_UNTESTED = (
-        "whether a network predicts better than a linear model was not tested: every training ended at the target",
+        "whether a network predicts better than a linear model was not tested: no arm trained on beyond its target",
         "Let the arms that are to show it train on: stop = 'budget' in their grid of the preset.",
     )
     FEW_SEEDS = (f"an arm was judged on fewer than {FEW_SEEDS} seeds", "Raise evaluation_seeds.")

@@ -16,6 +16,7 @@ from reports.formatting import (
     ERRORS,
     NOTHING,
     chance,
+    count,
     integer,
     limited,
     listing,
@@ -73,6 +74,15 @@ def width_text(above: int | None, up_to: int | None, grid: list[int]) -> str:
 
 def _reached(row: Any, side: str) -> str:
     return f"{getattr(row, f'reached_{side}')}/{row.n}"
+
+
+MOST_WIDTHS = 20
+"""Widths of an arm in a row."""
+
+
+def _at_widths(arm: list[Any]) -> str:
+    told = [f"{row.units}: {row.reached}/{row.of}" for row in arm[:MOST_WIDTHS]]
+    return ", ".join([*told, count(len(arm) - len(told), "wider one")] if len(arm) > len(told) else told)
 
 
 class ClaimTables(FromFrames):
@@ -484,7 +494,7 @@ class ClaimTables(FromFrames):
             (
                 *((heading, lambda arm, text=text: text(arm[0])) for heading, text in _GROUP),
                 ("arm", lambda arm: arm[0].regime),
-                ("units: reached of n", lambda arm: ", ".join(f"{row.units}: {row.reached}/{row.of}" for row in arm)),
+                ("units: reached of n", _at_widths),
             ),
             EXPORTED,
             2 * MOST_ROWS,

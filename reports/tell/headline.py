@@ -24,10 +24,7 @@ from reports.statistics.verdict import (
     fewer_and_more,
 )
 from reports.tell.cost_answers import place, tally
-from reports.tell.recommendation import held, line
-
-BEYOND, WITHIN = "target reaches beyond the window", "window covers the target's reach"
-REAL = "real series"
+from reports.tell.what_to_do import REAL, by_kind, deciding, held, line
 
 ALL_THE_SAME = ", if you train one all the same"
 """Aside of a series on which no network was shown to beat a line."""
@@ -40,26 +37,6 @@ OTHER_VERDICTS = {
     Verdict.RATE_NOT_FOUND: "learning rate not found",
 }
 """In words, in order, what is neither fewer nor more."""
-
-
-def deciding(compared: list[Comparison]) -> list[Comparison]:
-    """Those that answer: the declared comparisons, or all of a run that declares none."""
-    return [one for one in compared if one.declared] or compared
-
-
-def claimed(compared: list[Comparison]) -> list[Comparison]:
-    """Those that figures choose from: of what decides, the claim's cell, an LSTM, where the run has any."""
-    family = deciding(compared)
-    return [one for one in family if one.setting.cell == "lstm"] or family
-
-
-def by_kind(compared: Iterable[Comparison]) -> dict[str, list[Comparison]]:
-    """Comparisons by how far the target reaches back; of a real series that is not known. Empty kinds are left out."""
-    kinds: dict[str, list[Comparison]] = {BEYOND: [], WITHIN: [], REAL: []}
-    for one in compared:
-        reach = one.setting.reach_in_windows
-        kinds[REAL if reach is None else BEYOND if reach > 1 else WITHIN].append(one)
-    return {kind: here for kind, here in kinds.items() if here}
 
 
 def headline(run: Run, compared: list[Comparison], longer: list[LongerWindow], costs: Costs) -> list[str]:
@@ -436,6 +413,10 @@ def turns(compared: list[Comparison]) -> list[Turn]:
     return found
 
 
+MOST_NAMED = 20
+"""Networks that a sentence names one by one."""
+
+
 def turning_point(compared: list[Comparison]) -> str:
     """Say what reach over window and the window itself decide, engine by engine; "" without any comparison."""
     return engine_by_engine(compared, lambda one: one.setting, _turning_point)
@@ -477,7 +458,9 @@ def _turning_point(compared: list[Comparison]) -> str:
     turning = [one for one in turns(compared) if one.between]
     text = f"Where the verdict changes: {'; '.join(parts)}."
     if turning:
-        text += f" It changed with the window on {listing([f'{_name(one)} ({one.in_words})' for one in turning])}."
+        named = [f"{_name(one)} ({one.in_words})" for one in turning[:MOST_NAMED]]
+        left = len(turning) - len(named)
+        text += f" It changed with the window on {listing(named + [count(left, 'more network')] * (left > 0))}."
     return text
 
 

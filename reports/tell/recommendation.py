@@ -1,11 +1,9 @@
-"""What to do: at a glance, task by task in sentences, and for a real series the arm to train and its code."""
+"""What a report begins with: series that need no network, and for a user's own series the arm to train and its code."""
 
-import math
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
-from enum import StrEnum
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,216 +15,14 @@ from bench.case.record import Record
 from bench.case.run_record import OwnSeries
 from reports.claim.arms import Arm, Asked, Comparison, compare
 from reports.claim.learnt import LINEAR_IS_ENOUGH, Learnt, learnt
-from reports.collect.grouping import Setting, about_task, arms_by_setting, engines_of
+from reports.collect.grouping import Setting, arms_by_setting, engines_of
 from reports.collect.read import Run
 from reports.collect.records import body, median_seconds_per_update
 from reports.costs.roofline import flops_per_update
-from reports.formatting import count, limited, listing, low_to_high, number, plain, span
+from reports.formatting import count, limited, listing, plain
 from reports.statistics.intervals import Ratio
-from reports.statistics.verdict import BY_INTERVAL, FEWER, MORE, Verdict, fewer_and_more, shown_above_half
+from reports.statistics.verdict import shown_above_half
 from tasks.csv_series.request import Request
-
-
-class Do(StrEnum):
-    """What follows at one window; a closed list."""
-
-    CARRY = "carry state"
-    SHUFFLE = "do not carry state"
-    EITHER = "the same"
-    DEPENDS = "depends on the network"
-    OPEN = "inconclusive"
-    HARDER = "neither reaches the target"
-    UNTUNED = "rate not found"
-
-
-DECIDED = frozenset({Do.CARRY, Do.SHUFFLE})
-
-
-@dataclass(frozen=True)
-class SummaryLine:
-    """`where` names task, cell and batch size; `what` is the advice; `declared`: a comparison in it was declared."""
-
-    where: str
-    what: str
-    declared: bool
-
-
-def summary_lines(compared: list[Comparison]) -> list[SummaryLine]:
-    """Build the lines, in order of the settings."""
-    groups: defaultdict[tuple[str, str, int, str], list[Comparison]] = defaultdict(list)
-    for one in compared:
-        setting = one.setting
-        layers = "" if setting.layers == 1 else f", {setting.layers} layers"
-        cell = f"{setting.cell_name}{layers}{setting.aside}"
-        groups[setting.task_name, cell, setting.batch_size, setting.kernel].append(one)
-    several = {key[:2] for key in groups if sum(other[:2] == key[:2] for other in groups) > 1}
-    lines = []
-    for (task, cell, batch, _), here in groups.items():
-        at_batch = f", batch size {batch}" if (task, cell) in several else ""
-        lines.append(SummaryLine(f"{task}, {cell}{at_batch}", line(here), any(one.declared for one in here)))
-    return lines
-
-
-def line(here: list[Comparison]) -> str:
-    """Say what to do at each window, and how sure that is; what is decided first."""
-    windows = sorted({one.setting.window for one in here})
-    advised = {w: _do([one.updates.verdict for one in here if one.setting.window == w]) for w in windows}
-    declared = any(one.declared for one in here)
-    parts = []
-    for do in sorted(dict.fromkeys(advised.values()), key=lambda do: do not in DECIDED):
-        at = [w for w in windows if advised[w] is do]
-        used = [one for one in here if one.setting.window in at]
-        parts.append(f"{_phrase(do, at, windows)}{_how_sure(do, used, some_declared=declared)}")
-    return "; ".join(parts)
-
-
-def _do(verdicts: list[Verdict]) -> Do:
-    fewer, more = fewer_and_more(verdicts)
-    if fewer and more:
-        return Do.DEPENDS
-    if fewer or more:
-        return Do.CARRY if fewer else Do.SHUFFLE
-    if Verdict.SAME in verdicts:
-        return Do.EITHER
-    alone = {Verdict.NEITHER: Do.HARDER, Verdict.RATE_NOT_FOUND: Do.UNTUNED}
-    return alone.get(verdicts[0], Do.OPEN) if len(set(verdicts)) == 1 else Do.OPEN
-
-
-def _phrase(do: Do, at: list[int], windows: list[int]) -> str:
-    # "from 12 on" only where it is the rest of the grid, and the grid has something before it.
-    rest = windows[-len(at) :] == at and 1 < len(at) < len(windows)
-    where = f"from window {at[0]} on" if rest else f"at {_windows(at)}"
-    return f"**{do}** {where}" if do in DECIDED else f"{do} {where}"
-
-
-def _windows(at: list[int]) -> str:
-    return f"{'windows' if len(at) > 1 else 'window'} {listing(at)}"
-
-
-def _how_sure(do: Do, used: list[Comparison], *, some_declared: bool) -> str:
-    """Ratios, the other verdicts at these windows, and how many differences hold; "" where nothing is decided."""
-    if do not in DECIDED:
-        return ""
-    found = [one for one in used if one.updates.verdict in (FEWER if do is Do.CARRY else MORE)]
-    ratios = [one.updates.ratio for one in found if one.updates.verdict in BY_INTERVAL]
-    parts = []
-    if len(ratios) == 1:
-        parts.append(f"{number(ratios[0].value)} {span(ratios[0].low, ratios[0].high)} times the updates")
-    elif ratios:
-        limits = low_to_high(limit for one in ratios for limit in (one.low, one.high))
-        parts.append(f"{limits} times the updates")
-    only = len(found) - len(ratios)
-    if only:
-        arm = "stateful" if do is Do.CARRY else "stateless"
-        parts.append(f"only {arm} reached the target{f' in {only}' if ratios else ''}")
-    declared = [one for one in found if one.declared]
-    # A line without any declared comparison is marked as a whole.
-    if declared:
-        hold, of = held(declared)
-        some = f"{hold} of {of} {'holds' if hold == 1 else 'hold'}" if hold else "all hints"
-        parts.append(some if of > 1 else "holds" if hold else "a hint")
-    elif some_declared:
-        parts.append("exploratory")
-    others = [one for one in used if one not in found]
-    cells, other_cells = ({one.setting.cell_name for one in some} for some in (found, others))
-    if others and not cells & other_cells:
-        verdicts = listing(list(dict.fromkeys(one.updates.verdict for one in others)))
-        return f" ({listing(sorted(cells))}: {', '.join(parts)}; {listing(sorted(other_cells))}: {verdicts})"
-    where = f"in {len(found)} of {len(used)}: " if others else ""
-    return f" ({where}{', '.join(parts)})"
-
-
-def held(found: Iterable[Comparison]) -> tuple[int, int]:
-    """Of differences, how many hold after Holm's correction, and how many there are."""
-    hold = [one.survives_holm for one in found]
-    return sum(hold), len(hold)
-
-
-_SAYS = {
-    Verdict.FEWER: "carry state at {windows} ({ratios} times as many updates)",
-    Verdict.ONLY_STATEFUL: "carry state at {windows}, where only the stateful arm reached the target",
-    Verdict.MORE: "do not carry state at {windows} ({ratios} times as many updates)",
-    Verdict.ONLY_STATELESS: "do not carry state at {windows}, where only the stateless arm reached it",
-    Verdict.SAME: "the same number of updates at {windows}",
-    Verdict.INCONCLUSIVE: "inconclusive at {windows}{seeds}",
-    Verdict.NEITHER: "at {windows} neither arm reached the target",
-    Verdict.RATE_NOT_FOUND: "at {windows} an arm's best learning rate lies at the edge of those tried",
-}
-
-
-@dataclass(frozen=True)
-class Advice:
-    """A task and one sentence per network and batch size."""
-
-    task: str
-    about: str
-    sentences: list[str]
-
-
-def advice(compared: list[Comparison]) -> list[Advice]:
-    """Advice for every task that has a comparison."""
-    by_task: defaultdict[tuple[str, tuple[float, ...]], list[Comparison]] = defaultdict(list)
-    for one in compared:
-        by_task[one.setting.task, one.setting.dial].append(one)
-    return [
-        Advice(here[0].setting.task_name, _about(name, dial), _sentences(here))
-        for (name, dial), here in by_task.items()
-    ]
-
-
-def _about(name: str, dial: tuple[float, ...]) -> str:
-    known = about_task(name, dial)
-    if not known:
-        return "This machine does not know the task; its windows are given as they are."
-    reach = known.get("reach")
-    text = str(known.get("description") or known.get("title") or "").strip().rstrip(".")
-    told = f"{text}." if text else ""
-    steps = "back without end" if reach == math.inf else f"{reach} steps back"
-    return f"{told} Its target reaches {steps}." if reach is not None else told
-
-
-def _sentences(here: list[Comparison]) -> list[str]:
-    by_network: defaultdict[Setting, list[Comparison]] = defaultdict(list)
-    for one in here:
-        by_network[replace(one.setting, window=0)].append(one)
-    # Widths with the same verdict at the same windows share a sentence.
-    alike: defaultdict[tuple[Setting, frozenset[tuple[int, Verdict]]], list[Comparison]] = defaultdict(list)
-    for network, found in by_network.items():
-        pattern = frozenset((one.setting.window, one.updates.verdict) for one in found)
-        alike[replace(network, units=0), pattern] += found
-    return [f"With {_network(found)}: {_by_verdict(found)}." for found in alike.values()]
-
-
-def _network(found: list[Comparison]) -> str:
-    setting = found[0].setting
-    layers = "" if setting.layers == 1 else f"{setting.layers} layers of "
-    units = listing(sorted({one.setting.units for one in found}))
-    unusual = [*setting.unusual, *([setting.kernel] if setting.kernel != "replicated" else [])]
-    aside = f" ({', '.join(unusual)})" if unusual else ""
-    return f"{setting.cell_name}, {layers}{units} units and batch size {setting.batch_size}{aside}"
-
-
-def _by_verdict(group: list[Comparison]) -> str:
-    parts = []
-    for verdict, phrase in _SAYS.items():
-        found = [one for one in group if one.updates.verdict is verdict]
-        if not found:
-            continue
-        windows = _windows(sorted({one.setting.window for one in found}))
-        ratios = low_to_high(one.updates.ratio.value for one in found)
-        parts.append(phrase.format(windows=windows, ratios=ratios, seeds=_seeds(found)))
-    return "; ".join(parts)
-
-
-def _seeds(found: list[Comparison]) -> str:
-    needed = [one.updates.seeds_needed for one in found]
-    known = [float(n) for n in needed if n is not None]
-    if any(one.updates.look_oftener for one in found):
-        return " (evaluate more often: the distance of the evaluations alone keeps it open)"
-    if not known:
-        return ""
-    return f" ({'about ' if len(known) == len(needed) else 'at least '}{low_to_high(known)} seeds would decide it)"
-
 
 REGIMES = ("stateless", "stateless-burnin", "stateless-sliding", "stateful")
 """Ways of training that one would use; the other regimes are controls."""
@@ -341,6 +137,12 @@ class Recommendation:
     def nothing_learnt(self) -> str | None:
         """What to say where no arm beats a simple prediction."""
         return self.learnt.sentence if self.learnt else None
+
+    @property
+    def target_is_trivial(self) -> bool:
+        """Whether the target is the error of the trivial prediction, since a line is no better."""
+        found = body(self.nearest.record)
+        return found.trivial is not None and found.target >= found.trivial
 
     @property
     def best(self) -> Candidate:
@@ -587,7 +389,10 @@ def recommended(one: Recommendation) -> str:
             "than half of all trainings."
         )
     arm = one.best.arm
+    easy = (
+        " That target is the error of the trivial prediction, as a line is no better." if one.target_is_trivial else ""
+    )
     return (
         f"**{one.answer}.** Cheapest: {sentence(one.best)}; {arm.hits} of {arm.n} trainings reached the target, at an "
-        f"expected {limited(arm.ert, arm.ert_interval)} updates."
+        f"expected {limited(arm.ert, arm.ert_interval)} updates.{easy}"
     )

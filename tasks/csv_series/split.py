@@ -53,7 +53,7 @@ def roles_of(table: Table, name: str, notes: list[str]) -> NDArray[np.int8]:
     held = test or validation
     if unknown or not train or not held:
         some = counts.index[:6]
-        found = ", ".join(f"{word!r} ({counts[word]:,} rows)" for word in some)
+        found = ", ".join(f"{word[:40]!r} ({counts[word]:,} rows)" for word in some)
         raise CsvSeriesError(
             f"{table.path.name}: SPLIT={name} takes a column that names rows that train ({', '.join(TRAINING)}) and "
             f"rows that are held out ({', '.join(TESTING)}; {', '.join(VALIDATION)}). It holds {found}"

@@ -30,6 +30,13 @@ def widths():
             yield {"units": units, "batch_size": 8, "window": 4, "task": "parity", "dial": 3, "cell": cell}
 
 
+def windows():
+    """Networks at six windows each, so that every one needs fewer updates at the shortest and more at a longer one."""
+    for units in count(8, 8):
+        for window in (4, 8, 16, 24, 48, 96):
+            yield {"units": units, "batch_size": 8, "window": window, "task": "parity", "dial": 3, "cell": "lstm"}
+
+
 def lines(number, of=settings):
     """So many records as lines, as a published run has them: tuning curves but for their ends."""
     trained, timed, taken = of(), of(), of()

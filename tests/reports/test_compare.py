@@ -324,7 +324,7 @@ def test_one_configuration_alone_is_told_as_a_run_without_configurations(tmp_pat
     assert reports_main([str(folder)]) == 0
     assert str(folder / "report.md") in capsys.readouterr().out
     text = (folder / "report.md").read_text()
-    assert text.startswith("# What does it cost?")
+    assert text.startswith("# one: what does an update cost?")
     assert "not complete" not in text
 
 
@@ -346,7 +346,7 @@ def test_of_two_kernels_that_one_configuration_has_each_gets_its_row(tmp_path):
     )
     text = hardware_page.write(read(folder)).read_text()
     assert len(re.findall(r"\| stateful / stateless \|", text)) == 3
-    assert re.search(r"\| GPU \|.* cudnn \| stateful / stateless \|", text)
+    assert re.search(r"Of GPU alone.*\n\n.*\n.*\n\| .* cudnn \| stateful / stateless \|", text)
 
 
 def test_a_page_tells_what_one_configuration_alone_has_and_what_really_ran(tmp_path):

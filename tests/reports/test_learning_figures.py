@@ -8,7 +8,7 @@ from reports.collect.read import read
 from reports.figures.claim_figures import draw_verdicts
 from reports.figures.learning_figures import draw_arrivals
 from reports.frames import Frames
-from reports.tell.headline import BEYOND, WITHIN
+from reports.tell.what_to_do import BEYOND, WITHIN
 
 
 @pytest.fixture

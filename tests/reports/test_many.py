@@ -1,6 +1,7 @@
 import cProfile
 import json
 import pstats
+import re
 
 import many
 import numpy as np
@@ -14,7 +15,7 @@ from reports.analysis import analyse
 from reports.claim import arms, robustness
 from reports.collect.read import read
 from reports.render import write_report
-from reports.tell import tables
+from reports.tell import claim_tables, headline, tables
 
 
 def test_tables_and_lists_end_and_the_csv_has_all(tmp_path, monkeypatch):
@@ -44,6 +45,17 @@ def test_tables_and_lists_end_and_the_csv_has_all(tmp_path, monkeypatch):
     told = json.loads((folder / "summary.json").read_text())
     assert (len(told["training"]), told["left_to_comparisons_csv"]) == (3, 15)
     assert f"{len(frame) - 7} more are in comparisons.csv" in (folder / "report.html").read_text()
+
+
+def test_no_line_names_more_than_a_few(tmp_path, monkeypatch):
+    monkeypatch.setattr(claim_tables, "MOST_WIDTHS", 2)
+    frames = analyse(read(many.write(tmp_path / "widths", 60, many.widths))).frames
+    rows = claim_tables.ClaimTables(frames).reached_by_width.splitlines()[2:]
+    assert all(row.endswith("7 wider ones |") and row.count("/10") == 2 for row in rows)
+
+    monkeypatch.setattr(headline, "MOST_NAMED", 1)
+    told = analyse(read(many.write(tmp_path / "windows", 60, many.windows))).turning_point
+    assert re.search(r"It changed with the window on [^,]+, LSTM 8, B 8 \([^)]+\) and 2 more networks\.$", told)
 
 
 def test_what_is_shown_first_is_declared_and_decided():

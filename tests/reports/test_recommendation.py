@@ -114,6 +114,15 @@ def test_in_words_it_has_the_answer_the_arm_and_an_interval(tmp_path):
     assert text.endswith("] updates.")
 
 
+def test_in_words_a_target_that_is_trivial_is_called_so(tmp_path):
+    arms = arm(100, "stateful"), arm(400)
+    told = "That target is the error of the trivial prediction, as a line is no better."
+    assert told not in in_words(recommended(tmp_path / "hard", *arms))
+    for one in arms:
+        one["convergence"]["trivial"] = one["convergence"]["target"]
+    assert in_words(recommended(tmp_path / "easy", *arms)).endswith(told)
+
+
 def test_in_words_nothing_is_recommended_without_a_reliable_arm(tmp_path):
     text = in_words(recommended(tmp_path, arm(1, reached=0)))
     assert text.startswith("**Nothing can be recommended:** of 1 arm none was shown to reach the target")
@@ -151,7 +160,7 @@ def test_where_no_arm_beats_the_trivial_prediction_the_report_begins_with_that_a
     assert not found.given
     report = write_report(read(tmp_path / "run"))
     first = report.read_text().split("\n\n")[1]
-    assert first.startswith("- **made_up: nothing was shown to be learnt** (of 2 networks none is shown")
+    assert first.startswith("- **made_up: nothing was shown to be learnt** (of 2 fully trained networks none is shown")
     assert "**made_up, if you train one all the same:** " in first
     assert "**None.** Nothing was shown" in (report.parent / "details.md").read_text()
     assert not list(report.parent.glob("recommended_*.py"))
@@ -206,7 +215,9 @@ def test_an_arm_that_stopped_at_the_target_says_nothing_of_what_lies_below(tmp_p
     assert (len(found.tested), len(found.beaten_by), found.sentence) == (1, 1, None)
     worse = [with_errors(arm(200, units=u), line * 1.1, simple) for u in (4, 5)]
     told = learnt([synthetic.typed(one) for one in (*at_target, *worse)]).sentence
-    assert told.startswith("A linear model is enough: of 2 networks trained to the end of the budget none predicts")
+    assert told.startswith(
+        "A linear model is enough: of 2 networks trained to the end of the budget none is shown to predict"
+    )
 
     alone = recommended(tmp_path, *at_target[:1], stopped(with_errors(arm(50, "stateful"), line * 1.4, simple)))
     assert (alone.learnt.tested, alone.nothing_learnt, alone.fullest) == ([], None, None)

@@ -80,7 +80,7 @@ class LayerTrainer:
         ]
         self._bounds = Bounds.of(work.sequences)
         series = self._inputs, self._targets
-        self._evaluation = Evaluation(network, work.held_out, *series, self._injected, self._bounds)
+        self._evaluation = Evaluation(network, work.held_out, *series, self._injected, work.sequences)
         self._score = tf.function(self._evaluation.figures, jit_compile=True, autograph=False)
         # Always said: on a GPU Keras' "auto" turns XLA on for some layers and not for others.
         jit = kernel in COMPILED_BY_XLA

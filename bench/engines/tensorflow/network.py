@@ -131,7 +131,6 @@ class Bounds:
     """Boundaries of sequences as tensors, each of shape (rows,); see `bench.engines.base.Sequences`."""
 
     begins: Tensor
-    first: Tensor
     end: Tensor
     counted: Tensor
 
@@ -140,8 +139,8 @@ class Bounds:
         """None for one series."""
         if sequences is None:
             return None
-        first, end = (tf.constant(rows, tf.int32) for rows in (sequences.first, sequences.end))
-        return cls(tf.constant(sequences.begins), first, end, tf.constant(sequences.counted))
+        end = tf.constant(sequences.end, tf.int32)
+        return cls(tf.constant(sequences.begins), end, tf.constant(sequences.counted))
 
     def valid(self, starts: Tensor, rows: Tensor, dtype: Any) -> Tensor:
         """1 for rows that have a target and are of the sequence that their window begins in, else 0.
@@ -165,14 +164,15 @@ class Evaluation:
         inputs: Tensor,
         targets: Tensor,
         injected: Any = None,
-        bounds: Bounds | None = None,
+        sequences: Sequences | None = None,
     ) -> None:
         self._network = network
         self._held_out = held_out
         self._inputs = inputs
         self._targets = targets
         self._injected = injected
-        self._bounds = bounds
+        self._bounds = Bounds.of(sequences)
+        self._first, self._at = held_out.windows(sequences)
 
     def figures(self, weights: list[Tensor], mode: Tensor, first_rows: Tensor, kept: Tensor) -> Figures:
         """What is found of every scored target, each of shape (R, targets).
@@ -206,30 +206,36 @@ class Evaluation:
         """
         states = None
         if self._held_out.foreign is not None:
-            states, _ = self._window(weights, mode, first_rows, self._held_out.foreign)
-        return self._window(weights, mode, first_rows, self._held_out.positions, states)[1]
+            states, _ = self._window(weights, mode, first_rows, self._held_out.foreign - self._held_out.steps + 1)
+        return self._window(weights, mode, first_rows, self._first, states)[1]
 
     def _window(
-        self, weights: list[Tensor], mode: Tensor, first_rows: Tensor, ends: Array, before: States | None = None
+        self, weights: list[Tensor], mode: Tensor, first_rows: Tensor, begin: Array, before: States | None = None
     ) -> tuple[States, Figures]:
-        """States after the windows that end at these rows, and what is found of these, (R, rows)."""
+        """States after the windows that begin at these rows, and what is found of the scored ones, (R, targets)."""
         steps = self._held_out.steps
-        first = tf.constant(ends - steps + 1, tf.int32) + first_rows[:, None]
-        replicates, scored = weights[0].shape[0], len(ends)
+        first, at = tf.constant(begin, tf.int32) + first_rows[:, None], tf.constant(self._at, tf.int32)
+        replicates, scored = weights[0].shape[0], len(begin)
 
-        def seen(rows: Tensor) -> Tensor:
-            """1 for rows of the scored row's own sequence that have a target."""
+        def rows_at(t: Tensor) -> Tensor:
+            """Rows of that step; beyond a scored row, where a window began late, that row again."""
+            return first + (t if self._bounds is None else tf.minimum(t, at))
+
+        def seen(t: Tensor) -> Tensor:
+            """1 for rows up to the scored one that have a target."""
             if self._bounds is None:
                 return tf.constant(1, self._network.weight_dtype)
-            begin = tf.gather(self._bounds.first, ends + first_rows[:, None])
-            return tf.cast((rows >= begin) & tf.gather(self._bounds.counted, rows), self._network.weight_dtype)
+            counted = tf.gather(self._bounds.counted, rows_at(t))
+            return tf.cast(counted & (t <= at), self._network.weight_dtype)
 
-        def body(t: Tensor, states: Any, _last: Figures, total: Figures) -> tuple[Any, ...]:
-            rows = first + t
-            states = self._within(states, rows)
+        def body(t: Tensor, states: Any, last: Figures, total: Figures) -> tuple[Any, ...]:
+            rows = rows_at(t)
             states = advance(self._network, weights, tf.gather(self._inputs, rows), states)
             found = judged(self._network, head(weights, states[-1][0]), tf.gather(self._targets, rows))
-            return t + 1, states, found, tuple(sum_ + one * seen(rows) for sum_, one in zip(total, found, strict=True))
+            total = tuple(sum_ + one * seen(t) for sum_, one in zip(total, found, strict=True))
+            if self._bounds is not None:
+                found = tuple(tf.where(t == at, one, old) for one, old in zip(found, last, strict=True))
+            return t + 1, states, found, total
 
         zeros = self._zeros(replicates, scored)
         states = zero_states(self._network, replicates, scored) if before is None else before
@@ -237,9 +243,7 @@ class Evaluation:
             states = tf.nest.map_structure(lambda z, s: z + tf.gather(s, first), states, self._injected)
         start = (tf.constant(0), states, zeros, zeros)
         _, after, last, total = tf.while_loop(lambda t, *_: t < steps, body, start, maximum_iterations=steps)
-        count = (
-            steps if self._bounds is None else tf.reduce_sum(seen(first[None] + tf.range(steps)[:, None, None]), axis=0)
-        )
+        count = steps if self._bounds is None else tf.reduce_sum(seen(tf.range(steps)[:, None, None]), axis=0)
         whole = mode == MODES.index("positions")
         return after, tuple(tf.where(whole, sum_ / count, one) for sum_, one in zip(total, last, strict=True))
 

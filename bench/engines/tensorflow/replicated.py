@@ -38,7 +38,7 @@ class ReplicatedTrainer:
         self._injected = given_states(network, work.injected)
         self._bounds = Bounds.of(work.sequences)
         series = self._inputs, self._targets
-        self._evaluation = Evaluation(network, work.held_out, *series, self._injected, self._bounds)
+        self._evaluation = Evaluation(network, work.held_out, *series, self._injected, work.sequences)
         self._step_weights = tf.constant(work.feed.step_weights, network.dtype)
         self._kept = kept_states(work.feed)
         state = tf.nest.map_structure(lambda values: values[0].numpy(), zero_states(network, 1, layout.batch_size))
