@@ -43,6 +43,7 @@ from reports.frames import Frames
 from reports.statistics.verdict import BY_INTERVAL
 from reports.tell.caveats import Noted, collect_warnings
 from reports.tell.headline import Sureness, Turn, headline, in_full, sureness, turning_point, turns
+from reports.tell.recommendation import Recommendation, opening, recommendations
 from reports.tell.what_to_do import Advice, SummaryLine, advice, summary_lines
 
 
@@ -61,6 +62,8 @@ class Analysis:
     """
 
     run: Run
+    recommendations: list[Recommendation]
+    opening: list[str]
     headline: list[str]
     sureness: Sureness
     in_full: list[str]
@@ -142,10 +145,12 @@ def analyse(run: Run) -> Analysis:
     a_a = self_comparisons(run)
     widths = width_comparisons(run)
     beside = controls(judged)
-    otherwise = predicted_otherwise(run)
+    otherwise, given = predicted_otherwise(run), recommendations(run)
     longer, better, found = longer_windows(run), findings(beside), costs(run)
     return Analysis(
         run=run,
+        recommendations=given,
+        opening=opening(run, given),
         headline=headline(run, compared, longer, found),
         sureness=sureness(judged, a_a),
         in_full=in_full(compared, longer, better, widths),

@@ -28,7 +28,7 @@ from reports.tell.claim_tables import ClaimTables
 from reports.tell.cost_answers import cost_values, in_short
 from reports.tell.cost_tables import CostTables
 from reports.tell.headline import scope
-from reports.tell.recommendation import opening, recommendations, sentence
+from reports.tell.recommendation import sentence
 from reports.tell.what_to_do import what_to_do
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -82,7 +82,7 @@ def details(found: Analysis, captions: dict[str, str]) -> str:
 
 def recommended_code(found: Analysis) -> dict[str, str]:
     """Python files that train what is recommended, by name."""
-    given = [one for one in recommendations(found.run) if one.given]
+    given = [one for one in found.recommendations if one.given]
     return {f"{one.module}.py": _fill("recommended.py.j2", {"one": one, "code": one.code}) for one in given}
 
 
@@ -142,8 +142,8 @@ def _values(found: Analysis) -> dict[str, Any]:
         "table": what_to_do(found.compared),
         "cost_lines": in_short(found.costs, costs_first=found.about_costs),
         "machine_line": machine_line(found.run),
-        "recommendations": recommendations(found.run),
-        "opening": opening(found.run),
+        "recommendations": found.recommendations,
+        "opening": found.opening,
         "margin": MARGIN,
         "seconds_margin": SECONDS_MARGIN,
         "level": LEVEL,

@@ -10,12 +10,11 @@ from typing import Any
 
 from reports.analysis import Analysis
 from reports.claim.arms import Arm, Comparison, WidthArm, WidthComparison, first_by_interest
-from reports.collect.read import Run
 from reports.costs import Costs
 from reports.costs.contrasts import off
 from reports.statistics.intervals import LEVEL, Ratio
 from reports.statistics.verdict import MARGIN, Judgement
-from reports.tell.recommendation import recommendations
+from reports.tell.recommendation import Recommendation
 
 MOST = 1000
 """Entries of a list; comparisons.csv and `make export` have all."""
@@ -36,7 +35,7 @@ def summary(found: Analysis) -> dict[str, Any]:
             {"where": one.where, "what": one.what.replace("**", ""), "declared": one.declared}
             for one in found.summary_lines
         ],
-        "recommendations": _recommendations(found.run),
+        "recommendations": _recommendations(found.recommendations),
         "family": len(found.run.family),
         "evidence": asdict(found.sureness.evidence) if found.sureness.of else None,
         "after_holm": [[arm.record.case.id for arm in (one.a, one.b)] for one in found.survivors[:MOST]],
@@ -220,7 +219,7 @@ def _plain(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _recommendations(run: Run) -> list[dict[str, Any]]:
+def _recommendations(every: list[Recommendation]) -> list[dict[str, Any]]:
     """`choice` is null where no arm is reliable, or none learnt more than a simple prediction knows."""
     return [
         {
@@ -235,5 +234,5 @@ def _recommendations(run: Run) -> list[dict[str, Any]]:
             if one.given
             else {},
         }
-        for one in recommendations(run)
+        for one in every
     ]

@@ -9,7 +9,6 @@ from typing import TextIO
 from reports.analysis import Analysis
 from reports.formatting import count, integer
 from reports.tell.cost_answers import in_short
-from reports.tell.recommendation import opening
 
 YELLOW, RED = "\033[33m", "\033[31m"
 LOUD = {"failed", "missing", "missing-shard", "below-floor", "different-targets", "unreadable"}
@@ -22,7 +21,7 @@ def closing(found: Analysis, report: Path, stream: TextIO) -> str:
     colour = stream.isatty() and "NO_COLOR" not in os.environ
     width = min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns)
     said = [f"{one.question} {one.short}" for one in in_short(found.costs, costs_first=True)[0]]
-    answer = said if found.about_costs else [*opening(found.run), *found.headline, found.sureness.in_one_line]
+    answer = said if found.about_costs else [*found.opening, *found.headline, found.sureness.in_one_line]
     lines = [found.effort.line, ""]
     for sentence in filter(None, answer):
         plain = sentence.replace("**", "").replace("`", "")

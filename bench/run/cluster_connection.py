@@ -165,7 +165,11 @@ class Queue:
         except (OSError, ValueError) as error:
             raise PlanError(f"SCHEDULER={path} cannot be read: {error}") from error
         name, jobs, options = (settings.pop(key, None) for key in ("cluster", "jobs", "options"))
-        if settings or not isinstance(name, str) or not isinstance(jobs, int) or not isinstance(options, dict):
+        if type(jobs) is not int or jobs < 1:
+            raise PlanError(
+                f"jobs in {path} is {shown(jobs)}; it must be how many jobs there are to be, as in jobs = 20"
+            )
+        if settings or not isinstance(name, str) or not isinstance(options, dict):
             raise PlanError(
                 f'{path} must have cluster = "SLURMCluster" (or another of dask-jobqueue), jobs = 20 and [options], '
                 f"and nothing else{f'; it has {shown(sorted(settings))}' if settings else ''}"

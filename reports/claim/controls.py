@@ -151,7 +151,7 @@ def predicted_otherwise(run: Run) -> list[Otherwise]:
 
 NAMES = {
     "stateless-ordered": "order without state",
-    "stateless-burnin": "a warm state without carrying (burn-in)",
+    "stateless-burnin": "a burn-in before each window, with nothing carried,",
     "stateless-sliding": "sliding windows",
     "stateful-h-only": "carrying h without c",
     "stateful-stale": "an older state with a burn-in",
@@ -234,9 +234,10 @@ class Finding:
         """What it beat, where, and what it needs for it."""
         kind = self.regime.partition("@")[0]
         name = NAMES.get(kind, kind)
-        longer = f"; it predicts from {self._longer}" if self._longer else ""
+        longer = f"; each prediction then goes through {self._longer}" if self._longer else ""
         return (
-            f"**{name[0].upper()}{name[1:]} beat both arms** in {len(self.settings)} of {self.tried} settings declared "
+            f"**{name[0].upper()}{name[1:]} took fewer updates than both networks** in {len(self.settings)} of "
+            f"{self.tried} settings declared "
             f"({self.where}): {_against('stateless', self.over_stateless)}{longer}."
         )
 

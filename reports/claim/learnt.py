@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import special
@@ -91,8 +92,9 @@ def learnt(records: Sequence[Record]) -> Learnt | None:
     return Learnt(tested, shown, trivial, linear, beats)
 
 
+@lru_cache(maxsize=4)
 def learnt_by_task(run: Run) -> dict[str, Learnt]:
-    """Compare all arms of each task of a run whose records hold errors target by target."""
+    """Compare all arms of each task of a run whose records hold errors target by target; to be read only."""
     by_task = defaultdict(list)
     for record in run.of_kind("convergence"):
         by_task[Setting.of(record.case).task_name].append(record)

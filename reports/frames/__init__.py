@@ -209,9 +209,7 @@ def write_csv(frame: pd.DataFrame, file: Path) -> None:
 
 def frame(table: Table, sources: Iterable[Source], keys: Collection[str] | None = None) -> pd.DataFrame:
     """Make a frame: columns and dtypes as the table says, also without any row; `keys`: of these records alone."""
-    if keys is not None:
-        sources = [one.of(keys) for one in sources]
-    rows = [row for source in sources for row in table.rows(source)]
+    rows = [row for source in sources for row in table.rows(source) if keys is None or row.record.key in keys]
     lengths = None if table.length is None else np.array([table.length(row) for row in rows], dtype=int)
     return pd.DataFrame({column.name: _series(column, rows, lengths) for column in table.columns}, copy=False)
 

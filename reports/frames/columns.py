@@ -1,6 +1,6 @@
 """What a frame is: a table of rows and columns, each column with its type, its meaning and where it comes from."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import attrgetter
@@ -75,10 +75,6 @@ class Source:
     def costs(self) -> Costs:
         """All that the run says of costs."""
         return self._known("costs", lambda: costs(self.run))
-
-    def of(self, keys: Collection[str]) -> "Source":
-        """The same with these records alone, for tables of records."""
-        return replace(self, run=replace(self.run, records=tuple(one for one in self.run.records if one.key in keys)))
 
     def _known(self, name: str, compute: Callable[[], T]) -> T:
         found: T | None = self.known.get(name)

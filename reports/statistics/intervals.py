@@ -159,7 +159,8 @@ def _rounding_variance(cost: FloatArray, reached: BoolArray, width: FloatArray) 
     """Variance of log(expected running time) because evaluations are apart, of arms of shape (..., n).
 
     A success lies anywhere between two evaluations, uniformly at the best of our knowledge: width^2 / 12. Those
-    between the same two share the error, whatever their number; those between others do not.
+    between the same two share the error, whatever their number; those between others do not. What the failed spent, up
+    to a restart that is a multiple of the successes' geometric mean, moves with these: by a share 1 / hits for each.
 
     References
     ----------
@@ -168,7 +169,9 @@ def _rounding_variance(cost: FloatArray, reached: BoolArray, width: FloatArray) 
     total = cost.sum(axis=-1)
     if not cost.shape[-1]:
         return np.zeros_like(total)
-    width = np.where(reached, width, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        failed = np.where(reached, 0.0, cost).sum(axis=-1, keepdims=True) / reached.sum(axis=-1, keepdims=True)
+        width = np.where(reached & (cost > 0), width * (1 + failed / cost), 0.0)
     order = np.lexsort((width, cost), axis=-1)
     cost, width = (np.take_along_axis(values, order, axis=-1) for values in (cost, width))
     first = np.ones(cost.shape, dtype=bool)
@@ -542,24 +545,39 @@ def _quotient(a: float, b: float) -> float:
 
 
 def success_bound(a: Costs, b: Costs, level: float = LEVEL) -> tuple[float, float]:
-    """Limits of the ratio from the arms' exact success rates alone."""
+    """Limits of the ratio from the arms' exact success rates alone; mean costs are known up to their evaluations."""
     return success_bounds(a, b)(level)
 
 
 def success_bounds(a: Costs, b: Costs) -> Callable[[float], tuple[float, float]]:
     """`success_bound` at any level, which a search asks for fifty times."""
-    hits_a, hits_b, mean_a, mean_b = a.hits, b.hits, float(a.cost.mean()), float(b.cost.mean())
+    hits_a, hits_b = a.hits, b.hits
+    (least_a, most_a), (least_b, most_b) = _mean_between(a), _mean_between(b)
 
     def bound(level: float) -> tuple[float, float]:
-        if mean_a == 0 or mean_b == 0:
+        if most_a == 0 or most_b == 0:
             return 0.0, math.inf
         each = 1 - (1 - level) / 2
         low_a, high_a = clopper_pearson(hits_a, a.n, each)
         low_b, high_b = clopper_pearson(hits_b, b.n, each)
-        ratio = mean_a / mean_b
-        return ratio * low_b / high_a, ratio * high_b / low_a if low_a else math.inf
+        high = most_a / least_b * high_b / low_a if low_a and least_b else math.inf
+        return least_a / most_b * low_b / high_a, high
 
     return bound
+
+
+def _mean_between(arm: Costs) -> tuple[float, float]:
+    """Mean cost were each success at the evaluation before it, or at its own; what the failed spent moves alike."""
+    cost, failed = arm.cost[arm.reached], float(arm.cost[~arm.reached].sum())
+    if not cost.size or not cost.all():
+        mean = float(arm.cost.mean())
+        return mean, mean
+    ends = []
+    for end in (cost - arm.width[arm.reached] / 2, cost + arm.width[arm.reached] / 2):
+        with np.errstate(divide="ignore"):
+            moved = float(np.exp(np.log(np.maximum(end, 0.0) / cost).mean()))
+        ends.append((float(end.sum()) + failed * moved) / arm.n)
+    return ends[0], ends[1]
 
 
 @dataclass(frozen=True)

@@ -143,7 +143,9 @@ def rounding(a: Arms, b: Arms, restarts: float) -> FloatArray:
         for arms in (a, b):
             after = restart(arms, restarts)
             cost = np.minimum(arms.cost, after)
-            width = np.where(arms.reached & (arms.cost <= after), arms.width, 0.0)
+            hit = arms.reached & (arms.cost <= after)
+            failed = np.where(hit, 0.0, cost).sum(axis=(1, 2), keepdims=True) / hit.sum(axis=(1, 2), keepdims=True)
+            width = np.where(hit, arms.width * (1 + failed / cost), 0.0)
             variance += _squared_widths(cost, width) / 12 / cost.sum(axis=(1, 2)) ** 2
     return variance
 

@@ -361,12 +361,12 @@ def sentence(one: Candidate) -> str:
     )
 
 
-def opening(run: Run) -> list[str]:
+def opening(run: Run, every: list[Recommendation]) -> list[str]:
     """What a report begins with: series that need no network, alike ones together, and what to do with a user's own."""
     alike: defaultdict[tuple[str, tuple[str, ...]], list[tuple[str, int]]] = defaultdict(list)
     said = []
     several_engines = len(engines_of(run)) > 1
-    for one in recommendations(run):
+    for one in every:
         if one.learnt is not None and one.nothing_learnt:
             # How many lags a line has differs from series to series.
             simple = tuple(name.partition(" (")[0] for name in one.learnt.simple)

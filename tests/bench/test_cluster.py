@@ -509,8 +509,11 @@ def test_a_scheduler_that_does_not_answer_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(cluster_connection, "CONNECT_S", 1)
     assert "no scheduler answers at SCHEDULER=tcp://127.0.0.1:1 " in refusal("tcp://127.0.0.1:1", job())
     assert "cannot be read" in refusal(str(tmp_path / "none.toml"), job())
-    (tmp_path / "own.toml").write_text('cluster = "SLURMCluster"\njobs = "2"\n[options]\n[more]\n')
+    (tmp_path / "own.toml").write_text('cluster = "SLURMCluster"\njobs = 2\n[options]\n[more]\n')
     assert "it has ['more']" in refusal(str(tmp_path / "own.toml"), job())
+    for jobs in ("0", "true", '"2"'):
+        (tmp_path / "own.toml").write_text(f'cluster = "SLURMCluster"\njobs = {jobs}\n[options]\n')
+        assert "it must be how many jobs" in refusal(str(tmp_path / "own.toml"), job())
 
 
 @pytest.fixture

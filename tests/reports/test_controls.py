@@ -23,8 +23,8 @@ def test_it_is_said_near_the_top(tmp_path):
     text = synthetic.whole(write_report(read(synthetic.write(tmp_path / "run", made))))
     first_screen = text[: text.index("| task | cell |")]
     assert (
-        "> **Exploratory, but large:** A warm state without carrying (burn-in) needed fewer updates than stateless and "
-        "than stateful in 1 of 1" in first_screen
+        "> **Exploratory, but large:** A burn-in before each window, with nothing carried, needed fewer updates than "
+        "stateless and than stateful in 1 of 1" in first_screen
     )
     assert "8 steps instead of 4" in first_screen
     assert "counted in cell steps, it still did in 1" in first_screen
@@ -75,7 +75,7 @@ def test_a_declared_control_is_called_declared_and_counts_in_the_family(tmp_path
     pairs = [[burn_in, stateless], [stateful, burn_in], [stateful, stateless]]
     folder = synthetic.write(tmp_path / "run", made, family=pairs)
     text = synthetic.whole(write_report(read(folder)))
-    assert "> **Declared before the run:** A warm state without carrying" in text
+    assert "> **Declared before the run:** A burn-in before each window" in text
     assert "burnin / stateless (fewer, p" in text
     found = analyse(read(folder))
     assert len(found.declared) == 3

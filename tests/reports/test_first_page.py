@@ -161,7 +161,9 @@ def test_a_declared_control_that_beats_both_arms_is_told():
     family = [[ours, theirs], [control, theirs], [ours, control]]
     found = analyse(synthetic.run_of(arms, family=family))
     (sentence,) = [one for one in found.in_full if "burn-in" in one]
-    assert sentence.startswith("**A warm state without carrying (burn-in) beat both arms** in 1 of 1 settings declared")
+    assert sentence.startswith(
+        "**A burn-in before each window, with nothing carried, took fewer updates than both networks** in 1 of 1"
+    )
     exploratory = analyse(synthetic.run_of(arms, family=family[:1]))
     assert exploratory.findings
     assert not [one for one in exploratory.in_full if "burn-in" in one]

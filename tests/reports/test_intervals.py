@@ -21,6 +21,7 @@ from reports.statistics.intervals import (
     running_time_interval,
     running_time_ratio,
     running_time_ratios,
+    success_bound,
     t_quantile,
 )
 
@@ -171,8 +172,19 @@ def test_a_first_evaluation_that_all_pass_is_no_measurement():
 
 
 def _naive_rounding(costs):
+    failed = costs.cost[~costs.reached].sum()
     cells = Counter(zip(costs.cost[costs.reached].tolist(), costs.width[costs.reached].tolist(), strict=True))
-    return sum((n * width) ** 2 for (_, width), n in cells.items()) / 12 / costs.cost.sum() ** 2
+    moved = [n * width * (1 + failed / costs.hits / cost) for (cost, width), n in cells.items()]
+    return sum(one**2 for one in moved) / 12 / costs.cost.sum() ** 2
+
+
+def test_what_the_failed_spent_is_known_no_better_than_the_successes_that_it_is_a_multiple_of():
+    hits = np.array([True, True, False, False])
+    arm = replace(exact([4.0, 4, 12, 12], hits), width=np.array([8.0, 8, 0, 0]))
+    assert arm.rounding_variance == pytest.approx(8**2 / 12 / 4**2)
+    low, high = success_bound(arm, exact([1.0] * 4))
+    assert low == 0
+    assert high == pytest.approx(success_bound(exact([8.0, 8, 24, 24], hits), exact([1.0] * 4))[1])
 
 
 def test_ratios_formed_at_once_are_those_formed_one_by_one(monkeypatch):
