@@ -165,8 +165,8 @@ def sample(
 ) -> Samples:
     """Time a call that makes as many steps as it is told, at most `most`.
 
-    In blocks of at least `least_steps`, long enough for the clock, until the last `least_blocks` have settled, and on
-    until those of the cases have that it takes turns with.
+    In blocks of at least `least_steps`, long enough for the clock, until `least_blocks` in a row have settled, and on
+    until those of the cases have that it takes turns with; the last ones are kept.
 
     Parameters
     ----------
@@ -179,13 +179,20 @@ def sample(
         call(steps)
         return time.perf_counter() - begin
 
+    def unhindered(steps: int) -> float:
+        # The quicker of two, unless the first is long whatever held it up.
+        once = timed(steps)
+        return once if once > 10 * BLOCK_S else min(once, timed(steps))
+
     first = timed(1)
     one = timed(1)
     steps = min(most, least_steps)
     blocks: list[float] = []
-    while turns.turn(enough=_enough(blocks, least_blocks)):
+    enough = False
+    # Enough once is enough: of a dozen cases that take turns, something may always disturb one.
+    while turns.turn(enough=(enough := enough or _enough(blocks, least_blocks))):
         # In its own turn: before it others still import, and a block that was slow for that would stay too short.
-        while not blocks and (block := timed(steps)) < BLOCK_S and steps < most:
+        while not blocks and (block := unhindered(steps)) < BLOCK_S and steps < most:
             # Grow towards the block's duration, at most eightfold at a time: early blocks are slower than later ones.
             steps = min(most, max(steps + 1, min(8 * steps, int(1.2 * BLOCK_S / block * steps))))
         with watch or nullcontext():

@@ -77,7 +77,7 @@ def timed(monkeypatch):
         clock = Clock()
         monkeypatch.setattr(timing, "time", clock)
         engine = TimedEngine(clock, **speeds)
-        if isinstance(turns, Importing):
+        if isinstance(turns, Importing | Disturbing):
             turns.engine = engine
         case = Case("time", "cosine", None, "lstm", "stateful", 2, 2, 4, 8, asked, "fake")
         result, seconds, warnings = measure(workload.build(case, training), engine, turns)
@@ -272,10 +272,47 @@ class Importing(Neighbours):
         return super().turn(enough=enough)
 
 
+class Disturbing(Neighbours):
+    """Slows the case down after it has had enough, block after block."""
+
+    engine = None
+
+    def turn(self, *, enough):
+        if len(self.said) > LEAST_BLOCKS:
+            self.engine._update *= 1.05
+        return super().turn(enough=enough)
+
+
+def test_a_case_that_had_enough_keeps_nobody_waiting_though_it_is_disturbed_later(timed):
+    others = Disturbing(2 * LEAST_BLOCKS)
+    found = timed(update=0.05, turns=others)
+    assert found.result.settled is False
+    assert others.said == [False] * LEAST_BLOCKS + [True] * (LEAST_BLOCKS + 1)
+
+
 def test_a_block_is_sized_when_nobody_else_computes(timed):
     found = timed(update=0.3, turns=Importing(LEAST_BLOCKS))
     assert found.result.updates_per_block * 1e-3 >= BLOCK_S
     assert found.result.seconds_per_update == pytest.approx([1e-3] * LEAST_BLOCKS)
+
+
+def test_a_call_that_other_work_held_up_does_not_end_the_growth_of_a_block(timed, monkeypatch):
+    train = TimedEngine.trainer
+
+    def held_up(self, work, kernel):
+        made = train(self, work, kernel)
+        usual = made.train
+
+        def once(starts, **options):
+            if len(self.blocks) == 3:
+                self._clock.now += 2 * BLOCK_S
+            return usual(starts, **options)
+
+        made.train = once
+        return made
+
+    monkeypatch.setattr(TimedEngine, "trainer", held_up)
+    assert timed(update=1e-3).result.updates_per_block * 1e-3 >= BLOCK_S
 
 
 def test_a_slow_case_does_not_go_on_for_ever(timed):
