@@ -159,8 +159,8 @@ def caveat(found: Comparison, parts: Sequence[Named] | None = None) -> str:
     if (timed[timed["verdict"].isin(TIMED)]["reason"] == TOO_FEW).all():
         return f"Seconds over those of {found.columns[0]}, of one process each: no intervals, so no verdicts.{steady}"
     return (
-        f"Seconds over those of {found.columns[0]}, with 95 % intervals over pairs of processes. Faster, slower: "
-        f"beyond {formatting.percent(SECONDS_MARGIN)}; same: within; inconclusive: across.{steady}"
+        f"Seconds over those of {found.columns[0]}, with 95 % intervals over pairs of processes. Faster or slower: all "
+        f"of the interval is beyond {formatting.percent(SECONDS_MARGIN)}; same: all within; else inconclusive.{steady}"
     )
 
 

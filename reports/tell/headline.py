@@ -26,7 +26,7 @@ from reports.statistics.verdict import (
 from reports.tell.cost_answers import place, tally
 from reports.tell.what_to_do import REAL, by_kind, deciding, held, line
 
-ALL_THE_SAME = ", if you train one all the same"
+ANYWAY = ", if you train a network anyway"
 """Aside of a series on which no network was shown to beat a line."""
 
 
@@ -51,7 +51,7 @@ def headline(run: Run, compared: list[Comparison], longer: list[LongerWindow], c
     kinds = by_kind(deciding(here))
     learnt = learnt_by_task(run)
     asides = {task: ", trained only to its target" for task, one in learnt.items() if not one.tested}
-    asides |= {task: ALL_THE_SAME for task, one in learnt.items() if one.sentence}
+    asides |= {task: ANYWAY for task, one in learnt.items() if one.sentence}
     said = [_kind(kind, of_kind) for kind, of_kind in kinds.items() if kind != REAL]
     said += _real(kinds.get(REAL, []), here, asides)
     said += [_cost(costs), _longer([one for one in longer if one.setting.engine == engine])]
@@ -80,8 +80,10 @@ def _first_engine(compared: list[Comparison]) -> tuple[str, list[Comparison]]:
 def _kind(kind: str, here: list[Comparison]) -> str:
     verdicts = [one.updates.verdict for one in here]
     fewer, more = fewer_and_more(verdicts)
-    parts = [f"fewer updates in {fewer} of {len(here)}", *([f"more in {more}"] if more else [])]
-    words = OTHER_VERDICTS | {Verdict.NEITHER: "both failed"}
+    only = verdicts.count(Verdict.ONLY_STATEFUL)
+    how = "only stateful reached the target" if fewer and only == fewer else "fewer updates"
+    parts = [f"{how} in {fewer} of {len(here)}", *([f"more in {more}"] if more else [])]
+    words = OTHER_VERDICTS | {Verdict.NEITHER: "neither"} if how != "fewer updates" else OTHER_VERDICTS
     parts += [f"{text} in {n}" for verdict, text in words.items() if (n := verdicts.count(verdict))]
     return f"**{kind[0].upper()}{kind[1:]}: {answer(fewer, more, len(here))}** ({', '.join(parts)})."
 
@@ -122,9 +124,9 @@ def _real(here: list[Comparison], every: list[Comparison], asides: Mapping[str, 
         task: f"{task}, {_batches({one.setting.batch_size for one in some})}" if _others(some, every) else task
         for task, some in by_task.items()
     }
-    if len(by_task) > 1 and all(asides.get(task) == ALL_THE_SAME for task in by_task):
+    if len(by_task) > 1 and all(asides.get(task) == ANYWAY for task in by_task):
         told = "; ".join(f"{where[task]}: {line(some)}" for task, some in by_task.items())
-        return [f"**If you train a network all the same:** {told}."]
+        return [f"**If you train a network anyway:** {told}."]
     return [f"**{where[task]}{asides.get(task, '')}:** {line(some)}." for task, some in by_task.items()]
 
 
@@ -162,7 +164,7 @@ def _longer(found: list[LongerWindow]) -> str:
         return ""
     fewer, more, less = _longer_counts(found)
     counts = f"fewer updates in {fewer} of {len(found)}{f', more in {more}' if more else ''}, less compute in {less}"
-    return f"**Or a longer window, stateless:** {counts}."
+    return f"**A longer window, stateless,** against a shorter one, stateful: {counts}."
 
 
 def _longer_counts(found: list[LongerWindow]) -> tuple[int, int, int]:
@@ -254,11 +256,11 @@ class Sureness:
         if not self.of:
             return ""
         hold, differences = self.differences
-        parts = [f"{low_to_high(self.evidence.seeds)} seeds per arm."]
+        parts = [f"{low_to_high(self.evidence.seeds)} seeds per arm; where a run of more disagrees, trust that one."]
         if self.declared and differences:
             parts.append(
                 f"{integer(hold)} of {count(differences, 'difference')} in updates {'holds' if hold == 1 else 'hold'}, "
-                f"corrected for their number{'' if hold == differences else '; the others are hints'}."
+                f"after correction for multiple comparisons{'' if hold == differences else '; the others are hints'}."
             )
         if not self.declared:
             parts.append("No comparison was declared before the run: differences in updates are hints.")
@@ -268,9 +270,11 @@ class Sureness:
             )
         called, compared = self.false_calls
         if compared:
-            parts.append(f"False alarms: {integer(called)} of {integer(compared)}.")
-        margins = f"{percent(MARGIN)} in updates, {percent(SECONDS_MARGIN)} in seconds"
-        parts.append(f"Brackets and ranges: {percent(LEVEL)} intervals; margins: {margins}.")
+            parts.append(
+                f"Checks of an arm against itself that came out different: {integer(called)} of {integer(compared)}."
+            )
+        margins = f"{percent(MARGIN)} in updates or {percent(SECONDS_MARGIN)} in seconds"
+        parts.append(f"Brackets: {percent(LEVEL)} intervals; a difference lies wholly beyond {margins}.")
         return " ".join(parts)
 
     @property

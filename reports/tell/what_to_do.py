@@ -250,9 +250,13 @@ def _how_sure(do: Do, used: list[Comparison], *, some_declared: bool) -> str:
     parts = []
     if len(ratios) == 1:
         parts.append(f"{number(ratios[0].value)} {span(ratios[0].low, ratios[0].high)} times the updates")
+    elif len(ratios) == 2:
+        parts.append(
+            f"{' and '.join(_named(one, used) for one in found if one.updates.ratio in ratios)} times the updates"
+        )
     elif ratios:
         limits = low_to_high(limit for one in ratios for limit in (one.low, one.high))
-        parts.append(f"{limits} times the updates")
+        parts.append(f"intervals from {limits} times the updates")
     only = len(found) - len(ratios)
     if only:
         arm = "stateful" if do is Do.CARRY else "stateless"
@@ -261,7 +265,13 @@ def _how_sure(do: Do, used: list[Comparison], *, some_declared: bool) -> str:
     # A line without any declared comparison is marked as a whole.
     if declared:
         hold, of = held(declared)
-        some = f"{hold} of {of} {'holds' if hold == 1 else 'hold'}" if hold else "all hints"
+        some = (
+            f"{hold} of {of} {'holds' if hold == 1 else 'hold'}"
+            if 0 < hold < of
+            else "all hold"
+            if hold
+            else "all hints"
+        )
         parts.append(some if of > 1 else "holds" if hold else "a hint")
     elif some_declared:
         parts.append("exploratory")
@@ -272,6 +282,14 @@ def _how_sure(do: Do, used: list[Comparison], *, some_declared: bool) -> str:
         return f" ({listing(sorted(cells))}: {', '.join(parts)}; {listing(sorted(other_cells))}: {verdicts})"
     where = f"in {len(found)} of {len(used)}: " if others else ""
     return f" ({where}{', '.join(parts)})"
+
+
+def _named(one: Comparison, used: list[Comparison]) -> str:
+    """A ratio with the cell, and where windows differ the window, that it is of."""
+    several = len({other.setting.window for other in used}) > 1
+    where = f", window {one.setting.window}:" if several else ""
+    found = one.updates.ratio
+    return f"{one.setting.cell_name}{where} {number(found.value)} {span(found.low, found.high)}"
 
 
 def held(found: Iterable[Comparison]) -> tuple[int, int]:

@@ -35,11 +35,11 @@ def faster(seed):
         (lambda seed: faster(seed)[::-1], "more", "**do not carry state** at windows", "**don't carry** (more)", 4),
         (
             lambda seed: (synthetic.hits(200, seed=seed), [None] * 10),
-            "only stateful", "(only stateful reached the target, 4 of 4 hold)", "**carry** (only stateful)", 4,
+            "only stateful", "(only stateful reached the target, all hold)", "**carry** (only stateful)", 4,
         ),
         (
             lambda seed: ([None] * 10, synthetic.hits(200, seed=seed)),
-            "only stateless", "(only stateless reached the target, 4 of 4 hold)", "**don't carry** (only stateless)", 4,
+            "only stateless", "(only stateless reached the target, all hold)", "**don't carry** (only stateless)", 4,
         ),
         (
             lambda seed: (synthetic.hits(500, spread=0.03, seed=seed), synthetic.hits(500, spread=0.03, seed=seed)),

@@ -58,7 +58,8 @@ def test_the_answer_stands_first(full):
     text = synthetic.whole(full / "report.md")
     answer = text.split("\n\n")[2]
     assert answer.startswith(
-        "- **Target reaches beyond the window: carry state** (fewer updates in 2 of 3, both failed in 1)."
+        "- **Target reaches beyond the window: carry state** (fewer updates in 2 of 3, neither reached the "
+        "target in 1)."
     )
     assert "**Carrying takes 0.5" in answer
     assert len(answer) < 600
