@@ -50,7 +50,8 @@ class Reference:
         if work.network.loss == "crossentropy":
             # As most people write it: the probabilities themselves, from a head of its own activation.
             loss = "categorical_crossentropy"
-            self.model.add(keras.layers.Softmax())
+            # Its usual dtype is what the first test of this process left behind.
+            self.model.add(keras.layers.Softmax(dtype=work.network.dtype))
         self.model.compile(optimizer=keras.optimizers.Adam(), loss=loss, jit_compile=False)
 
     def fit(self, starts, weights, rate, step_weights):
