@@ -24,10 +24,11 @@ from bench.warnings import Warn
 BLOCK_S = 0.03
 """Least duration of a timed block: hundreds of times the clock's and the call's own cost."""
 
-LEAST_BLOCKS = 24
+LEAST_BLOCKS = 36
 """Many and short: what disturbs the machine lasts for whole blocks, and a median looks past them. With 12 the ratio of
-two interleaved cases varied by 3 % from one pair of processes to the next, with 24 by 1.8 %, and never by less than 1.5 %
+two interleaved cases varied by 3 % from one pair of processes to the next, with 36 by 1.6 %; more blocks gain little
 (six ratios, four pairs of processes each, docs/speed.md)."""
+
 MOST_S = 4.0
 """Blocks are timed until two halves agree, but no longer than this."""
 

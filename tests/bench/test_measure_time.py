@@ -4,6 +4,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import fake_engine as fake
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,9 +98,9 @@ def test_blocks_are_long_enough_for_the_clock_and_not_much_longer(timed, update)
 
 
 def test_updates_slower_than_a_block_are_timed_one_at_a_time(timed):
-    found = timed(update=0.3)
+    found = timed(update=0.1)
     assert found.result.updates_per_block == 1
-    assert found.result.seconds_per_update == pytest.approx([0.3] * LEAST_BLOCKS)
+    assert found.result.seconds_per_update == pytest.approx([0.1] * LEAST_BLOCKS)
 
 
 def test_updates_too_fast_for_any_block_are_bounded(timed):
@@ -117,7 +118,7 @@ def test_what_a_call_of_fit_costs_is_not_taken_for_the_price_of_an_update(timed)
     short, long = timed(**dear), timed(**dear, asked="fit")
     assert short.result.seconds_per_update[0] > 2e-3
     assert long.result.updates_per_block == timing.LEAST_IN_FIT
-    assert long.result.seconds_per_update == pytest.approx([1e-3 + 0.06 / 100] * LEAST_BLOCKS)
+    assert set(map(float, np.round(long.result.seconds_per_update, 9))) == {1e-3 + 0.06 / 100}
 
 
 def test_compiling_is_the_first_call_less_a_steady_one(timed):
@@ -254,10 +255,10 @@ class Neighbours:
 
 
 def test_a_case_goes_on_as_long_as_its_neighbours_need(timed):
-    others = Neighbours(25)
+    others = Neighbours(LEAST_BLOCKS + 15)
     found = timed(update=0.05, turns=others)
-    assert others.said == [False] * LEAST_BLOCKS + [True] * (26 - LEAST_BLOCKS)
-    assert found.result.warm_up_blocks == 25 - LEAST_BLOCKS
+    assert others.said == [False] * LEAST_BLOCKS + [True] * 16
+    assert found.result.warm_up_blocks == 15
     assert others.left == 0
     assert sum(found.seconds.values()) == pytest.approx(sum(taken for _, taken in found.blocks) - others.waited)
 
@@ -320,7 +321,7 @@ def test_a_slow_case_does_not_go_on_for_ever(timed):
     found = timed(update=1.0, turns=others)
     assert others.left == 1
     assert len(others.said) == pytest.approx(timing.LONGEST_S, abs=2)
-    assert len(found.result.seconds_per_update) == LEAST_BLOCKS
+    assert len(found.result.seconds_per_update) == pytest.approx(timing.LONGEST_S, abs=2)
 
 
 def test_costs_are_counted_for_all_layers_and_targets(timed):
