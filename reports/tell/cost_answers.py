@@ -194,15 +194,18 @@ def _sure(paybacks: list[Payback], what: str) -> list[Payback]:
 
 
 def _ahead(paybacks: list[Payback], what: str) -> str:
-    ends = [f"{never(one.updates)} [{never(one.low)}, {never(one.high)}]" for one in _sure(paybacks, what)]
+    ends = [_updates(one) for one in _sure(paybacks, what)]
     return f" It breaks even after {' to '.join(ends)} updates." if ends else ""
 
 
+def _updates(one: Payback) -> str:
+    """After how many updates, with the interval where it says more."""
+    value, low, high = (never(number) for number in (one.updates, one.low, one.high))
+    return value if value == low == high else f"{value} [{low}, {high}]"
+
+
 def _pays(paybacks: list[Payback], what: str) -> str:
-    ends = [
-        f"{never(one.updates)} updates [{never(one.low)}, {never(one.high)}] at {place(one.contrast)}"
-        for one in _sure(paybacks, what)
-    ]
+    ends = [f"{_updates(one)} updates at {place(one.contrast)}" for one in _sure(paybacks, what)]
     if not ends:
         return " So nowhere here does it break even for certain."
     return f" Where it is faster it breaks even after {' to '.join(ends)}."
