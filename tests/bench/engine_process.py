@@ -222,7 +222,7 @@ def ceilings_on_jax(engine):
 
 def named_on_torch(engine):
     """Names that traces of a GPU would get, by what they hold."""
-    named = sys.modules["bench.engines.torch.kernels"].named
+    named = sys.modules["bench.engines.torch.seen_kernel"].named
     cudnn = {"aten::lstm": 1, "aten::_cudnn_rnn": 1, "aten::_cudnn_rnn_backward": 1, "aten::mm": 2}
     compiled = {"CompiledFunction": 1, "CompiledFunctionBackward": 1, "aten::mm": 9}
     traces = {

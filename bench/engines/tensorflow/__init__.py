@@ -17,7 +17,7 @@ with backend.muted(), backend.without_optional():
 
 from bench.engines.backend import SHORT_LOOPS
 from bench.engines.base import Trainer, Work
-from bench.engines.tensorflow import kernels, layers, primitives
+from bench.engines.tensorflow import layers, primitives, seen_kernel
 from bench.engines.tensorflow.layers import FitTrainer
 from bench.engines.tensorflow.replicated import ReplicatedTrainer
 
@@ -80,8 +80,8 @@ class TensorFlowEngine:
         """Read the kernel from the traced training function."""
         assert isinstance(trainer, ReplicatedTrainer | layers.LayerTrainer)
         if isinstance(trainer, FitTrainer):
-            return kernels.kernel_of_fit(trainer.concrete(), trainer.work.network)
-        return kernels.kernel_seen(trainer.concrete(), trainer.work.network)
+            return seen_kernel.kernel_of_fit(trainer.concrete(), trainer.work.network)
+        return seen_kernel.kernel_seen(trainer.concrete(), trainer.work.network)
 
     def primitives(self) -> ModuleType:
         """The operations that ceilings are measured with."""

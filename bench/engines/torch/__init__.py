@@ -16,7 +16,7 @@ with backend.without_optional():
 import torch
 
 from bench.engines.base import Trainer, Work
-from bench.engines.torch import kernels
+from bench.engines.torch import seen_kernel
 from bench.engines.torch.memory import Allocations
 from bench.engines.torch.native import NativeTrainer
 from bench.engines.torch.trainer import KerasTrainer, TorchTrainer
@@ -73,7 +73,7 @@ class TorchEngine:
     def kernel_seen(self, trainer: Trainer) -> tuple[str, dict[str, int]]:
         """Read the kernel from a trace of one update."""
         assert isinstance(trainer, TorchTrainer)
-        return kernels.kernel_seen(trainer.one_update, native=isinstance(trainer, NativeTrainer))
+        return seen_kernel.kernel_seen(trainer.one_update, native=isinstance(trainer, NativeTrainer))
 
     def reset_memory_peak(self) -> None:
         """Start a new measurement of the allocator's peak."""
