@@ -26,7 +26,7 @@ from reports.statistics.verdict import (
 from reports.tell.cost_answers import place, tally
 from reports.tell.what_to_do import REAL, by_kind, deciding, held, line
 
-ANYWAY = ", if you train a network anyway"
+ANYWAY = ", if you train one anyway"
 """Aside of a series on which no network was shown to beat a line."""
 
 
@@ -81,7 +81,7 @@ def _kind(kind: str, here: list[Comparison]) -> str:
     verdicts = [one.updates.verdict for one in here]
     fewer, more = fewer_and_more(verdicts)
     only = verdicts.count(Verdict.ONLY_STATEFUL)
-    how = "only stateful reached the target" if fewer and only == fewer else "fewer updates"
+    how = "only stateful reached it" if fewer and only == fewer else "fewer updates"
     parts = [f"{how} in {fewer} of {len(here)}", *([f"more in {more}"] if more else [])]
     words = OTHER_VERDICTS | {Verdict.NEITHER: "neither"} if how != "fewer updates" else OTHER_VERDICTS
     parts += [f"{text} in {n}" for verdict, text in words.items() if (n := verdicts.count(verdict))]
@@ -164,7 +164,7 @@ def _longer(found: list[LongerWindow]) -> str:
         return ""
     fewer, more, less = _longer_counts(found)
     counts = f"fewer updates in {fewer} of {len(found)}{f', more in {more}' if more else ''}, less compute in {less}"
-    return f"**A longer window, stateless,** against a shorter one, stateful: {counts}."
+    return f"**A longer window, stateless,** against a shorter, stateful: {counts}."
 
 
 def _longer_counts(found: list[LongerWindow]) -> tuple[int, int, int]:
@@ -256,11 +256,11 @@ class Sureness:
         if not self.of:
             return ""
         hold, differences = self.differences
-        parts = [f"{low_to_high(self.evidence.seeds)} seeds per arm; where a run of more disagrees, trust that one."]
+        parts = [f"{low_to_high(self.evidence.seeds)} seeds per arm (the run with more weighs more)."]
         if self.declared and differences:
             parts.append(
                 f"{integer(hold)} of {count(differences, 'difference')} in updates {'holds' if hold == 1 else 'hold'}, "
-                f"after correction for multiple comparisons{'' if hold == differences else '; the others are hints'}."
+                f"corrected for multiple comparisons{'' if hold == differences else '; the others are hints'}."
             )
         if not self.declared:
             parts.append("No comparison was declared before the run: differences in updates are hints.")
@@ -270,11 +270,9 @@ class Sureness:
             )
         called, compared = self.false_calls
         if compared:
-            parts.append(
-                f"Checks of an arm against itself that came out different: {integer(called)} of {integer(compared)}."
-            )
-        margins = f"{percent(MARGIN)} in updates or {percent(SECONDS_MARGIN)} in seconds"
-        parts.append(f"Brackets: {percent(LEVEL)} intervals; a difference lies wholly beyond {margins}.")
+            parts.append(f"Self-checks that differed: {integer(called)} of {integer(compared)}.")
+        margins = f"{percent(MARGIN)} of updates, {percent(SECONDS_MARGIN)} of seconds"
+        parts.append(f"Ranges, brackets: {percent(LEVEL)} intervals. Margins: {margins}.")
         return " ".join(parts)
 
     @property

@@ -215,7 +215,8 @@ def line(here: list[Comparison]) -> str:
         at = [w for w in windows if advised[w] is do]
         used = [one for one in here if one.setting.window in at]
         parts.append(f"{_phrase(do, at, windows)}{_how_sure(do, used, some_declared=declared)}")
-    return "; ".join(parts)
+    said, unit, rest = "; ".join(parts).partition(" times the updates")
+    return said + unit + rest.replace(unit, " times") if unit else said
 
 
 def _do(verdicts: list[Verdict]) -> Do:
@@ -256,7 +257,7 @@ def _how_sure(do: Do, used: list[Comparison], *, some_declared: bool) -> str:
         )
     elif ratios:
         limits = low_to_high(limit for one in ratios for limit in (one.low, one.high))
-        parts.append(f"intervals from {limits} times the updates")
+        parts.append(f"{limits} times the updates")
     only = len(found) - len(ratios)
     if only:
         arm = "stateful" if do is Do.CARRY else "stateless"

@@ -146,7 +146,7 @@ def test_how_many_differences_remain_after_holm_is_said_where_they_are_counted()
     assert [one.survives_holm for one in found.compared] == [True, False, False]
     assert "times the updates, 1 of 3 holds)" in found.headline[0]
     assert (
-        "1 of 3 differences in updates holds, after correction for multiple comparisons; the others are"
+        "1 of 3 differences in updates holds, corrected for multiple comparisons; the others are"
         in found.sureness.in_one_line
     )
     text = " ".join(found.in_full)
@@ -196,7 +196,7 @@ def test_a_longer_window_is_counted_from_the_stateless_side():
     ]
     found = analysed(*records)
     assert (
-        "**A longer window, stateless,** against a shorter one, stateful: fewer updates in 1 of 1, less compute in 1."
+        "**A longer window, stateless,** against a shorter, stateful: fewer updates in 1 of 1, less compute in 1."
         in found.headline
     )
     (sentence,) = [one for one in found.in_full if "longer window" in one]

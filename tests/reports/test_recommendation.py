@@ -161,7 +161,7 @@ def test_where_no_arm_beats_the_trivial_prediction_the_report_begins_with_that_a
     report = write_report(read(tmp_path / "run"))
     first = report.read_text().split("\n\n")[1]
     assert first.startswith("- **made_up: nothing was shown to be learnt** (of 2 fully trained networks none is shown")
-    assert "**made_up, if you train a network anyway:** " in first
+    assert "**made_up, if you train one anyway:** " in first
     assert "**None.** Nothing was shown" in (report.parent / "details.md").read_text()
     assert not list(report.parent.glob("recommended_*.py"))
     (one,) = json.loads((report.parent / "summary.json").read_text())["recommendations"]
