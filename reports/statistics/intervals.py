@@ -122,6 +122,20 @@ class Costs:
         return expected_running_time(self.cost, self.reached)
 
     @property
+    def in_two_groups(self) -> bool:
+        """Whether successes part into a fast and a slow group, each of a fifth or more, `RESTART` times apart.
+
+        Intervals then say too little of what another draw brings (docs/statistics.md). The distance counts between the
+        evaluations that a success lies between, so that coarse ones part nothing.
+        """
+        order = np.argsort(self.cost[self.reached])
+        half = self.width[self.reached][order] / 2
+        hits = self.cost[self.reached][order]
+        fifth = math.ceil(hits.size / 5)
+        apart = hits[1:] - half[1:] >= RESTART * (hits[:-1] + half[:-1])
+        return bool(hits.size >= 5 and apart[fifth - 1 : hits.size - fifth].any())
+
+    @property
     def restart(self) -> float:
         """When a training is given up: `RESTART` times the geometric mean cost of a success; inf without one.
 

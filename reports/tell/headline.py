@@ -235,6 +235,8 @@ class Sureness:
         Those in which an arm did so too, but neither reached the target at any rate.
     declared_of_others
         Comparisons with control arms that were declared.
+    in_two_groups
+        Comparisons of which an arm's successes part into a fast and a slow group.
     differences
         Declared differences in updates: how many hold, corrected for the number of comparisons, and how many there are.
     false_calls
@@ -247,6 +249,7 @@ class Sureness:
     not_found: int
     at_no_rate: int
     declared_of_others: int
+    in_two_groups: int
     differences: tuple[int, int]
     false_calls: tuple[int, int]
 
@@ -290,6 +293,11 @@ class Sureness:
         if self.at_no_rate:
             edge += f"; in {self.at_no_rate} of {of} none is the best: neither network reached the target at any"
         edge += "."
+        if self.in_two_groups:
+            edge += (
+                f" In {self.in_two_groups} of {of} the trainings of an arm part into a fast and a slow group: such a "
+                "verdict is less sure than its interval says."
+            )
         if self.declared:
             return edge
         others = f"; declared: {count(self.declared_of_others, 'comparison')} with control arms, in details.md"
@@ -353,6 +361,7 @@ def sureness(judged: list[Comparison], a_a: list[Comparison]) -> Sureness:
         not_found=sum(one.updates.verdict is Verdict.RATE_NOT_FOUND for one in here),
         at_no_rate=sum(one.at_edge and one.at_no_rate for one in here),
         declared_of_others=sum(one.declared for one in judged if not one.of_the_claim),
+        in_two_groups=sum(one.a.costs.in_two_groups or one.b.costs.in_two_groups for one in here),
         differences=held(one for one in here if one.declared and one.updates.verdict in DIFFERENT),
         false_calls=(sum(one.updates.verdict in BY_INTERVAL for one in a_a), len(a_a)),
     )

@@ -301,3 +301,20 @@ def test_the_bound_by_hand():
     # Two arms of one replicate, reached at 10 and 20: each rate at 97.5 %, so at least .0125.
     ratio = running_time_ratio(exact([10.0]), exact([20.0]))
     assert (ratio.low, ratio.high) == pytest.approx((0.5 * 0.0125, 0.5 / 0.0125))
+
+
+@pytest.mark.parametrize(
+    ("costs", "width", "parted"),
+    [
+        ([10, 11, 12, 13, 40, 42], 0.0, True),
+        ([10, 11, 12, 13, 36, 42], 0.0, False),  # less than three times apart
+        ([10, 11, 12, 13, 40, 42], 4.0, False),  # no more than evaluations are apart
+        ([10, 11, 12, 13, 14, 15, 16, 17, 18, 90], 0.0, False),  # one straggler is no group
+        ([10, 11, 40, 42], 0.0, False),  # too few to tell
+    ],
+)
+def test_successes_part_into_two_groups_where_a_fifth_lies_three_times_apart(costs, width, parted):
+    cost, n = np.array([*costs, 900.0]), len(costs)
+    reached = np.array([True] * n + [False])
+    found = Costs(cost, reached, np.array([width] * n + [0.0]), np.arange(n + 1))
+    assert found.in_two_groups is parted
