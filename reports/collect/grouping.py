@@ -95,11 +95,6 @@ class Setting:
         return _task_name(self.task, self.dial)
 
     @property
-    def dial_text(self) -> str | None:
-        """Its dials as they are written; None where it has none."""
-        return dials.write(self.dial) if self.dial else None
-
-    @property
     def cell_name(self) -> str:
         """Cell as practitioners write it."""
         return CELL_NAMES.get(self.cell, self.cell)

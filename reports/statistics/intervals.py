@@ -156,13 +156,6 @@ class Costs:
             np.minimum(self.cost, budget), self.reached & ~over, np.where(over, 0.0, self.width), self.group
         )
 
-    def without(self, label: int) -> Self:
-        """All but one group."""
-        keep = self.group != label
-        return replace(
-            self, cost=self.cost[keep], reached=self.reached[keep], width=self.width[keep], group=self.group[keep]
-        )
-
     @property
     def rounding_variance(self) -> float:
         """Variance of log(expected running time) because evaluations are apart."""

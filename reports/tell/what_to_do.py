@@ -211,12 +211,15 @@ def line(here: list[Comparison]) -> str:
     advised = {w: _do([one.updates.verdict for one in here if one.setting.window == w]) for w in windows}
     declared = any(one.declared for one in here)
     parts = []
+    unit = "times the updates"
     for do in sorted(dict.fromkeys(advised.values()), key=lambda do: do not in DECIDED):
         at = [w for w in windows if advised[w] is do]
         used = [one for one in here if one.setting.window in at]
-        parts.append(f"{_phrase(do, at, windows)}{_how_sure(do, used, some_declared=declared)}")
-    said, unit, rest = "; ".join(parts).partition(" times the updates")
-    return said + unit + rest.replace(unit, " times") if unit else said
+        sure = _how_sure(do, used, unit, some_declared=declared)
+        parts.append(f"{_phrase(do, at, windows)}{sure}")
+        # A line names the unit once.
+        unit = "times" if unit in sure else unit
+    return "; ".join(parts)
 
 
 def _do(verdicts: list[Verdict]) -> Do:
@@ -242,22 +245,21 @@ def _windows(at: list[int]) -> str:
     return f"{'windows' if len(at) > 1 else 'window'} {listing(at)}"
 
 
-def _how_sure(do: Do, used: list[Comparison], *, some_declared: bool) -> str:
+def _how_sure(do: Do, used: list[Comparison], unit: str, *, some_declared: bool) -> str:
     """Ratios, the other verdicts at these windows, and how many differences hold; "" where nothing is decided."""
     if do not in DECIDED:
         return ""
     found = [one for one in used if one.updates.verdict in (FEWER if do is Do.CARRY else MORE)]
-    ratios = [one.updates.ratio for one in found if one.updates.verdict in BY_INTERVAL]
+    by_interval = [one for one in found if one.updates.verdict in BY_INTERVAL]
+    ratios = [one.updates.ratio for one in by_interval]
     parts = []
     if len(ratios) == 1:
-        parts.append(f"{number(ratios[0].value)} {span(ratios[0].low, ratios[0].high)} times the updates")
+        parts.append(f"{number(ratios[0].value)} {span(ratios[0].low, ratios[0].high)} {unit}")
     elif len(ratios) == 2:
-        parts.append(
-            f"{' and '.join(_named(one, used) for one in found if one.updates.ratio in ratios)} times the updates"
-        )
+        parts.append(f"{' and '.join(_named(one, used) for one in by_interval)} {unit}")
     elif ratios:
         limits = low_to_high(limit for one in ratios for limit in (one.low, one.high))
-        parts.append(f"{limits} times the updates")
+        parts.append(f"{limits} {unit}")
     only = len(found) - len(ratios)
     if only:
         arm = "stateful" if do is Do.CARRY else "stateless"

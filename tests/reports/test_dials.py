@@ -10,6 +10,7 @@ from reports.analysis import analyse
 from reports.collect.grouping import Setting, dials_of
 from reports.collect.read import read
 from reports.render import write_report
+from tasks import dials
 
 
 def test_settings_are_in_order_and_named(tmp_path):
@@ -26,5 +27,5 @@ def test_settings_are_in_order_and_named(tmp_path):
 
 def test_a_setting_is_rebuilt_from_a_frames_text():
     setting = Setting.of(Case("time", "mixed", (4, 0.5), "gru", "stateful", 1, 2, 2, 1))
-    assert replace(setting, dial=dials_of(setting.dial_text)) == setting
+    assert replace(setting, dial=dials_of(dials.write(setting.dial))) == setting
     assert dials_of(None) == dials_of(math.nan) == ()
