@@ -59,10 +59,10 @@ def _gru(x: Tensor, state: State, ops: Any) -> State:
     """GRU(reset_after=True): the reset gate acts on the recurrent product; the form that cuDNN has."""
     (h,) = state
     units = h.shape[-1]
-    product = ops.product(0, h)
-    gates = ops.squash(x[..., : 2 * units] + product[..., : 2 * units], (SIGMOID, SIGMOID))
-    z, r = tf.split(gates, 2, axis=-1)
-    candidate = ops.squash(x[..., 2 * units :] + r * ops.keep(product[..., 2 * units :]), (TANH,))
+    x, x_candidate = tf.split(x, [2 * units, units], axis=-1)
+    product, candidate = tf.split(ops.product(0, h), [2 * units, units], axis=-1)
+    z, r = tf.split(ops.squash(x + product, (SIGMOID, SIGMOID)), 2, axis=-1)
+    candidate = ops.squash(x_candidate + r * ops.keep(candidate), (TANH,))
     return (z * h + (1 - z) * candidate,)
 
 
