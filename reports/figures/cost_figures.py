@@ -3,12 +3,12 @@
 import math
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import FixedLocator
+from msgspec.structs import replace
 
 from bench.case.regimes import in_order
 from reports.collect.grouping import Setting

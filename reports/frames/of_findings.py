@@ -1,10 +1,10 @@
 """Frames of what was made of the records: comparisons, widths, other targets, and what things cost."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
 from bench.case.record import Record
 from bench.case.run_record import Ceiling
@@ -17,8 +17,7 @@ from reports.statistics.intervals import Ratio
 from reports.statistics.verdict import Judgement, pace
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """One ratio a / b and its verdict."""
 
     source: Source

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from msgspec.structs import replace
 
 from bench.case.regimes import CLAIM
 from reports.collect.grouping import SETTING, USUAL, Setting, dials_of
