@@ -169,6 +169,7 @@ def about_task(name: str, dial: tuple[float, ...]) -> dict[str, Any]:
         return {}
 
 
+@cache
 def dials_of(text: str | None) -> tuple[float, ...]:
     """A setting's dials from a frame's text; empty where that is missing."""
     if not isinstance(text, str) or not text:

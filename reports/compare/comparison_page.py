@@ -296,7 +296,7 @@ def agreement(ratios: Iterable[Ratio]) -> str:
 
 def within(runs: Sequence[Named]) -> list[dict[str, Any]]:
     """Ratios that every run formed of its own cases, such as stateful / stateless and XLA / loop: as JSON has them."""
-    every = Frames(Source(one.name, of_one_way(one.run), ONLY_TIMES) for one in runs).comparisons
+    every = Frames(Source(one.name, of_one_way(one.run), dict(ONLY_TIMES)) for one in runs).comparisons
     timed = every[(every["measure"] == "seconds of an update") & (every["method"] != "none")]
     alike = ["compares", *(name for name in CASE if name in timed.columns)]
     found = []
