@@ -368,14 +368,14 @@ def updates_section(found: Comparison) -> Section | None:
 
 
 def memory_section(found: Comparison) -> Section | None:
-    """Peaks of memory, case by case."""
+    """Peaks of memory, case by case; also of what the base has not, as a GPU's own kernels stand beside each other."""
     header = ("case", *(f"{name}, peak" for name in found.columns), "verdict")
-    shown = [(label, cells) for label, cells in found.rows("memory") if _compared(cells)]
+    shown = [(label, cells) for label, cells in found.rows("memory") if any(cell.value > 0 for cell in cells[1:])]
     lines = [
         (
             label,
             *(NOTHING if math.isnan(cell.value) else formatting.size(cell.value) for cell in cells),
-            "; ".join(dict.fromkeys(map(_verdict, cells[1:]))),
+            "; ".join(dict.fromkeys(_verdict(cell) if _compared([cells[0], cell]) else NOTHING for cell in cells[1:])),
         )
         for label, cells in shown
     ]
@@ -386,6 +386,13 @@ def memory_section(found: Comparison) -> Section | None:
     )
     if alike:
         text += f" The same in all columns, in {count(len(lines), 'case')} of {len(lines)}."
+    measured = [record.case for one in found.runs for record in one.run.records if record.case.kind == "memory"]
+    if any(case.engine == "jax" and case.device == "gpu" for case in measured):
+        # Its allocator cannot be told to forget a peak.
+        text += (
+            " **JAX's figures on a GPU are peaks since the process began**, compiling and trying out kernels "
+            "included: upper bounds, and for a small network nothing else."
+        )
     return Section("Memory", (text,), header, tuple(lines), table_in_html=alike) if lines else None
 
 
