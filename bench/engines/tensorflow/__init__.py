@@ -21,7 +21,7 @@ from bench.engines.tensorflow import layers, primitives, seen_kernel
 from bench.engines.tensorflow.layers import FitTrainer
 from bench.engines.tensorflow.replicated import ReplicatedTrainer
 
-NARROW_LOOPS = "--xla_backend_extra_options=-vectorizer-min-trip-count=4"
+NARROW_LOOPS = "--xla_cpu_copy_insertion_use_region_analysis=true --xla_backend_extra_options=-vectorizer-min-trip-count=4"
 """For XLA on a CPU: LLVM does not compute loops of fewer than 16 turns in vectors, and the innermost one here has as
 many turns as a layer has units. With this it does so from 4 turns on (docs/speed.md)."""
 

@@ -70,9 +70,9 @@ def _gru_reset_before(x: Tensor, state: State, ops: Any) -> State:
     """GRU(reset_after=False): the reset gate acts on the state before the recurrent product."""
     (h,) = state
     units = h.shape[-1]
-    gates = ops.squash(x[..., : 2 * units] + ops.product(0, h), (SIGMOID, SIGMOID))
-    z, r = tf.split(gates, 2, axis=-1)
-    candidate = ops.squash(x[..., 2 * units :] + ops.product(1, r * h), (TANH,))
+    x, x_candidate = tf.split(x, [2 * units, units], axis=-1)
+    z, r = tf.split(ops.squash(x + ops.product(0, h), (SIGMOID, SIGMOID)), 2, axis=-1)
+    candidate = ops.squash(x_candidate + ops.product(1, r * h), (TANH,))
     return (z * h + (1 - z) * candidate,)
 
 

@@ -116,8 +116,6 @@ def _project(x: Tensor, kernel: Tensor) -> Tensor:
     if kernel.shape[1] == 1:
         # A single feature needs no product; XLA's would be slower than this.
         return x * kernel[None]
-    if kernel.shape[2] == 1:
-        return tf.reduce_sum(x * kernel[None, :, None, :, 0], axis=-1, keepdims=True)
     return tf.einsum("trbf,rfj->trbj", x, kernel)
 
 

@@ -21,13 +21,8 @@ class Forward:
     def __init__(self, kernels: list[Tensor], bias: Tensor | None) -> None:
         self._kernels = kernels
         self._bias = bias
-        self._gates: list[Tensor] = []
-        self._beside: list[Tensor] = []
-
-    @property
-    def kept(self) -> list[Tensor]:
-        """All gates, (R, B, G U), and where a cell keeps more than those, that beside them."""
-        return [tf.concat(self._gates, axis=-1), *self._beside]
+        self.gates: list[Tensor] = []
+        self.beside: list[Tensor] = []
 
     def product(self, block: int, v: Tensor) -> Tensor:
         """Recurrent product of v (R, B, U) with one block of the recurrent kernel (R, U, J)."""
@@ -38,12 +33,12 @@ class Forward:
         """Squash z (R, B, len(scales) U), each U columns with their own function, in one pass."""
         scale = _columns(scales, z)
         squashed = scale * tf.tanh(scale * z) + (1 - scale)
-        (self._gates if gate else self._beside).append(squashed)
+        (self.gates if gate else self.beside).append(squashed)
         return squashed
 
     def keep(self, value: Tensor) -> Tensor:
         """Keep a value as it is."""
-        self._beside.append(value)
+        self.beside.append(value)
         return value
 
 
@@ -133,11 +128,11 @@ def scan(cell: Cell, x: Tensor, kernel: Tensor, bias: Tensor | None, state: Stat
     @tf.custom_gradient
     def run(x: Tensor, kernel: Tensor, *bias: Tensor) -> tuple[Any, Any]:
         blocks = split_kernel(cell, kernel)
-        before, kept, last = _forward(cell, x, blocks, bias[0] if bias else None, state)
-        outputs = tf.concat([before[0][1:], last[0][None]], axis=0)
+        gates, after, last = _forward(cell, x, blocks, bias[0] if bias else None, state)
+        outputs = after[1:, ..., : kernel.shape[1]]
 
         def back(d_outputs: Tensor, *_: Tensor) -> list[Tensor]:
-            d_x, factors, d_products = _backward(cell, x, blocks, before, kept, d_outputs)
+            d_x, factors, d_products = _backward(cell, blocks, gates, after, d_outputs)
             d_blocks = [tf.einsum("trbu,trbj->ruj", v, d) for v, d in zip(factors, d_products, strict=True)]
             d_bias = [tf.reduce_sum(d_products[0], axis=(0, 2))] if bias else []
             return [d_x, tf.concat(d_blocks, axis=-1), *d_bias]
@@ -149,42 +144,47 @@ def scan(cell: Cell, x: Tensor, kernel: Tensor, bias: Tensor | None, state: Stat
 
 
 def _forward(cell: Cell, x: Tensor, blocks: list[Tensor], bias: Tensor | None, state: State) -> Any:
-    """States before every step and values kept for the backward pass, each (T, R, B, ...), and the last state."""
-    steps = x.shape[0]
-    width = state[0].shape[-1]
+    """Gates of every step, (T, R, B, G U), what else is kept, and the last state.
 
-    def body(t: Tensor, state: State, before: Any, kept: Any) -> Any:
+    That is states and values beside the gates, side by side, (T + 1, R, B, ...): those after every step, and before
+    all of them the state before the first.
+    """
+    steps = x.shape[0]
+
+    def body(t: Tensor, state: State, gates: Any, after: Any) -> Any:
         ops = Forward(blocks, bias)
-        after = cell.step(kept[0].read(t), state, ops)
-        return t + 1, after, _write(before, t, state), _write(kept, t, ops.kept)
+        state = cell.step(gates.read(t), state, ops)
+        kept = tf.concat([*state, *ops.beside], axis=-1)
+        return t + 1, state, gates.write(t, tf.concat(ops.gates, axis=-1)), after.write(t + 1, kept)
 
     # The gates of a step take its inputs' place, so that there is one large array less to fill and to hold in a cache.
-    gates, *beside = _arrays(x, [x.shape[-1], *[width] * cell.beside])
-    arrays = (_arrays(x, [width] * cell.states), [gates.unstack(x), *beside])
-    _, last, before, kept = _loop(steps, body, (tf.constant(0), state, *arrays))
-    return _stack(before), _stack(kept), last
+    gates = _array(steps, x[0]).unstack(x)
+    first = tf.concat([*state, *[tf.zeros_like(state[0])] * cell.beside], axis=-1)
+    after = _array(steps + 1, first).write(0, first)
+    _, last, gates, after = _loop(steps, body, (tf.constant(0), state, gates, after))
+    return gates.stack(), after.stack(), last
 
 
-def _backward(
-    cell: Cell, x: Tensor, blocks: list[Tensor], before: list[Tensor], kept: list[Tensor], d_outputs: Tensor
-) -> Any:
+def _backward(cell: Cell, blocks: list[Tensor], gates: Tensor, after: Tensor, d_outputs: Tensor) -> Any:
     """Gradients of the inputs' part and of every recurrent product, and the products' other factors, each (T, ...)."""
-    steps, width = x.shape[0], before[0].shape[-1]
+    steps, *_, width = d_outputs.shape
     # A product of the state itself needs no second copy of the state, and where the input's part is merely added to
     # the product, their gradients are one and the same: such a cell has one block as wide as its gates.
     plain = cell.blocks == (cell.gates,)
     shared = plain and not cell.recurrent_bias
+    columns = [cell.states * width, cell.beside * width]
 
     def body(k: Tensor, d_state: State, d_x: Any, factors: Any, d_products: Any) -> Any:
         t = steps - 1 - k
-        state = tuple(s[t] for s in before)
-        x_t = x[t]
-        replay = Replay(blocks, kept[0][t], [value[t] for value in kept[1:]])
+        state = tf.split(tf.split(after[t], columns, axis=-1)[0], cell.states, axis=-1)
+        beside = tf.split(tf.split(after[t + 1], columns, axis=-1)[1], cell.beside, axis=-1) if cell.beside else []
+        x_t = tf.zeros_like(gates[t])
+        replay = Replay(blocks, gates[t], beside)
         with tf.GradientTape() as tape:
             tape.watch([x_t, *state])
-            after = cell.step(x_t, state, replay)
+            state_after = cell.step(x_t, tuple(state), replay)
         d_after = (d_state[0] + d_outputs[t], *d_state[1:])
-        d_x_t, *d_before = tape.gradient(after, [x_t, *state], d_after)
+        d_x_t, *d_before = tape.gradient(state_after, [x_t, *state], d_after)
         return (
             k + 1,
             tuple(d_before),
@@ -193,26 +193,27 @@ def _backward(
             _write(d_products, t, [] if shared else replay.gradients),
         )
 
-    zero = tuple(tf.zeros_like(s[0]) for s in before)
+    like = d_outputs[0]
+    zeros = (tf.zeros_like(like),) * cell.states
     block_widths = [width * gates for gates in cell.blocks]
     arrays = (
-        _arrays(x, [x.shape[-1]]),
-        _arrays(x, [] if plain else [width] * len(blocks)),
-        _arrays(x, [] if shared else block_widths),
+        [_array(steps, gates[0])],
+        [] if plain else [_array(steps, like)] * len(blocks),
+        [] if shared else [_array(steps, like, columns) for columns in block_widths],
     )
-    _, _, d_x, factors, d_products = _loop(steps, body, (tf.constant(0), zero, *arrays))
+    _, _, d_x, factors, d_products = _loop(steps, body, (tf.constant(0), zeros, *arrays))
     (d_x,) = _stack(d_x)
-    return d_x, [before[0]] if plain else _stack(factors), [d_x] if shared else _stack(d_products)
+    return d_x, [after[:-1, ..., :width]] if plain else _stack(factors), [d_x] if shared else _stack(d_products)
 
 
 def _loop(steps: int, body: Any, variables: Any) -> Any:
     return tf.while_loop(lambda t, *_: t < steps, body, variables, maximum_iterations=steps)
 
 
-def _arrays(like: Tensor, widths: list[int]) -> list[Any]:
-    """One array over the steps of `like` (T, R, B, ...) for each width."""
-    steps, *rows = like.shape[:-1]
-    return [tf.TensorArray(like.dtype, steps, element_shape=(*rows, width)) for width in widths]
+def _array(steps: int, like: Tensor, columns: int | None = None) -> Any:
+    """An array of `steps` tensors of the shape of one, or with another number of columns."""
+    shape = like.shape if columns is None else (*like.shape[:-1], columns)
+    return tf.TensorArray(like.dtype, steps, element_shape=shape)
 
 
 def _write(arrays: list[Any], t: Tensor, values: Any) -> list[Any]:
