@@ -21,7 +21,11 @@ from bench.engines.tensorflow import layers, primitives, seen_kernel
 from bench.engines.tensorflow.layers import FitTrainer
 from bench.engines.tensorflow.replicated import ReplicatedTrainer
 
-NARROW_LOOPS = "--xla_cpu_copy_insertion_use_region_analysis=true --xla_backend_extra_options=-vectorizer-min-trip-count=4"
+FEWER_COPIES = "--xla_cpu_copy_insertion_use_region_analysis=true"
+"""For XLA on a CPU: find by a closer look which copies of what a loop carries from step to step are not needed, which
+are most (docs/speed.md)."""
+
+NARROW_LOOPS = "--xla_backend_extra_options=-vectorizer-min-trip-count=4"
 """For XLA on a CPU: LLVM does not compute loops of fewer than 16 turns in vectors, and the innermost one here has as
 many turns as a layer has units. With this it does so from 4 turns on (docs/speed.md)."""
 
@@ -56,7 +60,7 @@ class TensorFlowEngine:
         """Prepare this process; must come before the first computation."""
         # Both are read when XLA compiles for the first time, so that they work after the import.
         if short_loops:
-            os.environ["XLA_FLAGS"] = f"{SHORT_LOOPS} {NARROW_LOOPS}" if device == "cpu" else SHORT_LOOPS
+            os.environ["XLA_FLAGS"] = f"{SHORT_LOOPS} {FEWER_COPIES} {NARROW_LOOPS}" if device == "cpu" else SHORT_LOOPS
         if cache is not None:
             os.environ["TF_XLA_FLAGS"] = f"--tf_xla_persistent_cache_directory={cache}"
         if threads is not None:

@@ -129,7 +129,7 @@ def scan(cell: Cell, x: Tensor, kernel: Tensor, bias: Tensor | None, state: Stat
     def run(x: Tensor, kernel: Tensor, *bias: Tensor) -> tuple[Any, Any]:
         blocks = split_kernel(cell, kernel)
         gates, after, last = _forward(cell, x, blocks, bias[0] if bias else None, state)
-        outputs = after[1:, ..., : kernel.shape[1]]
+        outputs = after[1:, 0]
 
         def back(d_outputs: Tensor, *_: Tensor) -> list[Tensor]:
             d_x, factors, d_products = _backward(cell, blocks, gates, after, d_outputs)
@@ -146,20 +146,20 @@ def scan(cell: Cell, x: Tensor, kernel: Tensor, bias: Tensor | None, state: Stat
 def _forward(cell: Cell, x: Tensor, blocks: list[Tensor], bias: Tensor | None, state: State) -> Any:
     """Gates of every step, (T, R, B, G U), what else is kept, and the last state.
 
-    That is states and values beside the gates, side by side, (T + 1, R, B, ...): those after every step, and before
-    all of them the state before the first.
+    That is states and values beside the gates, one after the other, (T + 1, states + beside, R, B, U): those after
+    every step, and before all of them the state before the first.
     """
     steps = x.shape[0]
 
     def body(t: Tensor, state: State, gates: Any, after: Any) -> Any:
         ops = Forward(blocks, bias)
         state = cell.step(gates.read(t), state, ops)
-        kept = tf.concat([*state, *ops.beside], axis=-1)
+        kept = tf.stack([*state, *ops.beside])
         return t + 1, state, gates.write(t, tf.concat(ops.gates, axis=-1)), after.write(t + 1, kept)
 
     # The gates of a step take its inputs' place, so that there is one large array less to fill and to hold in a cache.
     gates = _array(steps, x[0]).unstack(x)
-    first = tf.concat([*state, *[tf.zeros_like(state[0])] * cell.beside], axis=-1)
+    first = tf.stack([*state, *[tf.zeros_like(state[0])] * cell.beside])
     after = _array(steps + 1, first).write(0, first)
     _, last, gates, after = _loop(steps, body, (tf.constant(0), state, gates, after))
     return gates.stack(), after.stack(), last
@@ -172,12 +172,11 @@ def _backward(cell: Cell, blocks: list[Tensor], gates: Tensor, after: Tensor, d_
     # the product, their gradients are one and the same: such a cell has one block as wide as its gates.
     plain = cell.blocks == (cell.gates,)
     shared = plain and not cell.recurrent_bias
-    columns = [cell.states * width, cell.beside * width]
 
     def body(k: Tensor, d_state: State, d_x: Any, factors: Any, d_products: Any) -> Any:
         t = steps - 1 - k
-        state = tf.split(tf.split(after[t], columns, axis=-1)[0], cell.states, axis=-1)
-        beside = tf.split(tf.split(after[t + 1], columns, axis=-1)[1], cell.beside, axis=-1) if cell.beside else []
+        state = tf.unstack(after[t])[: cell.states]
+        beside = tf.unstack(after[t + 1])[cell.states :]
         x_t = tf.zeros_like(gates[t])
         replay = Replay(blocks, gates[t], beside)
         with tf.GradientTape() as tape:
@@ -203,7 +202,7 @@ def _backward(cell: Cell, blocks: list[Tensor], gates: Tensor, after: Tensor, d_
     )
     _, _, d_x, factors, d_products = _loop(steps, body, (tf.constant(0), zeros, *arrays))
     (d_x,) = _stack(d_x)
-    return d_x, [after[:-1, ..., :width]] if plain else _stack(factors), [d_x] if shared else _stack(d_products)
+    return d_x, [after[:-1, 0]] if plain else _stack(factors), [d_x] if shared else _stack(d_products)
 
 
 def _loop(steps: int, body: Any, variables: Any) -> Any:
