@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from bench.engines.base import Array, Feed, HeldOut, Network, Predicts, Sequences
 from bench.engines.tensorflow.cells import CELLS, State, Tensor, keep_mask
-from bench.engines.tensorflow.recurrence import Forward, scan, split_kernel
+from bench.engines.tensorflow.recurrence import Forward, scan, split_kernel, summed_products
 
 States = tuple[State, ...]
 Figures = tuple[Tensor, ...]
@@ -111,12 +111,15 @@ def _layers(network: Network, weights: list[Tensor]) -> Iterator[tuple[Tensor, T
             yield kernel, recurrent, bias, None
 
 
-def _project(x: Tensor, kernel: Tensor) -> Tensor:
+@tf.custom_gradient
+def _project(x: Tensor, kernel: Tensor) -> tuple[Tensor, Any]:
     """Product of (T, R, B, F) with (R, F, J)."""
-    if kernel.shape[1] == 1:
-        # A single feature needs no product; XLA's would be slower than this.
-        return x * kernel[None]
-    return tf.einsum("trbf,rfj->trbj", x, kernel)
+
+    def back(d_product: Tensor) -> tuple[Tensor, Tensor]:
+        return tf.einsum("trbj,rfj->trbf", d_product, kernel), summed_products(x, d_product)
+
+    # A single feature needs no product; XLA's would be slower than this.
+    return x * kernel[None] if kernel.shape[1] == 1 else tf.einsum("trbf,rfj->trbj", x, kernel), back
 
 
 MODES: tuple[Predicts, ...] = ("sliding", "positions", "carried")

@@ -100,6 +100,14 @@ def split_kernel(cell: Cell, kernel: Tensor) -> list[Tensor]:
     return tf.split(kernel, [gates * units for gates in cell.blocks], axis=-1)
 
 
+def summed_products(factors: Tensor, d_products: Tensor) -> Tensor:
+    """Gradient of a kernel (R, U, J) from its factors (T, R, B, U) and its products' gradients (T, R, B, J)."""
+    if factors.shape[-1] > d_products.shape[-1]:
+        # XLA transposes what stands first, so that the narrower does.
+        return tf.einsum("trbj,trbu->ruj", d_products, factors)
+    return tf.einsum("trbu,trbj->ruj", factors, d_products)
+
+
 def scan(cell: Cell, x: Tensor, kernel: Tensor, bias: Tensor | None, state: State) -> tuple[Tensor, State]:
     """Run a cell over time.
 
@@ -133,7 +141,7 @@ def scan(cell: Cell, x: Tensor, kernel: Tensor, bias: Tensor | None, state: Stat
 
         def back(d_outputs: Tensor, *_: Tensor) -> list[Tensor]:
             d_x, factors, d_products = _backward(cell, blocks, gates, after, d_outputs)
-            d_blocks = [tf.einsum("trbu,trbj->ruj", v, d) for v, d in zip(factors, d_products, strict=True)]
+            d_blocks = [summed_products(v, d) for v, d in zip(factors, d_products, strict=True)]
             d_bias = [tf.reduce_sum(d_products[0], axis=(0, 2))] if bias else []
             return [d_x, tf.concat(d_blocks, axis=-1), *d_bias]
 
