@@ -36,11 +36,12 @@ class TimedEngine(fake.FakeEngine):
         super().__init__()
         self._least = least
         self._passes, self._idling = passes, idling
-        self.blocks, self._clock, self._kernel = [], clock, kernel
+        self.made, self.blocks, self._clock, self._kernel = [], [], clock, kernel
         self._update, self._call, self._compiling, self._drift = update, call, compiling, drift
 
     def trainer(self, work, kernel):
         made = super().trainer(work, kernel)
+        self.made.append(made)
         train = made.train
 
         def timed(starts, *, reset, evaluate=None):
@@ -78,7 +79,7 @@ def timed(monkeypatch):
         clock = Clock()
         monkeypatch.setattr(timing, "time", clock)
         engine = TimedEngine(clock, **speeds)
-        if isinstance(turns, Importing | Disturbing):
+        if isinstance(turns, Preparing | Importing | Disturbing):
             turns.engine = engine
         case = Case("time", "cosine", None, "lstm", "stateful", 2, 2, 4, 8, asked, "fake")
         result, seconds, warnings = measure(workload.build(case, training), engine, turns)
@@ -246,6 +247,9 @@ class Neighbours:
         self.waited, self.said, self.left = 3.0, [], 0
         self._blocks = blocks
 
+    def begin(self):
+        """Nobody else is to begin."""
+
     def turn(self, *, enough):
         self.said.append(enough)
         return len(self.said) <= self._blocks
@@ -260,6 +264,24 @@ def test_a_case_goes_on_as_long_as_its_neighbours_need(timed):
     assert others.said == [False] * LEAST_BLOCKS + [True] * 16
     assert found.result.warm_up_blocks == 15
     assert others.left == 0
+    assert sum(found.seconds.values()) == pytest.approx(sum(taken for _, taken in found.blocks) - others.waited)
+
+
+class Preparing(Neighbours):
+    """Prepares for a while before it lets this case begin."""
+
+    engine, made = None, None
+
+    def begin(self):
+        self.made = list(self.engine.made), list(self.engine.blocks)
+        self.engine._clock.now += 100.0
+
+
+def test_a_case_has_prepared_when_it_begins_and_to_wait_for_that_is_not_its_own(timed):
+    others = Preparing(LEAST_BLOCKS)
+    found = timed(update=0.05, compiling=5.0, turns=others)
+    assert [len(one) for one in others.made] == [1, 0]
+    assert found.seconds["compile"] == pytest.approx(5.05)
     assert sum(found.seconds.values()) == pytest.approx(sum(taken for _, taken in found.blocks) - others.waited)
 
 
