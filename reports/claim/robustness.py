@@ -335,7 +335,8 @@ def splits(run: Run) -> list[Split]:
     for setting, arms in arms_by_setting(run).items():
         designs = {name: design for name, record in arms.items() if (design := _Design.of(body(record)))}
         every = [("updates", design) for design in designs.values()]
-        if set(CLAIM) <= designs.keys():
+        # Of some of an arm's trainings no more levels vary than of all.
+        if set(CLAIM) <= designs.keys() and designs[CLAIM[0]].levels > 1:
             every.append((" / ".join(CLAIM), designs[CLAIM[0]].over(designs[CLAIM[1]])))
         for what, design in every:
             if design.levels > 1:
