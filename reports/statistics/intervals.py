@@ -81,22 +81,6 @@ class Costs(Struct, frozen=True):
         """Costs that are known exactly, of replicates that have nothing in common."""
         return cls(cost, reached, np.zeros(cost.size), np.arange(cost.size))
 
-    @classmethod
-    def of_curves(
-        cls, curves: Sequence[tuple[FloatArray, FloatArray]], targets: FloatArray, hold: int, group: IntArray
-    ) -> Self:
-        """Costs of n curves (updates, error) at a target each, held for so many evaluations in a row."""
-        cost, width = np.zeros(len(curves)), np.zeros(len(curves))
-        reached = np.zeros(len(curves), dtype=bool)
-        alike: defaultdict[int, list[int]] = defaultdict(list)
-        for place, (updates, _) in enumerate(curves):
-            alike[updates.size].append(place)
-        # Curves of a length at once: one by one they take ten times as long.
-        for places in alike.values():
-            updates, error = (np.array([curves[place][part] for place in places]) for part in (0, 1))
-            cost[places], reached[places], width[places] = reached_at(updates, error, targets[places], hold)
-        return cls(cost, reached, width, group)
-
     @property
     def n(self) -> int:
         """Number of replicates."""
@@ -207,7 +191,9 @@ def reached_at(
 
     Parameters
     ----------
-    updates, error
+    updates
+        Shape (evaluations,), or (n, evaluations) where they differ.
+    error
         Shape (n, evaluations); nan counts as above any target.
     target
         Shape (n,), or one for all.
@@ -215,6 +201,7 @@ def reached_at(
     n, evaluations = error.shape
     if not evaluations:
         return np.zeros(n), np.zeros(n, dtype=bool), np.zeros(n)
+    updates = np.broadcast_to(updates, error.shape)
     below = error <= np.reshape(target, (-1, 1))
     starts = evaluations - hold + 1
     held = np.zeros((n, evaluations), dtype=bool)
