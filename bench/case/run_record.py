@@ -10,11 +10,11 @@ import msgspec
 from msgspec import Meta
 
 from bench.case.cases import Case
-from bench.case.checked import Amount, Count, Definition, Positive, Seconds, Text, Timestamp, check
+from bench.case.checked import Amount, Count, Definition, Name, Positive, Seconds, Text, Timestamp, check
 from bench.case.record import Asked, Git
 from tasks.csv_series.about import About
 
-Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 class Limits(Definition, frozen=True, kw_only=True):
@@ -238,7 +238,7 @@ class Invocation(Definition, frozen=True, kw_only=True, omit_defaults=True):
     wall_seconds: Seconds | None
     cases_run: Count
     ceilings: dict[str, Ceiling] | None = None
-    ceilings_engine: Text | None = None
+    ceilings_engine: Name | None = None
     ended: Literal["done", "interrupted", "killed"] | None = None
     records_bytes: Count | None = None
     turns: Turns | None = None
@@ -343,6 +343,10 @@ class RunRecord(Definition, frozen=True, kw_only=True, omit_defaults=True):
             check(
                 len(self.shards.shard_of) == len(keys), "shards", len(self.shards.shard_of), f"{len(keys)}, one a case"
             )
+        asked = {one.name for one in self.configurations}
+        for number, case in enumerate(self.plan):
+            known = not case.configuration or case.configuration in asked
+            check(known, f"plan[{number}].configuration", case.configuration, "one of configurations")
         for number, (first, second) in enumerate(self.family):
             for key in (first, second):
                 check(key in keys, f"family[{number}]", key, "a key of the plan")

@@ -184,18 +184,7 @@ class RunFolder:
 
     def append(self, record: Record) -> None:
         """Put a record on disk, whole, before anything else happens."""
-        path = self.path / "records.jsonl"
-        with path.open("ab", buffering=0) as file:
-            whole = file.tell()
-            try:
-                line = encode(record) + b"\n"
-                while line:
-                    line = line[file.write(line) :]
-                os.fsync(file.fileno())
-            except OSError as error:
-                # What there is of this record would swallow the next.
-                file.truncate(whole)
-                raise OSError(error.errno, error.strerror, str(path)) from error
+        append(self.path / "records.jsonl", encode(record) + b"\n")
         self.records[record.key] = Ended.of(record)
         # Not in `about`, which looks at its whole plan whenever it is changed.
         self._cases_run += 1
@@ -348,6 +337,20 @@ class RunFolder:
             stream.flush()
             os.fsync(stream.fileno())
         draft.replace(file)
+
+
+def append(path: Path, lines: bytes) -> None:
+    """Put whole lines at a file's end and on disk; none of them where there is no room for all."""
+    with path.open("ab", buffering=0) as file:
+        whole = file.tell()
+        try:
+            while lines:
+                lines = lines[file.write(lines) :]
+            os.fsync(file.fileno())
+        except OSError as error:
+            # What there is of a line would swallow the next.
+            file.truncate(whole)
+            raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def compiler_key(machine_sha256: str) -> str:

@@ -23,6 +23,7 @@ from bench.case.checked import SCHEMA, FaultError, OtherSchemaError, decode
 from bench.case.record import Asked, Record
 from bench.case.run_record import Invocation, Machine, OwnSeries, Refused, RunRecord, Shards
 from bench.run.store import SERIES_FILE
+from reports.commands import ReportError
 from reports.formatting import count
 from tasks.csv_series.series import CsvSeries, Prepared
 from tasks.task import TaskError
@@ -30,7 +31,7 @@ from tasks.task import TaskError
 RECORDS, COMPRESSED = "records.jsonl", "records.jsonl.xz"
 
 
-class RunNotReadableError(RuntimeError):
+class RunNotReadableError(ReportError):
     """A run folder is missing, or was written by a version this one does not know."""
 
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from bench.case.regimes import CLAIM
+from bench.errors import printable
 from reports.collect.grouping import SETTING, Setting, dials_of
 from reports.collect.read import COMPRESSED, RECORDS, Run, RunNotReadableError, read
 from reports.frames.columns import Column, Source, Table
@@ -202,9 +203,18 @@ def setting(row: Any) -> Setting:
 
 
 def write_csv(frame: pd.DataFrame, file: Path) -> None:
-    """Write a frame as CSV; pyarrow takes a tenth of pandas' time for it."""
-    text = {name: "string" for name, dtype in frame.dtypes.items() if dtype == "category"}
-    csv.write_csv(pa.Table.from_pandas(frame.astype(text), preserve_index=False), file)
+    """Write a frame as CSV; pyarrow takes a tenth of pandas' time for it.
+
+    Control characters are written out: whoever prints the file gives no commands to a terminal.
+    """
+
+    def shown(value: object) -> object:
+        return printable(value) if isinstance(value, str) else value
+
+    texts = frame.select_dtypes(["category", "object", "string"])  # of categories each is looked at once
+    written = {str(name): column.map(shown, na_action="ignore") for name, column in texts.items()}
+    kinds = {name: "string" for name, column in written.items() if column.dtype == "category"}
+    csv.write_csv(pa.Table.from_pandas(frame.assign(**written).astype(kinds), preserve_index=False), file)
 
 
 def frame(table: Table, sources: Iterable[Source], keys: Collection[str] | None = None) -> pd.DataFrame:
