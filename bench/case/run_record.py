@@ -343,10 +343,6 @@ class RunRecord(Definition, frozen=True, kw_only=True, omit_defaults=True):
             check(
                 len(self.shards.shard_of) == len(keys), "shards", len(self.shards.shard_of), f"{len(keys)}, one a case"
             )
-        asked = {one.name for one in self.configurations}
-        for number, case in enumerate(self.plan):
-            known = not case.configuration or case.configuration in asked
-            check(known, f"plan[{number}].configuration", case.configuration, "one of configurations")
         for number, (first, second) in enumerate(self.family):
             for key in (first, second):
                 check(key in keys, f"family[{number}]", key, "a key of the plan")

@@ -46,11 +46,11 @@ def runs(tmp_path_factory):
 
 
 DOORS = {
-    "report": lambda run, into: rendering.main([str(run)]),
+    "report": lambda run, _: rendering.main([str(run)]),
     "compare": lambda run, into: compare.main([str(run), str(run.with_name("two")), "--out", str(into)]),
     "export": lambda run, into: export.main([str(run), "--into", str(into), "--format", "csv"]),
     "history": lambda run, into: history.main([str(into / "history.jsonl"), "--add", str(run)]),
-    "publish": lambda run, into: publish.main([str(run)]),
+    "publish": lambda run, _: publish.main([str(run)]),
 }
 
 
@@ -77,7 +77,7 @@ def test_a_full_disk_and_a_run_that_is_not_there_leave_all_as_it_was(door, runs,
     assert files(runs, tmp_path) == before
 
 
-def test_a_run_of_which_not_all_can_be_read_is_not_published(runs, tmp_path, monkeypatch, capsys):
+def test_a_run_of_which_not_all_can_be_read_is_not_published(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(publish, "PUBLISHED", tmp_path / "published")
     torn = synthetic.write(tmp_path / "torn", records())
     with (torn / "records.jsonl").open("a") as file:
