@@ -29,9 +29,14 @@ from bench.machine import host
 BENCH = [sys.executable, "-m", "bench"]
 PUBLISH = [sys.executable, "-m", "reports.publish"]
 
-PARTS = ("memory or (convergence and not torch)", "time and not (loop and torch)", "torch")
-"""What is run one after the other, as pytest selects it. Memory is quick to measure, and would come last. PyTorch
-trains, and Keras' loop steps, from Python there: that takes minutes and nobody would choose it, so it comes last."""
+PARTS = (
+    "(memory and not (torch and cpu)) or (convergence and not torch)",
+    "time and not (loop and torch)",
+    "torch",
+)
+"""What is run one after the other, as pytest selects it. Memory is quick to measure, and would come last; but not of
+PyTorch on a CPU, which tells every allocation in a profile: a minute. PyTorch trains, and Keras' loop steps, from
+Python there: that takes minutes and nobody would choose it, so it comes last."""
 
 RENDERING_S = 45.0
 """Of the time, for ending, the report and its compact form."""

@@ -3,11 +3,13 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Self
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bench.case.record import Record
 from bench.case.regimes import CLAIM, pairs
@@ -60,8 +62,7 @@ UNTIMED = {Warn.BUSY_MACHINE, Warn.OTHER_MACHINE}
 """Warnings of records whose seconds are compared with nothing."""
 
 
-@dataclass(frozen=True)
-class Arm:
+class Arm(Struct, frozen=True, dict=True):
     """One arm over the paired seeds.
 
     Attributes
@@ -185,8 +186,7 @@ def _median(values: list[float]) -> float:
     return float(np.median(finite)) if finite else float("nan")
 
 
-@dataclass(frozen=True)
-class Comparison:
+class Comparison(Struct, frozen=True, dict=True):
     """Arm `a` against arm `b`; every ratio is a / b.
 
     `declared`: named before the run as one that it is to decide; all others are exploratory, and their `p_holm` is nan.
@@ -335,8 +335,7 @@ def first_by_interest(found: Sequence[Comparison], most: int) -> list[Comparison
     return [found[place] for place in sorted(places)]
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """Two convergence records to compare.
 
     Attributes

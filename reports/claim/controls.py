@@ -1,9 +1,11 @@
 """What the difference is due to: the control arms, predicting otherwise than trained, and a longer window instead."""
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bench.case import regimes
 from reports.claim.arms import Arm, Asked, Comparison, between_processes, compare
@@ -15,8 +17,7 @@ from reports.statistics.intervals import LEVEL, Ratio, geometric_ratio
 from reports.statistics.verdict import FEWER, MORE, Judgement, fewer_and_more, holm
 
 
-@dataclass(frozen=True, slots=True)
-class Control:
+class Control(Struct, frozen=True):
     """A control arm beside the two that are compared; None where that arm is missing."""
 
     setting: Setting
@@ -35,8 +36,7 @@ class Share:
     sentence: str
 
 
-@dataclass(frozen=True, slots=True)
-class Otherwise:
+class Otherwise(Struct, frozen=True):
     """A trained network predicting in another way than the one that decided; ratio of errors: there / as decided."""
 
     key: str
@@ -313,8 +313,7 @@ def _against(arm: str, ratios: tuple[float, ...]) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class LongerWindow:
+class LongerWindow(Struct, frozen=True):
     """Carried state at a short window beside a stateless network at a long one, up to the same error.
 
     Attributes

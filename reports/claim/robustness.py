@@ -3,10 +3,12 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from bench.case.record import Record
@@ -80,8 +82,7 @@ def _median_of_lowest(arm: Convergence, seeds: set[int]) -> float:
     return float(np.median(lowest)) if lowest else float("nan")
 
 
-@dataclass(frozen=True, slots=True)
-class SameArm:
+class SameArm(Struct, frozen=True):
     """An arm by engine `a` and by engine `b`, paired by seed; the ratio is a / b in updates to target.
 
     Attributes
@@ -184,8 +185,7 @@ _WITHIN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(Struct, frozen=True):
     """One rate of the grid: expected updates to target over its tuning seeds (infinite without a success)."""
 
     rate: float
@@ -194,8 +194,7 @@ class Rate:
     expected_updates: float
 
 
-@dataclass(frozen=True, slots=True)
-class Rates:
+class Rates(Struct, frozen=True):
     """An arm's grid; `chosen` is the rate that its evaluation seeds were trained with."""
 
     setting: Setting
@@ -289,8 +288,7 @@ class Split:
         return "only one"
 
 
-@dataclass(frozen=True, slots=True)
-class _Design:
+class _Design(Struct, frozen=True):
     """Logarithms of an arm's updates, shape (n,), and what varied between them, shape (levels, n), outermost first."""
 
     logs: FloatArray
@@ -357,8 +355,7 @@ def splits(run: Run) -> list[Split]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class FloorCheck:
+class FloorCheck(Struct, frozen=True):
     """A record beside its floor; `margin` is the relative allowance below it."""
 
     key: str

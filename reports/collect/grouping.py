@@ -3,9 +3,11 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, Self, TypeVar
+
+from msgspec import Struct
 
 from bench.case.cases import Case
 from bench.case.record import Record
@@ -27,8 +29,7 @@ USUAL = {"engine": "tensorflow", "device": "cpu", "dtype": "float32"}
 _PLACES = {name: place for place, name in enumerate(ENGINES)}
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """All of a case but its kind, regime and repetition: what two arms must share to be compared.
 
     In order by their fields, engines as `bench.engines.ENGINES` has them.
@@ -168,6 +169,7 @@ def about_task(name: str, dial: tuple[float, ...]) -> dict[str, Any]:
         return {}
 
 
+@cache
 def dials_of(text: str | None) -> tuple[float, ...]:
     """A setting's dials from a frame's text; empty where that is missing."""
     if not isinstance(text, str) or not text:
@@ -180,7 +182,7 @@ def case_name(case: Case) -> str:
     return f"{case.kind} {Setting.of(case).label} {case.regime} {case.kernel}"
 
 
-SETTING = [field.name for field in fields(Setting)]
+SETTING = list(Setting.__struct_fields__)
 """What makes a setting, and its columns in frames."""
 
 Arms = dict[str, Record]

@@ -35,11 +35,11 @@ from reports.frames.columns import Source
 from reports.statistics.intervals import Ratio
 from reports.statistics.verdict import MEMORY_BYTES, MEMORY_SHARE, SECONDS_MARGIN, Pace, pace
 
-MOST_ROWS = 12
+MOST_ROWS = 8
 """Rows of a table that a page in Markdown shows; the HTML has all."""
 
-MOST_OF_RATIOS = 6
-"""Fewer of ratios within runs."""
+FEWER_ROWS = 6
+"""Of ratios within runs, and of memory."""
 
 SCHEMA = 1
 
@@ -295,7 +295,7 @@ def agreement(ratios: Iterable[Ratio]) -> str:
 
 def within(runs: Sequence[Named]) -> list[dict[str, Any]]:
     """Ratios that every run formed of its own cases, such as stateful / stateless and XLA / loop: as JSON has them."""
-    every = Frames(Source(one.name, of_one_way(one.run), ONLY_TIMES) for one in runs).comparisons
+    every = Frames(Source(one.name, of_one_way(one.run), dict(ONLY_TIMES)) for one in runs).comparisons
     timed = every[(every["measure"] == "seconds of an update") & (every["method"] != "none")]
     alike = ["compares", *(name for name in CASE if name in timed.columns)]
     found = []
@@ -367,25 +367,34 @@ def updates_section(found: Comparison) -> Section | None:
 
 
 def memory_section(found: Comparison) -> Section | None:
-    """Peaks of memory, case by case."""
+    """Peaks of memory, the largest first; also of what the base has not, as a GPU's own kernels are compared."""
     header = ("case", *(f"{name}, peak" for name in found.columns), "verdict")
-    shown = [(label, cells) for label, cells in found.rows("memory") if _compared(cells)]
+    shown = [(label, cells) for label, cells in found.rows("memory") if any(cell.value > 0 for cell in cells[1:])]
+    shown.sort(key=lambda row: -max(cell.value for cell in row[1] if cell.value > 0))
+    common, labels = constant([label for label, _ in shown])
     lines = [
         (
             label,
             *(NOTHING if math.isnan(cell.value) else formatting.size(cell.value) for cell in cells),
-            "; ".join(dict.fromkeys(map(_verdict, cells[1:]))),
+            "; ".join(dict.fromkeys(_verdict(cell) if _compared([cells[0], cell]) else NOTHING for cell in cells[1:])),
         )
-        for label, cells in shown
+        for label, (_, cells) in zip(labels, shown, strict=True)
     ]
     alike = all(cell.verdict == Verdict.SAME for _, cells in shown for cell in cells[1:])
     text = (
-        "The allocator's peak while training, from one process each, so without an interval. "
-        f"Different: by more than {formatting.percent(MEMORY_SHARE)} and {formatting.size(MEMORY_BYTES)}."
+        "The allocator's peak while training, the largest first, from one process each, so without an interval. "
+        f"Different: by more than {formatting.percent(MEMORY_SHARE)} and {formatting.size(MEMORY_BYTES)}.{common}"
     )
     if alike:
         text += f" The same in all columns, in {count(len(lines), 'case')} of {len(lines)}."
-    return Section("Memory", (text,), header, tuple(lines), table_in_html=alike) if lines else None
+    measured = [record.case for one in found.runs for record in one.run.records if record.case.kind == "memory"]
+    if any(case.engine == "jax" and case.device == "gpu" for case in measured):
+        # Its allocator cannot be told to forget a peak.
+        text += (
+            " **JAX's figures on a GPU are peaks since the process began**, compiling and trying out kernels "
+            "included: upper bounds."
+        )
+    return Section("Memory", (text,), header, tuple(lines), table_in_html=alike, most=FEWER_ROWS) if lines else None
 
 
 def targets(runs: Sequence[Named], prices: Mapping[str, float]) -> list[dict[str, Any]]:

@@ -329,9 +329,7 @@ def _of_one_alone(parts: Sequence[Named]) -> Section | None:
         "ratio",
         *([""] if judged else []),
     )
-    return Section(
-        "Ratios that not every configuration has", (text,), header, rows, most=comparison_page.MOST_OF_RATIOS
-    )
+    return Section("Ratios that not every configuration has", (text,), header, rows, most=comparison_page.FEWER_ROWS)
 
 
 def _ran(parts: Sequence[Named]) -> Section | None:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from bench.case.cases import Training
-from reports.collect.grouping import USUAL, Setting, dials_of
+from reports.collect.grouping import SETTING, USUAL, Setting, dials_of
 from reports.collect.read import Run
 from reports.commands import ReportError
 from reports.costs.timings import Blocks, log_ratios
@@ -275,7 +275,7 @@ def setting_of(case: Any) -> Setting:
     """The setting of a row of a frame; what its columns differ in counts as the usual."""
     dial = dials_of(case["dial"])
     usual = {name: case[name] or value for name, value in USUAL.items()}
-    others = {one.name: case[one.name] for one in fields(Setting) if one.name not in usual}
+    others = {name: case[name] for name in SETTING if name not in usual}
     return Setting(**others | usual | {"dial": dial})
 
 

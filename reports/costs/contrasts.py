@@ -4,11 +4,13 @@ import math
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reports.collect.grouping import ENGINE_PAIRS, USUAL, EnginePair, Setting
 from reports.costs.timings import Blocks, Timing, Which, log_ratio, log_ratios, took_turns
@@ -19,8 +21,7 @@ EQUAL_PARAMETERS = 0.03
 """A GRU and an LSTM whose parameters differ by less are compared as equals: units are whole numbers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Contrast:
+class Contrast(Struct, frozen=True):
     """Two timed cases that differ in `what` alone; every ratio is a / b, below 1 `a` is faster.
 
     `error` is that of the training ratio's logarithm, for what is computed from it.
@@ -57,8 +58,7 @@ class Contrast:
         return self.a.setting.units != self.b.setting.units
 
 
-@dataclass(frozen=True, slots=True)
-class Contrasts:
+class Contrasts(Struct, frozen=True):
     """All ratios of a run, and how far pairs are spread in each kind."""
 
     found: list[Contrast]
@@ -254,8 +254,7 @@ AXES = {"window": "window", "batch_size": "batch size", "units": "units"}
 LEAST_POINTS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Growth:
+class Growth(Struct, frozen=True):
     """One cost along one axis, all else equal.
 
     Attributes

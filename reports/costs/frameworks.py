@@ -2,7 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from reports.collect.grouping import USUAL, Setting, by_engine
 from reports.costs.timings import Timing, log_ratios, middle

@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from reports.collect.grouping import Setting
 from reports.collect.read import Run
@@ -26,8 +28,7 @@ KEEPS_ALL = ("loop", "loop_implementation_1", "unrolled", "fit")
 """Kernels that keep what is counted; XLA computes some of it again and takes workspace of its own, as does cuDNN."""
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(Struct, frozen=True):
     """Bytes by field of the record, the largest over the processes; None where not recorded."""
 
     setting: Setting
@@ -72,8 +73,7 @@ class Memory:
         return self.setting.kernel in KEEPS_ALL and not compiled
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """Two memory cases that differ in one thing, `a` and `b`."""
 
     a: Memory

@@ -2,9 +2,11 @@
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from reports.collect.grouping import Setting, arms_by_setting
 from reports.collect.read import Run
@@ -22,8 +24,7 @@ DRAWS = 4000
 KINDS = ("unrolled / loop", "XLA loop / loop", "XLA unrolled / loop", "cuDNN / loop")
 
 
-@dataclass(frozen=True, slots=True)
-class Payback:
+class Payback(Struct, frozen=True):
     """Updates; 0 where the kernel compiles no longer and is faster, infinite where it never pays."""
 
     contrast: Contrast
@@ -92,8 +93,7 @@ def _updates(
     return np.asarray(pays, dtype=float)
 
 
-@dataclass(frozen=True, slots=True)
-class ToTarget:
+class ToTarget(Struct, frozen=True):
     """One regime of one setting with one kernel.
 
     Attributes

@@ -10,6 +10,8 @@ import math
 import statistics
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from bench.case.cases import Case
 from bench.case.record import Record
 from bench.case.run_record import Ceiling
@@ -76,8 +78,7 @@ def flops_per_update(record: Record) -> float | None:
     return 3.0 * (steps * products + float(convergence.targets_per_update) * 2 * units * outputs)
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(Struct, frozen=True):
     """Bytes of each part while one update is made, and its operations.
 
     Attributes

@@ -2,11 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
+from msgspec import Struct, field
 
 from bench.case import costs as recorded
 from bench.case.record import Record
@@ -16,8 +17,7 @@ from reports.collect.records import timed
 from reports.statistics.intervals import FloatArray, median
 
 
-@dataclass(frozen=True)
-class Blocks:
+class Blocks(Struct, frozen=True, dict=True):
     """What one process measured of one thing.
 
     Attributes
@@ -102,8 +102,7 @@ ByProcess = dict[int, float]
 """A figure of each process, by its repetition."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(Struct, frozen=True):
     """One setting and regime over its processes; seconds of one weight update, steady state.
 
     Attributes

@@ -4,13 +4,13 @@ import math
 import textwrap
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
+from msgspec.structs import replace
 
 from reports.collect.grouping import SETTING, Setting
 from reports.figures.style import (

@@ -3,12 +3,12 @@
 import math
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import FixedLocator
+from msgspec.structs import replace
 
 from bench.case.regimes import in_order
 from reports.collect.grouping import Setting
@@ -130,11 +130,9 @@ def lines(points: pd.DataFrame) -> list[Any]:
     heads = points.assign(line=number_of, length=number_of.map(number_of.value_counts()))[~number_of.duplicated()]
     heads = heads.sort_values("length", ascending=False, kind="stable")
     kept = heads.groupby(["axis", "engine", "kernel", "quantity"], observed=True, sort=False).head(1)
-    found = settled(kept.sort_values(["length", "line"], ascending=[False, True]))
-    for row in found:
-        here = points[number_of == row.line]
-        row.x, row.y = (here[name].to_numpy(float) for name in ("at", "value"))
-    return found
+    kept = kept.sort_values(["length", "line"], ascending=[False, True])
+    x, y = ([points[name][number_of == line].to_numpy(float) for line in kept.line] for name in ("at", "value"))
+    return settled(kept, x=x, y=y)
 
 
 def draw_growth(frames: Frames) -> Drawing | None:

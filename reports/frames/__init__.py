@@ -5,17 +5,17 @@ for. ``run`` and ``key`` join them.
 """
 
 import glob
-from collections import Counter
+from collections import Counter, namedtuple
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 from pyarrow import csv
 
 from bench.case.regimes import CLAIM
@@ -124,11 +124,21 @@ class Frames:
         every = self.comparisons
         return settled(every[(every.compares == " / ".join(CLAIM)) & (every.measure == "updates")])
 
+    @cached_property
+    def outlines(self) -> pd.DataFrame:
+        """Of `cases` what tables show of any of them and what takes no time to know, by key."""
+        known = ["key", "kind", "regime", *SETTING, "outcome", "message"]
+        more = ["steps_per_prediction", "stop", "budget", "chosen_rate", "rate_at_edge", "rates_tried", "majority"]
+        cases = self.part("cases", [*known, *more])
+        # Not by the category, in which a key is sought for as long as among all of them.
+        return cases.set_index(cases.key.astype(object))
+
     def part(self, name: str, columns: Sequence[str], keys: Collection[str] | None = None) -> pd.DataFrame:
         """Some columns of a frame, of some records' rows: takes as long as what is asked for."""
         table = TABLES[name]
         some = tuple(column for column in table.columns if column.name in columns)
-        return frame(replace(table, columns=some), self._sources, keys)
+        sources = self._sources if keys is None else [replace(one, keys=keys) for one in self._sources]
+        return frame(replace(table, columns=some), sources)
 
     def items(self) -> Iterator[tuple[str, pd.DataFrame]]:
         """Every frame by its name."""
@@ -177,23 +187,21 @@ def _holds_records(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (RECORDS, COMPRESSED))
 
 
-def plain(rows: pd.DataFrame) -> list[Any]:
-    """Rows of a frame with attributes by column; what is missing is None."""
+def plain(rows: pd.DataFrame, **more: Sequence[Any]) -> list[Any]:
+    """Rows of a frame with attributes by column, and by `more` of a value a row; what is missing is None."""
     columns = []
     for name in rows:
         column = rows[name]
         missing = column.isna().to_numpy()
         values = column.tolist()
         columns.append([None if gone else value for value, gone in zip(values, missing, strict=True)])
-    return [SimpleNamespace(**dict(zip(rows.columns, values, strict=True))) for values in zip(*columns, strict=True)]
+    row: Any = namedtuple("Row", (*rows.columns, *more))  # type: ignore[misc]  # noqa: PYI024  (named by a table's columns)
+    return list(map(row._make, zip(*columns, *more.values(), strict=True)))
 
 
-def settled(rows: pd.DataFrame) -> list[Any]:
+def settled(rows: pd.DataFrame, **more: Sequence[Any]) -> list[Any]:
     """The same of rows that have the columns of a setting, each with its `setting` beside them."""
-    found = plain(rows)
-    for row in found:
-        row.setting = setting(row)
-    return found
+    return plain(rows, setting=[setting(row) for row in plain(rows[SETTING])], **more)
 
 
 def setting(row: Any) -> Setting:
@@ -217,11 +225,31 @@ def write_csv(frame: pd.DataFrame, file: Path) -> None:
     csv.write_csv(pa.Table.from_pandas(frame.assign(**written).astype(kinds), preserve_index=False), file)
 
 
-def frame(table: Table, sources: Iterable[Source], keys: Collection[str] | None = None) -> pd.DataFrame:
-    """Make a frame: columns and dtypes as the table says, also without any row; `keys`: of these records alone."""
-    rows = [row for source in sources for row in table.rows(source) if keys is None or row.record.key in keys]
+def frame(table: Table, sources: Iterable[Source]) -> pd.DataFrame:
+    """Make a frame: columns and dtypes as the table says, also without any row."""
+    rows = [row for source in sources for row in table.rows(source)]
     lengths = None if table.length is None else np.array([table.length(row) for row in rows], dtype=int)
-    return pd.DataFrame({column.name: _series(column, rows, lengths) for column in table.columns}, copy=False)
+    shared = {
+        about: _shared(list(map(about, rows))) for about in {one.about for one in table.columns} if about is not None
+    }
+    found = {}
+    for column in table.columns:
+        if column.about is None:
+            found[column.name] = _series(column, rows, lengths)
+            continue
+        things, places = shared[column.about]
+        values = _typed([None if thing is None else column.of(thing) for thing in things], column.dtype)
+        places = places if lengths is None else places.repeat(lengths)
+        found[column.name] = values.take(places).reset_index(drop=True)
+    return pd.DataFrame(found, copy=False)
+
+
+def _shared(things: list[Any]) -> tuple[list[Any], NDArray[np.intp]]:
+    """Things, each once, and where among them each of all is: most are shared by several rows."""
+    places: dict[int, int] = {}
+    each = np.fromiter((places.setdefault(id(thing), len(places)) for thing in things), np.intp, len(things))
+    by_id = {id(thing): thing for thing in things}
+    return [by_id[one] for one in places], each
 
 
 def _series(column: Column, rows: list[Any], lengths: Any) -> pd.Series:

@@ -1,8 +1,7 @@
 """What a frame is: a table of rows and columns, each column with its type, its meaning and where it comes from."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
@@ -15,70 +14,84 @@ from reports.costs import Costs, costs
 from reports.costs.contrasts import Contrasts, contrasts
 from reports.costs.timings import timings
 from tasks import dials
-from tasks.dials import Dial
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Source:
-    """A run and what was made of it; each is computed where it is asked for, unless a report has it already (`known`).
+    """A run and what was made of it (`known`): each is computed where it is first asked for, unless a report has it.
 
-    `comparisons` are those of two regimes, with the same target and at least one paired seed.
+    `comparisons` are those of two regimes, with the same target and at least one paired seed. `keys`: of the records
+    that rows are wanted of, where not of all.
     """
 
     name: str
     run: Run
     known: dict[str, Any]
+    keys: Collection[str] | None = None
 
-    @cached_property
+    def wants(self, record: Record) -> bool:
+        """Whether rows of this record are wanted."""
+        return self.keys is None or record.key in self.keys
+
+    @property
+    def records(self) -> Iterator[Record]:
+        """Those that rows are wanted of."""
+        return filter(self.wants, self.run.records)
+
+    @property
     def comparisons(self) -> list[Comparison]:
         """Two regimes of one setting."""
         return self._known("comparisons", lambda: [one for one in comparisons(self.run) if one.same_target and one.a.n])
 
-    @cached_property
+    @property
     def a_a(self) -> list[Comparison]:
         """An arm with itself on other seeds."""
         return self._known("a_a", lambda: self_comparisons(self.run))
 
-    @cached_property
+    @property
     def longer_windows(self) -> list[LongerWindow]:
         """Carried state at a short window with a stateless network at a long one."""
         return self._known("longer_windows", lambda: longer_windows(self.run))
 
-    @cached_property
+    @property
     def otherwise(self) -> list[Otherwise]:
         """A trained network predicting in another way."""
         return self._known("otherwise", lambda: predicted_otherwise(self.run))
 
-    @cached_property
+    @property
     def same_arms(self) -> list[SameArm]:
         """An arm by two engines."""
         return self._known("same_arms", lambda: same_arms(self.run))
 
-    @cached_property
+    @property
     def widths(self) -> list[WidthComparison]:
         """Both arms over the widths."""
         return self._known("widths", lambda: width_comparisons(self.run))
 
-    @cached_property
+    @property
     def sensitivity(self) -> list[Sensitivity]:
         """Ratios at other targets."""
         return self._known("sensitivity", lambda: sensitivities([o for o in self.comparisons if o.of_the_claim]))
 
-    @cached_property
+    @property
     def contrasts(self) -> Contrasts:
         """Two timed cases."""
-        return self.costs.contrasts if "costs" in self.known else contrasts(timings(self.run))
+        if "costs" in self.known:
+            return self.costs.contrasts
+        return self._known("contrasts", lambda: contrasts(timings(self.run)))
 
-    @cached_property
+    @property
     def costs(self) -> Costs:
         """All that the run says of costs."""
         return self._known("costs", lambda: costs(self.run))
 
     def _known(self, name: str, compute: Callable[[], T]) -> T:
-        found: T | None = self.known.get(name)
-        return compute() if found is None else found
+        if name not in self.known:
+            self.known[name] = compute()
+        found: T = self.known[name]
+        return found
 
 
 class OfRecord(NamedTuple):
@@ -101,12 +114,15 @@ class Column:
         What it is, with its unit.
     of
         Its value of a row; in a table whose rows come in series, an array or what all rows of the series share.
+    about
+        What of a row `of` is asked of instead, once for all rows that share it; where it is None the value is missing.
     """
 
     name: str
     dtype: str
     meaning: str
     of: Callable[[Any], Any]
+    about: Callable[[Any], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -131,31 +147,18 @@ class Table:
 
 
 RUN = Column(
-    "run", "category", "name of the run; with its folder where two runs share a name", lambda row: row.source.name
+    "run",
+    "category",
+    "name of the run; with its folder where two runs share a name",
+    attrgetter("name"),
+    attrgetter("source"),
 )
 KEY = Column("key", "category", "the record: `<kind>/<case id>`, unique in a run", lambda row: row.record.key)
 
 
-def attributes(of: Callable[[Any], Any] | str, columns: dict[str, tuple[str, str]]) -> tuple[Column, ...]:
-    """Columns, by name with dtype and meaning, that are attributes of one thing.
-
-    Parameters
-    ----------
-    of
-        The thing of a row, missing where it is None; or the name of what every row has, which takes half the time.
-    """
-
-    def value(name: str) -> Callable[[Any], Any]:
-        if isinstance(of, str):
-            return attrgetter(f"{of}.{name}")
-
-        def get(row: Any) -> Any:
-            thing = of(row)
-            return None if thing is None else getattr(thing, name)
-
-        return get
-
-    return tuple(Column(name, dtype, meaning, value(name)) for name, (dtype, meaning) in columns.items())
+def attributes(about: Callable[[Any], Any], columns: dict[str, tuple[str, str]]) -> tuple[Column, ...]:
+    """Columns, by name with dtype and meaning, that are attributes of one thing of a row."""
+    return tuple(Column(name, dtype, meaning, attrgetter(name), about) for name, (dtype, meaning) in columns.items())
 
 
 def renamed(form: str, columns: tuple[Column, ...]) -> tuple[Column, ...]:
@@ -166,13 +169,14 @@ def renamed(form: str, columns: tuple[Column, ...]) -> tuple[Column, ...]:
 TASK = {"task": ("category", "task")}
 
 
-def dial_of(of: Callable[[Any], Dial | None]) -> Column:
-    """Column of a task's dial."""
+def dial_of(about: Callable[[Any], Any]) -> Column:
+    """Column of the dial of what has one: a case or a setting."""
     return Column(
         "dial",
         "category",
         "its dial as text, several with commas between; missing where it has none",
-        lambda row: None if (dial := of(row)) is None else dials.write(dial),
+        lambda thing: None if thing.dial in (None, ()) else dials.write(thing.dial),
+        about,
     )
 
 

@@ -1,10 +1,11 @@
 """Frames of what was made of the records: comparisons, widths, other targets, and what things cost."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
 from bench.case.record import Record
 from bench.case.run_record import Ceiling
@@ -17,8 +18,7 @@ from reports.statistics.intervals import Ratio
 from reports.statistics.verdict import Judgement, pace
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """One ratio a / b and its verdict."""
 
     source: Source
@@ -68,6 +68,16 @@ def _judged(
     )
 
 
+def _setting(of: Callable[[Any], Setting], *, without: tuple[str, ...] = ()) -> tuple[Column, ...]:
+    """Columns of a setting."""
+    network = {name: about for name, about in NETWORK.items() if name not in without}
+    return (*attributes(of, TASK), dial_of(of), *attributes(of, network))
+
+
+_SETTING: Callable[[Any], Setting] = attrgetter("setting")
+_RATIO: Callable[[Any], Ratio] = attrgetter("ratio")
+_OF_UPDATES: Callable[[Any], Comparison | None] = attrgetter("of_updates")
+
 A_A, LONGER = "same arm, other seeds", "stateful / stateless at a longer window"
 
 
@@ -95,18 +105,6 @@ def _comparisons(source: Source) -> Iterator[Judged]:
                 yield Judged(source, timed.what, timed.b.setting, regime, keys, measure, ratio, pace(ratio))
 
 
-def _arm(side: str, of: Callable[[Arm], Any]) -> Callable[[Judged], Any]:
-    def value(row: Judged) -> Any:
-        one = row.of_updates
-        return None if one is None else of(getattr(one, side))
-
-    return value
-
-
-def _chance(part: str) -> Callable[[Judged], Any]:
-    return lambda row: row.of_updates and getattr(row.of_updates.better_on_a_fresh_draw, part)
-
-
 COMPARISONS = Table(
     "comparisons",
     "a ratio a / b in one measure, with its verdict; below 1, a is cheaper",
@@ -123,15 +121,11 @@ COMPARISONS = Table(
             "key_a", "category", "record of a, the first of its processes where it was timed", lambda row: row.keys[0]
         ),
         Column("key_b", "category", "record of b", lambda row: row.keys[1]),
-        *attributes("setting", TASK),
-        dial_of(lambda row: row.setting.dial or None),
-        *attributes("setting", NETWORK),
+        *_setting(_SETTING),
         Column("regime", "category", "regime of both; missing where they differ in it", lambda row: row.regime),
-        Column(
-            "reach_in_windows",
-            "float64",
-            "reach over window, D / L; missing where the reach is not known",
-            lambda row: row.setting.reach_in_windows,
+        *attributes(
+            _SETTING,
+            {"reach_in_windows": ("float64", "reach over window, D / L; missing where the reach is not known")},
         ),
         Column(
             "measure",
@@ -146,20 +140,27 @@ COMPARISONS = Table(
             "whether it was declared before the run; all others are exploratory",
             lambda row: row.comparison is not None and row.comparison.declared,
         ),
-        Column("n", "int64", "paired seeds, or pairs of processes", lambda row: row.ratio.n),
+        *attributes(_RATIO, {"n": ("int64", "paired seeds, or pairs of processes")}),
         Column(
             "ratio",
             "float64",
             "a / b; 0 or inf where only one reached the target, missing where neither did",
-            lambda row: row.ratio.value,
+            lambda ratio: ratio.value,
+            _RATIO,
         ),
-        Column("low", "float64", "lower 95 % limit of the ratio", lambda row: row.ratio.low),
-        Column("high", "float64", "upper 95 % limit of it", lambda row: row.ratio.high),
-        Column(
-            "method",
-            "category",
-            "limits by: `jackknife`, `bound` (exact success rates), `moderated` (variances of all pairs) or `none`",
-            lambda row: row.ratio.method,
+        *attributes(
+            _RATIO,
+            {
+                "low": ("float64", "lower 95 % limit of the ratio"),
+                "high": ("float64", "upper 95 % limit of it"),
+                "method": (
+                    "category",
+                    (
+                        "limits by: `jackknife`, `bound` (exact success rates), `moderated` (variances of all pairs) "
+                        "or `none`"
+                    ),
+                ),
+            },
         ),
         Column(
             "verdict",
@@ -168,23 +169,16 @@ COMPARISONS = Table(
             "`faster`, `slower`, `one process, no interval`; `lower`, `higher`",
             lambda row: row.verdict,
         ),
-        Column(
-            "p",
-            "float64",
-            "p of the claim that the ratio in updates lies beyond the margin; 1 where no difference is claimed",
-            lambda row: row.of_updates and row.of_updates.p,
-        ),
-        Column(
-            "p_holm",
-            "float64",
-            "p after Holm's correction over the declared comparisons",
-            lambda row: row.of_updates and row.of_updates.p_holm,
-        ),
-        Column(
-            "survives_holm",
-            "boolean",
-            "whether a declared difference remains after it",
-            lambda row: row.of_updates and row.of_updates.survives_holm,
+        *attributes(
+            _OF_UPDATES,
+            {
+                "p": (
+                    "float64",
+                    "p of the claim that the ratio in updates lies beyond the margin; 1 where no difference is claimed",
+                ),
+                "p_holm": ("float64", "p after Holm's correction over the declared comparisons"),
+                "survives_holm": ("boolean", "whether a declared difference remains after it"),
+            },
         ),
         Column(
             "seeds_to_decide",
@@ -196,7 +190,8 @@ COMPARISONS = Table(
             "evaluate_more_often",
             "boolean",
             "whether the distance of the evaluations alone keeps it open, so that no number of seeds decides it",
-            lambda row: row.of_updates and row.of_updates.updates.look_oftener,
+            lambda comparison: comparison.updates.look_oftener,
+            _OF_UPDATES,
         ),
         Column("target", "float64", "error to reach, in the task's unit", lambda row: row.target),
         *(
@@ -207,18 +202,22 @@ COMPARISONS = Table(
                     f"reached_{side}",
                     "Int64",
                     f"paired seeds of {side} that reached the target",
-                    _arm(side, lambda arm: arm.hits),
+                    attrgetter(f"{side}.hits"),
+                    _OF_UPDATES,
                 ),
                 Column(
                     f"expected_{side}",
                     "float64",
                     f"expected updates to target of {side}; inf where none reached it",
-                    _arm(side, lambda arm: arm.ert),
+                    attrgetter(f"{side}.ert"),
+                    _OF_UPDATES,
                 ),
             )
         ),
         *(
-            Column(f"a_needs_fewer{suffix}", "float64", meaning, _chance(part))
+            Column(
+                f"a_needs_fewer{suffix}", "float64", meaning, attrgetter(f"better_on_a_fresh_draw.{part}"), _OF_UPDATES
+            )
             for suffix, part, meaning in (
                 (
                     "",
@@ -262,7 +261,9 @@ def _arms(source: Source) -> Iterator[OfArm]:
     ]
     for compares, one in every:
         for side in "ab":
-            yield OfArm(source, compares, one, side)
+            row = OfArm(source, compares, one, side)
+            if source.wants(row.record):
+                yield row
 
 
 _OF_ARM = (
@@ -328,12 +329,6 @@ class Found(NamedTuple):
     source: Source
     it: Any
     part: Any = None
-
-
-def _setting(of: Callable[[Found], Setting], *, without: tuple[str, ...] = ()) -> tuple[Column, ...]:
-    """Columns of a setting."""
-    network = {name: about for name, about in NETWORK.items() if name not in without}
-    return (*attributes(of, TASK), dial_of(lambda row: of(row).dial or None), *attributes(of, network))
 
 
 def _of_timing(row: Found) -> Setting:

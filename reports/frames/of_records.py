@@ -1,6 +1,7 @@
 """Frames of what a run recorded: cases, trainings, curves, timed blocks, memory, baselines and machines."""
 
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -37,10 +38,12 @@ from reports.frames.columns import (
 from reports.statistics.intervals import Costs, median, running_time_interval
 from tasks.dials import Dial
 
+_CASE, _PART = attrgetter("record.case"), attrgetter("part")
+
 
 def _records(kinds: tuple[str, ...]) -> Callable[[Source], Iterator[OfRecord]]:
     def rows(source: Source) -> Iterator[OfRecord]:
-        for record in source.run.records:
+        for record in source.records:
             if record.case.kind in kinds and record.body is not None:
                 yield OfRecord(source, record, record.body)
 
@@ -75,19 +78,19 @@ def _median_seconds(row: OfRecord) -> float | None:
 CASES = Table(
     "cases",
     "a record: one case of a run, whatever came of it",
-    lambda source: (OfRecord(source, record) for record in source.run.records),
+    lambda source: (OfRecord(source, record) for record in source.records),
     (
         RUN,
         KEY,
         *attributes(
-            "record.case",
+            _CASE,
             {"kind": ("category", "`convergence`, `time` or `memory`")}
             | {"regime": ("category", "how windows follow each other, and whether the state is carried")}
             | TASK,
         ),
-        dial_of(lambda row: row.record.case.dial),
+        dial_of(_CASE),
         *attributes(
-            "record.case",
+            _CASE,
             NETWORK
             | {
                 "repetition": ("int64", "process of several with the same case, from 0"),
@@ -252,7 +255,7 @@ CASES = Table(
 
 
 def _replicates(source: Source) -> Iterator[OfRecord]:
-    for record in source.run.records:
+    for record in source.records:
         if record.convergence is not None:
             for one in record.convergence.replicates:
                 yield OfRecord(source, record, one)
@@ -275,7 +278,7 @@ REPLICATES = Table(
         RUN,
         KEY,
         *attributes(
-            "part",
+            _PART,
             _REPLICATE
             | {
                 "reached": ("bool", "whether the target was met at `hold` evaluations in a row"),
@@ -323,7 +326,7 @@ CURVES = Table(
     (
         RUN,
         KEY,
-        *attributes("part", _REPLICATE),
+        *attributes(_PART, _REPLICATE),
         Column("updates", "int64", "weight updates made before it", lambda row: np.array(row.part.updates)),
         Column(
             "error",
@@ -351,7 +354,7 @@ class _Samples(NamedTuple):
 
 
 def _blocks(source: Source) -> Iterator[OfRecord]:
-    for record in source.run.records:
+    for record in source.records:
         timed = record.time
         if timed is None:
             continue
@@ -413,7 +416,7 @@ MEMORY = Table(
         RUN,
         KEY,
         *attributes(
-            lambda row: row.part,
+            _PART,
             {
                 "allocator_peak_bytes": ("Int64", "bytes: peak of the engine's allocator while training"),
                 "compile_peak_bytes": ("Int64", "bytes: peak of the same during the first call"),
@@ -449,7 +452,7 @@ class _Baseline(NamedTuple):
 def _baselines(source: Source) -> Iterator[_Baseline]:
     """Each once: all arms of a task state the same."""
     seen = set()
-    for record in source.run.records:
+    for record in source.records:
         case, found = record.case, record.convergence
         if found is None or (case.task, case.dial) in seen:
             continue
@@ -458,14 +461,18 @@ def _baselines(source: Source) -> Iterator[_Baseline]:
             yield _Baseline(source, case.task, case.dial, name, error, found.loss)
 
 
+def _itself(row: _Baseline) -> _Baseline:
+    return row
+
+
 BASELINES = Table(
     "baselines",
     "a predictor without a network, on a task",
     _baselines,
     (
         RUN,
-        *attributes(lambda row: row, TASK),
-        dial_of(lambda row: row.dial),
+        *attributes(_itself, TASK),
+        dial_of(_itself),
         Column(
             "baseline",
             "category",

@@ -7,10 +7,12 @@ or was censored; `reached` has shape (n,) and tells which.
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from scipy import special
 
@@ -56,8 +58,7 @@ RESTART = 3.0
 """A training that has not reached the target after so many times what its arm's successes cost is started anew."""
 
 
-@dataclass(frozen=True, slots=True)
-class Costs:
+class Costs(Struct, frozen=True):
     """What n replicates spent, all arrays of shape (n,).
 
     Attributes
@@ -249,8 +250,7 @@ def median(values: FloatArray) -> float:
 LEVEL = 0.95
 
 
-@dataclass(frozen=True, slots=True)
-class Ratio:
+class Ratio(Struct, frozen=True):
     """Ratio a / b with its interval.
 
     Attributes
@@ -329,8 +329,7 @@ def clopper_pearson(successes: float, n: int, level: float = LEVEL) -> tuple[flo
     return low, high
 
 
-@dataclass(frozen=True)
-class Chance:
+class Chance(Struct, frozen=True):
     """A probability with its interval; nan where there is nothing to estimate it from."""
 
     value: float

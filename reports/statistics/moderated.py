@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from scipy import optimize, special
 
 from reports.statistics.intervals import LEVEL, FloatArray, Ratio
@@ -67,8 +68,7 @@ class Common:
             return math.exp(float(self.weights @ np.log(self.variances)) / 2)
 
 
-@dataclass(frozen=True, slots=True)
-class Error:
+class Error(Struct, frozen=True):
     """What the mean of a pair may be off by: a mixture of t distributions of shape (m,); nothing known where empty."""
 
     weights: FloatArray

@@ -3,10 +3,12 @@
 import math
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from scipy import special
 
 from reports.statistics.intervals import (
@@ -66,8 +68,7 @@ def fewer_and_more(verdicts: Iterable[Verdict]) -> tuple[int, int]:
     return sum(one in FEWER for one in verdicts), sum(one in MORE for one in verdicts)
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(Struct, frozen=True):
     """A verdict and what it rests on.
 
     Attributes

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from msgspec.structs import replace
 
 from bench.case.regimes import CLAIM
 from reports.collect.grouping import SETTING, USUAL, Setting, dials_of
@@ -275,7 +275,7 @@ class ClaimTables(FromFrames):
     @cached_property
     def accuracies(self) -> str:
         """The same where labels are predicted: how often the most probable one was right."""
-        of_labels = self._cases.key[self._cases.majority.notna()]
+        of_labels = self._frames.outlines.key[self._frames.outlines.majority.notna()]
         rows = first_by_interest(self._claim[self._claim.key_a.isin(of_labels)])
         trainings = self._trainings(rows)
 
@@ -381,7 +381,7 @@ class ClaimTables(FromFrames):
     @cached_property
     def same_arms(self) -> str:
         """An arm by two engines."""
-        engines = self._cases.engine.unique()
+        engines = self._frames.outlines.engine.unique()
         pairs = [f"{a} / {b}" for a in engines for b in engines if a != b]
         rows = first_by_interest(self._of(*pairs, measure="updates"))
 
@@ -420,7 +420,7 @@ class ClaimTables(FromFrames):
     @cached_property
     def rates(self) -> str:
         """What each arm's tuning seeds needed at every rate, arms at the edge of their grid first."""
-        arms = self._cases[self._cases.rates_tried > 1]
+        arms = self._frames.outlines[self._frames.outlines.rates_tried > 1]
         arms = arms.sort_values([*SETTING, "regime"], key=lambda one: one.map(dials_of) if one.name == "dial" else one)
         arms = arms.sort_values("rate_at_edge", ascending=False, kind="stable")
         names = ["key", "role", "learning_rate", "reached", "cost"]
@@ -548,7 +548,7 @@ class ClaimTables(FromFrames):
     @cached_property
     def failed(self) -> str:
         """Cases that did not end well."""
-        cases = self._cases
+        cases = self._frames.outlines
         return table(
             cases[cases.outcome != "ok"],
             (

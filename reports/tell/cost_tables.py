@@ -1,11 +1,11 @@
 """The tables of details.md on costs, each made from a run's frames."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import pandas as pd
+from msgspec.structs import replace
 
 from reports.collect.grouping import USUAL
 from reports.costs.contrasts import AXES

@@ -2,13 +2,11 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from reports.collect.grouping import SETTING
 from reports.formatting import NOTHING, count, ratio
 from reports.frames import Frames, plain, setting
 from reports.statistics.intervals import Ratio
@@ -102,18 +100,9 @@ class FromFrames:
         self._frames = frames
         self._known: dict[str, Any] = {}
 
-    @cached_property
-    def _cases(self) -> pd.DataFrame:
-        """What takes no time to know of every record."""
-        known = ["key", "kind", "regime", *SETTING, "outcome", "message"]
-        more = ["steps_per_prediction", "stop", "budget", "chosen_rate", "rate_at_edge", "rates_tried", "majority"]
-        cases = self._frames.part("cases", [*known, *more])
-        # Not by the category, in which a key is sought for as long as among all of them.
-        return cases.set_index(cases.key.astype(object))
-
     def _case(self, key: str) -> Any:
         if key not in self._known:
-            self._known[key] = plain(self._cases.loc[[key]])[0]
+            self._known[key] = plain(self._frames.outlines.loc[[key]])[0]
         return self._known[key]
 
     def _of(self, *compares: str, measure: str | None = None) -> pd.DataFrame:

@@ -3,9 +3,11 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeVar
+
+from msgspec.structs import replace
 
 from reports.claim.arms import Comparison
 from reports.collect.grouping import Setting, about_task

@@ -349,6 +349,29 @@ def test_of_two_kernels_that_one_configuration_has_each_gets_its_row(tmp_path):
     assert re.search(r"Of GPU alone.*\n\n.*\n.*\n\| .* cudnn \| stateful / stateless \|", text)
 
 
+@pytest.mark.parametrize(("engine", "bound"), [("jax", True), ("torch", False)])
+def test_memory_of_a_kernel_that_the_base_has_not_stands_beside_the_others(tmp_path, engine, bound):
+    def peaks(name, device, **kernels):
+        return configured([
+            synthetic.memory(
+                mib * 2**20,
+                synthetic.case("memory", kernel=kernel, engine=engine, device=device, configuration=name),
+            )
+            for kernel, mib in kernels.items()
+        ], name)  # fmt: skip
+
+    folder = synthetic.write(
+        tmp_path / "kernels",
+        [*peaks("CPU", "cpu", native=300), *peaks("GPU", "gpu", native=100, cudnn=200)],
+        configurations=[{"name": "CPU"}, {"name": "GPU", "device": "gpu"}],
+    )
+    text = hardware_page.write(read(folder)).read_text().replace("\u202f", " ")
+    text = text.partition("## Memory")[2].partition("\n## ")[0]
+    rows = [line.split(" | ")[-3:] for line in text.splitlines() if line.startswith("| ")][2:]
+    assert sorted(rows) == [["300 MiB", "100 MiB", "less |"], ["–", "200 MiB", "– |"]]
+    assert ("peaks since the process began" in text) == bound
+
+
 def test_a_page_tells_what_one_configuration_alone_has_and_what_really_ran(tmp_path):
     def way(name, kernels, seed, **more):
         return configured([

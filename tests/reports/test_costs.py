@@ -1,13 +1,13 @@
 """Ratios of costs with a known answer: planted ratios, paybacks and exponents, and cases against themselves."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import synthetic
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from synthetic import flat
 
 from reports import formatting

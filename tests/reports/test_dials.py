@@ -1,9 +1,9 @@
 """A task with several dials in reports."""
 
 import math
-from dataclasses import replace
 
 import synthetic
+from msgspec.structs import replace
 
 from bench.case.cases import Case
 from reports.analysis import analyse

@@ -1,12 +1,11 @@
 """Runs with several engines: names that cannot be mistaken, verdicts that stay within one, ratios between them."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import synthetic
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from synthetic import case, flat, timed
 
 from bench.case.cases import DEVICES, DTYPES

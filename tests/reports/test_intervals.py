@@ -1,9 +1,9 @@
 import math
 from collections import Counter
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from scipy import stats
 
 from reports.statistics import intervals
