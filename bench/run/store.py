@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from bench import engines
+from bench.case.agreement import Facts, contradictions, facts
 from bench.case.cases import Case
 from bench.case.checked import SCHEMA, FaultError, OtherSchemaError, decode, encode
 from bench.case.record import Git, Outcome, Record, asked_of
@@ -308,6 +309,7 @@ class RunFolder:
         if not file.exists():
             return
         raw = file.read_bytes()
+        told: dict[str, tuple[int, str, Facts]] = {}
         for number, line in enumerate(raw.split(b"\n"), 1):
             if not line.strip():
                 continue
@@ -319,14 +321,22 @@ class RunFolder:
                     f"RUN=..., or remove {self.path}."
                 ) from error
             except FaultError as error:
-                # What a report could not use is not done.
-                self.torn.append(f"{file}:{number}: unreadable line skipped ({error}); its case runs again")
+                self._not_used(number, error)
                 continue
             self.records[record.key] = Ended.of(record)
+            told[record.key] = number, record.case.kind, facts(record)
+        for key, fault in contradictions((kind, key, known) for key, (_, kind, known) in told.items()).items():
+            del self.records[key]
+            self._not_used(told[key][0], fault)
         if raw and not raw.endswith(b"\n"):
             # A torn last line would swallow the next record.
             with file.open("ab") as end:
                 end.write(b"\n")
+
+    def _not_used(self, line: int, error: FaultError) -> None:
+        """What a report could not use is not done."""
+        file = self.path / "records.jsonl"
+        self.torn.append(f"{file}:{line}: unreadable line skipped ({error}); its case runs again")
 
     def _write_about(self) -> None:
         self._amend(cases_run=self._cases_run)
