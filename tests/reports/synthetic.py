@@ -229,7 +229,8 @@ def memory(peak=3 * 2**20, case_=None, **changes):
     chosen = case_ or case("memory")
     body = {
         "allocator_peak_bytes": peak, "compile_peak_bytes": 2 * peak, "resident_peak_bytes": 600 * 2**20,
-        "resident_before_bytes": 500 * 2**20, "parameters": parameters(chosen), "kernel_seen": chosen.kernel, "evidence": {},
+        "resident_before_bytes": 500 * 2**20, "parameters": parameters(chosen), "kernel_seen": chosen.kernel,
+        "evidence": {},
         "cell_steps_per_update": per_update(chosen)["cell_steps_per_update"],
     }  # fmt: skip
     return record(chosen, body | changes)
