@@ -58,7 +58,7 @@ RESTART = 3.0
 """A training that has not reached the target after so many times what its arm's successes cost is started anew."""
 
 
-class Costs(Struct, frozen=True):
+class Costs(Struct, frozen=True, gc=False):
     """What n replicates spent, all arrays of shape (n,).
 
     Attributes
@@ -249,7 +249,7 @@ def quartiles(values: FloatArray) -> tuple[float, float]:
 LEVEL = 0.95
 
 
-class Ratio(Struct, frozen=True):
+class Ratio(Struct, frozen=True, gc=False):
     """Ratio a / b with its interval.
 
     Attributes
@@ -328,7 +328,7 @@ def clopper_pearson(successes: float, n: int, level: float = LEVEL) -> tuple[flo
     return low, high
 
 
-class Chance(Struct, frozen=True):
+class Chance(Struct, frozen=True, gc=False):
     """A probability with its interval; nan where there is nothing to estimate it from."""
 
     value: float

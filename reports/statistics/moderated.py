@@ -72,7 +72,7 @@ class Common:
             return math.exp(float(self.weights @ np.log(self.variances)) / 2)
 
 
-class Error(Struct, frozen=True):
+class Error(Struct, frozen=True, gc=False):
     """What the mean of a pair may be off by: a mixture of t distributions of shape (m,); nothing known where empty."""
 
     weights: FloatArray
