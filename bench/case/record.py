@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from bench.case.cases import Case, Training, burn_in_steps
-from bench.case.checked import Count, Definition, FaultError, Positive, Seconds, Text, Timestamp, check, wrong
+from bench.case.checked import Count, Definition, FaultError, Name, Positive, Seconds, Text, Timestamp, check, wrong
 from bench.case.configurations import Configuration
 from bench.case.costs import Memory, Timing
 from bench.case.regimes import regime_of
@@ -69,7 +69,7 @@ class Git(Definition, frozen=True, kw_only=True):
         Whether the working tree differed from it.
     """
 
-    commit: Annotated[str, Meta(pattern=r"^[0-9a-f]{3,64}$")]
+    commit: Annotated[str, Meta(pattern=r"^[0-9a-f]{3,64}\Z")]
     dirty: bool
 
 
@@ -93,9 +93,9 @@ class Asked(Definition, frozen=True, kw_only=True, omit_defaults=True):
     name: Text
     cores: Positive | None = None
     environment: dict[str, Text] = msgspec.field(default_factory=dict)
-    device: Text | None = None
-    engine: Text | None = None
-    dtype: Text | None = None
+    device: Name | None = None
+    engine: Name | None = None
+    dtype: Name | None = None
     python: Text | None = None
 
 

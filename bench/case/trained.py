@@ -332,7 +332,7 @@ class Convergence(Definition, frozen=True, kw_only=True):
         self._check_rates()
         self._check_scored()
         rates = {one.fold: one for one in self.tuning}
-        seen = set()
+        seen, tuned = set(), {one.seed for one in self.replicates if one.role == "tuning"}
         for number, one in enumerate(self.replicates):
             seed, rate, own = one.seed, one.learning_rate, rates.get(one.fold or 0)
             tried = own.rates if own else self.learning_rates
@@ -341,6 +341,8 @@ class Convergence(Definition, frozen=True, kw_only=True):
                 one.check_target(self.target, self.hold)
                 if (one.role, rate, seed) in seen:
                     raise wrong("seed", seed, "one that no other replicate of this role and rate has")
+                if one.role == "evaluation" and seed in tuned:
+                    raise wrong("seed", seed, "one that did not choose the learning rate")
                 if self.tuning and (one.fold not in rates or one.draw != rates[one.fold].draw):
                     raise wrong("fold", one.fold, f"one of tuning with draw {one.draw}")
                 if one.role == "evaluation" and rate != chosen:

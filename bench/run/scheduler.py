@@ -14,10 +14,6 @@ from bench.plan.presets import Limits
 from bench.run.compiled import Compiled
 from bench.run.worker import POLL_S, Worker
 
-CORES_AN_IMPORT = 4
-"""For each of so many usable cores, one process of a group imports its framework while another compiles: on two cores
-none, since what a compilation takes is measured too."""
-
 ON_ITS_OWN = ("failed", "crashed", "out-of-memory")
 """Outcomes that may come from a torn or full cache, and then are not the case's: it runs again without one."""
 
@@ -132,8 +128,7 @@ class Scheduler:
             self._turns = None
         jobs = take_group(self._waiting, self._limits.together)
         name = jobs[0].case.key if len(jobs) > 1 else None
-        ahead = len(os.sched_getaffinity(0)) // CORES_AN_IMPORT
-        return Group(jobs, lambda job: Worker(job, self._limits, self._log(job), group=name), ahead)
+        return Group(jobs, lambda job: Worker(job, self._limits, self._log(job), group=name), self._slots)
 
     def _log(self, job: Job) -> Path:
         return self._logs / (job.case.key.replace("/", "-") + ".log")

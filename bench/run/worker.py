@@ -382,8 +382,6 @@ def _main(connection: Connection, job: Job, log: Path, core: int | None, cache: 
         if core is not None:
             one_core(core)
         turns: Turns = Interleaved(channel) if shares else Alone()
-        engines.create(job.case.engine)
-        turns.begin()
         found = execute(
             job,
             threads=None if core is None else 1,

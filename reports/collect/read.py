@@ -18,11 +18,13 @@ from typing import Any
 from msgspec.structs import force_setattr
 
 import tasks
+from bench.case.agreement import contradictions, facts
 from bench.case.cases import KINDS, Case
 from bench.case.checked import SCHEMA, FaultError, OtherSchemaError, decode
 from bench.case.record import Asked, Record
 from bench.case.run_record import Invocation, Machine, OwnSeries, Refused, RunRecord, Shards
 from bench.run.store import SERIES_FILE
+from reports.commands import ReportError
 from reports.formatting import count
 from tasks.csv_series.series import CsvSeries, Prepared
 from tasks.task import TaskError
@@ -30,7 +32,7 @@ from tasks.task import TaskError
 RECORDS, COMPRESSED = "records.jsonl", "records.jsonl.xz"
 
 
-class RunNotReadableError(RuntimeError):
+class RunNotReadableError(ReportError):
     """A run folder is missing, or was written by a version this one does not know."""
 
 
@@ -161,6 +163,7 @@ def read(folder: Path) -> Run:
     repeated: list[Problem] = []
     about = _read_about(folder, problems)
     records: dict[str, Record] = {}
+    line_of: dict[str, int] = {}
     slim = Slim(about.plan if about else ())
     with no_collection():
         for number, line in enumerate(lines(folder), start=1):
@@ -171,15 +174,21 @@ def read(folder: Path) -> Run:
             except OtherSchemaError as error:
                 raise RunNotReadableError(_other_schema(folder / RECORDS, number, error)) from error
             except FaultError as error:
-                problems.append(
-                    Problem(RECORDS, number, f"{error}; left out, and its case runs again if the run goes on")
-                )
+                problems.append(_left_out(number, error))
                 continue
             if record.key in records:
                 repeated.append(Problem(RECORDS, number, f"{record.key} again; this line is used"))
             records[record.key] = slim(record)
+            line_of[record.key] = number
+        for key, fault in contradictions((one.case.kind, key, facts(one)) for key, one in records.items()).items():
+            del records[key]
+            problems.append(_left_out(line_of[key], fault))
     _know_own_series(folder / SERIES_FILE, problems)
     return Run(folder, about, tuple(records.values()), tuple(problems), tuple(repeated))
+
+
+def _left_out(line: int, error: FaultError) -> Problem:
+    return Problem(RECORDS, line, f"{error}; left out, and its case runs again if the run goes on")
 
 
 @contextmanager
