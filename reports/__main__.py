@@ -5,6 +5,7 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 
@@ -23,31 +24,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.environ.setdefault(name, "1")
     # After parsing, so that --help and a wrong option answer at once.
     from reports.analysis import analyse  # noqa: PLC0415
-    from reports.collect.read import RunNotReadableError, read  # noqa: PLC0415
+    from reports.collect.read import read  # noqa: PLC0415
+    from reports.commands import answered  # noqa: PLC0415
     from reports.compare import hardware_page  # noqa: PLC0415
     from reports.render import write  # noqa: PLC0415
     from reports.terminal import closing  # noqa: PLC0415
 
-    code = 0
-    for name in chosen.runs:
+    def render(name: str) -> None:
         folder = Path(name) if (Path(name) / "run.json").is_file() else chosen.results / name
-        try:
-            run = read(folder)
-            if hardware_page.has_configurations(run):
-                text = str(hardware_page.write(run))
-            else:
-                found = analyse(run)
-                text = closing(found, write(found, folder), sys.stdout)
-        except RunNotReadableError as error:
-            print(f"error: {error}", file=sys.stderr)
-            code = max(code, 2)
-        except OSError as error:
-            print(f"error: cannot write the report: {error}. The one that was there stays.", file=sys.stderr)
-            code = 3
+        run = read(folder)
+        if hardware_page.has_configurations(run):
+            print(hardware_page.write(run))
         else:
-            # Apart, since a reader who closes the pipe early is no failure to write the report.
-            print(text)
-    return code
+            found = analyse(run)
+            print(closing(found, write(found, folder), sys.stdout))
+
+    return max(answered(partial(render, name)) for name in chosen.runs)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from reports.collect.read import RunNotReadableError
+from reports.all_or_nothing import together
+from reports.commands import answered
 
 FORMATS = ("parquet", "csv")
 
@@ -20,22 +21,18 @@ def export(folders: Sequence[Path], into: Path, kind: str) -> list[Path]:
     """
     from reports.frames import load, write_csv  # noqa: PLC0415  (so that --help and a wrong option answer at once)
 
-    frames = load(*folders)
-    into.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, frame in frames.items():
-        file = into / f"{name}.{kind}"
-        beside = file.with_suffix(".new")  # what a full disk cuts off must not replace what was whole
-        if kind == "parquet":
-            frame.to_parquet(beside, index=False)
-        else:
-            write_csv(frame, beside)
-        written.append(beside.replace(file))
-    return written
+    frames = dict(load(*folders).items())
+    with together(into) as stage:
+        for name, frame in frames.items():
+            if kind == "parquet":
+                frame.to_parquet(stage / f"{name}.parquet", index=False)
+            else:
+                write_csv(frame, stage / f"{name}.csv")
+    return [into / f"{name}.{kind}" for name in frames]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Export the runs and print the files; 1 where a run could not be read."""
+    """Export the runs and print the files; 2 where a run cannot be read, 3 where they cannot be written."""
     parser = argparse.ArgumentParser(prog="python -m reports.export", description=__doc__)
     parser.add_argument("runs", metavar="RUN[,RUN]", help="names under results/, or paths of runs' folders")
     parser.add_argument("--format", choices=FORMATS, default="parquet", help="default: parquet")
@@ -44,13 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     names = [name for name in chosen.runs.split(",") if name]
     folders = [Path(name) if (Path(name) / "run.json").is_file() else chosen.results / name for name in names]
-    try:
-        for file in export(folders, chosen.into or chosen.results / "export", chosen.format):
-            print(file)
-    except RunNotReadableError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    into = chosen.into or chosen.results / "export"
+    return answered(lambda: print(*export(folders, into, chosen.format), sep="\n"))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Numbers and lists for people: three significant digits, units, and what cannot be said as a dash."""
 
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 from bench.errors import printable
@@ -130,12 +131,21 @@ def integer(n: int) -> str:
 
 def table_cell(text: object) -> str:
     """Keep text inside a cell of a Markdown table; it may come from anyone."""
-    return plain(text).replace("|", "\\|").replace("\n", " ")
+    return _inert(text).replace("|", "\\|")
 
 
 def plain(text: object) -> str:
-    """Keep text free of live HTML, links, images, code and control characters; it may come from anyone."""
-    safe = printable(str(text)).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """Keep text one line of text, wherever it stands outside of a table; it may come from anyone."""
+    return BLOCK.sub(r"\\", _inert(text))
+
+
+BLOCK = re.compile(r"^\s*(?=[#>+=~|\[-]|\*\s)")
+"""What would make a heading, a list, a table, a block of code or the target of links of the line that it begins."""
+
+
+def _inert(text: object) -> str:
+    """One line without live HTML, links, images, code and control characters."""
+    safe = printable(str(text).replace("\n", " ")).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return safe.replace("`", "'").replace("](", "]\\(")
 
 

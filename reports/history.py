@@ -5,7 +5,6 @@ its neighbours and its system change too, and no two processes were measured at 
 """
 
 import argparse
-import json
 import math
 import statistics
 import sys
@@ -13,19 +12,34 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Final, Literal
 
 import msgspec
 
 from bench.case.cases import Case
+from bench.case.checked import (
+    Definition,
+    Duration,
+    FaultError,
+    OtherSchemaError,
+    Positive,
+    Text,
+    Timestamp,
+    check,
+    decode,
+    encode,
+)
 from bench.machine import host
+from bench.run.store import append
 from reports import formatting
+from reports.all_or_nothing import together
 from reports.collect.grouping import case_name
-from reports.collect.read import Run, RunNotReadableError, read
+from reports.collect.read import Run, read
+from reports.commands import ReportError, answered
 from reports.costs.timings import timings
-from reports.formatting import NOTHING, table_cell
+from reports.formatting import NOTHING, plain, table_cell
 
-SCHEMA = 1
+SCHEMA: Final = 1
 LEAST_SIDE = 3
 """Runs on each side of a change point, at least."""
 
@@ -36,11 +50,64 @@ SPREADS = 3.0
 BARS = "▁▂▃▄▅▆▇█"
 
 
-class HistoryError(ValueError):
+class HistoryError(ReportError):
     """A history that cannot be read, or a run that cannot be added; names it and the remedy."""
 
 
-def entries(run: Run) -> list[dict[str, Any]]:
+class Entry(Definition, frozen=True, kw_only=True):
+    """A line: what one timed case of a run took.
+
+    Attributes
+    ----------
+    schema
+        Version of this definition.
+    run
+        Name of the run.
+    started
+        ISO 8601, UTC.
+    machine_class
+        Fingerprint of what makes machines alike.
+    cpu, accelerators
+        What is shown of the machine.
+    commit, dirty
+        The code that ran; null where that is not known.
+    versions
+        Of what was installed.
+    key, case
+        The case, the first of its repetitions.
+    seconds
+        Per update.
+    processes
+        How many were timed.
+    settled
+        Whether none of them has a warning.
+    """
+
+    schema: Literal[1] = SCHEMA
+    run: Text
+    started: Timestamp
+    machine_class: Text
+    cpu: Text
+    accelerators: list[Text]
+    commit: Text | None
+    dirty: bool | None
+    versions: dict[str, Text]
+    key: Text
+    case: Case
+    seconds: Duration
+    processes: Positive
+    settled: bool
+
+    def __post_init__(self) -> None:
+        check(self.key == self.case.key, "key", self.key, f"{self.case.key}, as the case says")
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What no two lines have in common."""
+        return self.started, self.machine_class, self.key
+
+
+def entries(run: Run) -> list[Entry]:
     """Lines of a run: one for each timed case.
 
     Raises
@@ -51,17 +118,6 @@ def entries(run: Run) -> list[dict[str, Any]]:
     if run.about is None or not run.invocations:
         raise HistoryError(f"{run.folder} has no run.json that tells when and where it ran; copy the folder again")
     git, machine = run.invocations[0].git, run.about.machine
-    common = {
-        "schema": SCHEMA,
-        "run": run.name,
-        "started": run.invocations[0].started,
-        "machine_class": host.class_sha256(msgspec.to_builtins(machine)),
-        "cpu": machine.cpu,
-        "accelerators": machine.accelerators,
-        "commit": git.commit if git else None,
-        "dirty": git.dirty if git else None,
-        "versions": run.versions,
-    }
     found = []
     ways = dict.fromkeys(record.case.configuration for record in run.of_kind("time"))
     for way in ways:
@@ -69,40 +125,45 @@ def entries(run: Run) -> list[dict[str, Any]]:
         for one in timings(here):
             case = one.records[0].case.replace(repetition=0)
             found.append(
-                common
-                | {
-                    "key": case.key,
-                    "case": case.to_dict(),
-                    "seconds": one.median,
-                    "processes": len(one.by_process),
-                    "settled": all(not record.warnings for record in one.records),
-                }
+                Entry(
+                    run=run.name,
+                    started=run.invocations[0].started,
+                    machine_class=host.class_sha256(msgspec.to_builtins(machine)),
+                    cpu=machine.cpu,
+                    accelerators=machine.accelerators,
+                    commit=git.commit if git else None,
+                    dirty=git.dirty if git else None,
+                    versions=run.versions,
+                    key=case.key,
+                    case=case,
+                    seconds=one.median,
+                    processes=len(one.by_process),
+                    settled=all(not record.warnings for record in one.records),
+                )
             )
     if not found:
         raise HistoryError(f"{run.folder} has no time case that ended well, so there is nothing to add")
     return found
 
 
-def load(file: Path) -> list[dict[str, Any]]:
+def load(file: Path) -> list[Entry]:
     """Read a history; [] where there is none yet.
 
     Raises
     ------
     HistoryError
-        Naming a line that cannot be read.
+        Naming a line that cannot be.
     """
-    if not file.exists():
-        return []
     found = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(file.read_bytes().splitlines() if file.exists() else (), 1):
         try:
-            one = json.loads(line)
-            known = one["schema"] == SCHEMA and {"key", "started", "machine_class", "seconds"} <= one.keys()
-        except (ValueError, KeyError, TypeError) as error:
-            raise HistoryError(f"{file}, line {number} cannot be read ({error}); remove the line") from error
-        if not known:
-            raise HistoryError(f"{file}, line {number} has another schema than {SCHEMA}; begin a new file with FILE=")
-        found.append(one)
+            found.append(decode(line, Entry))
+        except OtherSchemaError as error:
+            raise HistoryError(
+                f"{file}, line {number} has {error}, not {SCHEMA}; begin a new file with FILE="
+            ) from error
+        except FaultError as error:
+            raise HistoryError(f"{file}, line {number}: {error}; remove the line") from error
     return found
 
 
@@ -114,13 +175,10 @@ def add(file: Path, runs: Iterable[Run]) -> int:
     HistoryError
         As `entries` and `load`.
     """
-    there = {(one["started"], one["machine_class"], one["key"]) for one in load(file)}
-    fresh = [
-        one for run in runs for one in entries(run) if (one["started"], one["machine_class"], one["key"]) not in there
-    ]
+    there = {one.identity for one in load(file)}
+    fresh = [one for run in runs for one in entries(run) if one.identity not in there]
     file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a", encoding="utf-8") as out:
-        out.writelines(json.dumps(one) + "\n" for one in fresh)
+    append(file, b"".join(encode(one) + b"\n" for one in fresh))
     return len(fresh)
 
 
@@ -130,18 +188,18 @@ class Trend:
 
     machine_class: str
     key: str
-    points: tuple[dict[str, Any], ...]
+    points: tuple[Entry, ...]
 
     @property
     def name(self) -> str:
         """The case, for people."""
-        case = msgspec.convert(self.points[0]["case"], Case)
+        case = self.points[0].case
         return case_name(case) + (f" ({case.configuration})" if case.configuration else "")
 
     @property
     def seconds(self) -> list[float]:
         """Seconds per update of each run."""
-        return [float(one["seconds"]) for one in self.points]
+        return [one.seconds for one in self.points]
 
     @property
     def bars(self) -> str:
@@ -176,22 +234,22 @@ def _explained(logs: list[float], place: int) -> float:
     return off(logs) - off(logs[:place]) - off(logs[place:])
 
 
-def trends(lines: Iterable[dict[str, Any]]) -> list[Trend]:
+def trends(lines: Iterable[Entry]) -> list[Trend]:
     """Every case of every machine class."""
-    groups: defaultdict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    groups: defaultdict[tuple[str, str], list[Entry]] = defaultdict(list)
     for one in lines:
-        groups[one["machine_class"], one["key"]].append(one)
+        groups[one.machine_class, one.key].append(one)
     return [
-        Trend(*which, tuple(sorted(points, key=lambda one: one["started"]))) for which, points in sorted(groups.items())
+        Trend(*which, tuple(sorted(points, key=lambda one: one.started))) for which, points in sorted(groups.items())
     ]
 
 
-def page(lines: Sequence[dict[str, Any]]) -> str:
+def page(lines: Sequence[Entry]) -> str:
     """The page, in Markdown."""
     return "\n".join(_page(lines)) + "\n"
 
 
-def _page(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
+def _page(lines: Sequence[Entry]) -> Iterator[str]:
     yield from ("# History", "")
     if not lines:
         yield "Nothing was added yet."
@@ -203,11 +261,11 @@ def _page(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
     every = trends(lines)
     for name in dict.fromkeys(one.machine_class for one in every):
         here = [one for one in every if one.machine_class == name]
-        newest = max(one["started"] for trend in here for one in trend.points)
+        newest = max(one.started for trend in here for one in trend.points)
         first = here[0].points[-1]
-        gpus = f", {formatting.listing(first['accelerators'])}" if first["accelerators"] else ""
-        runs = sorted({one["started"] for trend in here for one in trend.points})
-        yield from ("", f"## {first['cpu']}{gpus} ({name[:8]})", "")
+        about = plain(", ".join([first.cpu, *first.accelerators]))
+        runs = sorted({one.started for trend in here for one in trend.points})
+        yield from ("", f"## {about} ({plain(name[:8])})", "")
         yield f"{formatting.count(len(runs), 'run')}, {runs[0][:10]} to {runs[-1][:10]}."
         yield from ("", "| case | runs | course | first | newest | break |", "|---|--:|---|--:|--:|---|")
         for one in here:
@@ -215,10 +273,10 @@ def _page(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
                 f"| {table_cell(one.name)} | {len(one.points)} | {one.bars} | "
                 f"{formatting.seconds(one.seconds[0])} | {formatting.seconds(one.seconds[-1])} | {_break(one)} |"
             )
-        gone = [one for one in here if one.points[-1]["started"] != newest]
+        gone = [one for one in here if one.points[-1].started != newest]
         if gone:
             yield from ("", f"**Missing in the newest run ({newest[:10]}):**")
-            yield from (f"- {one.key}, last seen {one.points[-1]['started'][:10]}" for one in gone)
+            yield from (f"- {one.key}, last seen {one.points[-1].started[:10]}" for one in gone)
 
 
 def _break(one: Trend) -> str:
@@ -228,26 +286,28 @@ def _break(one: Trend) -> str:
         return NOTHING
     place, ratio = one.change
     point = one.points[place]
-    return f"× {formatting.number(ratio)} from {point['started'][:10]}, commit {str(point['commit'])[:8]}"
+    return f"× {formatting.number(ratio)} from {point.started[:10]}, commit {table_cell(str(point.commit)[:8])}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Add runs, write the page beside the file, and print where it lies."""
+    """Add runs, write the page beside the file, and print where it lies.
+
+    2 where a run or the history cannot be read, 3 where it cannot be written.
+    """
     parser = argparse.ArgumentParser(prog="python -m reports.history", description=__doc__)
     parser.add_argument("file", type=Path, help="the history, a line a case and run")
     parser.add_argument("--add", nargs="*", default=[], type=Path, metavar="RUN", help="folders of runs")
     chosen = parser.parse_args(arguments)
-    try:
+
+    def tell() -> None:
         count = add(chosen.file, map(read, chosen.add))
         lines = load(chosen.file)
-    except (HistoryError, RunNotReadableError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    target = chosen.file.with_suffix(".md")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(page(lines), encoding="utf-8")
-    print(f"{target}: {formatting.count(count, 'line')} added, {len(lines)} in all")
-    return 0
+        target = chosen.file.with_suffix(".md")
+        with together(target.parent) as stage:
+            (stage / target.name).write_text(page(lines), encoding="utf-8")
+        print(f"{target}: {formatting.count(count, 'line')} added, {len(lines)} in all")
+
+    return answered(tell)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ from msgspec.structs import replace
 from bench.case.cases import Case
 from bench.case.checked import FaultError, encode
 from bench.case.run_record import RunRecord, Shards
-from bench.errors import PlanError
 from bench.machine.host import differing
 from bench.plan.presets import differences
 from bench.plan.shards import MEASURED
@@ -28,10 +27,11 @@ from bench.run.store import FRAMEWORKS, SERIES_FILE
 from bench.warnings import Warn
 from reports import __main__ as rendering
 from reports.all_or_nothing import together
-from reports.collect.read import RECORDS, RunNotReadableError, lines, read
+from reports.collect.read import RECORDS, lines, read
+from reports.commands import ReportError, answered
 
 
-class MergeError(ValueError):
+class MergeError(ReportError):
     """Runs that cannot be merged; names them and the remedy."""
 
 
@@ -228,15 +228,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--results", type=Path, default=Path("results"), help="where runs lie (results)")
     chosen = parser.parse_args(arguments)
     folders = [Path(name) if (Path(name) / "run.json").is_file() else chosen.results / name for name in chosen.runs]
-    try:
-        written = merge(folders, chosen.results / store.checked_name(chosen.run))
-    except (MergeError, RunNotReadableError, PlanError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"error: cannot write the merged run: {error}", file=sys.stderr)
-        return 3
-    return rendering.main([str(folder) for folder in written])
+    written: list[str] = []
+    code = answered(lambda: written.extend(map(str, merge(folders, chosen.results / store.checked_name(chosen.run)))))
+    return code or rendering.main(written)
 
 
 if __name__ == "__main__":

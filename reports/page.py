@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from bench.errors import printable
 from reports.figures.style import Drawing
 from reports.formatting import integer, number
 from reports.tell.tables import interest
@@ -34,7 +35,7 @@ COLUMNS = {
 def whole(title: str, body: str) -> str:
     """Return a page of its own from the HTML of its body."""
     environment = Environment(loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, autoescape=False)  # noqa: S701
-    return environment.get_template("page.html.j2").render(title=escape(title), body=body)
+    return environment.get_template("page.html.j2").render(title=escape(printable(title)), body=body)
 
 
 def body(markdown: str, drawn: dict[str, Drawing]) -> str:
@@ -92,4 +93,4 @@ def _cell(value: Any) -> str:
         return f"<td>{'yes' if value else ''}</td>"
     if isinstance(value, int | float):
         return f'<td class="number" data-value="{value}">{number(value)}</td>'
-    return f"<td>{escape(str(value))}</td>"
+    return f"<td>{escape(printable(str(value)))}</td>"

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from reports import formatting
+from reports.all_or_nothing import together
 from reports.collect.read import COMPRESSED, RECORDS, RunNotReadableError, lines, read
+from reports.commands import answered
 from reports.compare import hardware_page
 from reports.formatting import count
-from reports.render import write_report
+from reports.render import OF_A_REPORT, write_report
 from reports.statistics.verdict import FEWER, MORE
 
 PUBLISHED = Path(__file__).parent / "published"
@@ -43,17 +45,21 @@ def publish(folder: Path, into: Path) -> Path:
     Raises
     ------
     RunNotReadableError
-        If the folder holds no run.
+        If the folder holds no run, or one of which not all can be read.
     """
+    problems = read(folder).unreadable
+    if problems:
+        raise RunNotReadableError(f"{folder}: {problems[0]}. Continue the run before it is published.")
     kept = [line for line in lines(folder) if line.strip()]
-    into.mkdir(parents=True, exist_ok=True)
-    with lzma.open(into / COMPRESSED, "wb", preset=9) as file:
-        file.writelines(line + b"\n" for line in compact(kept))
-    for other in ("run.json", "series.npz"):
-        if (folder / other).is_file():
-            shutil.copyfile(folder / other, into / other)
-    run = read(into)
-    return hardware_page.write(run) if hardware_page.has_configurations(run) else write_report(run)
+    with together(into, instead_of=OF_A_REPORT) as stage:
+        with lzma.open(stage / COMPRESSED, "wb", preset=9) as file:
+            file.writelines(line + b"\n" for line in compact(kept))
+        for other in ("run.json", "series.npz"):
+            if (folder / other).is_file():
+                shutil.copyfile(folder / other, stage / other)
+        run = read(stage)
+        report = hardware_page.write(run) if hardware_page.has_configurations(run) else write_report(run)
+    return into / report.name
 
 
 BEGIN, END = "<!-- from here on by python -m reports.publish -->\n", "<!-- to here -->\n"
@@ -66,7 +72,8 @@ def renew(published: Path = PUBLISHED) -> None:
     file = published / "README.md"
     before, _, rest = file.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
-    file.write_text(before + BEGIN + weights(published) + END + after, encoding="utf-8")
+    with together(published) as stage:
+        (stage / file.name).write_text(before + BEGIN + weights(published) + END + after, encoding="utf-8")
 
 
 def weights(published: Path) -> str:
@@ -142,17 +149,17 @@ def _rounded(value: Any) -> Any:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Publish each run by its own name."""
+    """Publish each run by its own name; 2 where one cannot be read, 3 where it cannot be written."""
     parser = argparse.ArgumentParser(prog="python -m reports.publish", description=__doc__)
     parser.add_argument("runs", nargs="*", metavar="RUN", help=f"path of a run's folder, which holds {RECORDS}")
-    for folder in map(Path, parser.parse_args(arguments).runs):
-        try:
+    folders = [Path(one) for one in parser.parse_args(arguments).runs]
+
+    def publish_all() -> None:
+        for folder in folders:
             print(publish(folder, PUBLISHED / folder.resolve().name))
-        except RunNotReadableError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 1
-    renew()
-    return 0
+        renew()
+
+    return answered(publish_all)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,9 @@ from reports.tell.what_to_do import what_to_do
 
 TEMPLATES = Path(__file__).parent / "templates"
 
+OF_A_REPORT = ("figures/*.png", "figures/*.svg", "recommended_*.py")
+"""What one report has and the next may not."""
+
 
 def write_report(run: Run, folder: Path | None = None) -> Path:
     """Analyse a run and write its report; returns the path of report.md.
@@ -51,7 +54,7 @@ def write(found: Analysis, folder: Path) -> Path:
     values = _values(found) | {"captions": {name: drawing.caption for name, drawing in drawn.items()}}
     code = recommended_code(found)
     values["links"] = ["report.html", "comparisons.csv", "summary.json", *sorted(code)]
-    with together(folder, instead_of=("figures/*.png", "figures/*.svg", "recommended_*.py")) as stage:
+    with together(folder, instead_of=OF_A_REPORT) as stage:
         (stage / "figures").mkdir()
         for drawing in drawn.values():
             drawing.save(stage / "figures")

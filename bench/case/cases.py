@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
 from msgspec import Meta
 
-from bench.case.checked import MOST_SIZE
+from bench.case.checked import MOST_SIZE, Name
 from bench.case.configurations import NAME, Configuration
 from bench.case.regimes import PATTERN, regime_of
 from tasks import dials
@@ -44,9 +44,8 @@ if TYPE_CHECKING:
 else:
     # Names are text to whoever writes code; where a case is read, they must be one of these.
     Cell, Kernel, Device, Dtype = (Literal[names] for names in (CELLS, KERNELS, DEVICES, DTYPES))
-    Regime = Annotated[str, Meta(pattern=f"^({PATTERN})$")]
+    Regime = Annotated[str, Meta(pattern=rf"^({PATTERN})\Z")]
 
-Name = Annotated[str, Meta(pattern=r"^\w{1,200}$")]
 Size = Annotated[int, Meta(ge=1, le=MOST_SIZE)]
 Number = Annotated[int, Meta(ge=0, le=MOST_SIZE)]
 Real = Annotated[float, Meta(ge=0, le=MOST_SIZE)]
@@ -176,7 +175,7 @@ class Case:
     device: Device = "cpu"
     dtype: Dtype = "float32"
     repetition: Number = 0
-    configuration: Annotated[str, Meta(pattern=rf"^({NAME.pattern})?$", max_length=200)] = ""
+    configuration: Annotated[str, Meta(pattern=rf"^({NAME.pattern})?\Z", max_length=200)] = ""
 
     @property
     def id(self) -> str:

@@ -42,7 +42,8 @@ Rate = Annotated[float, Meta(gt=0, le=1e6)]
 Target = Annotated[float, Meta(gt=0, le=MOST_ERROR)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Text = Annotated[str, Meta(max_length=20_000)]
-Timestamp = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?\+00:00$")]
+Name = Annotated[str, Meta(pattern=r"^\w{1,200}\Z")]
+Timestamp = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?\+00:00\Z")]
 
 
 class Definition(Struct, frozen=True, kw_only=True, gc=False):

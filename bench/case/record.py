@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from bench.case.cases import Case, Training, burn_in_steps
-from bench.case.checked import Count, Definition, FaultError, Positive, Seconds, Text, Timestamp, check, wrong
+from bench.case.checked import Count, Definition, FaultError, Name, Positive, Seconds, Text, Timestamp, check, wrong
 from bench.case.configurations import Configuration
 from bench.case.costs import Memory, Timing
 from bench.case.regimes import regime_of
@@ -69,7 +69,7 @@ class Git(Definition, frozen=True, kw_only=True):
         Whether the working tree differed from it.
     """
 
-    commit: Annotated[str, Meta(pattern=r"^[0-9a-f]{3,64}$")]
+    commit: Annotated[str, Meta(pattern=r"^[0-9a-f]{3,64}\Z")]
     dirty: bool
 
 
@@ -93,9 +93,9 @@ class Asked(Definition, frozen=True, kw_only=True, omit_defaults=True):
     name: Text
     cores: Positive | None = None
     environment: dict[str, Text] = msgspec.field(default_factory=dict)
-    device: Text | None = None
-    engine: Text | None = None
-    dtype: Text | None = None
+    device: Name | None = None
+    engine: Name | None = None
+    dtype: Name | None = None
     python: Text | None = None
 
 
@@ -229,19 +229,20 @@ class Record(Definition, frozen=True, kw_only=True, omit_defaults=True):
             self._check_spent(body)
         for name, value in expected.items():
             found = getattr(body, name)
-            check(found == value, f"{case.kind}.{name}", found, f"{value}, as case and training say")
+            if found != value:
+                raise wrong(f"{case.kind}.{name}", found, f"{value}, as case and training say")
         warned = {
             Warn.OTHER_KERNEL: body.kernel_seen != case.kernel,
             Warn.MISALIGNED: of.misaligned and not isinstance(body, Memory),
         }
         if isinstance(body, Convergence):
             warned[Warn.RATE_AT_EDGE] = body.rate_at_edge
-            warned[Warn.DIVERGED] = any(one.diverged for one in body.evaluation)
+            warned[Warn.DIVERGED] = any(one.diverged for one in body.replicates if one.role == "evaluation")
         if isinstance(body, Timing):
             warned[Warn.UNSETTLED] = not body.settled
         for code, found in warned.items():
-            told = "with" if found else "without"
-            check((code in self.warnings) == found, "warnings", self.warnings, f'a list {told} "{code}"')
+            if (code in self.warnings) != found:
+                raise wrong("warnings", self.warnings, f'a list {"with" if found else "without"} "{code}"')
 
     def _check_spent(self, body: Convergence) -> None:
         """Hold seeds and updates against those that the settings allow."""
@@ -251,8 +252,9 @@ class Record(Definition, frozen=True, kw_only=True, omit_defaults=True):
             if one.updates[-1] > most:
                 place = f"convergence.replicates[{number}].updates"
                 raise wrong(place, one.updates[-1], f"at most {most}, the budget")
-        if body.evaluation and body.evaluate_every:
-            updates = body.evaluation[0].updates
+        evaluation = body.evaluation
+        if evaluation and body.evaluate_every:
+            updates = evaluation[0].updates
             widest = max(after - before for before, after in pairwise([0, *updates]))
             every = min(body.evaluate_every, body.updates_per_epoch)
             check(widest == every, "convergence.evaluate_every", body.evaluate_every, f"{widest}, as updates say")
@@ -264,7 +266,7 @@ class Record(Definition, frozen=True, kw_only=True, omit_defaults=True):
         else:
             expected = {(None, rate): training.tuning_seeds for rate in training.learning_rates}
         check(
-            dict(of_role) == expected and len(body.evaluation) == training.evaluation_seeds,
+            dict(of_role) == expected and len(evaluation) == training.evaluation_seeds,
             "convergence.replicates",
             len(body.replicates),
             "a replicate for each seed of training",

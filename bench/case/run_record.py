@@ -10,11 +10,11 @@ import msgspec
 from msgspec import Meta
 
 from bench.case.cases import Case
-from bench.case.checked import Amount, Count, Definition, Positive, Seconds, Text, Timestamp, check
+from bench.case.checked import Amount, Count, Definition, Name, Positive, Seconds, Text, Timestamp, check
 from bench.case.record import Asked, Git
 from tasks.csv_series.about import About
 
-Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 class Limits(Definition, frozen=True, kw_only=True):
@@ -238,7 +238,7 @@ class Invocation(Definition, frozen=True, kw_only=True, omit_defaults=True):
     wall_seconds: Seconds | None
     cases_run: Count
     ceilings: dict[str, Ceiling] | None = None
-    ceilings_engine: Text | None = None
+    ceilings_engine: Name | None = None
     ended: Literal["done", "interrupted", "killed"] | None = None
     records_bytes: Count | None = None
     turns: Turns | None = None

@@ -332,7 +332,7 @@ class Convergence(Definition, frozen=True, kw_only=True):
         self._check_rates()
         self._check_scored()
         rates = {one.fold: one for one in self.tuning}
-        seen = set()
+        seen, tuned = set(), {one.seed for one in self.replicates if one.role == "tuning"}
         for number, one in enumerate(self.replicates):
             seed, rate, own = one.seed, one.learning_rate, rates.get(one.fold or 0)
             tried = own.rates if own else self.learning_rates
@@ -341,6 +341,8 @@ class Convergence(Definition, frozen=True, kw_only=True):
                 one.check_target(self.target, self.hold)
                 if (one.role, rate, seed) in seen:
                     raise wrong("seed", seed, "one that no other replicate of this role and rate has")
+                if one.role == "evaluation" and seed in tuned:
+                    raise wrong("seed", seed, "one that did not choose the learning rate")
                 if self.tuning and (one.fold not in rates or one.draw != rates[one.fold].draw):
                     raise wrong("fold", one.fold, f"one of tuning with draw {one.draw}")
                 if one.role == "evaluation" and rate != chosen:
@@ -350,7 +352,7 @@ class Convergence(Definition, frozen=True, kw_only=True):
             except FaultError as error:
                 raise error.at(f"replicates[{number}]") from error
             seen.add((one.role, rate, seed))
-        count = len(self.evaluation)
+        count = sum(one.role == "evaluation" for one in self.replicates)
         for way, errors in self.evaluated_otherwise.items():
             place = f"evaluated_otherwise['{way}']"
             check(len(errors) == count, place, errors, f"{count} values, one for each evaluation replicate")
@@ -366,10 +368,10 @@ class Convergence(Definition, frozen=True, kw_only=True):
                 self.target,
                 f"{mean:.6g}, the mean of those of the draws",
             )
-        trained = not any(error is None for one in self.evaluation for error in one.error)
-        if self.scored.simple and self.evaluation and trained:
-            there = self.scored.squared_errors is not None
-            check(there, "scored.squared_errors", None, "a list, as of simple, since no replicate has diverged")
+        if self.scored.simple and self.scored.squared_errors is None:
+            errors = [one.error for one in self.replicates if one.role == "evaluation"]
+            known = not errors or any(None in one for one in errors)
+            check(known, "scored.squared_errors", None, "a list, as of simple, since no replicate has diverged")
 
     def _check_rates(self) -> None:
         grid = self.learning_rates

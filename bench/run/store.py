@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from bench import engines
+from bench.case.agreement import Facts, contradictions, facts
 from bench.case.cases import Case
 from bench.case.checked import SCHEMA, FaultError, OtherSchemaError, decode, encode
 from bench.case.record import Git, Outcome, Record, asked_of
@@ -184,18 +185,7 @@ class RunFolder:
 
     def append(self, record: Record) -> None:
         """Put a record on disk, whole, before anything else happens."""
-        path = self.path / "records.jsonl"
-        with path.open("ab", buffering=0) as file:
-            whole = file.tell()
-            try:
-                line = encode(record) + b"\n"
-                while line:
-                    line = line[file.write(line) :]
-                os.fsync(file.fileno())
-            except OSError as error:
-                # What there is of this record would swallow the next.
-                file.truncate(whole)
-                raise OSError(error.errno, error.strerror, str(path)) from error
+        append(self.path / "records.jsonl", encode(record) + b"\n")
         self.records[record.key] = Ended.of(record)
         # Not in `about`, which looks at its whole plan whenever it is changed.
         self._cases_run += 1
@@ -319,6 +309,7 @@ class RunFolder:
         if not file.exists():
             return
         raw = file.read_bytes()
+        told: dict[str, tuple[int, str, Facts]] = {}
         for number, line in enumerate(raw.split(b"\n"), 1):
             if not line.strip():
                 continue
@@ -330,14 +321,22 @@ class RunFolder:
                     f"RUN=..., or remove {self.path}."
                 ) from error
             except FaultError as error:
-                # What a report could not use is not done.
-                self.torn.append(f"{file}:{number}: unreadable line skipped ({error}); its case runs again")
+                self._not_used(number, error)
                 continue
             self.records[record.key] = Ended.of(record)
+            told[record.key] = number, record.case.kind, facts(record)
+        for key, fault in contradictions((kind, key, known) for key, (_, kind, known) in told.items()).items():
+            del self.records[key]
+            self._not_used(told[key][0], fault)
         if raw and not raw.endswith(b"\n"):
             # A torn last line would swallow the next record.
             with file.open("ab") as end:
                 end.write(b"\n")
+
+    def _not_used(self, line: int, error: FaultError) -> None:
+        """What a report could not use is not done."""
+        file = self.path / "records.jsonl"
+        self.torn.append(f"{file}:{line}: unreadable line skipped ({error}); its case runs again")
 
     def _write_about(self) -> None:
         self._amend(cases_run=self._cases_run)
@@ -348,6 +347,20 @@ class RunFolder:
             stream.flush()
             os.fsync(stream.fileno())
         draft.replace(file)
+
+
+def append(path: Path, lines: bytes) -> None:
+    """Put whole lines at a file's end and on disk; none of them where there is no room for all."""
+    with path.open("ab", buffering=0) as file:
+        whole = file.tell()
+        try:
+            while lines:
+                lines = lines[file.write(lines) :]
+            os.fsync(file.fileno())
+        except OSError as error:
+            # What there is of a line would swallow the next.
+            file.truncate(whole)
+            raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def compiler_key(machine_sha256: str) -> str:

@@ -7,7 +7,7 @@ import gc
 import lzma
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,11 +18,13 @@ from typing import Any
 from msgspec.structs import force_setattr
 
 import tasks
+from bench.case.agreement import contradictions, facts
 from bench.case.cases import KINDS, Case
 from bench.case.checked import SCHEMA, FaultError, OtherSchemaError, decode
 from bench.case.record import Asked, Record
 from bench.case.run_record import Invocation, Machine, OwnSeries, Refused, RunRecord, Shards
 from bench.run.store import SERIES_FILE
+from reports.commands import ReportError
 from reports.formatting import count
 from tasks.csv_series.series import CsvSeries, Prepared
 from tasks.task import TaskError
@@ -30,7 +32,7 @@ from tasks.task import TaskError
 RECORDS, COMPRESSED = "records.jsonl", "records.jsonl.xz"
 
 
-class RunNotReadableError(RuntimeError):
+class RunNotReadableError(ReportError):
     """A run folder is missing, or was written by a version this one does not know."""
 
 
@@ -161,7 +163,8 @@ def read(folder: Path) -> Run:
     repeated: list[Problem] = []
     about = _read_about(folder, problems)
     records: dict[str, Record] = {}
-    slim = Slim()
+    line_of: dict[str, int] = {}
+    slim = Slim(about.plan if about else ())
     with no_collection():
         for number, line in enumerate(lines(folder), start=1):
             if not line.strip():
@@ -171,15 +174,21 @@ def read(folder: Path) -> Run:
             except OtherSchemaError as error:
                 raise RunNotReadableError(_other_schema(folder / RECORDS, number, error)) from error
             except FaultError as error:
-                problems.append(
-                    Problem(RECORDS, number, f"{error}; left out, and its case runs again if the run goes on")
-                )
+                problems.append(_left_out(number, error))
                 continue
             if record.key in records:
                 repeated.append(Problem(RECORDS, number, f"{record.key} again; this line is used"))
             records[record.key] = slim(record)
+            line_of[record.key] = number
+        for key, fault in contradictions((one.case.kind, key, facts(one)) for key, one in records.items()).items():
+            del records[key]
+            problems.append(_left_out(line_of[key], fault))
     _know_own_series(folder / SERIES_FILE, problems)
     return Run(folder, about, tuple(records.values()), tuple(problems), tuple(repeated))
+
+
+def _left_out(line: int, error: FaultError) -> Problem:
+    return Problem(RECORDS, line, f"{error}; left out, and its case runs again if the run goes on")
 
 
 @contextmanager
@@ -201,16 +210,21 @@ class Slim:
     record's, as are all empty lists.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, plan: Iterable[Case] = ()) -> None:
         self._known: dict[Any, Any] = {}
+        self._planned = {case.key: case for case in plan}
 
     def __call__(self, record: Record) -> Record:
         """Return the same record, slimmed in place."""
         known = self._known.setdefault
+        planned = self._planned.get(record.key)
+        if planned == record.case:
+            force_setattr(record, "case", planned)
         force_setattr(record, "training", known(record.training, record.training))
+        self._pack(record, "warnings")
         found = record.convergence
         if found is not None:
-            self._pack(found, "seconds_per_update", "evaluated_otherwise")
+            self._pack(found, "seconds_per_update", "evaluated_otherwise", "tuning")
             for name in ("learning_rates", "baselines", "evidence"):
                 values = getattr(found, name)
                 force_setattr(found, name, known((name, str(values)), values))
@@ -232,7 +246,10 @@ class Slim:
 
 
 def _packed(values: list[Any]) -> Any:
-    return values if None in values else array("d", values)
+    try:
+        return array("d", values)
+    except TypeError:  # holds something else than numbers
+        return values
 
 
 def lines(folder: Path) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Compare runs and print where the page lies; 1 where they cannot be read or compared."""
+    """Compare runs and print where the page lies; 2 where they cannot be compared, 3 where it cannot be written."""
     parser = argparse.ArgumentParser(prog="python -m reports.compare", description=__doc__)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="a name under results/, or a path to a run's folder")
     parser.add_argument("--base", help="the run, or column, that the others are compared with (the first)")
@@ -27,19 +27,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     # After parsing, so that --help and a wrong option answer at once.
-    from reports.collect.read import RunNotReadableError  # noqa: PLC0415
+    from reports.commands import answered  # noqa: PLC0415
     from reports.compare import comparison_page  # noqa: PLC0415
-    from reports.compare.joining import CompareError, join  # noqa: PLC0415
+    from reports.compare.joining import join  # noqa: PLC0415
 
-    try:
+    def compare() -> None:
         runs = named_runs([_folder(name, chosen.results) for name in chosen.runs])
         base = Path(chosen.base).name if chosen.base else None
         found = join(runs, chosen.by, base)
         print(comparison_page.write(found, prices(chosen.price, [one.name for one in runs]), chosen.out))
-    except (RunNotReadableError, CompareError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+
+    return answered(compare)
 
 
 def _folder(name: str, results: Path) -> Path:
@@ -56,6 +54,7 @@ def named_runs(folders: Sequence[Path]) -> list["Named"]:
     RunNotReadableError
         If a folder holds no run, or one of another schema.
     """
+    from bench.errors import printable  # noqa: PLC0415
     from reports.collect.read import read  # noqa: PLC0415
     from reports.compare.joining import CompareError, Named  # noqa: PLC0415
 
@@ -75,7 +74,7 @@ def named_runs(folders: Sequence[Path]) -> list["Named"]:
         if run.about is None:
             raise CompareError(f"{folder} has no run.json, so its machine is unknown; copy the whole folder again")
         for problem in run.unreadable:
-            print(f"note: {folder}: {problem}; the line is left out", file=sys.stderr)
+            print(printable(f"note: {folder}: {problem}"), file=sys.stderr)
         runs.append(Named(name, run))
     return runs
 

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from reports import formatting, page
+from reports.all_or_nothing import together
 from reports.compare import machines
 from reports.compare.joining import (
     CASE,
@@ -64,14 +65,12 @@ class Section:
 
 def write(found: Comparison, prices: Mapping[str, float], folder: Path) -> Path:
     """Write all four files; returns the path of compare.md."""
-    folder.mkdir(parents=True, exist_ok=True)
     title = f"{listing(found.columns)}: compared by {found.by}"
-    parts = sections(found, prices)
-    report = folder / "compare.md"
-    write_pages(title, parts, report)
-    (folder / "compare.json").write_text(json.dumps(to_dict(found, prices), indent=1), encoding="utf-8")
-    write_frame(found, folder / "compare.csv")
-    return report
+    with together(folder) as stage:
+        write_pages(title, sections(found, prices), stage / "compare.md")
+        (stage / "compare.json").write_text(json.dumps(to_dict(found, prices), indent=1), encoding="utf-8")
+        write_frame(found, stage / "compare.csv")
+    return folder / "compare.md"
 
 
 def write_frame(found: Comparison, file: Path) -> None:

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from reports import formatting
+from reports.all_or_nothing import together
 from reports.collect.grouping import USUAL
 from reports.collect.read import Run
 from reports.compare import comparison_page, machines
@@ -47,21 +48,21 @@ def has_configurations(run: Run) -> bool:
 def write(run: Run, folder: Path | None = None) -> Path:
     """Write report.md, report.html, summary.json and the long frame of a run; returns the path of report.md."""
     folder = folder or run.folder
-    names = [one.name for one in run.configurations]
-    there = [name for name in names if any(record.case.configuration == name for record in run.records)]
-    found = join([Named(run.name, run)], "configuration", there[0])
+    asked = [one.name for one in run.configurations]  # none without run.json
+    there = dict.fromkeys(record.case.configuration for record in run.records)
+    found = join([Named(run.name, run)], "configuration", next(name for name in (*asked, *there) if name in there))
     title = f"{run.name}: which is faster?"
     parts = sections(run, found)
-    report = folder / "report.md"
-    comparison_page.write_pages(title, parts, report)
-    comparison_page.write_frame(found, folder / "frame.csv")
     every = comparison_page.within([Named(name, of_configuration(run, name)) for name in found.columns])
     values = comparison_page.to_dict(found, {}) | {
         "crossings": [one.to_dict() for one in crossings(found)],
         "within_configuration": every,
     }
-    (folder / "summary.json").write_text(json.dumps(values, indent=1), encoding="utf-8")
-    return report
+    with together(folder) as stage:
+        comparison_page.write_pages(title, parts, stage / "report.md")
+        comparison_page.write_frame(found, stage / "frame.csv")
+        (stage / "summary.json").write_text(json.dumps(values, indent=1), encoding="utf-8")
+    return folder / "report.md"
 
 
 def sections(run: Run, found: Comparison) -> list[Section]:

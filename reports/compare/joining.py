@@ -18,6 +18,7 @@ import pandas as pd
 from bench.case.cases import Training
 from reports.collect.grouping import SETTING, USUAL, Setting, dials_of
 from reports.collect.read import Run
+from reports.commands import ReportError
 from reports.costs.timings import Blocks, log_ratios
 from reports.formatting import listing
 from reports.frames import Frames
@@ -68,7 +69,7 @@ TRAINED = {
 }
 
 
-class CompareError(ValueError):
+class CompareError(ReportError):
     """Runs that cannot be compared as asked; names them and the remedy."""
 
 

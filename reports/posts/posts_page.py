@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bench.posts.entry import SCHEMA, Arm, Entry
 from reports import formatting
+from reports.commands import ReportError
 from reports.posts.claim_answers import RULES, Answer, answer, interval, is_share, shown, verdict
 from reports.posts.posts_figures import draw_forecast, draw_lagged_average
 from reports.statistics.intervals import mean_interval
@@ -24,7 +25,7 @@ MOST_BUSY = 0.2
 RECORDS = "records.json.xz"
 
 
-class PostsNotReadableError(RuntimeError):
+class PostsNotReadableError(ReportError):
     """There is no result, or one that this version cannot read."""
 
 

@@ -279,6 +279,16 @@ def test_what_a_report_would_not_read_runs_again(path):
     assert said.endswith("updates_to_target is 1000000000; valid: 1 to 30, the last update); its case runs again")
 
 
+def test_a_record_that_contradicts_most_others_runs_again(path):
+    folder = opened(path)
+    for number in range(4):
+        body = {"trivial": 7.0} if number == 1 else {}
+        folder.append(made.convergence(made.case_of(number), **body))
+    again = opened(path)
+    assert keys(again) == [key(0), key(2), key(3)]
+    assert again.torn[0].startswith(f"{path}/records.jsonl:2: unreadable line skipped (convergence.trivial is 7.0; ")
+
+
 def test_a_line_that_cannot_be_read_is_reported_with_its_place(path):
     folder = opened(path)
     folder.append(record(0))

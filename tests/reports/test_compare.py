@@ -237,7 +237,7 @@ def test_ratios_within_a_machine_are_compared_between_machines(tmp_path, runs):
 )
 def test_a_mistake_is_named_with_what_is_valid(tmp_path, runs, capsys, options, says):
     code, _ = page(tmp_path, runs(a=seconds(), b=seconds()), *options)
-    assert code == 1
+    assert code == 2
     assert says in capsys.readouterr().err
 
 
@@ -248,14 +248,14 @@ def test_runs_that_cannot_be_compared_are_refused(tmp_path, runs, capsys):
         ([a, a], "is given twice"),
         ([a, tmp_path / "none"], "holds no records.jsonl"),
     ):
-        assert page(tmp_path, folders)[0] == 1
+        assert page(tmp_path, folders)[0] == 2
         assert says in capsys.readouterr().err
     records = (b / "records.jsonl").read_text()
     (b / "records.jsonl").write_text(records.replace('"schema": 1', '"schema": 99'))
-    assert page(tmp_path, [a, b])[0] == 1
+    assert page(tmp_path, [a, b])[0] == 2
     assert "schema 99" in capsys.readouterr().err
     (b / "records.jsonl").write_text(records[:50])
-    assert page(tmp_path, [a, b])[0] == 1
+    assert page(tmp_path, [a, b])[0] == 2
     assert "no line of its records can be read" in capsys.readouterr().err
 
 

@@ -1,6 +1,7 @@
 import math
 
 import pytest
+from markdown_it import MarkdownIt
 
 from reports import formatting
 
@@ -42,3 +43,14 @@ def test_counts_keep_all_their_digits_and_set_thousands_off_as_numbers_do():
     assert formatting.count(1_706, "training").replace(formatting.THIN, " ") == "1 706 trainings"
     assert formatting.integer(1_706) == formatting.number(1706)
     assert formatting.count(1, "case") == "1 case"
+
+
+@pytest.mark.parametrize(
+    "text", ["# of sales", "~~~", "  - a", "* a", "> a", "[a]: http://b.c", "===", "a\n\n# b", "| a |"]
+)
+def test_no_text_begins_a_part_of_a_page(text):
+    parser = MarkdownIt("commonmark").enable("table")
+    shown = [
+        one.type for one in parser.parse(f"before\n\n{formatting.plain(text)}\n\nafter {formatting.plain(text)}\n")
+    ]
+    assert shown == ["paragraph_open", "inline", "paragraph_close"] * 3

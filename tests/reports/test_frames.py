@@ -122,7 +122,7 @@ def test_export_writes_every_frame(results, tmp_path, kind, capsys):
 
 
 def test_export_names_the_runs_there_are(results, capsys):
-    assert main(["frist", "--results", str(results)]) == 1
+    assert main(["frist", "--results", str(results)]) == 2
     assert "Runs nearby: first, second" in capsys.readouterr().err
 
 

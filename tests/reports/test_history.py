@@ -54,7 +54,7 @@ def test_machine_classes_are_apart_and_missing_data_is_said(tmp_path):
     ):
         history.add(file, [read(folder)])
     lines = history.load(file)
-    assert len({one["machine_class"] for one in lines}) == 2
+    assert len({one.machine_class for one in lines}) == 2
     text = history.page(lines)
     assert "Missing in the newest run (2030-01-02)" in text
     assert "u16-L4-b8-loop, last seen 2030-01-01" in text
@@ -64,11 +64,11 @@ def test_machine_classes_are_apart_and_missing_data_is_said(tmp_path):
 
 def test_what_cannot_be_read_or_added_is_named(tmp_path, capsys):
     file = days(tmp_path, [1e-3])
-    for text, says in (("{", "line 2 cannot be read"), ('{"schema": 9}', "line 2 has another schema")):
+    for text, says in (("{", "line 2: the whole is no whole JSON"), ('{"schema": 9}', "line 2 has schema 9, not 1")):
         torn = tmp_path / "torn.jsonl"
         torn.write_text(file.read_text() + text + "\n")
-        assert history.main([str(torn)]) == 1
+        assert history.main([str(torn)]) == 2
         assert says in capsys.readouterr().err
     trained = synthetic.write(tmp_path / "trained", [synthetic.convergence([200] * 3)])
-    assert history.main([str(file), "--add", str(trained)]) == 1
+    assert history.main([str(file), "--add", str(trained)]) == 2
     assert "nothing to add" in capsys.readouterr().err

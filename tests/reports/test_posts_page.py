@@ -212,7 +212,7 @@ def test_published_questions_ask_what_their_answer_says():
 
 
 def test_no_result_or_another_schema_is_one_sentence(tmp_path, capsys):
-    assert command.main(["--results", str(tmp_path), "--page", str(tmp_path / "posts.md")]) == 1
+    assert command.main(["--results", str(tmp_path), "--page", str(tmp_path / "posts.md")]) == 2
     assert "run `make reproduce` first" in capsys.readouterr().err
     with pytest.raises(PostsNotReadableError, match="masking has schema 9"):
         read_records(stored(tmp_path, schema=9), tmp_path, ())

@@ -32,6 +32,37 @@ def test_the_last_of_a_repeated_key_wins(tmp_path):
     assert run.repeated[0].line == 2
 
 
+@pytest.mark.parametrize(
+    ("kind", "field", "value"),
+    [
+        ("convergence", "parameters", 8), ("time", "parameters", 8), ("memory", "outputs", 2), ("time", "features", 2),
+        ("convergence", "trivial", 2.0), ("convergence", "optimum", None), ("convergence", "loss", "crossentropy"),
+        ("convergence", "baselines", {"persistence": 0.7}), ("convergence", "baselines", {}),
+        ("convergence", "scored", {"count": 256, "of": 900, "relative_standard_error": 0.05}),
+    ],
+)  # fmt: skip
+def test_a_record_that_contradicts_most_others_is_named_and_left_out(tmp_path, kind, field, value):
+    made = [
+        *synthetic.pair([100], [200]),
+        *synthetic.pair([100], [200], window=8),
+        *synthetic.timed(1e-3, body={"features": 1}),
+        synthetic.memory(features=1),
+    ]
+    place = next(number for number, one in enumerate(made) if one["case"]["kind"] == kind)
+    made[place][kind][field] = value
+    run = read(synthetic.write(tmp_path / "run", made))
+    assert len(run.records) == len(made) - 1
+    (problem,) = run.unreadable
+    assert str(problem).startswith(f"records.jsonl, line {place + 1}: {kind}.{field}")
+    assert ", as in " in problem.why
+
+
+def test_errors_that_another_processor_rounds_otherwise_do_not_contradict(tmp_path):
+    made = synthetic.pair([100], [200])
+    made[0]["convergence"]["trivial"] *= 1 + 1e-6
+    assert len(read(synthetic.write(tmp_path / "run", made)).records) == 2
+
+
 @pytest.mark.parametrize("file", ["run.json", "records.jsonl"])
 def test_an_unknown_schema_is_refused(tmp_path, file):
     folder = synthetic.write(tmp_path / "run", [synthetic.convergence([100])])
