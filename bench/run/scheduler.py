@@ -19,7 +19,7 @@ ON_ITS_OWN = ("failed", "crashed", "out-of-memory")
 
 
 class Scheduler:
-    """Runs jobs in order and hands their records to `done`, one at a time, as they end.
+    """Runs jobs in order, but memory cases first, and hands their records to `done`, one at a time, as they end.
 
     Parameters
     ----------
@@ -46,7 +46,8 @@ class Scheduler:
         turns: Callable[[], None] = lambda: None,
         first_core: int = 0,
     ) -> None:
-        self._waiting = deque(jobs)
+        # Memory cases first, since they are longer than many others: begun last, one would leave the other cores idle.
+        self._waiting = deque(sorted(jobs, key=lambda job: job.case.kind != "memory"))
         self._limits = limits
         self._logs = logs
         self._compiled = Compiled(cache)
