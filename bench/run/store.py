@@ -308,6 +308,8 @@ class RunFolder:
         file = self.path / "records.jsonl"
         if not file.exists():
             return
+        if not file.is_file():
+            raise RunFolderError(f"{file} is no file. Choose another name with RUN=..., or remove {self.path}.")
         raw = file.read_bytes()
         told: dict[str, tuple[int, str, Facts]] = {}
         for number, line in enumerate(raw.split(b"\n"), 1):
