@@ -1,5 +1,6 @@
 """How much training a case needs, as its record holds it."""
 
+from collections import Counter
 from operator import attrgetter, lt
 from statistics import fmean, median_low
 from typing import Annotated, Literal
@@ -331,6 +332,7 @@ class Convergence(Definition, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         self._check_rates()
         self._check_scored()
+        self._check_folds()
         rates = {one.fold: one for one in self.tuning}
         seen, tuned = set(), {one.seed for one in self.replicates if one.role == "tuning"}
         for number, one in enumerate(self.replicates):
@@ -359,6 +361,9 @@ class Convergence(Definition, frozen=True, kw_only=True):
 
     def _check_scored(self) -> None:
         targets = {one.draw: one.target for one in self.replicates}
+        for number, one in enumerate(self.replicates):
+            same = one.target == targets[one.draw]
+            check(same, f"replicates[{number}].target", one.target, f"{targets[one.draw]}, as of others of its draw")
         own = [target for target in targets.values() if target is not None]
         if len(own) == len(targets) == self.draws:
             mean = fmean(own)
@@ -370,8 +375,31 @@ class Convergence(Definition, frozen=True, kw_only=True):
             )
         trained = not any(error is None for one in self.evaluation for error in one.error)
         if self.scored.simple and self.evaluation and trained:
-            there = self.scored.squared_errors is not None
-            check(there, "scored.squared_errors", None, "a list, as of simple, since no replicate has diverged")
+            errors = self.scored.squared_errors
+            if errors is None:
+                raise wrong("scored.squared_errors", None, "a list, as of simple, since no replicate has diverged")
+            # Each half of the targets has at most the error of all of them at some evaluation.
+            most = 2 * (1 + ROUNDED) * max(error for one in self.evaluation for error in one.error if error is not None)
+            mean = fmean(errors)
+            check(mean <= most, "scored.squared_errors", mean, f"a mean of at most {most:.6g}, as the curves say")
+
+    def _check_folds(self) -> None:
+        """Hold replicates against the folds and draws that they belong to."""
+        for number, one in enumerate(self.replicates):
+            check(one.draw < self.draws, f"replicates[{number}].draw", one.draw, f"0 to {self.draws - 1}")
+            given_up = one.role == "tuning" and not one.reached
+            check(given_up or not one.abandoned, f"replicates[{number}].abandoned", True, "false")
+        if not self.tuning:
+            return
+        of_fold = Counter(one.fold for one in self.evaluation)
+        each = len(self.evaluation) // len(self.tuning)
+        for number, fold in enumerate(self.tuning):
+            alike = of_fold[fold.fold] in {each, each + 1}
+            check(alike, f"tuning[{number}].fold", fold.fold, f"one of {each} or {each + 1} evaluation replicates")
+            reached = any(one.reached for one in self.replicates if one.role == "tuning" and one.fold == fold.fold)
+            check(
+                fold.reached == reached, f"tuning[{number}].reached", fold.reached, f"{str(reached).lower()}, as found"
+            )
 
     def _check_rates(self) -> None:
         grid = self.learning_rates
