@@ -147,6 +147,7 @@ def analyse(run: Run) -> Analysis:
     beside = controls(judged)
     otherwise, given = predicted_otherwise(run), recommendations(run)
     longer, better, found = longer_windows(run), findings(beside), costs(run)
+    floors = floor_checks(run)
     return Analysis(
         run=run,
         recommendations=given,
@@ -174,7 +175,7 @@ def analyse(run: Run) -> Analysis:
         splits=splits(run),
         same_arms=same_arms(run),
         costs=found,
-        floors=floor_checks(run),
-        warnings=collect_warnings(run, every, a_a),
+        floors=floors,
+        warnings=collect_warnings(run, every, a_a, floors),
         effort=effort(run),
     )

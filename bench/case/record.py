@@ -227,25 +227,25 @@ class Record(Definition, frozen=True, kw_only=True, omit_defaults=True):
                 "steps_per_prediction": 1 if of.predicts == "carried" else steps,
                 "learning_rates": list(training.learning_rates),
             }
-        if isinstance(body, Convergence):
             self._check_spent(body)
         for name, value in expected.items():
             found = getattr(body, name)
-            check(found == value, f"{case.kind}.{name}", found, f"{value}, as case and training say")
+            if found != value:
+                raise wrong(f"{case.kind}.{name}", found, f"{value}, as case and training say")
         warned = {
             Warn.OTHER_KERNEL: body.kernel_seen != case.kernel,
             Warn.MISALIGNED: of.misaligned and not isinstance(body, Memory),
         }
         if isinstance(body, Convergence):
             warned[Warn.RATE_AT_EDGE] = body.rate_at_edge
-            warned[Warn.DIVERGED] = any(one.diverged for one in body.evaluation)
+            warned[Warn.DIVERGED] = any(one.diverged for one in body.replicates if one.role == "evaluation")
             if body.tuning:
                 warned[Warn.NO_RATE_REACHES] = not any(one.reached for one in body.tuning)
         if isinstance(body, Timing):
             warned[Warn.UNSETTLED] = not body.settled
         for code, found in warned.items():
-            told = "with" if found else "without"
-            check((code in self.warnings) == found, "warnings", self.warnings, f'a list {told} "{code}"')
+            if (code in self.warnings) != found:
+                raise wrong("warnings", self.warnings, f'a list {"with" if found else "without"} "{code}"')
 
     def _check_spent(self, body: Convergence) -> None:
         """Hold seeds and updates against those that the settings allow."""
@@ -256,8 +256,9 @@ class Record(Definition, frozen=True, kw_only=True, omit_defaults=True):
             if one.updates[-1] > most:
                 place = f"convergence.replicates[{number}].updates"
                 raise wrong(place, one.updates[-1], f"at most {most}, the budget")
-        if body.evaluation and body.evaluate_every:
-            updates = body.evaluation[0].updates
+        evaluation = body.evaluation
+        if evaluation and body.evaluate_every:
+            updates = evaluation[0].updates
             widest = max(after - before for before, after in pairwise([0, *updates]))
             every = min(body.evaluate_every, body.updates_per_epoch)
             check(widest == every, "convergence.evaluate_every", body.evaluate_every, f"{widest}, as updates say")
@@ -269,7 +270,7 @@ class Record(Definition, frozen=True, kw_only=True, omit_defaults=True):
         else:
             expected = {(None, rate): training.tuning_seeds for rate in training.learning_rates}
         check(
-            dict(of_role) == expected and len(body.evaluation) == training.evaluation_seeds,
+            dict(of_role) == expected and len(evaluation) == training.evaluation_seeds,
             "convergence.replicates",
             len(body.replicates),
             "a replicate for each seed of training",

@@ -354,7 +354,7 @@ class Convergence(Definition, frozen=True, kw_only=True):
             except FaultError as error:
                 raise error.at(f"replicates[{number}]") from error
             seen.add((one.role, rate, seed))
-        count = len(self.evaluation)
+        count = sum(one.role == "evaluation" for one in self.replicates)
         for way, errors in self.evaluated_otherwise.items():
             place = f"evaluated_otherwise['{way}']"
             check(len(errors) == count, place, errors, f"{count} values, one for each evaluation replicate")
@@ -362,8 +362,10 @@ class Convergence(Definition, frozen=True, kw_only=True):
     def _check_scored(self) -> None:
         targets = {one.draw: one.target for one in self.replicates}
         for number, one in enumerate(self.replicates):
-            same = one.target == targets[one.draw]
-            check(same, f"replicates[{number}].target", one.target, f"{targets[one.draw]}, as of others of its draw")
+            if one.target != targets[one.draw]:
+                raise wrong(
+                    f"replicates[{number}].target", one.target, f"{targets[one.draw]}, as of others of its draw"
+                )
         own = [target for target in targets.values() if target is not None]
         if len(own) == len(targets) == self.draws:
             mean = fmean(own)
@@ -373,33 +375,42 @@ class Convergence(Definition, frozen=True, kw_only=True):
                 self.target,
                 f"{mean:.6g}, the mean of those of the draws",
             )
-        trained = not any(error is None for one in self.evaluation for error in one.error)
-        if self.scored.simple and self.evaluation and trained:
-            errors = self.scored.squared_errors
-            if errors is None:
-                raise wrong("scored.squared_errors", None, "a list, as of simple, since no replicate has diverged")
-            # Each half of the targets has at most the error of all of them at some evaluation.
-            most = 2 * (1 + ROUNDED) * max(error for one in self.evaluation for error in one.error if error is not None)
-            mean = fmean(errors)
-            check(mean <= most, "scored.squared_errors", mean, f"a mean of at most {most:.6g}, as the curves say")
+        if self.scored.simple:
+            curves = [one.error for one in self.replicates if one.role == "evaluation"]
+            self._check_errors(curves)
+
+    def _check_errors(self, curves: list[list[float | None]]) -> None:
+        """Hold the errors at each scored target against the curves of the replicates that they are means over."""
+        errors = self.scored.squared_errors
+        known = [error for curve in curves for error in curve if error is not None]
+        if len(known) < sum(map(len, curves)):
+            return
+        most = max(known, default=0.0)
+        if errors is None:
+            check(not curves, "scored.squared_errors", None, "a list, as of simple, since no replicate has diverged")
+        # Each half of the targets has at most the error of all of them at some evaluation.
+        elif fmean(errors) > 2 * (1 + ROUNDED) * most:
+            raise wrong("scored.squared_errors", fmean(errors), f"a mean of at most {2 * most:.6g}, as the curves say")
 
     def _check_folds(self) -> None:
         """Hold replicates against the folds and draws that they belong to."""
+        of_fold: Counter[int | None] = Counter()
+        reached: set[int | None] = set()
         for number, one in enumerate(self.replicates):
-            check(one.draw < self.draws, f"replicates[{number}].draw", one.draw, f"0 to {self.draws - 1}")
-            given_up = one.role == "tuning" and not one.reached
-            check(given_up or not one.abandoned, f"replicates[{number}].abandoned", True, "false")
-        if not self.tuning:
-            return
-        of_fold = Counter(one.fold for one in self.evaluation)
-        each = len(self.evaluation) // len(self.tuning)
+            if one.draw >= self.draws:
+                raise wrong(f"replicates[{number}].draw", one.draw, f"0 to {self.draws - 1}")
+            if one.role == "evaluation":
+                of_fold[one.fold] += 1
+            elif one.reached:
+                reached.add(one.fold)
+            if one.abandoned and (one.reached or one.role == "evaluation"):
+                raise wrong(f"replicates[{number}].abandoned", True, "false")
         for number, fold in enumerate(self.tuning):
-            alike = of_fold[fold.fold] in {each, each + 1}
-            check(alike, f"tuning[{number}].fold", fold.fold, f"one of {each} or {each + 1} evaluation replicates")
-            reached = any(one.reached for one in self.replicates if one.role == "tuning" and one.fold == fold.fold)
-            check(
-                fold.reached == reached, f"tuning[{number}].reached", fold.reached, f"{str(reached).lower()}, as found"
-            )
+            each = of_fold.total() // len(self.tuning)
+            if of_fold[fold.fold] not in {each, each + 1}:
+                raise wrong(f"tuning[{number}].fold", fold.fold, f"one of {each} or {each + 1} evaluation replicates")
+            if fold.reached != (fold.fold in reached):
+                raise wrong(f"tuning[{number}].reached", fold.reached, f"{str(not fold.reached).lower()}, as found")
 
     def _check_rates(self) -> None:
         grid = self.learning_rates

@@ -91,7 +91,7 @@ class Turns(Protocol):
     waited: float
 
     def begin(self) -> None:
-        """Wait, with what was to import imported, until nobody else computes."""
+        """Wait, with all prepared that is not timed, until nobody else computes; the second time there is no wait."""
 
     def turn(self, *, enough: bool) -> bool:
         """Let the others make their block, and wait.
@@ -131,7 +131,7 @@ class Alone:
 class Signal(Enum):
     """What a process tells its `Group`."""
 
-    READY = "has imported what it needs, waits to begin"
+    READY = "has imported and built what it needs, waits to begin"
     MORE = "waits for its turn, needs more blocks"
     ENOUGH = "waits for its turn, has enough blocks"
     LEFT = "goes on, makes no more blocks"
@@ -142,13 +142,16 @@ class Interleaved:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
+        self._begun = False
         self.waited = 0.0
 
     def begin(self) -> None:
         """Say so, and sleep until it may."""
         # Not counted as waited for a turn: nothing is timed yet.
-        self._channel.send(Signal.READY.name)
-        self._channel.receive()
+        if not self._begun:
+            self._begun = True
+            self._channel.send(Signal.READY.name)
+            self._channel.receive()
 
     def turn(self, *, enough: bool) -> bool:
         """Say whether there is enough, and sleep until the turn comes back."""
@@ -218,46 +221,50 @@ What = TypeVar("What")
 
 
 class Group(Generic[What, Found]):
-    """Starts cases one after another, then gives each its turn until all have ended.
+    """Starts cases, lets each compile in turn, then gives each its turn until all have ended.
 
-    A case computes from its start until it asks for its first turn, so that compiling too has the machine to itself.
-    Then the turn goes to whoever is furthest behind, which makes rounds of one block each; a sampling ends for all in
-    the same round.
+    What no measurement contains, importing and building, several do at once, before the first computes. From then on a
+    case that compiles or makes a block has the machine to itself. The turn goes to whoever is furthest behind, which
+    makes rounds of one block each; a sampling ends for all in the same round.
 
     Parameters
     ----------
-    ahead
-        Processes that may import what they need while another compiles: that keeps a core of each busy for seconds.
+    at_once
+        How many prepare at once, which keeps a core of each busy.
     """
 
-    def __init__(self, jobs: Iterable[What], start: Callable[[What], Process[Found]], ahead: int = 0) -> None:
+    def __init__(self, jobs: Iterable[What], start: Callable[[What], Process[Found]], at_once: int = 1) -> None:
         self._waiting = deque(jobs)
         self._start = start
-        self._ahead = ahead
-        self._importing: deque[Member] = deque()
+        self._at_once = at_once
         self._members: list[Member] = []
+        self._preparing: list[Member] = []
         self._computing: Member | None = None
 
     @property
     def over(self) -> bool:
         """Whether every case has ended."""
-        return not (self._waiting or self._importing or self._members)
+        return not (self._waiting or self._members)
 
     def step(self) -> Found | None:
         """Give a turn where nobody computes, and wait a moment; the record of a case that has ended, or None."""
+        while self._waiting and len(self._preparing) < self._at_once:
+            self._members.append(Member(self._start(self._waiting.popleft())))
+            self._preparing.append(self._members[-1])
+        if self._preparing:
+            self._preparing[0].process.wait(LOOK_S / len(self._preparing))
+            ended = self._heard(self._preparing)
+            self._preparing = [one for one in self._preparing if one in self._members and one.process.told is None]
+            return ended
         if self._computing is None:
             self._computing = self._next()
         process = self._computing.process
         if process.told is None:
             process.wait(LOOK_S)
-        for member in (self._computing, *self._importing):
-            record: Found | None = member.process.poll()
-            if record is not None:
-                self._remove(member)
-                return record
-        if process.told is Signal.READY:
-            process.grant(again=True)
-        elif process.told is Signal.LEFT:
+        if (record := self._heard([self._computing])) is not None:
+            self._computing = None
+            return record
+        if process.told is Signal.LEFT:
             process.told = None
             self._computing.next_sampling()
         elif process.told is not None:
@@ -268,26 +275,26 @@ class Group(Generic[What, Found]):
 
     def stop(self) -> None:
         """End every process."""
-        for member in (*self._members, *self._importing):
+        for member in self._members:
             member.process.kill()
         self._members.clear()
-        self._importing.clear()
+        self._preparing.clear()
         self._waiting.clear()
 
-    def _remove(self, member: Member) -> None:
-        if member is self._computing:
-            self._computing = None
-            self._members.remove(member)
-        else:
-            self._importing.remove(member)
+    def _heard(self, members: Iterable[Member]) -> Found | None:
+        """Hear what they say; the record of the first that has ended, which is a member no more."""
+        for member in members:
+            record: Found | None = member.process.poll()
+            if record is not None:
+                self._members.remove(member)
+                return record
+        return None
 
     def _next(self) -> Member:
-        while self._waiting and len(self._importing) <= self._ahead:
-            self._importing.append(Member(self._start(self._waiting.popleft())))
-        if self._importing:
-            self._members.append(self._importing.popleft())
-            return self._members[-1]
         member = min(self._members, key=lambda one: (one.sampled, one.blocks))
+        if member.process.told is Signal.READY:
+            member.process.grant(again=True)
+            return member
         beside = [one for one in self._members if one.sampled == member.sampled]
         done = all(one.enough and one.blocks == member.blocks for one in beside)
         if done:

@@ -14,16 +14,12 @@ from bench.plan.presets import Limits
 from bench.run.compiled import Compiled
 from bench.run.worker import POLL_S, Worker
 
-CORES_AN_IMPORT = 4
-"""For each of so many usable cores, one process of a group imports its framework while another compiles: on two cores
-none, since what a compilation takes is measured too."""
-
 ON_ITS_OWN = ("failed", "crashed", "out-of-memory")
 """Outcomes that may come from a torn or full cache, and then are not the case's: it runs again without one."""
 
 
 class Scheduler:
-    """Runs jobs in order and hands their records to `done`, one at a time, as they end.
+    """Runs jobs in order, but memory cases first, and hands their records to `done`, one at a time, as they end.
 
     Parameters
     ----------
@@ -50,7 +46,8 @@ class Scheduler:
         turns: Callable[[], None] = lambda: None,
         first_core: int = 0,
     ) -> None:
-        self._waiting = deque(jobs)
+        # Memory cases first, since they are longer than many others: begun last, one would leave the other cores idle.
+        self._waiting = deque(sorted(jobs, key=lambda job: job.case.kind != "memory"))
         self._limits = limits
         self._logs = logs
         self._compiled = Compiled(cache)
@@ -132,8 +129,7 @@ class Scheduler:
             self._turns = None
         jobs = take_group(self._waiting, self._limits.together)
         name = jobs[0].case.key if len(jobs) > 1 else None
-        ahead = len(os.sched_getaffinity(0)) // CORES_AN_IMPORT
-        return Group(jobs, lambda job: Worker(job, self._limits, self._log(job), group=name), ahead)
+        return Group(jobs, lambda job: Worker(job, self._limits, self._log(job), group=name), self._slots)
 
     def _log(self, job: Job) -> Path:
         return self._logs / (job.case.key.replace("/", "-") + ".log")

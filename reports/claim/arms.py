@@ -20,6 +20,7 @@ from reports.collect.read import Run
 from reports.collect.records import (
     body,
     budget_of,
+    costs_at,
     costs_of,
     costs_of_all,
     fold_of,
@@ -335,6 +336,9 @@ def first_by_interest(found: Sequence[Comparison], most: int) -> list[Comparison
     return [found[place] for place in sorted(places)]
 
 
+Replicates = tuple[Replicate, ...]
+
+
 class Asked(Struct, frozen=True):
     """Two convergence records to compare.
 
@@ -368,42 +372,56 @@ class Asked(Struct, frozen=True):
         return first, second
 
     @property
-    def paired(self) -> tuple[Arm, Arm, int]:
-        """Both arms over their pairs, and how many replicates have no partner."""
+    def paired(self) -> tuple[Replicates, Replicates, int]:
+        """Replicates of both, each with its partner, and how many have none."""
         ours, theirs = self.sides
         if self.by_position:
             pairs = list(zip(ours, theirs, strict=False))
         else:
             by_seed = {one.seed: one for one in theirs}
             pairs = [(one, by_seed[one.seed]) for one in ours if one.seed in by_seed]
-        budget = min(budget_of(body(record)) for record in (self.first, self.second))
-        sides = [tuple(pair[side] for pair in pairs) for side in (0, 1)]
+        first, second = (tuple(pair[side] for pair in pairs) for side in (0, 1))
+        return first, second, len(ours) + len(theirs) - 2 * len(pairs)
+
+    def counted(self, first: Replicates, second: Replicates, unpaired: int) -> tuple[Costs, Costs]:
+        """Updates that both took to their declared targets."""
+        if unpaired or self.by_position:
+            return costs_of(first), costs_of(second)
         # Where every replicate has its partner, what is known of the arm by itself is what is compared.
-        whole = self.target is None and not self.by_position and len(pairs) == len(ours) == len(theirs)
-        a, b = (
-            (costs_of_all(body(record)) if whole else costs_of(side, body(record).hold, self.target)).up_to(budget)
-            for side, record in zip(sides, (self.first, self.second), strict=True)
-        )
+        return costs_of_all(body(self.first)), costs_of_all(body(self.second))
+
+    def arms(self, sides: tuple[Replicates, Replicates], costs: tuple[Costs, Costs]) -> tuple[Arm, Arm]:
+        """Both arms, up to the smaller of their budgets."""
+        budget = min(budget_of(body(record)) for record in (self.first, self.second))
+        a, b = (one.up_to(budget) for one in costs)
         if self.by_position:
             # Folds of two runs of one arm have nothing in common but their order.
             b = replace(b, group=a.group)
-        up_to_restart = restarted(a, b)
-        return (
-            Arm(self.first, a, up_to_restart[0], sides[0]),
-            Arm(self.second, b, up_to_restart[1], sides[1]),
-            len(ours) + len(theirs) - 2 * len(pairs),
-        )
+        until = restarted(a, b)
+        return Arm(self.first, a, until[0], sides[0]), Arm(self.second, b, until[1], sides[1])
 
 
 def compare(asked: Sequence[Asked], processes: "BetweenProcesses | None" = None) -> list[Comparison]:
     """Compare records two by two, all at once: one pair by itself takes ten times as long."""
-    arms = [one.paired for one in asked]
-    ratios = running_time_ratios(
-        [(a.costs, b.costs) for a, b, _ in arms], [(a.restarted, b.restarted) for a, b, _ in arms]
-    )
+    paired = [one.paired for one in asked]
+    other = [
+        (side, body(record).hold, one.target)
+        for one, sides in zip(asked, paired, strict=True)
+        if one.target is not None
+        for side, record in zip(sides[:2], (one.first, one.second), strict=True)
+    ]
+    from_curves = iter(costs_at(other))
+    arms = [
+        one.arms(
+            (first, second),
+            one.counted(first, second, unpaired) if one.target is None else (next(from_curves), next(from_curves)),
+        )
+        for one, (first, second, unpaired) in zip(asked, paired, strict=True)
+    ]
+    ratios = running_time_ratios([(a.costs, b.costs) for a, b in arms], [(a.restarted, b.restarted) for a, b in arms])
     return [
         Comparison(one.setting, a, b, unpaired, ratio, processes=processes)
-        for one, (a, b, unpaired), ratio in zip(asked, arms, ratios, strict=True)
+        for one, (_, _, unpaired), (a, b), ratio in zip(asked, paired, arms, ratios, strict=True)
     ]
 
 

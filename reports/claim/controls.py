@@ -13,7 +13,7 @@ from reports.collect.grouping import Arms, Setting, arms_by_setting, by_engine, 
 from reports.collect.read import Run
 from reports.collect.records import body, floats, last_errors, lowest_error
 from reports.formatting import count, listing, low_to_high
-from reports.statistics.intervals import LEVEL, Ratio, geometric_ratio
+from reports.statistics.intervals import LEVEL, Ratio, geometric_ratio, geometric_ratios
 from reports.statistics.verdict import FEWER, MORE, Judgement, fewer_and_more, holm
 
 
@@ -131,7 +131,7 @@ def _gains_by_carrying(found: list[Otherwise]) -> str:
 
 def predicted_otherwise(run: Run) -> list[Otherwise]:
     """Errors after training by each other way of predicting, of the two arms that are compared."""
-    found = []
+    about, pairs = [], []
     for setting, arms in arms_by_setting(run).items():
         for regime in ("stateless", "stateful"):
             if regime not in arms:
@@ -144,9 +144,9 @@ def predicted_otherwise(run: Run) -> list[Otherwise]:
             for way, errors in ways.items():
                 if errors.shape != decided.shape or not np.isfinite(errors).any():
                     continue
-                ratio = geometric_ratio(errors, decided)
-                found.append(Otherwise(arms[regime].key, setting, regime, convergence.predicts, way, ratio))
-    return found
+                about.append((arms[regime].key, setting, regime, convergence.predicts, way))
+                pairs.append((errors, decided))
+    return [Otherwise(*one, ratio) for one, ratio in zip(about, geometric_ratios(pairs), strict=True)]
 
 
 NAMES = {

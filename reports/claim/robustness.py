@@ -63,7 +63,10 @@ def sensitivity(comparison: Comparison) -> Sensitivity:
         return Sensitivity(comparison.setting, why_not="no arm got below the trivial error")
     targets = ladder(best, trivial).tolist()
     paired = [[one for one in arm.evaluation if one.seed in shared] for arm in arms]
-    costs = list(zip(*(costs_at(some, arm.hold, targets) for some, arm in zip(paired, arms, strict=True)), strict=True))
+    ours, theirs = (
+        costs_at([(some, arm.hold, target) for target in targets]) for some, arm in zip(paired, arms, strict=True)
+    )
+    costs = list(zip(ours, theirs, strict=True))
     judgements = [judge(*both, of_updates=ratio) for both, ratio in zip(costs, running_time_ratios(costs), strict=True)]
     return Sensitivity(comparison.setting, tuple(targets), tuple(judgements))
 
@@ -335,7 +338,8 @@ def splits(run: Run) -> list[Split]:
     for setting, arms in arms_by_setting(run).items():
         designs = {name: design for name, record in arms.items() if (design := _Design.of(body(record)))}
         every = [("updates", design) for design in designs.values()]
-        if set(CLAIM) <= designs.keys():
+        # Of some of an arm's trainings no more levels vary than of all.
+        if set(CLAIM) <= designs.keys() and designs[CLAIM[0]].levels > 1:
             every.append((" / ".join(CLAIM), designs[CLAIM[0]].over(designs[CLAIM[1]])))
         for what, design in every:
             if design.levels > 1:

@@ -7,7 +7,7 @@ import gc
 import lzma
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -164,7 +164,7 @@ def read(folder: Path) -> Run:
     about = _read_about(folder, problems)
     records: dict[str, Record] = {}
     line_of: dict[str, int] = {}
-    slim = Slim()
+    slim = Slim(about.plan if about else ())
     with no_collection():
         for number, line in enumerate(lines(folder), start=1):
             if not line.strip():
@@ -210,16 +210,21 @@ class Slim:
     record's, as are all empty lists.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, plan: Iterable[Case] = ()) -> None:
         self._known: dict[Any, Any] = {}
+        self._planned = {case.key: case for case in plan}
 
     def __call__(self, record: Record) -> Record:
         """Return the same record, slimmed in place."""
         known = self._known.setdefault
+        planned = self._planned.get(record.key)
+        if planned == record.case:
+            force_setattr(record, "case", planned)
         force_setattr(record, "training", known(record.training, record.training))
+        self._pack(record, "warnings")
         found = record.convergence
         if found is not None:
-            self._pack(found, "seconds_per_update", "evaluated_otherwise")
+            self._pack(found, "seconds_per_update", "evaluated_otherwise", "tuning")
             for name in ("learning_rates", "baselines", "evidence"):
                 values = getattr(found, name)
                 force_setattr(found, name, known((name, str(values)), values))
@@ -241,7 +246,10 @@ class Slim:
 
 
 def _packed(values: list[Any]) -> Any:
-    return values if None in values else array("d", values)
+    try:
+        return array("d", values)
+    except TypeError:  # holds something else than numbers
+        return values
 
 
 def lines(folder: Path) -> Iterator[bytes]:

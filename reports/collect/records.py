@@ -2,6 +2,7 @@
 
 import math
 from array import array
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
@@ -10,7 +11,7 @@ import numpy as np
 from bench.case.costs import Memory, Timing
 from bench.case.record import Record
 from bench.case.trained import Convergence, Replicate
-from reports.statistics.intervals import Costs, FloatArray, IntArray, median
+from reports.statistics.intervals import AT_ONCE, Costs, FloatArray, IntArray, median, reached_at
 
 
 def body(record: Record) -> Convergence:
@@ -32,15 +33,10 @@ def measured_memory(record: Record) -> Memory:
 
 
 def floats(values: Iterable[float | None]) -> FloatArray:
-    """Numbers as an array, nan for null."""
+    """Numbers as an array, to be read only, nan for null."""
     if isinstance(values, array):  # has none
-        return np.array(values)
+        return np.frombuffer(values)
     return np.array([np.nan if value is None else value for value in values], dtype=float)
-
-
-def curve(replicate: Replicate) -> tuple[FloatArray, FloatArray]:
-    """Updates and the error after them, shape (evaluations,) each; nan where the error is no number."""
-    return np.array(replicate.updates, dtype=float), floats(replicate.error)
 
 
 def lowest_error(replicate: Replicate) -> float | None:
@@ -81,20 +77,38 @@ def budget_of(convergence: Convergence) -> float:
     return float(convergence.budget or max(one.updates[-1] for one in convergence.replicates))
 
 
-def costs_of(replicates: Iterable[Replicate], hold: int, target: float | None = None) -> Costs:
-    """Updates to the declared target, as recorded, or to another one, from the curves."""
-    found = list(replicates)
-    if target is not None:
-        return costs_at(found, hold, [target])[0]
-    each = [cost(one) for one in found]
+def costs_of(replicates: Sequence[Replicate]) -> Costs:
+    """Updates to the declared target, as recorded."""
+    each = [cost(one) for one in replicates]
     middle, width = (np.array([pair[side] for pair in each], dtype=float) for side in (0, 1))
-    return Costs(middle, np.array([one.reached for one in found], dtype=bool), width, _groups(found))
+    return Costs(middle, np.array([one.reached for one in replicates], dtype=bool), width, _groups(replicates))
 
 
-def costs_at(replicates: Sequence[Replicate], hold: int, targets: Sequence[float]) -> list[Costs]:
-    """Updates to each of these targets, from the curves."""
-    curves, groups = [curve(one) for one in replicates], _groups(replicates)
-    return [Costs.of_curves(curves, np.full(len(curves), target), hold, groups) for target in targets]
+def costs_at(arms: Sequence[tuple[Sequence[Replicate], int, float]]) -> list[Costs]:
+    """Updates to a target, from the curves, of many arms: (replicates, hold, target) each.
+
+    Curves that were evaluated after the same updates are looked at together: one by one they take ten times as long.
+    """
+    every = [(one.error, one.updates, hold, target) for replicates, hold, target in arms for one in replicates]
+    cost, width = np.zeros(len(every)), np.zeros(len(every))
+    reached = np.zeros(len(every), dtype=bool)
+    alike: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+    for place, (_, updates, hold, _) in enumerate(every):
+        alike[id(updates), hold].append(place)
+    for (_, hold), places in alike.items():
+        grid = np.array(every[places[0]][1], dtype=float)
+        step = AT_ONCE // grid.size or 1
+        for start in range(0, len(places), step):
+            some = places[start : start + step]
+            error = np.array([floats(every[place][0]) for place in some])
+            target = np.array([every[place][3] for place in some])
+            cost[some], reached[some], width[some] = reached_at(grid, error, target, hold)
+    ends = np.cumsum([len(replicates) for replicates, *_ in arms]).tolist()
+    return [
+        Costs(cost[end - n : end], reached[end - n : end], width[end - n : end], _groups(replicates))
+        for end, (replicates, *_) in zip(ends, arms, strict=True)
+        for n in [len(replicates)]
+    ]
 
 
 def _groups(replicates: Sequence[Replicate]) -> IntArray:
@@ -124,7 +138,7 @@ def costs_of_all(convergence: Convergence) -> Costs:
 @lru_cache(maxsize=2**17)
 def _costs_of_all(itself: _Itself) -> Costs:
     # Much of a report asks for them, a comparison as much as an arm by itself.
-    return costs_of(itself.of.evaluation, itself.of.hold)
+    return costs_of(itself.of.evaluation)
 
 
 def cost(replicate: Replicate) -> tuple[float, float]:

@@ -36,7 +36,7 @@ from reports.costs.timings import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Costs:
     """What a run says of costs; lists are empty where it says nothing."""
 

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from reports.collect.grouping import ENGINE_PAIRS, USUAL, EnginePair, Setting
 from reports.costs.timings import Blocks, Timing, Which, log_ratio, log_ratios, took_turns
-from reports.statistics.intervals import FloatArray, Ratio, t_quantile
-from reports.statistics.moderated import Common, Error, common, error_of, moderated_ratio
+from reports.statistics.intervals import FloatArray, Ratio, median, t_quantile
+from reports.statistics.moderated import Common, Error, common, errors_of, moderated_ratios
 
 EQUAL_PARAMETERS = 0.03
 """A GRU and an LSTM whose parameters differ by less are compared as equals: units are whole numbers."""
@@ -85,12 +85,15 @@ def contrasts(measured: list[Timing]) -> Contrasts:
     trained = [log_ratios(a.blocks, b.blocks) for _, a, b in pairs]
     passed = [log_ratios(a.passes, b.passes) for _, a, b in pairs]
     training, inference = common(trained), common(passed)
-    found = [
-        Contrast(
-            *pair, moderated_ratio(updates, training), moderated_ratio(forward, inference), error_of(updates, training)
-        )
-        for pair, updates, forward in zip(pairs, trained, passed, strict=True)
-    ]
+    errors = errors_of(trained, training)
+    each = zip(
+        pairs,
+        moderated_ratios(trained, errors),
+        moderated_ratios(passed, errors_of(passed, inference)),
+        errors,
+        strict=True,
+    )
+    found = [Contrast(*pair, updates, forward, error) for pair, updates, forward, error in each]
     return Contrasts(found, training, inference)
 
 
@@ -239,7 +242,7 @@ def self_comparison(measured: list[Timing]) -> SelfComparison:
                 even, odd = (Blocks(None, 0, process.seconds[start::2]) for start in (0, 1))
                 blocks.append(_apart(even, odd))
                 early, late = np.array_split(process.seconds, 2)
-                halves.append(float(np.median(late) / np.median(early)))
+                halves.append(median(late) / median(early))
     return SelfComparison(tuple(turns), tuple(passes), tuple(blocks), tuple(halves))
 
 

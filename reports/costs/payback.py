@@ -18,7 +18,7 @@ from reports.statistics.intervals import (
     FloatArray,
     running_time_intervals,
 )
-from reports.statistics.moderated import Error, common, error_of, standard_errors
+from reports.statistics.moderated import Error, common, errors_of, half_widths, standard_errors
 
 DRAWS = 4000
 KINDS = ("unrolled / loop", "XLA loop / loop", "XLA unrolled / loop", "cuDNN / loop")
@@ -39,8 +39,8 @@ def paybacks(found: Contrasts) -> list[Payback]:
     logs = [log_ratios(_first_calls(one.a), _first_calls(one.b)) for one in pairs]
     known = common(logs)
     return [
-        payback(one, math.exp(float(more.mean())), error_of(more, known))
-        for one, more in zip(pairs, logs, strict=True)
+        payback(one, math.exp(float(more.mean())), error)
+        for one, more, error in zip(pairs, logs, errors_of(logs, known), strict=True)
         if more.size
     ]
 
@@ -144,13 +144,12 @@ def to_target(run: Run, measured: list[Timing]) -> list[ToTarget]:
     costs = [costs_of_all(body(one)) if one is not None and body(one).evaluation else None for one in trained]
     intervals = iter(running_time_intervals([one for one in costs if one is not None]))
     rows = []
-    for one, updates, seconds in zip(measured, costs, logs, strict=True):
+    for one, updates, error in zip(measured, costs, half_widths(errors_of(logs, known)), strict=True):
         if updates is None:
             continue
         expected, limits = updates.up_to(updates.restart).expected, next(intervals)
         second, compiling = middle(one.by_process), one.compile_seconds
         compiling = 0.0 if math.isnan(compiling) else compiling
-        error = error_of(seconds, known).half_width()
         low, high = (_widened(limit, expected, error) * second + compiling for limit in limits)
         rows.append(ToTarget(one, updates.hits, updates.n, expected, expected * second + compiling, low, high))
     return rows

@@ -14,7 +14,7 @@ from bench.case.record import Record
 from reports.collect.grouping import Setting
 from reports.collect.read import Run
 from reports.collect.records import timed
-from reports.statistics.intervals import FloatArray, median
+from reports.statistics.intervals import FloatArray, median, quartiles
 
 
 class Blocks(Struct, frozen=True, dict=True):
@@ -191,7 +191,7 @@ def _timing(which: Which, records: list[Record]) -> Timing:
     blocks = {one.case.repetition: Blocks.of_updates(one) for one in records}
     passes = {one.case.repetition: here for one in records if (here := Blocks.of_passes(one)) is not None}
     together = np.concatenate([one.seconds for one in blocks.values()])
-    low, high = (float(q) for q in np.quantile(together, (0.25, 0.75)))
+    low, high = quartiles(together)
     by_process = {key: one.median for key, one in blocks.items()}
     return Timing(
         *which,

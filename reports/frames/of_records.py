@@ -13,7 +13,6 @@ from reports.collect.grouping import Setting
 from reports.collect.records import (
     cost,
     costs_of_all,
-    curve,
     floats,
     last_accuracy,
     last_error,
@@ -332,7 +331,7 @@ CURVES = Table(
             "error",
             "float64",
             "mean error over the scored targets, in the task's unit",
-            lambda row: curve(row.part)[1],
+            lambda row: floats(row.part.error),
         ),
         Column(
             "loss",

@@ -81,22 +81,6 @@ class Costs(Struct, frozen=True):
         """Costs that are known exactly, of replicates that have nothing in common."""
         return cls(cost, reached, np.zeros(cost.size), np.arange(cost.size))
 
-    @classmethod
-    def of_curves(
-        cls, curves: Sequence[tuple[FloatArray, FloatArray]], targets: FloatArray, hold: int, group: IntArray
-    ) -> Self:
-        """Costs of n curves (updates, error) at a target each, held for so many evaluations in a row."""
-        cost, width = np.zeros(len(curves)), np.zeros(len(curves))
-        reached = np.zeros(len(curves), dtype=bool)
-        alike: defaultdict[int, list[int]] = defaultdict(list)
-        for place, (updates, _) in enumerate(curves):
-            alike[updates.size].append(place)
-        # Curves of a length at once: one by one they take ten times as long.
-        for places in alike.values():
-            updates, error = (np.array([curves[place][part] for place in places]) for part in (0, 1))
-            cost[places], reached[places], width[places] = reached_at(updates, error, targets[places], hold)
-        return cls(cost, reached, width, group)
-
     @property
     def n(self) -> int:
         """Number of replicates."""
@@ -207,7 +191,9 @@ def reached_at(
 
     Parameters
     ----------
-    updates, error
+    updates
+        Shape (evaluations,), or (n, evaluations) where they differ.
+    error
         Shape (n, evaluations); nan counts as above any target.
     target
         Shape (n,), or one for all.
@@ -215,6 +201,7 @@ def reached_at(
     n, evaluations = error.shape
     if not evaluations:
         return np.zeros(n), np.zeros(n, dtype=bool), np.zeros(n)
+    updates = np.broadcast_to(updates, error.shape)
     below = error <= np.reshape(target, (-1, 1))
     starts = evaluations - hold + 1
     held = np.zeros((n, evaluations), dtype=bool)
@@ -245,6 +232,18 @@ def median(values: FloatArray) -> float:
         return math.nan
     ordered = np.sort(values)
     return float(ordered[(ordered.size - 1) // 2] + ordered[ordered.size // 2]) / 2
+
+
+def quartiles(values: FloatArray) -> tuple[float, float]:
+    """Lower and upper quartile of numbers, shape (n,), n > 0, as NumPy interpolates them; likewise."""
+    ordered = np.sort(values).tolist()
+    found = []
+    for share in (0.25, 0.75):
+        place = share * (len(ordered) - 1)
+        before, part = ordered[int(place)], place % 1
+        step = ordered[math.ceil(place)] - before
+        found.append(before + step * part if part < 0.5 else before + step - step * (1 - part))
+    return found[0], found[1]
 
 
 LEVEL = 0.95
@@ -493,17 +492,28 @@ def _jackknife(
 
 def geometric_ratio(a: FloatArray, b: FloatArray, level: float = LEVEL) -> Ratio:
     """Geometric mean of a / b over pairs of positive numbers, shape (n,), with its t interval."""
-    use = np.isfinite(a) & np.isfinite(b) & (a > 0) & (b > 0)
-    n = int(use.sum())
-    if n == 0:
-        return Ratio.without_limits(math.nan, 0)
-    logs = np.log(a[use] / b[use])
-    value = math.exp(float(logs.mean()))
-    if n == 1:
-        return Ratio.without_limits(value, 1)
-    error = float(logs.std(ddof=1)) / math.sqrt(n)
-    factor = math.exp(min(t_quantile(n - 1, level) * error, 700.0))
-    return Ratio(value, value / factor, value * factor, error, "jackknife", n, n - 1)
+    return geometric_ratios([(a, b)], level=level)[0]
+
+
+def geometric_ratios(pairs: Sequence[tuple[FloatArray, FloatArray]], *, level: float = LEVEL) -> list[Ratio]:
+    """`geometric_ratio` of many pairs: those of as many numbers at once."""
+    alike: defaultdict[int, dict[int, FloatArray]] = defaultdict(dict)
+    for place, (a, b) in enumerate(pairs):
+        use = np.isfinite(a) & np.isfinite(b) & (a > 0) & (b > 0)
+        logs = np.log(a[use] / b[use])
+        alike[logs.size][place] = logs
+    found = [Ratio.without_limits(math.nan, 0)] * len(pairs)
+    for n, some in alike.items():
+        if not n:
+            continue
+        logs = np.array(list(some.values()))
+        errors = logs.std(axis=1, ddof=1) / math.sqrt(n) if n > 1 else np.zeros(len(some))
+        quantile = t_quantile(n - 1, level)
+        for place, mean, error in zip(some, logs.mean(axis=1).tolist(), errors.tolist(), strict=True):
+            value, factor = math.exp(mean), math.exp(min(quantile * error, 700.0))
+            limited = Ratio(value, value / factor, value * factor, error, "jackknife", n, n - 1)
+            found[place] = limited if n > 1 else Ratio.without_limits(value, 1)
+    return found
 
 
 def running_time_interval(costs: Costs, level: float = LEVEL) -> tuple[float, float]:

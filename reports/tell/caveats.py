@@ -10,7 +10,7 @@ from bench.warnings import REMEDIES, Warn
 from reports import formatting
 from reports.claim.arms import Comparison
 from reports.claim.learnt import learnt_by_task
-from reports.claim.robustness import floor_checks
+from reports.claim.robustness import FloorCheck
 from reports.collect.grouping import arms_by_setting
 from reports.collect.read import Run
 from reports.statistics.verdict import BY_INTERVAL
@@ -108,10 +108,12 @@ class Noted:
     where: tuple[str, ...]
 
 
-def collect_warnings(run: Run, compared: list[Comparison], a_a: list[Comparison]) -> list[Noted]:
+def collect_warnings(
+    run: Run, compared: list[Comparison], a_a: list[Comparison], floors: list[FloorCheck]
+) -> list[Noted]:
     """Every warning of a run, the gravest first, each once with all it touches."""
     found: defaultdict[Caution, list[str]] = defaultdict(list)
-    every = (_of_files(run), _of_family(run, compared), _of_comparisons(compared, a_a), _of_records(run))
+    every = (_of_files(run), _of_family(run, compared), _of_comparisons(compared, a_a), _of_records(run, floors))
     for kind, where in chain.from_iterable(every):
         found[kind].append(where)
     ours = [
@@ -170,8 +172,8 @@ def _of_comparisons(compared: Iterable[Comparison], a_a: Iterable[Comparison]) -
             yield Caution.FALSE_CALL, f"{one.setting.label}, {one.a.record.case.regime}"
 
 
-def _of_records(run: Run) -> Iterator[tuple[Caution, str]]:
-    for one in floor_checks(run):
+def _of_records(run: Run, floors: list[FloorCheck]) -> Iterator[tuple[Caution, str]]:
+    for one in floors:
         if one.below:
             yield (
                 Caution.BELOW_FLOOR,

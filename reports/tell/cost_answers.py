@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -43,14 +44,16 @@ ShortAndLong = tuple[str, str] | None
 Answering = Callable[[Costs], ShortAndLong]
 
 
+@lru_cache(maxsize=4)
 def answers(found: Costs) -> list[Answer]:
-    """Every question that this run can answer, engine by engine."""
+    """Every question that this run can answer, engine by engine; to be read only, since much of a report asks."""
     every = []
+    parts = {engine: found.by(engine) for engine in found.engines}
     for question, say in QUESTIONS:
-        by_engine = {engine: told for engine in found.engines if (told := say(found.by(engine)))}
+        by_engine = {engine: told for engine, part in parts.items() if (told := say(part))}
         if by_engine:
             # One that says nothing must not make the other look like the only engine of the run.
-            name = found.engines[1:] != []
+            name = len(parts) > 1
             short, long = (
                 " ".join(f"On {engine}: {told[part]}" if name else told[part] for engine, told in by_engine.items())
                 for part in (0, 1)
@@ -59,8 +62,9 @@ def answers(found: Costs) -> list[Answer]:
     return every
 
 
+@lru_cache(maxsize=4)
 def frameworks(found: Costs) -> list[Answer]:
-    """Which framework: each at its best, then kernel by kernel; [] where there is one."""
+    """Which framework: each at its best, then kernel by kernel; [] where there is one. Likewise."""
     every = _at_best(found.bests)
     for what, pair in ENGINE_PAIRS.items():
         names = f"{' '.join(pair.a)} against {' '.join(pair.b)}"

@@ -3,6 +3,7 @@
 Imported in a worker when a `FakeJob` is unpickled there, or by ``-p fake_engine`` at the front door.
 """
 
+import atexit
 import contextlib
 import ctypes
 import os
@@ -28,6 +29,12 @@ CHILD, CHILD_ALLOCATES, SHOUT, GARBAGE, STOP, HANG_UP, KILL_WATCHER = range(108,
 
 GPU = "FAKE_GPU"
 """Variable of the environment by which the engine sees a GPU."""
+
+AT_EXIT = "FAKE_AT_EXIT"
+"""Variable of the environment that names a file which an interpreter makes that is taken apart."""
+
+if AT_EXIT in os.environ:
+    atexit.register(Path(os.environ[AT_EXIT]).touch)
 
 engines.ENGINES["fake"] = engines.Known("fake_engine")
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bench.case.cases import Case, Training
 from bench.errors import PlanError
 from bench.measure import timing, workload
-from bench.measure.timing import BLOCK_S, LEAST_BLOCKS, LEAST_PASSES, MOST_S, MOST_UPDATES, measure, settled
+from bench.measure.timing import BLOCK_S, LEAST_BLOCKS, LEAST_PASSES, MOST_S, MOST_UPDATES, UNTIMED, measure, settled
 
 TRAINING = Training(learning_rates=(0.1,), scored_targets=16)
 
@@ -36,11 +36,12 @@ class TimedEngine(fake.FakeEngine):
         super().__init__()
         self._least = least
         self._passes, self._idling = passes, idling
-        self.blocks, self._clock, self._kernel = [], clock, kernel
+        self.made, self.blocks, self._clock, self._kernel = [], [], clock, kernel
         self._update, self._call, self._compiling, self._drift = update, call, compiling, drift
 
     def trainer(self, work, kernel):
         made = super().trainer(work, kernel)
+        self.made.append(made)
         train = made.train
 
         def timed(starts, *, reset, evaluate=None):
@@ -78,23 +79,39 @@ def timed(monkeypatch):
         clock = Clock()
         monkeypatch.setattr(timing, "time", clock)
         engine = TimedEngine(clock, **speeds)
-        if isinstance(turns, Importing | Disturbing):
+        if isinstance(turns, Preparing | Importing | Disturbing):
             turns.engine = engine
         case = Case("time", "cosine", None, "lstm", "stateful", 2, 2, 4, 8, asked, "fake")
         result, seconds, warnings = measure(workload.build(case, training), engine, turns)
-        return SimpleNamespace(result=result, seconds=seconds, warnings=warnings, blocks=engine.blocks)
+        made = {"blocks": engine.blocks, "trainers": engine.made}
+        return SimpleNamespace(result=result, seconds=seconds, warnings=warnings, **made)
 
     return _timed
 
 
-@pytest.mark.parametrize("update", [1e-5, 1e-4, 1.3e-3, 0.02, 0.0299])
+@pytest.mark.parametrize("update", [2e-5, 1e-4, 1.3e-3, 0.01, 0.0149])
 def test_blocks_are_long_enough_for_the_clock_and_not_much_longer(timed, update):
     found = timed(update=update, call=1e-4)
     updates = found.result.updates_per_block
-    sampled = found.blocks[-len(found.result.seconds_per_update) :]
-    assert {count for count, _ in sampled} == {updates}
-    for _, taken in sampled:
+    sampled = [taken for count, taken in found.blocks[-len(found.result.seconds_per_update) :] if count == updates]
+    assert sampled
+    for taken in sampled:
         assert BLOCK_S <= taken < 2 * BLOCK_S + update
+
+
+@pytest.mark.parametrize(("update", "before"), [(1e-4, True), (1.3e-3, True), (0.0149, False), (0.1, False)])
+def test_a_block_begins_with_updates_that_are_not_timed_unless_it_has_but_a_few(timed, update, before):
+    found = timed(update=update, call=1e-4)
+    updates = found.result.updates_per_block
+    blocks = [updates // UNTIMED, updates] if before else [updates]
+    assert [count for count, _ in found.blocks][-len(blocks) * LEAST_BLOCKS :] == blocks * LEAST_BLOCKS
+    assert found.result.seconds_per_update == pytest.approx([update + 1e-4 / updates] * LEAST_BLOCKS)
+
+
+def test_to_reset_the_state_is_no_part_of_an_update(timed):
+    found = timed(update=1e-3)
+    (trainer,) = found.trainers
+    assert {reset for _, reset, _ in trainer.calls} == {False}
 
 
 def test_updates_slower_than_a_block_are_timed_one_at_a_time(timed):
@@ -246,6 +263,9 @@ class Neighbours:
         self.waited, self.said, self.left = 3.0, [], 0
         self._blocks = blocks
 
+    def begin(self):
+        """Nobody else is to begin."""
+
     def turn(self, *, enough):
         self.said.append(enough)
         return len(self.said) <= self._blocks
@@ -260,6 +280,24 @@ def test_a_case_goes_on_as_long_as_its_neighbours_need(timed):
     assert others.said == [False] * LEAST_BLOCKS + [True] * 16
     assert found.result.warm_up_blocks == 15
     assert others.left == 0
+    assert sum(found.seconds.values()) == pytest.approx(sum(taken for _, taken in found.blocks) - others.waited)
+
+
+class Preparing(Neighbours):
+    """Prepares for a while before it lets this case begin."""
+
+    engine, made = None, None
+
+    def begin(self):
+        self.made = list(self.engine.made), list(self.engine.blocks)
+        self.engine._clock.now += 100.0
+
+
+def test_a_case_has_prepared_when_it_begins_and_to_wait_for_that_is_not_its_own(timed):
+    others = Preparing(LEAST_BLOCKS)
+    found = timed(update=0.05, compiling=5.0, turns=others)
+    assert [len(one) for one in others.made] == [1, 0]
+    assert found.seconds["compile"] == pytest.approx(5.05)
     assert sum(found.seconds.values()) == pytest.approx(sum(taken for _, taken in found.blocks) - others.waited)
 
 

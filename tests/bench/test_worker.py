@@ -266,11 +266,16 @@ def test_a_case_that_ends_while_it_is_looked_at_is_heard(forkserver, tmp_path, m
     assert wait(one).outcome == "ok"
 
 
+def test_a_process_ends_without_taking_its_interpreter_apart(tmp_path, monkeypatch):
+    monkeypatch.setenv(fake.AT_EXIT, str(tmp_path / "apart"))
+    # A memory case has an interpreter of its own, which is not left as a forked one is.
+    assert wait(Worker(job(2, "memory"), Limits(), tmp_path / "one.log")).outcome == "ok"
+    assert not (tmp_path / "apart").exists()
+
+
 def test_the_last_word_is_heard_though_a_sign_before_it_was_not_yet(forkserver, tmp_path):
     del forkserver
     one = Worker(job(2), Limits(), tmp_path / "one.log", group="those that take turns")
-    wait_for(lambda: one.poll() is None and one.told)
-    one.grant(again=True)
     one._process.join()
     one._channel._values.append("LEFT")
     assert wait(one).outcome == "ok"

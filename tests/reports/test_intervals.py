@@ -222,8 +222,8 @@ def test_a_cost_is_the_middle_of_two_evaluations():
     assert _reached(updates, error, 0.3, hold=2) == (80, False, 0)
     assert _reached(updates[:1], error[:1], 0.5, hold=2) == (10, False, 0)
     assert _reached(updates[:0], error[:0], 0.5, hold=2) == (0, False, 0)
-    costs = Costs.of_curves([(updates, error), (updates, error * 0.1)], np.array([0.05, 0.05]), 1, np.array([0, 1]))
-    assert (costs.cost.tolist(), costs.reached.tolist()) == ([80, 5], [False, True])
+    cost, reached, _ = reached_at(updates, np.array([error, error * 0.1]), np.array([0.05, 0.05]))
+    assert (cost.tolist(), reached.tolist()) == ([80, 5], [False, True])
 
 
 def test_variance_of_a_median_is_that_of_a_normal_sample():

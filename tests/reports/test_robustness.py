@@ -76,7 +76,7 @@ def test_a_sound_result_raises_no_alarm_and_a_leak_does(lag):
 
 def test_a_breach_is_a_warning_that_names_it():
     run = synthetic.run_of([record([0.1] * 3, relative_standard_error=0.1)])
-    (one,) = [w for w in collect_warnings(run, [], []) if "floor" in w.code]
+    (one,) = [w for w in collect_warnings(run, [], [], floor_checks(run)) if "floor" in w.code]
     assert "bug in the suite" in one.meaning
     assert "floor 0.75 less 40 %" in one.where[0]
 
