@@ -45,4 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 if __name__ == "__main__":
     # It renders and ends: looking for garbage again and again among all that a run holds takes an eighth of its time.
     gc.disable()
-    sys.exit(main())
+    code = main()
+    gc.freeze()  # Python itself looks once more at its end.
+    sys.exit(code)

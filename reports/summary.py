@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reports.analysis import Analysis
-from reports.claim.arms import Arm, Comparison, WidthArm, WidthComparison, first_by_interest
+from reports.claim.arms import Arm, Comparison, WidthArm, WidthComparison, first_by_interest, know_intervals
 from reports.costs import Costs
 from reports.costs.contrasts import off
 from reports.statistics.intervals import LEVEL, Ratio
@@ -24,6 +24,10 @@ SCHEMA = 4
 
 def summary(found: Analysis) -> dict[str, Any]:
     """All verdicts of a run; numbers that are infinite or cannot be formed are null."""
+    training = first_by_interest(found.compared, MOST)
+    controls = [one for one in found.judged if not one.of_the_claim][:MOST]
+    longer, same = found.longer_windows[:MOST], found.same_arms[:MOST]
+    know_intervals([*training, *controls, *(one.comparison for one in longer), *(one.comparison for one in same)])
     return {
         "schema": SCHEMA,
         "run": found.run.name,
@@ -44,15 +48,14 @@ def summary(found: Analysis) -> dict[str, Any]:
             "exploratory": _counts(one for one in found.compared if not one.declared),
         },
         "left_to_comparisons_csv": max(0, len(found.compared) - MOST),
-        "training": [_comparison(one) for one in first_by_interest(found.compared, MOST)],
-        "controls": [_comparison(one) for one in found.judged if not one.of_the_claim][:MOST],
+        "training": [_comparison(one) for one in training],
+        "controls": [_comparison(one) for one in controls],
         "longer_windows": [
             _comparison(one.comparison) | {"target": one.target, "steps_per_prediction": one.steps_per_prediction}
-            for one in found.longer_windows[:MOST]
+            for one in longer
         ],
         "same_arms": [
-            _comparison(one.comparison) | {"engines": [one.a, one.b], "ended_alike": one.ended_alike}
-            for one in found.same_arms[:MOST]
+            _comparison(one.comparison) | {"engines": [one.a, one.b], "ended_alike": one.ended_alike} for one in same
         ],
         "network": [_widths(one) for one in found.widths[:MOST]],
         "floors": {"checked": len(found.floors), "below": [one.key for one in found.floors if one.below]},

@@ -29,7 +29,7 @@ USUAL = {"engine": "tensorflow", "device": "cpu", "dtype": "float32"}
 _PLACES = {name: place for place, name in enumerate(ENGINES)}
 
 
-class Setting(Struct, frozen=True):
+class Setting(Struct, frozen=True, gc=False):
     """All of a case but its kind, regime and repetition: what two arms must share to be compared.
 
     In order by their fields, engines as `bench.engines.ENGINES` has them.

@@ -211,7 +211,8 @@ class Slim:
     """
 
     def __init__(self, plan: Iterable[Case] = ()) -> None:
-        self._known: dict[Any, Any] = {}
+        self._nothing: list[Any] = []
+        self._known: dict[Any, Any] = {list: self._nothing}
         self._planned = {case.key: case for case in plan}
 
     def __call__(self, record: Record) -> Record:
@@ -231,7 +232,10 @@ class Slim:
             for one in found.replicates:
                 force_setattr(one, "updates", known(tuple(one.updates), one.updates))
                 force_setattr(one, "learning_rate", known(one.learning_rate, one.learning_rate))
-                self._pack(one, "error", "loss", "accuracy")
+                force_setattr(one, "error", _packed(one.error))
+                # Named one by one: most are empty, and there are a dozen replicates a record.
+                force_setattr(one, "loss", _packed(one.loss) if one.loss else self._nothing)
+                force_setattr(one, "accuracy", _packed(one.accuracy) if one.accuracy else self._nothing)
         return record
 
     def _pack(self, part: Any, *names: str) -> None:

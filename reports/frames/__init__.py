@@ -256,10 +256,9 @@ def frame(table: Table, sources: Iterable[Source]) -> pd.DataFrame:
 
 def _shared(things: list[Any]) -> tuple[list[Any], NDArray[np.intp]]:
     """Things, each once, and where among them each of all is: most are shared by several rows."""
-    places: dict[int, int] = {}
-    each = np.fromiter((places.setdefault(id(thing), len(places)) for thing in things), np.intp, len(things))
-    by_id = {id(thing): thing for thing in things}
-    return [by_id[one] for one in places], each
+    each = np.fromiter(map(id, things), np.intp, len(things))
+    _, first, places = np.unique(each, return_index=True, return_inverse=True)
+    return [things[one] for one in first.tolist()], places
 
 
 def _series(column: Column, rows: list[Any], lengths: Any) -> pd.Series:

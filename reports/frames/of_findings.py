@@ -18,7 +18,7 @@ from reports.statistics.intervals import Ratio
 from reports.statistics.verdict import Judgement, pace
 
 
-class Judged(Struct, frozen=True):
+class Judged(Struct, frozen=True, gc=False):
     """One ratio a / b and its verdict."""
 
     source: Source

@@ -72,7 +72,7 @@ class Common:
             return math.exp(float(self.weights @ np.log(self.variances)) / 2)
 
 
-class Error(Struct, frozen=True):
+class Error(Struct, frozen=True, gc=False):
     """What the mean of a pair may be off by: a mixture of t distributions of shape (m,); nothing known where empty."""
 
     weights: FloatArray
@@ -125,7 +125,7 @@ def _half_widths(weights: FloatArray, degrees: FloatArray, scales: FloatArray, l
     parts = np.log(special.stdtrit(degrees, 1 - (1 - level) / 2) * scales)
     low, high = parts.min(axis=1), parts.max(axis=1)
     heights = 2 * weights / (np.sqrt(degrees) * special.beta(degrees / 2, 0.5))
-    found = (low + high) / 2
+    found, sought = (low + high) / 2, np.ones(low.size, dtype=bool)
     for _ in range(MOST_STEPS):
         sizes = np.exp(found)[:, None] / scales
         beyond = (weights * (2 * special.stdtr(degrees, sizes) - 1)).sum(axis=1) - level
@@ -133,8 +133,10 @@ def _half_widths(weights: FloatArray, degrees: FloatArray, scales: FloatArray, l
         low, high = np.where(beyond < 0, found, low), np.where(beyond < 0, high, found)
         with np.errstate(divide="ignore", invalid="ignore"):
             ahead = found - beyond / slope
-        before, found = found, np.where((low <= ahead) & (ahead <= high), ahead, (low + high) / 2)
-        if np.abs(found - before).max() < PRECISE:
+        ahead = np.where((low <= ahead) & (ahead <= high), ahead, (low + high) / 2)
+        # Each by itself, so that no interval depends on which others were sought beside it.
+        found, sought = np.where(sought, ahead, found), sought & (np.abs(ahead - found) >= PRECISE)
+        if not sought.any():
             break
     return np.asarray(np.exp(found), dtype=float)
 

@@ -16,7 +16,7 @@ import numpy as np
 from scipy import optimize, special
 
 from reports.statistics.intervals import LEVEL, RESTART, BoolArray, Costs, FloatArray, Ratio, restarted, success_bound
-from reports.statistics.moderated import Error, common, error_of, moderated_ratio
+from reports.statistics.moderated import Error, common, errors_of, half_widths, moderated_ratios
 from reports.statistics.verdict import MARGIN, SECONDS_MARGIN, Pace, bound_p, holm, pace
 
 VERDICT_SEED = 20_240_502
@@ -447,7 +447,7 @@ def moments(values: FloatArray) -> list[Error]:
 def moderated(values: FloatArray) -> list[Error]:
     """What the reports use."""
     known = common(values)
-    return [error_of(one, known) for one in values]
+    return errors_of(list(values), known)
 
 
 METHODS: dict[str, Callable[[FloatArray], list[Error]]] = {
@@ -491,7 +491,7 @@ def simulate_ratios(spread: str, processes: int, pairs: int) -> list[RatioCell]:
         ranks.append(rank)
         within.append([[one.within(size) for one, size in zip(each, off, strict=True)] for each in errors])
         # All pairs are alike before the draw: a tenth of them tells the median width in a tenth of the time.
-        widths.append([[one.half_width() for one in each[: math.ceil(pairs / 10)]] for each in errors])
+        widths.append([half_widths(each[: math.ceil(pairs / 10)]) for each in errors])
     covered = np.concatenate(within, axis=1) <= LEVEL
     # Where all variances are equal, no pair is noisy.
     noisy = (np.concatenate(ranks) > 1 - NOISY) & (spread != "equal")
@@ -563,9 +563,9 @@ def simulate_paces(ratio: float, deviation: float, processes: int) -> PaceCell:
     rng = np.random.default_rng([PACE_SEED, round(1000 * ratio), round(1000 * deviation), processes])
     found: list[Ratio] = []
     for _ in range(math.ceil(PACE_DRAWS / PACE_PAIRS)):
-        logs = math.log(ratio) + deviation * rng.standard_normal((PACE_PAIRS, processes))
+        logs = list(math.log(ratio) + deviation * rng.standard_normal((PACE_PAIRS, processes)))
         known = common(logs)
-        found += [moderated_ratio(one, known) for one in logs]
+        found += moderated_ratios(logs, errors_of(logs, known))
     counts = Counter(map(pace, found))
     beyond = sum(one.low > 1 or one.high < 1 for one in found)
     return PaceCell(

@@ -68,7 +68,7 @@ def fewer_and_more(verdicts: Iterable[Verdict]) -> tuple[int, int]:
     return sum(one in FEWER for one in verdicts), sum(one in MORE for one in verdicts)
 
 
-class Judgement(Struct, frozen=True):
+class Judgement(Struct, frozen=True, gc=False):
     """A verdict and what it rests on.
 
     Attributes

@@ -8,10 +8,11 @@ import pytest
 import synthetic
 from matplotlib import pyplot as plt
 
+from reports import frames as frames_package
 from reports.claim.arms import comparisons
 from reports.collect.read import RunNotReadableError, read
 from reports.export import export, main
-from reports.frames import TABLES, documentation, load
+from reports.frames import TABLES, documentation, load, write_csv
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,6 +57,29 @@ def test_frames_hold_what_the_records_do(results):
         assert curve.error.tolist() == list(one.error)
     seconds = frames.timings.query("what == 'update'").groupby("key", observed=True).seconds.apply(list)
     assert {key: records[key].time.seconds_per_update for key in seconds.index} == seconds.to_dict()
+
+
+def test_a_part_is_the_rows_and_columns_that_are_asked_for(results):
+    frames = load(results / "*")
+    keys = set(frames.arms.key[::2]) | set(frames.memory.key)
+    for name in ("cases", "replicates", "curves", "arms", "memory"):
+        whole = getattr(frames, name)
+        part = frames.part(name, ("run", "key"), keys)
+        assert (
+            part.astype(str).to_numpy().tolist()
+            == whole[whole.key.isin(keys)][["run", "key"]].astype(str).to_numpy().tolist()
+        )
+
+
+def test_a_csv_file_is_the_same_however_many_rows_are_written_at_once(results, tmp_path, monkeypatch):
+    comparisons = load(results / "*").comparisons
+    write_csv(comparisons, tmp_path / "whole.csv")
+    monkeypatch.setattr(frames_package, "ROWS_AT_ONCE", 3)
+    write_csv(comparisons, tmp_path / "parts.csv")
+    assert len(comparisons) > 3
+    assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    write_csv(comparisons.head(0), tmp_path / "none.csv")
+    assert pd.read_csv(tmp_path / "none.csv").columns.tolist() == comparisons.columns.tolist()
 
 
 def test_comparisons_are_those_of_the_report(results):

@@ -8,12 +8,14 @@ from scipy import stats
 
 from reports.statistics import intervals
 from reports.statistics.intervals import (
+    Chance,
     Costs,
     chance_of_less,
     clopper_pearson,
     ecdf,
     expected_running_time,
     geometric_ratio,
+    geometric_ratios,
     reached_at,
     relative_variance_of_median,
     restarted,
@@ -71,6 +73,12 @@ def test_the_chance_of_a_fresh_draw_is_the_mean_over_draws_of_the_share_of_pairs
     nothing = chance_of_less(a, replace(b, group=b.group + 2))
     assert math.isnan(nothing.value)
     assert (nothing.low, nothing.high) == (0, 1)
+
+
+def test_draws_of_one_training_each_are_counted_as_draws_of_several():
+    a, b = exact([10, 30, 50, 60, 7], [True, True, True, False, True]), exact([10, 99, 40, 40, 9])
+    twice = [Costs(*(np.repeat(part, 2) for part in (one.cost, one.reached, one.width, one.group))) for one in (a, b)]
+    assert chance_of_less(a, b) == chance_of_less(*twice) == Chance(2.5 / 5, *clopper_pearson(2.5, 5))
 
 
 @pytest.mark.parametrize(("between", "seeds"), [(0.0, 1), (0.5, 1), (0.5, 3), (2.0, 3)])
@@ -295,6 +303,13 @@ def test_golden_edges_by_hand():
     single = geometric_ratio(np.array([3.0]), np.array([2.0]))
     assert (single.value, single.low, single.high, single.method) == (1.5, 0, math.inf, "none")
     assert geometric_ratio(np.array([0.0]), np.array([2.0])).method == "none"
+
+
+def test_geometric_ratios_of_many_are_those_of_each():
+    rng = np.random.default_rng(5)
+    pairs = [(np.exp(rng.normal(size=n)), np.exp(rng.normal(size=n))) for n in (3, 1, 5, 3, 0, 5)]
+    pairs[2][0][1] = np.nan  # four are left
+    assert [repr(one) for one in geometric_ratios(pairs)] == [repr(geometric_ratio(*pair)) for pair in pairs]
 
 
 def test_the_bound_by_hand():

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from reports.statistics import simulation
+from reports.statistics import moderated, simulation
 from reports.statistics.intervals import LEVEL, t_quantile
-from reports.statistics.moderated import Common, Error, common, error_of, moderated_ratio, standard_errors
+from reports.statistics.moderated import Common, Error, common, error_of, half_widths, moderated_ratio, standard_errors
 from reports.statistics.verdict import SECONDS_MARGIN, Pace
 
 SCENARIOS = list(simulation.SPREADS)
@@ -123,6 +123,19 @@ def test_draws_follow_the_mixture():
     assert stats.kstest(draws, cdf).pvalue > 0.01
     assert np.mean(np.abs(draws) <= error.half_width(0.8)) == pytest.approx(0.8, abs=0.02)
     assert error.within(error.half_width()) == pytest.approx(LEVEL)
+
+
+def test_half_widths_of_many_are_those_of_each(monkeypatch):
+    monkeypatch.setattr(moderated, "AT_ONCE", 6)
+    rng = np.random.default_rng(6)
+    mixed = [Error(np.array([0.2, 0.8]), rng.uniform(1, 90, 2), np.exp(rng.normal(0, 3, 2))) for _ in range(9)]
+    odd = [Error(*(np.empty(0),) * 3), Error(np.ones(1), np.ones(1), np.zeros(1))]
+    several = [odd[0], *mixed[:4], Error(np.ones(1), np.array([9.0]), np.array([0.1])), odd[1], *mixed[4:]]
+    found = half_widths(several, 0.9)
+    assert found == pytest.approx([one.half_width(0.9) for one in several], rel=1e-14)
+    assert (found[0], found[6]) == (math.inf, 0)
+    # To the last digits, whatever the scales.
+    assert [one.within(one.half_width(0.9)) for one in mixed] == pytest.approx([0.9] * 9, rel=1e-12)
 
 
 @pytest.mark.parametrize("spread", SCENARIOS)
