@@ -52,7 +52,6 @@ def main(arguments: list[str] | None = None) -> int:
     _steadiness(console, steady, watched)
     reasons = findings(about, watched, steady)
     _findings(console, reasons)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
     content = {
         "schema": SCHEMA,
         "started": now(),
@@ -65,7 +64,12 @@ def main(arguments: list[str] | None = None) -> int:
         "ceilings": ceilings.to_dict(found),
         "findings": [vars(one) for one in reasons],
     }
-    options.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    try:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        print(f"error: cannot write {options.out}: {error}", file=sys.stderr)
+        return 3
     console.print(f"\n{options.out}", highlight=False, soft_wrap=True)
     return 0
 

@@ -22,7 +22,7 @@ def answered(program: Callable[[], None]) -> int:
     except BrokenPipeError:
         return 0  # a reader who closes the pipe early has read enough
     except OSError as error:
-        return _said(f"{error}. What was there before stays.", CANNOT_WRITE)
+        return _said(f"cannot read or write: {error}. What was there before stays.", CANNOT_WRITE)
     return 0
 
 

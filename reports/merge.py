@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from bench.case.cases import Case
 from bench.case.checked import FaultError, encode
-from bench.case.run_record import RunRecord, Shards
+from bench.case.run_record import RunRecord, Shards, fingerprint
 from bench.machine.host import differing
 from bench.plan.presets import differences
 from bench.plan.shards import MEASURED
@@ -188,13 +188,15 @@ def _write(folder: Path, here: Sequence[Part], plan: list[Case], parts: Sequence
     whole, machine = parts[0].about, here[0].about
     keys = {case.key for case in plan}
     invocations = sorted((one for part in parts for one in part.about.invocations), key=lambda one: one.started)
+    family = [pair for pair in whole.family if keys.issuperset(pair)]
     about = replace(
         machine,
         run=folder.name,
         plan=plan,
         # A run of some of its cases is another plan: it cannot go on as the whole.
         plan_sha256=whole.plan_sha256 if len(plan) == len(whole.plan) else _sha256(whole.plan_sha256, plan),
-        family=[pair for pair in whole.family if keys.issuperset(pair)],
+        family=family,
+        family_sha256=fingerprint(family),
         shards=shards,
         invocations=invocations,
     )

@@ -37,6 +37,7 @@ def _facts(record: Record) -> Iterator[tuple[tuple[object, ...], Values]]:
         return
     scored = body.scored
     told: dict[str, Value] = {
+        "data_sha256": body.data_sha256,
         "loss": body.loss,
         "trivial": body.trivial,
         "optimum": body.optimum,
@@ -45,7 +46,10 @@ def _facts(record: Record) -> Iterator[tuple[tuple[object, ...], Values]]:
     }
     told |= {f"baselines['{name}']": error for name, error in body.baselines.items()}
     told |= {f"scored.simple['{name}']": sum(errors) for name, errors in scored.simple.items()}
-    yield (case.task, case.dial, body.data_sha256, body.draws, scored.count), tuple(sorted(told.items()))
+    data = (case.task, case.dial, body.draws, scored.count)
+    yield data, tuple(sorted(told.items()))
+    steps = body.cell_steps_per_update // (case.batch_size * case.layers)
+    yield (*data, steps), (("stateless_floor", body.stateless_floor),)
 
 
 def contradictions(told: Iterable[tuple[str, str, Facts]]) -> dict[str, FaultError]:

@@ -51,6 +51,9 @@ class Frequency(Definition, frozen=True, kw_only=True):
     median: Amount
     most: Amount
 
+    def __post_init__(self) -> None:
+        check(self.least <= self.median <= self.most, "median", self.median, f"{self.least:g} to {self.most:g}")
+
 
 class Watched(Definition, frozen=True, kw_only=True):
     """What the operating system told during a case's own blocks of updates, never estimated.
@@ -261,3 +264,7 @@ class Memory(Definition, frozen=True, kw_only=True):
     features: Positive | None = None
     kernel_seen: Text
     evidence: dict[str, Count]
+
+    def __post_init__(self) -> None:
+        peak, before = self.resident_peak_bytes, self.resident_before_bytes
+        check(before <= peak, "resident_before_bytes", before, f"at most {peak}, the peak")

@@ -197,6 +197,8 @@ class Record(Definition, frozen=True, kw_only=True, omit_defaults=True):
         check(self.key == case.key, "key", self.key, f"{case.key}, as the case says")
         asked = self.configuration.asked.name if self.configuration else ""
         check(asked == case.configuration, "configuration", asked, f"{case.configuration!r}, as the case says")
+        if self.outcome == "ok":
+            check(self.message is None, "message", self.message, "null, since the case ended well")
         parts = {"convergence": self.convergence, "time": self.time, "memory": self.memory}
         for kind, part in parts.items():
             wanted = self.outcome == "ok" and kind == case.kind
@@ -225,7 +227,6 @@ class Record(Definition, frozen=True, kw_only=True, omit_defaults=True):
                 "steps_per_prediction": 1 if of.predicts == "carried" else steps,
                 "learning_rates": list(training.learning_rates),
             }
-        if isinstance(body, Convergence):
             self._check_spent(body)
         for name, value in expected.items():
             found = getattr(body, name)
@@ -238,6 +239,8 @@ class Record(Definition, frozen=True, kw_only=True, omit_defaults=True):
         if isinstance(body, Convergence):
             warned[Warn.RATE_AT_EDGE] = body.rate_at_edge
             warned[Warn.DIVERGED] = any(one.diverged for one in body.replicates if one.role == "evaluation")
+            if body.tuning:
+                warned[Warn.NO_RATE_REACHES] = not any(one.reached for one in body.tuning)
         if isinstance(body, Timing):
             warned[Warn.UNSETTLED] = not body.settled
         for code, found in warned.items():
@@ -248,6 +251,7 @@ class Record(Definition, frozen=True, kw_only=True, omit_defaults=True):
         """Hold seeds and updates against those that the settings allow."""
         training = self.training
         most = training.epochs * body.updates_per_epoch
+        check(body.budget in (None, most), "convergence.budget", body.budget, f"{most}, as training says")
         for number, one in enumerate(body.replicates):
             if one.updates[-1] > most:
                 place = f"convergence.replicates[{number}].updates"

@@ -3,7 +3,9 @@
 Every duration is in seconds, every size in bytes; null stands for what does not exist or is not known.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -279,6 +281,11 @@ class Shards(Definition, frozen=True, kw_only=True, omit_defaults=True):
         check(len(set(self.here)) == len(self.here), "here", self.here, "each once")
 
 
+def fingerprint(family: Sequence[tuple[str, str]]) -> str:
+    """Name a list of declared comparisons by what is in it, and in which order."""
+    return sha256("\n".join(f"{first} {second}" for first, second in family).encode()).hexdigest()
+
+
 class RunRecord(Definition, frozen=True, kw_only=True, omit_defaults=True):
     """A run, as ``run.json`` holds it.
 
@@ -297,6 +304,8 @@ class RunRecord(Definition, frozen=True, kw_only=True, omit_defaults=True):
     family
         The comparisons that the run is to decide, each two keys, declared in the preset before the first training;
         every other comparison is exploratory.
+    family_sha256
+        Fingerprint of it, since Holm's correction is the weaker the shorter it is; missing in older runs.
     data
         Fingerprint of the data of each task, by its name and dial.
     refused
@@ -325,6 +334,7 @@ class RunRecord(Definition, frozen=True, kw_only=True, omit_defaults=True):
     plan: list[Case]
     plan_sha256: Sha256
     family: list[tuple[Text, Text]]
+    family_sha256: Sha256 | None = None
     data: dict[str, Text] = msgspec.field(default_factory=dict)
     refused: list[Refused]
     series: OwnSeries | None = None
@@ -343,6 +353,9 @@ class RunRecord(Definition, frozen=True, kw_only=True, omit_defaults=True):
             check(
                 len(self.shards.shard_of) == len(keys), "shards", len(self.shards.shard_of), f"{len(keys)}, one a case"
             )
+        if self.family_sha256 is not None:
+            told = fingerprint(self.family)
+            check(self.family_sha256 == told, "family_sha256", self.family_sha256, f"{told}, as family says")
         for number, (first, second) in enumerate(self.family):
             for key in (first, second):
                 check(key in keys, f"family[{number}]", key, "a key of the plan")

@@ -1,5 +1,6 @@
 """How much training a case needs, as its record holds it."""
 
+from collections import Counter
 from operator import attrgetter, lt
 from statistics import fmean, median_low
 from typing import Annotated, Literal
@@ -331,6 +332,7 @@ class Convergence(Definition, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         self._check_rates()
         self._check_scored()
+        self._check_folds()
         rates = {one.fold: one for one in self.tuning}
         seen, tuned = set(), {one.seed for one in self.replicates if one.role == "tuning"}
         for number, one in enumerate(self.replicates):
@@ -359,6 +361,11 @@ class Convergence(Definition, frozen=True, kw_only=True):
 
     def _check_scored(self) -> None:
         targets = {one.draw: one.target for one in self.replicates}
+        for number, one in enumerate(self.replicates):
+            if one.target != targets[one.draw]:
+                raise wrong(
+                    f"replicates[{number}].target", one.target, f"{targets[one.draw]}, as of others of its draw"
+                )
         own = [target for target in targets.values() if target is not None]
         if len(own) == len(targets) == self.draws:
             mean = fmean(own)
@@ -368,10 +375,42 @@ class Convergence(Definition, frozen=True, kw_only=True):
                 self.target,
                 f"{mean:.6g}, the mean of those of the draws",
             )
-        if self.scored.simple and self.scored.squared_errors is None:
-            errors = [one.error for one in self.replicates if one.role == "evaluation"]
-            known = not errors or any(None in one for one in errors)
-            check(known, "scored.squared_errors", None, "a list, as of simple, since no replicate has diverged")
+        if self.scored.simple:
+            curves = [one.error for one in self.replicates if one.role == "evaluation"]
+            self._check_errors(curves)
+
+    def _check_errors(self, curves: list[list[float | None]]) -> None:
+        """Hold the errors at each scored target against the curves of the replicates that they are means over."""
+        errors = self.scored.squared_errors
+        known = [error for curve in curves for error in curve if error is not None]
+        if len(known) < sum(map(len, curves)):
+            return
+        most = max(known, default=0.0)
+        if errors is None:
+            check(not curves, "scored.squared_errors", None, "a list, as of simple, since no replicate has diverged")
+        # Each half of the targets has at most the error of all of them at some evaluation.
+        elif fmean(errors) > 2 * (1 + ROUNDED) * most:
+            raise wrong("scored.squared_errors", fmean(errors), f"a mean of at most {2 * most:.6g}, as the curves say")
+
+    def _check_folds(self) -> None:
+        """Hold replicates against the folds and draws that they belong to."""
+        of_fold: Counter[int | None] = Counter()
+        reached: set[int | None] = set()
+        for number, one in enumerate(self.replicates):
+            if one.draw >= self.draws:
+                raise wrong(f"replicates[{number}].draw", one.draw, f"0 to {self.draws - 1}")
+            if one.role == "evaluation":
+                of_fold[one.fold] += 1
+            elif one.reached:
+                reached.add(one.fold)
+            if one.abandoned and (one.reached or one.role == "evaluation"):
+                raise wrong(f"replicates[{number}].abandoned", True, "false")
+        for number, fold in enumerate(self.tuning):
+            each = of_fold.total() // len(self.tuning)
+            if of_fold[fold.fold] not in {each, each + 1}:
+                raise wrong(f"tuning[{number}].fold", fold.fold, f"one of {each} or {each + 1} evaluation replicates")
+            if fold.reached != (fold.fold in reached):
+                raise wrong(f"tuning[{number}].reached", fold.reached, f"{str(not fold.reached).lower()}, as found")
 
     def _check_rates(self) -> None:
         grid = self.learning_rates

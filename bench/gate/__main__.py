@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,6 +28,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if not 0 < chosen.minutes < float("inf"):
         parser.error(f"--minutes {chosen.minutes} must be above 0")
+    try:
+        return _gate(chosen)
+    except OSError as error:
+        say(f"error: cannot read or write: {error}", error=True)
+    except Exception:  # noqa: BLE001 - Python's own exit code for it is 1, which says "slower"
+        traceback.print_exc()
+    return int(Exit.FAILED)
+
+
+def _gate(chosen: argparse.Namespace) -> int:
     chosen.out.mkdir(parents=True, exist_ok=True)
     commits = chosen.out / "commits"
     try:

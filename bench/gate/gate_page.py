@@ -18,9 +18,12 @@ HEADS = {
 
 
 def write(outcome: Outcome, code: Exit, out: Path) -> None:
-    """Write both files."""
-    (out / "gate.md").write_text(page(outcome, code), encoding="utf-8")
-    (out / "gate.json").write_text(json.dumps(finite(to_dict(outcome, code)), indent=1), encoding="utf-8")
+    """Write both files, or neither where there is no room."""
+    texts = {"gate.md": page(outcome, code), "gate.json": json.dumps(finite(to_dict(outcome, code)), indent=1)}
+    for name, text in texts.items():
+        (out / f"{name}.part").write_text(text, encoding="utf-8")
+    for name in texts:
+        (out / f"{name}.part").replace(out / name)
 
 
 def page(outcome: Outcome, code: Exit) -> str:

@@ -6,7 +6,7 @@ from bench.measure import workload
 from bench.measure.convergence import slots_for
 from bench.measure.workload import BLOCK_BYTES, Workload
 
-START_S, TIME_S, MEMORY_S = 1.5, 3.0, 4.0
+START_S, TIME_S, MEMORY_S = 1.5, 2.0, 3.0
 CELL_STEP_S = 7e-7
 STOPPING = 0.5
 """Seconds of a convergence case's start, of a time and of a memory case, and of a cell step of one training; share of

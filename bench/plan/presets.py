@@ -134,7 +134,7 @@ def load(name: str, *, engines: tuple[str, ...] = ("tensorflow",), device: str =
     if len(raw) > MOST_BYTES:
         raise PlanError(f"{path} is longer than {MOST_BYTES:,} bytes, so it is no preset")
     try:
-        settings = tomllib.loads(raw.decode())
+        settings = tomllib.loads(raw.decode("utf-8-sig"))  # editors of Windows begin a file with a mark
     except ValueError as error:  # no TOML, no UTF-8, or a number of more digits than Python reads
         raise PlanError(f"{path} is not valid TOML: {error}") from error
     except RecursionError as error:

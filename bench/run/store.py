@@ -27,6 +27,7 @@ from bench.case.run_record import (
     RunRecord,
     Shards,
     Turns,
+    fingerprint,
 )
 from bench.errors import PlanError, RunFolderError, shown
 from bench.machine import host as machines
@@ -118,6 +119,7 @@ class RunFolder:
             plan=[job.case for job in plan.jobs],
             plan_sha256=plan.sha256,
             family=plan.family,
+            family_sha256=fingerprint(plan.family),
             configurations=[asked_of(one) for one in plan.configurations],
             shards=shards,
             data=plan.data,
@@ -308,6 +310,8 @@ class RunFolder:
         file = self.path / "records.jsonl"
         if not file.exists():
             return
+        if not file.is_file():
+            raise RunFolderError(f"{file} is no file. Choose another name with RUN=..., or remove {self.path}.")
         raw = file.read_bytes()
         told: dict[str, tuple[int, str, Facts]] = {}
         for number, line in enumerate(raw.split(b"\n"), 1):

@@ -25,6 +25,9 @@ MOST_LAGS = 48
 WARM_UP_SHARE = 1 / 5
 """Share of the held-out rows that warm up a carried state and count for nobody."""
 
+FARTHEST = 1e4
+"""Standard deviations from the mean beyond which one value's error outweighs those of a file's others."""
+
 
 @dataclass(frozen=True)
 class Laid:
@@ -147,7 +150,9 @@ def lay_out(read: Values, request: Request) -> Laid:
     held: list[tuple[int, FloatArray, FloatArray, NDArray[np.bool_]]] = []
     for i, rows, trained in stretches:
         block, there = read.values[rows], read.counted[rows][ahead:]
-        seen, targets = arrange((block - mean[i]) / deviation[i], read, request)
+        scaled = (block - mean[i]) / deviation[i]
+        _check_far(scaled, rows, read)
+        seen, targets = arrange(scaled, read, request)
         seen = seen[: len(targets)]
         # Training rows are those whose target is a training value, so that training sees no held-out value.
         end = len(targets) if trained == len(block) else max(0, trained - ahead)
@@ -229,6 +234,19 @@ def _scales(read: Values, stretches: list[Stretch], request: Request) -> tuple[F
             f"{', leave that series out with SERIES=..., or scale all alike with SCALE=shared' if of else ''}."
         )
     return mean, deviation
+
+
+def _check_far(scaled: FloatArray, rows: slice, read: Values) -> None:
+    """Refuse a value whose error would be all of the error; `scaled` in deviations of training, (values, columns)."""
+    far = np.argwhere((np.abs(scaled) > FARTHEST) & read.scaled)
+    if far.size:
+        row, column = (int(one) for one in far[0])
+        raise CsvSeriesError(
+            f"{read.table.path.name}, line {read.lines[rows][row]}: {read.columns[column]!r} is "
+            f"{read.values[rows][row, column]:g}, {abs(scaled[row, column]):.1g} standard deviations of the training "
+            "values from their mean, so that the error would be of this value alone; mend it, leave it empty and say "
+            "how to fill it, as in FILL=last, or end the file before it."
+        )
 
 
 def _longest_training(laid: Laid) -> FloatArray:

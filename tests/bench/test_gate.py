@@ -5,6 +5,7 @@ import json
 import math
 import subprocess
 import sys
+from unittest import mock
 
 import numpy as np
 import other_suite
@@ -251,6 +252,15 @@ def test_exit_2_usage(gate):
     code, _, page = gate(base={"lacks": "nothing is installed"})
     assert code == 2
     assert "nothing is installed" in page
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("a mistake")])
+def test_exit_4_a_gate_that_fails_itself_calls_nothing_slower(tmp_path, monkeypatch, capsys, error):
+    monkeypatch.setattr(command.gate_page, "write", mock.Mock(side_effect=error))
+    assert command.main(["--base", "no-such-commit", "--out", str(tmp_path)]) == 4
+    said = capsys.readouterr().err
+    assert str(error) in said
+    assert ("Traceback" in said) == isinstance(error, RuntimeError)
 
 
 def test_exit_3_nothing_that_both_sides_can_run_is_no_pass(gate):

@@ -10,6 +10,7 @@ import record_builders as made
 
 from bench.case import documented
 from bench.case.checked import FaultError, OtherSchemaError, decode, encode
+from bench.case.costs import Frequency
 from bench.case.record import Record
 from bench.case.run_record import RunRecord
 from bench.case.trained import Replicate
@@ -118,6 +119,11 @@ WRONG = [
     (REPLICATE + "role", "tuning", "convergence.replicates is 5; valid: a replicate for each seed of training"),
     (REPLICATE + "diverged", True, "diverged is true"),
     ("convergence.replicates.2.error.0", 1e-9, "reached is false; valid: true, since the error is below the target"),
+    (REPLICATE + "target", 0.2, "replicates[3].target is 0.2; valid: "),
+    (REPLICATE + "draw", 1, "replicates[3].draw is 1; valid: 0 to 0"),
+    (REPLICATE + "abandoned", True, "replicates[3].abandoned is true; valid: false"),
+    ("convergence.budget", 15, "convergence.budget is 15; valid: 500, as training says"),
+    ("message", "a", 'message is "a"; valid: null, since the case ended well'),
     ("convergence.chosen_rate", 0.5, "convergence.chosen_rate is 0.5; valid: one of learning_rates"),
     ("convergence.rate_at_edge", True, "convergence.rate_at_edge is true; valid: false"),
     ("convergence.predicts", "sliding", 'convergence.predicts is "sliding"; valid: carried'),
@@ -141,6 +147,16 @@ def test_a_value_that_cannot_be_is_named_with_what_is_valid(path, value, told):
     ("key", "path", "value", "told"),
     [
         ("electricity-lstm-stateful-u16-L12-b8", ["target"], 1.0, "convergence.target is 1.0; valid: 0.0"),
+        ("electricity-lstm-stateful-u16-L12-b8", ["tuning", 1, "reached"], False, "[1].reached is false; valid: true"),
+        ("cosine-lstm-stateful-u8-L4-b8", ["tuning", 0, "reached"], True, "[0].reached is true; valid: false"),
+        (
+            "electricity-lstm-stateful-u16-L12-b8",
+            ["scored", "squared_errors", 1],
+            2**31,
+            "scored.squared_errors is 167",
+        ),
+        ("cosine-lstm-stateful-u8-L4-b8", ["replicates", -1, "fold"], 0, ".fold is 9; valid: one of 1 or 2 eval"),
+        ("cosine-lstm-stateful-u8-L4-b8", ["budget"], 720, "convergence.budget is 720; valid: 1440"),
         ("cosine-lstm-stateless-u8-L1-b8", ["hold"], 1, "convergence.hold is 1; valid: 2, as training says"),
         (
             "electricity-lstm-stateful-u16-L12-b8",
@@ -170,6 +186,7 @@ BLOCKS = [
     ("time.compile_seconds", 3.1, "time.compile_seconds is 3.1; valid: at most 3, the first call"),
     ("time.cell_steps_per_update", 31, "time.cell_steps_per_update is 31; valid: 32"),
     ("memory.resident_peak_bytes", 0, "memory.resident_peak_bytes is 0; valid: a whole number ≥ 1"),
+    ("memory.resident_before_bytes", 2**40, "resident_before_bytes is 1099511627776; valid: at most 734003200"),
     ("memory.allocator_peak_bytes", 1.5, "memory.allocator_peak_bytes is 1.5"),
 ]
 
@@ -196,6 +213,11 @@ def test_a_cost_that_cannot_be_is_named(path, value, told):
 def test_a_line_that_is_no_record_is_a_fault_in_a_sentence(line, told):
     with pytest.raises(FaultError, match=re.escape(told)):
         decode(line, Record)
+
+
+def test_the_middle_of_a_clock_lies_between_its_ends():
+    with pytest.raises(FaultError, match="median is 1; valid: 2 to 3"):
+        Frequency(least=2, median=1, most=3)
 
 
 def test_numbers_that_are_none_are_null_however_they_are_written():

@@ -12,6 +12,7 @@ import record_builders as made
 
 from bench.case.cases import Case
 from bench.case.checked import encode
+from bench.engines.base import Network
 from bench.errors import PlanError
 from bench.measure import interleave
 from bench.plan import estimates, planning, presets, shards
@@ -249,7 +250,7 @@ def changed(results, tmp_path):
         folder.mkdir()
         about = json.loads((source / "run.json").read_text())
         times = [
-            made.timed(Case(**case))
+            made.timed(Case(**case), parameters=Network(case["cell"], 1, case["units"], 1, 1).parameters)
             for case, one in zip(about["plan"], about["shards"]["shard_of"], strict=True)
             if case["kind"] == "time" and one == number and timed
         ]

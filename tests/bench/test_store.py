@@ -15,7 +15,8 @@ import record_builders as made
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.case.checked import SCHEMA, encode
+from bench.case.checked import SCHEMA, FaultError, decode, encode
+from bench.case.run_record import RunRecord
 from bench.errors import RunFolderError
 from bench.machine import host as machines
 from bench.plan import planning, presets
@@ -263,6 +264,17 @@ def check_torn(path, data):
     last_one = opened(path)
     assert keys(last_one) == [*(key(number) for number in range(kept)), key(9)]
     assert last_one.records[key(9)] == Ended.of(record(9))
+
+
+@pytest.mark.parametrize("change", [lambda family: family[:-1], lambda family: [family[0][::-1], *family[1:]]])
+def test_a_declared_comparison_that_is_taken_away_or_turned_round_is_missed(path, change):
+    first, second, *_ = (job.case.key for job in PLAN.jobs)
+    opened(path, the_plan=replace(PLAN, family=[(first, second)]))
+    values = about(path)
+    assert decode(json.dumps(values).encode(), RunRecord).family == [(first, second)]
+    values["family"] = change(values["family"])
+    with pytest.raises(FaultError, match=r"^family_sha256 is .*, as family says$"):
+        decode(json.dumps(values).encode(), RunRecord)
 
 
 def test_what_a_report_would_not_read_runs_again(path):

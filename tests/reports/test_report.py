@@ -131,7 +131,8 @@ def test_the_summary_says_the_same(full):
 
 def test_below_the_floor_is_loud(tmp_path):
     records = synthetic.pair([100] * 10, [100] * 10)
-    records[1]["convergence"]["stateless_floor"] = 0.25
+    for one in records:
+        one["convergence"]["stateless_floor"] = 0.25
     text = synthetic.whole(write_report(read(synthetic.write(tmp_path / "run", records))))
     assert "> **BELOW-FLOOR" in text
     assert "bug in the suite" in text

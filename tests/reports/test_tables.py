@@ -221,6 +221,7 @@ def test_the_table_of_settings_has_the_intervals_of_the_comparison():
     """Two draws of the data with three folds each: what was made on one draw is left out together."""
     records = synthetic.pair([100, 140, 180, 300, 340, 380], [400, 420, 500, 640, 700, 900])
     for record in records:
+        record["convergence"]["draws"] = 2
         for fold, one in enumerate(r for r in record["convergence"]["replicates"] if r["role"] == "evaluation"):
             one |= {"fold": fold, "draw": fold // 3}
     found = analyse(synthetic.run_of(records))

@@ -252,7 +252,7 @@ def last_line() -> str:
 
 
 def main() -> int:
-    """Run all three: ``python tests/soak/fuzz_records.py SEED RECORDS RUN_JSON SERIES``."""
+    """Run all three: ``PYTHONPATH=. python tests/soak/fuzz_records.py SEED RECORDS RUN_JSON SERIES``."""
     seed, *counts = map(int, sys.argv[1:])
     bad = 0
     for fuzz, count in zip((records, run_json, series), counts, strict=True):

@@ -61,6 +61,11 @@ BAD = {
     "named missing": (changed(10, f"{TIMES[10]},N/A"), "line 12: 'load' has no value", "FILL=last"),
     "infinite": (changed(10, f"{TIMES[10]},inf"), "line 12: 'load' is infinite", "leave such a value empty"),
     "minus infinite": (changed(10, f"{TIMES[10]},-Infinity"), "line 12: 'load' is infinite", "FILL=last"),
+    "far off": (
+        changed(290, f"{TIMES[290]},1e20"),
+        "line 292: 'load' is 1e+20, 1e+20 standard deviations",
+        "FILL=last",
+    ),
     "overflow": (changed(10, f"{TIMES[10]},1e999"), "line 12: 'load' is infinite", "remove"),
     "blank line": (changed(10, ""), "line 12: 'time' is empty", "remove that row"),
     "gap": (without(10, 11), "line 12: 2 steps of one hour missing before it", "FILL=last"),

@@ -84,7 +84,10 @@ class ReplicatedTrainer:
         if reset:
             self._rows = np.array(self._rows)
             self._rows[:, self._first_state :] = 0
-        self._rows, loss, figures = self.concrete()(*self._arguments(starts, evaluate))
+        concrete = self.concrete()
+        # Not called by its own name: it would look at every argument again, which takes as long as all else of a call.
+        arguments = [*self._arguments(starts, evaluate), *concrete.captured_inputs]
+        self._rows, loss, figures = concrete.inference_fn.call_preflattened(arguments)
         loss = loss.numpy()[: len(starts)]
         return Progress(loss, None) if evaluate is None else Progress(loss, *(one.numpy() for one in figures))
 
