@@ -205,7 +205,7 @@ def _backward(cell: Cell, blocks: list[Tensor], gates: Tensor, after: Tensor, d_
     block_widths = [width * gates for gates in cell.blocks]
     arrays = (
         [_array(steps, gates[0])],
-        [] if plain else [_array(steps, like)] * len(blocks),
+        [] if plain else [_array(steps, like) for _ in blocks],
         [] if shared else [_array(steps, like, columns) for columns in block_widths],
     )
     _, _, d_x, factors, d_products = _loop(steps, body, (tf.constant(0), zeros, *arrays))
