@@ -108,6 +108,8 @@ class Training:
         `stateless-burnin@32` has 32 steps whatever this says.
     dropout
         Rate of the dropout layer after each recurrent layer.
+    cores
+        Cores that a time case on a CPU keeps to; 0 for all. A configuration's own go before.
     inference
         Whether a time case also times forward passes.
     whole_epochs
@@ -129,6 +131,7 @@ class Training:
     hold: Size = 2
     burn_in: Annotated[float, Meta(ge=0, le=1e6)] = 1.0
     dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    cores: Number = 0
     inference: bool = False
     whole_epochs: Number = 0
 

@@ -64,7 +64,11 @@ def execute(
     return {"seconds": seconds, "warnings": warnings, case.kind: result}
 
 
-def one_core(core: int) -> None:
-    """Keep this process on one core, so that cases side by side do not wander over each other's caches."""
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {cores[core % len(cores)]})
+def keep_to(first: int, cores: int) -> None:
+    """Keep this process to so many cores, of the usable ones from the `first` on.
+
+    Cases side by side then do not wander over each other's caches, and on one core no two threads of a timed case meet
+    there by chance.
+    """
+    usable = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {usable[(first + place) % len(usable)] for place in range(cores)})

@@ -183,6 +183,7 @@ LEAST = {
     "dropout": 0,
     "workers": 0,
     "burn_in": 0,
+    "cores": 0,
     "scored_targets": 2,
     "whole_epochs": 0,
 }
@@ -200,6 +201,7 @@ LARGEST: dict[str, float] = {
     "epochs": 10**6,
     "scored_targets": 10**6,
     "burn_in": 100,
+    "cores": 1024,
     "whole_epochs": 10**6,
     "seconds": 30 * 86_400,
     "memory_mib": 2**24,

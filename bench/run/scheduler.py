@@ -113,8 +113,7 @@ class Scheduler:
         return self._waiting.popleft()
 
     def _worker(self, job: Job, slot: int, cache: Path | None) -> Worker:
-        own_core = job.case.kind == "convergence" and job.case.device == "cpu"
-        return Worker(job, self._limits, self._log(job), self._first_core + slot if own_core else None, cache)
+        return Worker(job, self._limits, self._log(job), self._first_core + slot, cache)
 
     def _cache(self) -> Path | None:
         folder, why_not = self._compiled.usable(), self._compiled.why_not
@@ -129,7 +128,9 @@ class Scheduler:
             self._turns = None
         jobs = take_group(self._waiting, self._limits.together)
         name = jobs[0].case.key if len(jobs) > 1 else None
-        return Group(jobs, lambda job: Worker(job, self._limits, self._log(job), group=name), self._slots)
+        return Group(
+            jobs, lambda job: Worker(job, self._limits, self._log(job), self._first_core, group=name), self._slots
+        )
 
     def _log(self, job: Job) -> Path:
         return self._logs / (job.case.key.replace("/", "-") + ".log")

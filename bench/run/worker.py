@@ -97,7 +97,7 @@ class Worker:
     Attributes
     ----------
     core
-        The core to stay on; None for all.
+        The first of the cores to keep to; None for all.
     cache
         Folder through which processes share what they have compiled; None for none.
     group
@@ -134,19 +134,27 @@ class Worker:
         self._paused = 0.0
         self._of_children = 0
 
+    @property
+    def cores(self) -> int | None:
+        """How many cores the case keeps to; None for all."""
+        case = self.job.case
+        if case.device != "cpu":
+            return None
+        return {"convergence": 1, "time": self.job.training.cores or None}.get(case.kind)
+
     def _start(self) -> tuple[Channel, BaseProcess | configured.OtherProcess]:
         case, shares = self.job.case, self.group is not None
         if (asked := self.job.configuration) is not None:
-            # Convergence cases run side by side, each on its own cores; one by default.
-            if case.kind == "convergence" and asked.cores is None and case.device == "cpu":
-                asked = dataclasses.replace(asked, cores=1)
+            if asked.cores is None:
+                asked = dataclasses.replace(asked, cores=self.cores)
             threads = asked.cores if case.kind == "convergence" else None
             order = configured.Order(asked, [self.job], self.core or 0, threads, self.cache, shares)
             return configured.start(order, self.log)
         context = get_context("spawn") if case.kind == "memory" else context_for(case.engine)
         ours, theirs = context.Pipe()
+        keeps = None if self.core is None or self.cores is None else (self.core, self.cores)
         process = context.Process(
-            target=_main, args=(theirs, self.job, self.log, self.core, self.cache, shares), daemon=True
+            target=_main, args=(theirs, self.job, self.log, keeps, self.cache, shares), daemon=True
         )
         process.start()
         theirs.close()
@@ -367,8 +375,13 @@ def shorten(log: Path, head: bytes) -> None:
         file.write(head + kept)
 
 
-def _main(connection: Connection, job: Job, log: Path, core: int | None, cache: Path | None, shares: bool) -> None:
-    """Run in the new process: measure, and send what was found or what went wrong."""
+def _main(
+    connection: Connection, job: Job, log: Path, keeps: tuple[int, int] | None, cache: Path | None, shares: bool
+) -> None:
+    """Run in the new process: measure, and send what was found or what went wrong.
+
+    `keeps`: the first of the cores that it keeps to, and how many; None for all.
+    """
     channel = Channel(connection)
     end_with_parent()
     talk_to(log)
@@ -376,15 +389,15 @@ def _main(connection: Connection, job: Job, log: Path, core: int | None, cache: 
     # If memory runs out, the kernel shall take this process and not the one that writes the records.
     Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     # Not at the top: this import brings the framework, which the process that watches must not load.
-    from bench.measure.execute import execute, one_core  # noqa: PLC0415
+    from bench.measure.execute import execute, keep_to  # noqa: PLC0415
 
     try:
-        if core is not None:
-            one_core(core)
+        if keeps is not None:
+            keep_to(*keeps)
         turns: Turns = Interleaved(channel) if shares else Alone()
         found = execute(
             job,
-            threads=None if core is None else 1,
+            threads=1 if keeps and job.case.kind == "convergence" else None,
             cache=cache,
             # With a cache or without: what is compiled must be the same, or records would differ.
             short_loops=job.case.kind == "convergence",

@@ -62,10 +62,12 @@ SAME = {
 """What defines a result of each kind, beside what it was trained with: where it differs, nothing is compared."""
 
 TRAINED = {
-    "time": ("burn_in", "dropout"),
+    "time": ("burn_in", "dropout", "cores"),
     "memory": ("burn_in", "dropout"),
     # All but what a time case does beside its blocks.
-    "convergence": tuple(one.name for one in fields(Training) if one.name not in ("inference", "whole_epochs")),
+    "convergence": tuple(
+        one.name for one in fields(Training) if one.name not in ("cores", "inference", "whole_epochs")
+    ),
 }
 
 

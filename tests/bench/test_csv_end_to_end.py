@@ -262,6 +262,8 @@ def test_where_no_arm_is_reliable_nothing_is_recommended(run, tmp_path):
     for one in record["convergence"]["replicates"]:
         above = [2 * record["convergence"]["target"]] * len(one["updates"])
         one |= {"reached": False, "updates_to_target": None, "censored_at": one["updates"][-1], "error": above}
+    for fold in record["convergence"]["tuning"]:
+        fold["reached"] = False
     report = only(run, tmp_path / "one", record)
     assert "Nothing can be recommended:** of 1 arm none was shown to reach the target" in report.read_text()
     assert "with 0 of 10" in (report.parent / "details.md").read_text()
