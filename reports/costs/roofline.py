@@ -283,8 +283,14 @@ def ceilings(run: Run) -> Ceilings | None:
 
 
 def points(measured: list[Timing], limits: Ceilings | None) -> list[Point]:
-    """Every timed case whose operations can be counted, on the device that the ceilings are of."""
-    return [] if limits is None else [point for one in measured if (point := _point(one, limits)) is not None]
+    """Every timed case whose operations can be counted, on the device that the ceilings are of.
+
+    Ceilings are of all cores, and say nothing of a case that keeps to some.
+    """
+    if limits is None:
+        return []
+    here = [one for one in measured if not one.records[0].training.cores]
+    return [point for one in here if (point := _point(one, limits)) is not None]
 
 
 def _point(one: Timing, limits: Ceilings) -> Point | None:

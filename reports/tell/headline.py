@@ -49,14 +49,14 @@ def headline(run: Run, compared: list[Comparison], longer: list[LongerWindow], c
     """
     engine, here = _first_engine(compared)
     if not here:
-        return ["**Whether to carry state cannot be said from this run:** no setting has both arms.", _cost(costs)]
+        return ["**Whether to carry state cannot be said from this run:** no setting has both arms.", _cost(run, costs)]
     kinds = by_kind(deciding(here))
     learnt = learnt_by_task(run)
     asides = {task: ", trained only to its target" for task, one in learnt.items() if not one.tested}
     asides |= {task: ANYWAY for task, one in learnt.items() if one.sentence}
     said = [_kind(kind, of_kind) for kind, of_kind in kinds.items() if kind != REAL]
     said += _real(kinds.get(REAL, []), here, asides)
-    said += [_cost(costs), _longer([one for one in longer if one.setting.engine == engine])]
+    said += [_cost(run, costs), _longer([one for one in longer if one.setting.engine == engine])]
     return [sentence for sentence in said if sentence]
 
 
@@ -190,7 +190,7 @@ def _longer_in_full(found: list[LongerWindow]) -> str:
     )
 
 
-def _cost(costs: Costs) -> str:
+def _cost(run: Run, costs: Costs) -> str:
     every = costs.contrasts.of("stateful / stateless")
     found = [one for one in every if one.b.setting.engine == every[0].b.setting.engine]
     if not found:
@@ -201,7 +201,8 @@ def _cost(costs: Costs) -> str:
         formed = [one.training for one in found if one.training.method != "none"]
         limits = [limit for one in formed for limit in (one.low, one.high)] or [one.training.value for one in found]
         takes = f"{low_to_high(limits)} times the seconds per update**{'' if formed else ' (no intervals)'}"
-    return f"**Carrying takes {takes}: {tally(found)}."
+    cores = {record.training.cores for record in run.records if record.case.kind == "time"}
+    return f"**Carrying takes {takes}: {tally(found)}{' (on one core)' if cores == {1} else ''}."
 
 
 def _smaller_network(widths: list[WidthComparison]) -> str:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import fake_engine as fake
@@ -31,9 +32,10 @@ LIMIT_S = 4 * max(1, round(os.getloadavg()[0] / len(os.sched_getaffinity(0))))
 LIMIT_MIB = 256
 
 
-def job(units, kind="convergence", regime="stateful"):
+def job(units, kind="convergence", regime="stateful", cores=0):
     kernel = "replicated" if kind == "convergence" else "loop"
-    return fake.FakeJob(Case(kind, "cosine", None, "lstm", regime, 1, units, 4, 8, kernel, "fake"), TRAINING)
+    case = Case(kind, "cosine", None, "lstm", regime, 1, units, 4, 8, kernel, "fake")
+    return fake.FakeJob(case, replace(TRAINING, cores=cores))
 
 
 # Good cases before, between and behind the bad ones.
@@ -218,14 +220,17 @@ def test_other_cases_keep_the_default_allocator(records, forkserver, tmp_path):
         one.kill()
 
 
-def test_a_case_with_a_core_of_its_own_stays_on_it_and_may_be_taken_first_by_the_oom_killer(forkserver, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "asked", "kept"), [("convergence", 0, 1), ("time", 1, 1), ("time", 0, None), ("memory", 1, None)]
+)
+def test_a_case_keeps_to_its_cores_and_may_be_taken_first_by_the_oom_killer(forkserver, tmp_path, kind, asked, kept):
     del forkserver
     cores = sorted(os.sched_getaffinity(0))
-    one = Worker(job(fake.SLEEP), Limits(), tmp_path / "log", core=len(cores) - 1)
+    one = Worker(job(fake.SLEEP, kind, cores=asked), Limits(), tmp_path / "log", core=len(cores) - 1)
     try:
         wait_for(lambda: asleep(tmp_path / "log"))
         pid = one._process.pid
-        assert os.sched_getaffinity(pid) == {cores[-1]}
+        assert os.sched_getaffinity(pid) == (set(cores) if kept is None else {cores[-1]})
         assert Path(f"/proc/{pid}/oom_score_adj").read_text().strip() == "1000"
     finally:
         one.kill()
@@ -333,6 +338,7 @@ def asleep(log):
 
 WATCHER = """
 import sys, time
+from dataclasses import replace
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import test_worker as t
