@@ -22,7 +22,11 @@ from bench.measure.workload import Workload
 from bench.warnings import Warn
 
 BLOCK_S = 0.015
-"""Least duration of a timed block: hundreds of times the clock's cost, and tens of times the call's."""
+"""Least duration of a timed block on one core: hundreds of times the clock's cost, and tens of times the call's."""
+
+BLOCK_OF_CORES_S = 0.03
+"""The same on several cores: after a turn of others the kernel may put two threads on one of them, and takes
+milliseconds to part them (docs/speed.md)."""
 
 UNTIMED = 5
 """A block's steps divided by this come before it and are not timed: since the case's last turn others have had the
@@ -195,8 +199,9 @@ def sample(
     def unhindered(steps: int) -> float:
         # The quicker of two, unless the first is long whatever held it up.
         once = timed(steps)
-        return once if once > 10 * BLOCK_S else min(once, timed(steps))
+        return once if once > 10 * block_s else min(once, timed(steps))
 
+    block_s = BLOCK_S if len(os.sched_getaffinity(0)) == 1 else BLOCK_OF_CORES_S
     first = timed(1)
     one = timed(1)
     steps = min(most, least_steps)
@@ -205,9 +210,9 @@ def sample(
     # Enough once is enough: of a dozen cases that take turns, something may always disturb one.
     while turns.turn(enough=(enough := enough or _enough(blocks, least_blocks))):
         # In its own turn: before it others still import, and a block that was slow for that would stay too short.
-        while not blocks and (block := unhindered(steps)) < BLOCK_S and steps < most:
+        while not blocks and (block := unhindered(steps)) < block_s and steps < most:
             # Grow towards the block's duration, at most eightfold at a time: early blocks are slower than later ones.
-            steps = min(most, max(steps + 1, min(8 * steps, int(1.2 * BLOCK_S / block * steps))))
+            steps = min(most, max(steps + 1, min(8 * steps, int(1.2 * block_s / block * steps))))
         # None where the least steps are a block already: that is long beside what the caches cost.
         if steps > least_steps and (untimed := steps // UNTIMED):
             call(untimed)
