@@ -83,7 +83,7 @@ def _kind(kind: str, here: list[Comparison]) -> str:
     verdicts = [one.updates.verdict for one in here]
     fewer, more = fewer_and_more(verdicts)
     only = verdicts.count(Verdict.ONLY_STATEFUL)
-    how = "only stateful reached it" if fewer and only == fewer else "fewer updates"
+    how = "only stateful met it" if fewer and only == fewer else "fewer updates"
     parts = [f"{how} in {fewer} of {len(here)}", *([f"more in {more}"] if more else [])]
     words = OTHER_VERDICTS | {Verdict.NEITHER: "neither"} if how != "fewer updates" else OTHER_VERDICTS
     parts += [f"{text} in {n}" for verdict, text in words.items() if (n := verdicts.count(verdict))]
