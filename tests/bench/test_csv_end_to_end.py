@@ -14,6 +14,7 @@ from test_front_door import ENVIRONMENT, ROOT, command
 
 from bench.case.cases import Case
 from bench.measure.batching import check_continuation
+from bench.warnings import Warn
 from reports.collect.read import read
 from reports.render import write_report
 
@@ -264,6 +265,7 @@ def test_where_no_arm_is_reliable_nothing_is_recommended(run, tmp_path):
         one |= {"reached": False, "updates_to_target": None, "censored_at": one["updates"][-1], "error": above}
     for fold in record["convergence"]["tuning"]:
         fold["reached"] = False
+    record["warnings"] = [Warn.NO_RATE_REACHES]
     report = only(run, tmp_path / "one", record)
     assert "Nothing can be recommended:** of 1 arm none was shown to reach the target" in report.read_text()
     assert "with 0 of 10" in (report.parent / "details.md").read_text()

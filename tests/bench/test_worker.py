@@ -220,6 +220,15 @@ def test_other_cases_keep_the_default_allocator(records, forkserver, tmp_path):
         one.kill()
 
 
+def test_a_case_on_a_gpu_keeps_to_no_core(forkserver, tmp_path):
+    del forkserver
+    for kind in ("convergence", "time"):
+        asked = job(2, kind, cores=1)
+        one = Worker(replace(asked, case=asked.case.replace(device="gpu")), Limits(), tmp_path / "log", core=0)
+        one.kill()
+        assert one.cores is None
+
+
 @pytest.mark.parametrize(
     ("kind", "asked", "kept"), [("convergence", 0, 1), ("time", 1, 1), ("time", 0, None), ("memory", 1, None)]
 )

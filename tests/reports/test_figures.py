@@ -30,10 +30,11 @@ class Exported(Frames):
         return every.loc[slice(None) if keys is None else every.key.isin(keys), [*columns]]
 
 
-OF_QUICK = {draw.__name__ for draw in FIGURES} - {"draw_memory_growth"}
+OF_COST = {"draw_memory_growth", "draw_roofline"}
+OF_QUICK = {draw.__name__ for draw in FIGURES} - OF_COST
 
 
-@pytest.mark.parametrize(("run", "names"), [("quick", OF_QUICK), ("cost", {"draw_memory_growth"})])
+@pytest.mark.parametrize(("run", "names"), [("quick", OF_QUICK), ("cost", OF_COST)])
 def test_figures_are_drawn_from_exported_files_alone(run, names, tmp_path):
     export([PUBLISHED / run], tmp_path, "csv")
     of_run, of_files = load(PUBLISHED / run), Exported(tmp_path)

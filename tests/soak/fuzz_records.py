@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.case.run_record import fingerprint
 from reports.analysis import analyse
 from reports.collect.read import RunNotReadableError, effort, read
 from reports.render import details
@@ -77,6 +78,7 @@ def small_run() -> tuple[list[dict[str, Any]], dict[str, Any]]:
     about = json.loads((PUBLISHED / "run.json").read_bytes())
     about["plan"] = [one["case"] for one in kept]
     about["family"] = [pair for pair in about["family"] if set(pair) <= keys]
+    about["family_sha256"] = fingerprint(about["family"])
     return kept, about
 
 
