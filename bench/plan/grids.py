@@ -9,6 +9,7 @@ import tasks
 from bench.case.cases import CELLS, DTYPES, KERNELS, Case, Training
 from bench.case.regimes import CLAIM, NUMBERED, REGIMES, is_regime, pairs
 from bench.errors import MOST_SHOWN, PlanError, shown, unknown
+from bench.machine import host
 from tasks.dials import Dial
 
 GRID_DEFAULTS: dict[str, Any] = {
@@ -256,6 +257,8 @@ def _setting(key: str, value: Any, default: Any, where: str) -> Any:
                 f"{key} {shown(value)} in {where} must be "
                 + ("at least 0 and below 1" if key == "dropout" else f"at least {least}")
             )
+        if key == "cores" and value > (usable := host.usable_cores()):
+            raise PlanError(f"cores {shown(value)} in {where}, but only {usable} can be used here: lower it")
     return value
 
 
