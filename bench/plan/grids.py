@@ -202,7 +202,6 @@ LARGEST: dict[str, float] = {
     "epochs": 10**6,
     "scored_targets": 10**6,
     "burn_in": 100,
-    "cores": 1024,
     "whole_epochs": 10**6,
     "seconds": 30 * 86_400,
     "memory_mib": 2**24,
@@ -257,8 +256,6 @@ def _setting(key: str, value: Any, default: Any, where: str) -> Any:
                 f"{key} {shown(value)} in {where} must be "
                 + ("at least 0 and below 1" if key == "dropout" else f"at least {least}")
             )
-        if key == "cores" and value > (usable := host.usable_cores()):
-            raise PlanError(f"cores {shown(value)} in {where}, but only {usable} can be used here: lower it")
     return value
 
 
@@ -267,8 +264,9 @@ def _is_number(value: Any, key: str, where: str) -> bool:
     finite = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
     if isinstance(value, bool) or not finite:
         raise PlanError(f"{key} {shown(value)} in {where} must be a finite number")
-    if value > LARGEST.get(key, math.inf):
-        raise PlanError(f"{key} {shown(value)} in {where} must be at most {LARGEST[key]:,}")
+    largest = host.usable_cores() if key == "cores" else LARGEST.get(key, math.inf)
+    if value > largest:
+        raise PlanError(f"{key} {shown(value)} in {where} must be at most {largest:,}")
     return True
 
 

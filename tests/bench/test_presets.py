@@ -245,7 +245,7 @@ WRONG_VALUES = [
     ("folds", "0", "at least 1"),
     ("burn_in", "-0.5", "at least 0"),
     ("cores", "-1", "at least 0"),
-    ("cores", "1024", "can be used here: lower it"),
+    ("cores", "1000000", "at most "),
     ("burn_in", "false", "number"),
     ("dropout", "1.0", "at least 0 and below 1"),
     ("dropout", "-0.1", "at least 0 and below 1"),
