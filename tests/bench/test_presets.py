@@ -190,6 +190,11 @@ def test_more_cases_than_anybody_runs_are_refused_before_one_is_made(write):
     assert len(presets.load(write("[limits]\ncases = 40000\n" + few + "\n" + few)).grids) == 2 * 199 * 100
 
 
+def test_a_file_that_begins_with_the_mark_of_an_editor_is_read(write):
+    marked = presets.load(write("\ufeff" + grid()))
+    assert marked.grids == presets.load(write(grid())).grids
+
+
 @pytest.mark.parametrize("name", ["no/such/file", "missing.toml", pytest.param("x/" * 3000, id="too-long")])
 def test_a_file_that_is_not_there_is_called_a_file(name):
     text = refusal(name)

@@ -1,6 +1,7 @@
 """The folder of a run: continued after any interruption, never mixed with another plan or machine."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -442,3 +443,11 @@ def test_runs_cut_off_before_their_time_cases_shrink_nothing(path):
     for _ in range(5):
         opened(path)
     assert taking_turns(path) == 12
+
+
+def test_records_that_are_no_file_are_refused_and_waited_for_by_nobody(path):
+    opened(path).close(12.5, "done")
+    (path / "records.jsonl").unlink(missing_ok=True)
+    os.mkfifo(path / "records.jsonl")
+    with pytest.raises(RunFolderError, match=r"records.jsonl is no file\. Choose another name with RUN="):
+        opened(path)
