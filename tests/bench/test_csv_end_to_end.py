@@ -88,6 +88,10 @@ def arrived(record):
         hold, target, updates = record["convergence"]["hold"], record["convergence"]["target"], one["updates"]
         errors = [2 * target] * (len(updates) - hold) + [target / 2] * hold
         one |= {"reached": True, "updates_to_target": updates[-hold], "censored_at": None, "error": errors}
+        one["abandoned"] = False
+    for fold in record["convergence"]["tuning"]:
+        fold["reached"] = True
+    record["warnings"] = [one for one in record["warnings"] if one != Warn.NO_RATE_REACHES]
     return record
 
 
