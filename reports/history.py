@@ -18,6 +18,7 @@ import msgspec
 
 from bench.case.cases import Case
 from bench.case.checked import (
+    Count,
     Definition,
     Duration,
     FaultError,
@@ -75,6 +76,8 @@ class Entry(Definition, frozen=True, kw_only=True):
         Of what was installed.
     key, case
         The case, the first of its repetitions.
+    cores
+        That it kept to; 0 for all.
     seconds
         Per update.
     processes
@@ -94,6 +97,7 @@ class Entry(Definition, frozen=True, kw_only=True):
     versions: dict[str, Text]
     key: Text
     case: Case
+    cores: Count = 0
     seconds: Duration
     processes: Positive
     settled: bool
@@ -136,6 +140,7 @@ def entries(run: Run) -> list[Entry]:
                     versions=run.versions,
                     key=case.key,
                     case=case,
+                    cores=one.records[0].training.cores,
                     seconds=one.median,
                     processes=len(one.by_process),
                     settled=all(not record.warnings for record in one.records),
@@ -194,7 +199,12 @@ class Trend:
     def name(self) -> str:
         """The case, for people."""
         case = self.points[0].case
-        return case_name(case) + (f" ({case.configuration})" if case.configuration else "")
+        cores = self.points[0].cores
+        aside = [
+            *([case.configuration] if case.configuration else []),
+            *([formatting.count(cores, "core")] if cores else []),
+        ]
+        return case_name(case) + (f" ({', '.join(aside)})" if aside else "")
 
     @property
     def seconds(self) -> list[float]:
@@ -235,12 +245,13 @@ def _explained(logs: list[float], place: int) -> float:
 
 
 def trends(lines: Iterable[Entry]) -> list[Trend]:
-    """Every case of every machine class."""
-    groups: defaultdict[tuple[str, str], list[Entry]] = defaultdict(list)
+    """Every case of every machine class, apart where it kept to another number of cores."""
+    groups: defaultdict[tuple[str, str, int], list[Entry]] = defaultdict(list)
     for one in lines:
-        groups[one.machine_class, one.key].append(one)
+        groups[one.machine_class, one.key, one.cores].append(one)
     return [
-        Trend(*which, tuple(sorted(points, key=lambda one: one.started))) for which, points in sorted(groups.items())
+        Trend(machine, key, tuple(sorted(points, key=lambda one: one.started)))
+        for (machine, key, _), points in sorted(groups.items())
     ]
 
 

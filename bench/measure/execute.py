@@ -1,6 +1,5 @@
 """Run one case: a pure function from a job to what it found, in whatever process it is called."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +61,3 @@ def execute(
         found = memory.measure(load, engine)
     result, seconds, warnings = found
     return {"seconds": seconds, "warnings": warnings, case.kind: result}
-
-
-def keep_to(first: int, cores: int) -> None:
-    """Keep this process to so many cores, of the usable ones from the `first` on.
-
-    Cases side by side then do not wander over each other's caches, and on one core no two threads of a timed case meet
-    there by chance.
-    """
-    usable = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {usable[(first + place) % len(usable)] for place in range(cores)})

@@ -101,7 +101,7 @@ class Order:
         ]
         return {
             "source": str(asked.source or ROOT),
-            "cores": cores_of(asked, self.core),
+            "cores": cores_of(asked.cores, self.core),
             "environment": asked.environment,
             "device": asked.device,
             "threads": self.threads,
@@ -141,9 +141,13 @@ def start(order: Order, log: Path, *, several: bool = False) -> tuple[Channel, O
     return channel, OtherProcess(started)
 
 
-def cores_of(asked: Configuration, first: int = 0) -> list[int] | None:
-    """Numbers of the cores that a configuration restricts its process to, from the `first` on; None for no limit."""
-    if asked.cores is None:
+def cores_of(count: int | None, first: int = 0) -> list[int] | None:
+    """Numbers of the cores that a process is to keep to, so many of the usable ones from the `first` on; None for all.
+
+    Cases side by side then do not wander over each other's caches, and on one core no two threads of a timed case meet
+    there by chance.
+    """
+    if count is None:
         return None
     cores = sorted(os.sched_getaffinity(0))
-    return sorted((cores[first % len(cores) :] + cores[: first % len(cores)])[: asked.cores])
+    return sorted((cores[first % len(cores) :] + cores[: first % len(cores)])[:count])

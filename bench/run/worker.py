@@ -152,7 +152,7 @@ class Worker:
             return configured.start(order, self.log)
         context = get_context("spawn") if case.kind == "memory" else context_for(case.engine)
         ours, theirs = context.Pipe()
-        keeps = None if self.core is None or self.cores is None else (self.core, self.cores)
+        keeps = None if self.core is None else configured.cores_of(self.cores, self.core)
         process = context.Process(
             target=_main, args=(theirs, self.job, self.log, keeps, self.cache, shares), daemon=True
         )
@@ -376,11 +376,11 @@ def shorten(log: Path, head: bytes) -> None:
 
 
 def _main(
-    connection: Connection, job: Job, log: Path, keeps: tuple[int, int] | None, cache: Path | None, shares: bool
+    connection: Connection, job: Job, log: Path, keeps: list[int] | None, cache: Path | None, shares: bool
 ) -> None:
     """Run in the new process: measure, and send what was found or what went wrong.
 
-    `keeps`: the first of the cores that it keeps to, and how many; None for all.
+    `keeps`: numbers of the cores that it keeps to; None for all.
     """
     channel = Channel(connection)
     end_with_parent()
@@ -389,11 +389,11 @@ def _main(
     # If memory runs out, the kernel shall take this process and not the one that writes the records.
     Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     # Not at the top: this import brings the framework, which the process that watches must not load.
-    from bench.measure.execute import execute, keep_to  # noqa: PLC0415
+    from bench.measure.execute import execute  # noqa: PLC0415
 
     try:
         if keeps is not None:
-            keep_to(*keeps)
+            os.sched_setaffinity(0, keeps)
         turns: Turns = Interleaved(channel) if shares else Alone()
         found = execute(
             job,

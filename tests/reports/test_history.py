@@ -4,6 +4,7 @@ import json
 
 import pytest
 import synthetic
+from msgspec.structs import replace
 
 from reports import history
 from reports.collect.read import read
@@ -33,6 +34,12 @@ def test_a_run_is_added_once(tmp_path, capsys):
     assert "0 lines added, 1 in all" in capsys.readouterr().out
     line = json.loads(before)
     assert (line["commit"], line["processes"], line["seconds"]) == ("c0ffee1", 2, pytest.approx(1e-3))
+
+
+def test_a_case_on_one_core_is_another_than_on_all(tmp_path):
+    (line,) = history.load(days(tmp_path, [1e-3]))
+    found = history.trends([line, replace(line, cores=1, started="2030-01-02T00:00:00+00:00")])
+    assert [(len(one.points), one.name.endswith(" (1 core)")) for one in found] == [(1, False), (1, True)]
 
 
 def test_a_break_is_named_with_its_commit_and_noise_is_not(tmp_path):
